@@ -1,0 +1,48 @@
+# The command menu; `make` alone lists it. A fresh machine needs Python 3.11 or newer, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format types tables bench clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	touch $@
+
+demo: $(READY) ## the main job on the built-in data set: features, training, table
+	$(BIN)/vadbench run --suite demo --results build/demo
+
+test: $(READY) ## the tests that run on every change
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(READY) ## all tests, the slow and data-heavy ones too
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(READY) ## mend style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(READY) ## static types, strict
+	$(BIN)/mypy
+
+tables: $(READY) ## write results/tables/ from the committed records again
+	for suite in $$(ls results/tables/*.md | xargs -n1 basename -s .md); do \
+		$(BIN)/vadbench table $$suite > results/tables/$$suite.md && $(BIN)/vadbench table $$suite --format csv > results/tables/$$suite.csv || exit 1; \
+	done
+
+bench: $(READY) ## the speed benchmarks (minutes)
+	for script in benchmarks/speed/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## remove what make has made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
