@@ -1,0 +1,1 @@
+"""The methods that vadbench compares, one file each."""

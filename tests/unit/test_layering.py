@@ -1,0 +1,43 @@
+"""The two packages know each other only through the interface."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = sorted((ROOT / "methods" / "vadbench_methods").glob("*.py"))
+CORE = sorted((ROOT / "vadbench").rglob("*.py"))
+ALLOWED = {"vadbench.detector", "vadbench.training", "vadbench.errors"}
+
+
+def imported(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module or "")
+    return modules
+
+
+@pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
+def test_methods_import_only_the_interface(path):
+    ours = {module for module in imported(path) if module.split(".")[0] == "vadbench"}
+    assert ours <= ALLOWED
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_core_imports_no_method(path):
+    assert not any(module.split(".")[0] == "vadbench_methods" for module in imported(path))
+
+
+@pytest.mark.parametrize("path", [*METHODS, *CORE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled(path):
+    source = path.read_text()
+    assert "allow_pickle=True" not in source
+    assert not imported(path) & {"pickle", "joblib", "yaml", "dill", "cloudpickle"}
+
+
+def test_run_imports_no_protocol_and_no_metric():
+    assert not {module for module in imported(ROOT / "vadbench" / "run.py") if module.startswith(("vadbench.protocol", "vadbench.metrics"))}

@@ -1,0 +1,85 @@
+import errno
+import json
+
+import numpy as np
+import pytest
+
+from vadbench.errors import BadInput
+from vadbench.records import Results, RunRecord, canonical_hash
+
+JOB = {"dataset": "toy", "stream": "velocity", "method": "gmm", "seed": 0}
+IDENTITY = canonical_hash(JOB)
+
+
+def record(**fields):
+    return RunRecord(**{"status": "done", "identity": IDENTITY, "fit_identity": IDENTITY, "job": JOB, "runtime": {}, "environment": {}, **fields})
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path)
+
+
+def test_a_run_comes_back_as_it_was_written(results):
+    rows = {"test_scores": np.array([[1 / 3], [np.pi]])}
+    written = results.write_run(record(), rows)
+    read = results.run(JOB, IDENTITY)
+    assert read == written
+    np.testing.assert_array_equal(results.rows(read)["test_scores"], rows["test_scores"])
+
+
+def test_the_hash_does_not_depend_on_the_order_of_keys():
+    assert canonical_hash({"a": 1, "b": [1.5, None]}) == canonical_hash({"b": [1.5, None], "a": 1})
+
+
+def test_an_absent_run_is_none(results):
+    assert results.run(JOB, IDENTITY) is None
+
+
+def test_rows_that_run_json_does_not_describe_are_refused(results):
+    written = results.write_run(record(), {"test_scores": np.zeros((2, 1))})
+    path = results.run_folder(JOB, IDENTITY) / "rows.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BadInput, match=r"rows\.npz.*rerun"):
+        results.rows(written)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 1}', '{"schema_version": 99}'])
+def test_a_damaged_run_json_is_named(results, text):
+    results.write_run(record(), None)
+    path = results.run_folder(JOB, IDENTITY) / "run.json"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=r"run\.json"):
+        results.run(JOB, IDENTITY)
+
+
+def test_a_full_disk_leaves_nothing_that_is_read_later(results, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        results.write_run(record(), {"test_scores": np.zeros((2, 1))})
+    assert results.run(JOB, IDENTITY) is None
+    assert not [path for path in results.root.rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_process_left_is_swept_away(results):
+    left = results.root / ".tmp" / "abc-999999999"
+    left.mkdir(parents=True)
+    (left / "rows.npz").write_text("half")
+    results.sweep_temporary()
+    assert not left.exists()
+
+
+def test_records_are_strict_json(results):
+    with pytest.raises(ValueError, match="Out of range"):
+        results.write_run(record(seconds={"fit": float("nan")}), None)
+    assert results.run(JOB, IDENTITY) is None
+
+
+def test_a_failed_run_is_replaced_by_a_finished_one(results):
+    results.write_run(record(status="failed", error="boom"), None)
+    results.write_run(record(), {"test_scores": np.zeros((1, 1))})
+    assert results.run(JOB, IDENTITY).status == "done"
+    assert json.loads((results.run_folder(JOB, IDENTITY) / "run.json").read_text())["error"] is None

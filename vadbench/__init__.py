@@ -1,0 +1,34 @@
+"""vadbench: the comparative benchmark of density-based video anomaly detection.
+
+The names below are the public API; each is imported when it is first used, so that `import vadbench` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "BadInput": "vadbench.errors",
+    "Detector": "vadbench.detector",
+    "DetectorInfo": "vadbench.detector",
+    "Features": "vadbench.detector",
+    "LightningDetector": "vadbench.training",
+    "MethodConfig": "vadbench.detector",
+    "NeuralConfig": "vadbench.training",
+    "Results": "vadbench.records",
+    "Suite": "vadbench.plan",
+    "check_detector": "vadbench.testing",
+    "plan_suite": "vadbench.benchmark",
+    "region_metrics": "vadbench.metrics.regions",
+    "run_suite": "vadbench.benchmark",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'vadbench' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,147 @@
+"""A suite from features to table: extract what is missing, run the jobs that have no record, evaluate, write the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vadbench import registry
+from vadbench.datasets.base import Dataset
+from vadbench.errors import BadInput
+from vadbench.evaluate import evaluate, protocol_of, recipe_identity
+from vadbench.locations import cache_root, data_root
+from vadbench.plan import Job, Plan, PlannedRecipe, Suite, make_plan
+from vadbench.records import Results, RunRecord
+from vadbench.report import csv, markdown
+from vadbench.report.table import Table, make_table
+
+Existing = Literal["skip", "rerun", "fail"]
+State = Literal["done", "failed", "missing"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a suite left: its table, where that lies, and the jobs that failed with their errors."""
+
+    table: Table
+    path: Path
+    failed: tuple[tuple[Job, str], ...]
+
+
+def open_dataset(name: str) -> Dataset:
+    """The data set `name`; those we make ourselves live in the cache, the others under `$VADBENCH_DATA`."""
+    dataset: type[Dataset] = registry.load("datasets", name)
+    return dataset(cache_root() if dataset.generated else data_root())
+
+
+def plan_suite(suite: Suite) -> Plan:
+    """The suite's jobs and recipes.
+
+    Raises:
+        BadInput: on an unknown name or a setting that is none.
+    """
+    return make_plan(suite, {name: open_dataset(name) for name in suite.datasets})
+
+
+def job_states(plan: Plan, results: Results) -> dict[str, State]:
+    """For every job of the plan, by identity, whether its record is there."""
+    states: dict[str, State] = {}
+    for job in plan.jobs:
+        record = results.run(job.document, job.identity)
+        states[job.identity] = "missing" if record is None else record.status
+    return states
+
+
+def run_suite(
+    plan: Plan, results: Results, *, existing: Existing = "skip", processes: int = 1, quiet: bool = False, say: Callable[[str], None]
+) -> Outcome:
+    """Run what is missing of a plan and write its table.
+
+    Args:
+        plan: what to run.
+        results: where the records are.
+        existing: what to do with jobs that have a finished record; failed ones run again under `skip`.
+        processes: jobs at a time.
+        quiet: no progress bars.
+        say: receives one line an event.
+
+    Raises:
+        BadInput: if data are missing, or under `existing="fail"` if a record exists.
+    """
+    results.sweep_temporary()
+    states = job_states(plan, results)
+    done = [job for job in plan.jobs if states[job.identity] == "done"]
+    if existing == "fail" and done:
+        raise BadInput(
+            f"{results.run_folder(done[0].document, done[0].identity)}: exists, and so do {len(done) - 1} others; use --existing skip or rerun"
+        )
+    todo = list(plan.jobs) if existing == "rerun" else [job for job in plan.jobs if states[job.identity] != "done"]
+    _features(todo, quiet)
+    failed = _run(todo, results, processes, quiet, say)
+    broken = {job.identity for job, _ in failed}
+    fresh = {job.identity for job in todo}
+    for recipe in plan.recipes:
+        identities = {planned.job.identity for planned in recipe.parts}
+        if not identities & broken:
+            _evaluate_once(recipe, results, again=bool(identities & fresh))
+    table, path = write_table(plan, results)
+    return Outcome(table, path, tuple(failed))
+
+
+def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
+    """Recompute every metric of the plan's finished recipes from stored scores, and the table; trains nothing."""
+    states = job_states(plan, results)
+    for recipe in plan.recipes:
+        if all(states[planned.job.identity] == "done" for planned in recipe.parts):
+            _evaluate_once(recipe, results, again=True)
+    return write_table(plan, results)
+
+
+def write_table(plan: Plan, results: Results) -> tuple[Table, Path]:
+    """The plan's table from the records there are, written as Markdown and CSV under tables/."""
+    table = make_table(plan, results)
+    results.write_text(f"tables/{plan.suite.name}.csv", csv.render(table))
+    return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
+
+
+def extract_features(plan: Plan, quiet: bool = False) -> None:
+    """Extract every stream of the plan that is not in the cache."""
+    _features(list(plan.jobs), quiet)
+
+
+def _features(jobs: list[Job], quiet: bool) -> None:
+    from vadbench.features.extract import ensure
+
+    streams = {(job.dataset, job.stream.name): job for job in jobs}
+    for job in streams.values():
+        ensure(open_dataset(job.dataset), job.stream, cache_root(), quiet=quiet)
+
+
+def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, say: Callable[[str], None]) -> list[tuple[Job, str]]:
+    if not jobs:
+        return []
+    from vadbench.executors.local import run_jobs
+
+    failed = []
+    for number, (job, record) in enumerate(run_jobs(jobs, results, cache_root(), processes=processes, quiet=quiet), 1):
+        say(f"[{number}/{len(jobs)}] {_told(job, record)}")
+        if record.status == "failed":
+            failed.append((job, record.error or "unknown error"))
+    return failed
+
+
+def _told(job: Job, record: RunRecord) -> str:
+    what = f"{job.method} on {job.dataset} {job.stream.name}, seed {job.seed}"
+    if record.status == "failed":
+        return f"{what}: failed: {record.error}"
+    times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
+    return f"{what}: {record.train_rows} training rows, {record.test_rows} test rows; {times}"
+
+
+def _evaluate_once(recipe: PlannedRecipe, results: Results, again: bool) -> None:
+    dataset = open_dataset(recipe.dataset)
+    protocol = protocol_of(recipe, dataset)
+    if again or results.recipe(recipe.dataset, recipe.name, recipe_identity(recipe, protocol)) is None:
+        evaluate(recipe, dataset, results, protocol)

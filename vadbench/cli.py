@@ -1,0 +1,269 @@
+"""The command line: parses, calls the API, prints. Heavy imports live inside the commands, so that `--help` and `list` are quick."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vadbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from vadbench.plan import Plan, Suite
+
+app = typer.Typer(
+    help="The comparative benchmark of density-based video anomaly detection.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+features_app = typer.Typer(help="Extract and verify cached features.", no_args_is_help=True)
+data_app = typer.Typer(help="Check the data sets on this machine.", no_args_is_help=True)
+app.add_typer(features_app, name="features")
+app.add_typer(data_app, name="data")
+
+Methods = Annotated[str, typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream.")]
+Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
+Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, each extractor[.variant][@boxes]; default: the data set's own.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic.")]
+Preset = Annotated[str, typer.Option(help="fast (CPU-sized) or paper (as published).")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
+SuiteName = Annotated[str, typer.Option("--suite", help="A suite instead of methods and data sets (vadbench list suites).")]
+ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = 1,
+    preset: Preset = "fast",
+    settings: Set = None,
+    suite: SuiteName = "",
+    existing: Annotated[str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")] = "skip",
+    executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")] = 1,
+    results: ResultsDir = RESULTS,
+    quiet: Quiet = False,
+) -> None:
+    """Run methods on data sets: features, training, scores, metrics, table. What is finished is not run again."""
+    from vadbench import registry
+    from vadbench.benchmark import run_suite
+    from vadbench.records import Results
+
+    if existing not in ("skip", "rerun", "fail"):
+        raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
+    if executor != "local":
+        raise registry.unknown("executor", executor, ("local",))
+    plan = _plan(methods, datasets, features, seeds, preset, settings, suite)
+    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, say=_say)  # type: ignore[arg-type]
+    _print_table(outcome.table, outcome.path)
+    for job, error in outcome.failed:
+        _say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
+    raise typer.Exit(1 if outcome.failed else 0)
+
+
+@app.command()
+def plan(
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = 1,
+    preset: Preset = "fast",
+    settings: Set = None,
+    suite: SuiteName = "",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Show the jobs of a run and which of them are finished; runs nothing."""
+    from vadbench.benchmark import job_states
+    from vadbench.records import Results
+
+    planned = _plan(methods, datasets, features, seeds, preset, settings, suite)
+    states = job_states(planned, Results(results))
+    for job in planned.jobs:
+        typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {job.method:10} {job.dataset:10} {job.stream.name:20} seed {job.seed}")
+    counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("done", "failed", "missing"))
+    typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len(planned.recipes)} table entries")
+
+
+@app.command()
+def evaluate(
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = 1,
+    preset: Preset = "fast",
+    settings: Set = None,
+    suite: SuiteName = "",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Recompute every metric from stored scores and write the table again; trains nothing."""
+    from vadbench.benchmark import evaluate_suite
+    from vadbench.records import Results
+
+    _print_table(*evaluate_suite(_plan(methods, datasets, features, seeds, preset, settings, suite), Results(results)))
+
+
+@app.command()
+def table(
+    suite: Annotated[str, typer.Argument(help="The suite's name (vadbench list suites).")],
+    format_: Annotated[str, typer.Option("--format", help="markdown or csv.")] = "markdown",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Print a suite's table from the records there are; needs no data set."""
+    from vadbench import registry
+    from vadbench.benchmark import plan_suite
+    from vadbench.locations import suites_root
+    from vadbench.plan import read_suite
+    from vadbench.records import Results
+    from vadbench.report import csv, markdown
+    from vadbench.report.table import make_table
+
+    renderers = {"markdown": markdown.render, "csv": csv.render}
+    if format_ not in renderers:
+        raise registry.unknown("format", format_, renderers)
+    typer.echo(renderers[format_](make_table(plan_suite(read_suite(suite, suites_root())), Results(results))), nl=False)
+
+
+@app.command(name="list")
+def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features or suites.")]) -> None:
+    """List what there is, with one line each."""
+    from vadbench import registry
+
+    kinds: dict[str, tuple[registry.Kind, ...]] = {"methods": ("detectors", "recipes"), "datasets": ("datasets",), "features": ("extractors",)}
+    if what == "suites":
+        import tomllib
+
+        from vadbench.locations import suites_root
+
+        for path in sorted(suites_root().glob("*.toml")):
+            typer.echo(f"{path.stem:16} {tomllib.loads(path.read_text(encoding='utf-8')).get('title', '')}")
+        return
+    if what not in kinds:
+        raise registry.unknown("list", what, (*kinds, "suites"))
+    for kind in kinds[what]:
+        for name in registry.names(kind):
+            typer.echo(f"{name:16} {registry.title(kind, name)}")
+
+
+@app.command()
+def check(
+    method: Annotated[str, typer.Argument(help="A registered method.")],
+    settings: Set = None,
+) -> None:
+    """Test a method against the contract that every method must pass."""
+    from vadbench import registry
+    from vadbench.plan import parse_settings, resolve_config
+    from vadbench.testing import ContractError, check_detector
+
+    detector = registry.load("detectors", method)
+    config = resolve_config(detector, "fast", "synthetic", "velocity", parse_settings(settings or ()).get(method, {}))
+    try:
+        check_detector(detector, config)
+    except ContractError as error:
+        typer.echo(f"{method}: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{method}: passes the contract")
+
+
+@data_app.command("check")
+def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
+    """Verify a data set's counts, sizes, files and labels."""
+    from vadbench.benchmark import open_dataset
+
+    checks = open_dataset(dataset).check()
+    width = max(len(line.what) for line in checks)
+    for line in checks:
+        typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))
+    if not all(line.good for line in checks):
+        raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; get it again as the data set's page says")
+
+
+@features_app.command("extract")
+def features_extract(datasets: Datasets = "", features: Streams = "", settings: Set = None, quiet: Quiet = False) -> None:
+    """Extract features into the cache; what is there is kept."""
+    from vadbench.benchmark import extract_features
+
+    extract_features(_plan("magnitude", datasets, features, 1, "fast", settings, ""), quiet)
+
+
+@features_app.command("verify")
+def features_verify() -> None:
+    """Verify every cached file against its manifest."""
+    from vadbench.features.store import verify
+    from vadbench.locations import cache_root
+
+    folders = sorted(path.parent for path in cache_root().rglob("manifest.json"))
+    broken = 0
+    for folder in folders:
+        try:
+            verify(folder)
+        except BadInput as error:
+            broken += 1
+            typer.echo(str(error), err=True)
+    typer.echo(f"{len(folders) - broken} of {len(folders)} folders under {cache_root()} are whole")
+    raise typer.Exit(2 if broken else 0)
+
+
+def _plan(methods: str, datasets: str, features: str, seeds: int, preset: str, settings: list[str] | None, suite: str) -> Plan:
+    from vadbench.benchmark import plan_suite
+
+    return plan_suite(_suite(methods, datasets, features, seeds, preset, settings, suite))
+
+
+def _suite(methods: str, datasets: str, features: str, seeds: int, preset: str, settings: list[str] | None, name: str) -> Suite:
+    from vadbench.locations import suites_root
+    from vadbench.plan import make_suite, parse_settings, read_suite
+
+    if name:
+        if methods or datasets or features or settings or seeds != 1 or preset != "fast":
+            raise BadInput("--suite names methods, data sets, features, seeds, preset and settings itself; give either a suite or these")
+        return read_suite(name, suites_root())
+    if not methods or not datasets:
+        raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
+    lists = {"methods": _split(methods), "datasets": _split(datasets), "features": _split(features)}
+    return make_suite({**lists, "seeds": seeds, "preset": preset, "settings": parse_settings(settings or ())})
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _print_table(table: Any, path: Path) -> None:
+    from vadbench.report import markdown
+
+    typer.echo("\n" + markdown.render(table))
+    typer.echo(f"written to {path} and {path.with_suffix('.csv')}")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def main() -> None:
+    """Run the command line; exit 0 good, 1 a job failed, 2 bad input, 130 interrupted."""
+    try:
+        app()
+    except SystemExit as stop:
+        if stop.code == 130:  # typer's answer to Ctrl-C
+            typer.echo("vadbench: interrupted; the same command goes on where this one stopped", err=True)
+        raise
+    except BadInput as error:
+        typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or "the results or the cache"
+        typer.echo(f"vadbench: no space left on the disk of {where}; free some, then run the same command", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

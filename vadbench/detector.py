@@ -1,0 +1,247 @@
+"""The interface of every method: `Detector`, what it may see (`Features`) and how its settings are declared (`MethodConfig`)."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vadbench.errors import BadInput
+
+Role = Literal["fit", "scoring", "runtime"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """One stream of feature vectors, without labels: a method cannot select anything on the test set.
+
+    Attributes:
+        x: [N, D] float32, one row an object or a window; may be memory-mapped; finite.
+        video: [N] integers, the row's video as its index in the split.
+        frame: [N] integers, the row's frame in its video, from 0.
+        box: [N, 4] float32 pixels (x0, y0, x1, y1), or None for frame-centric streams.
+
+    Raises:
+        BadInput: on arrays whose shapes disagree, or on a value that is not finite.
+    """
+
+    x: NDArray[np.float32]
+    video: NDArray[np.integer[Any]]
+    frame: NDArray[np.integer[Any]]
+    box: NDArray[np.float32] | None = None
+    name: str = field(default="features", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or self.x.dtype != np.float32:
+            raise BadInput(f"{self.name}: x must be a [N, D] float32 array, got {self.x.dtype} of shape {self.x.shape}")
+        rows = len(self.x)
+        for label, values in (("video", self.video), ("frame", self.frame), ("box", self.box)):
+            if values is not None and len(values) != rows:
+                raise BadInput(f"{self.name}: {label} has {len(values)} rows, x has {rows}")
+        for start in range(0, rows, 65536):  # blocks keep the temporary small beside a memory map
+            finite = np.isfinite(self.x[start : start + 65536])
+            if not finite.all():
+                row, column = np.argwhere(~finite)[0]
+                value = self.x[start + row, column]
+                raise BadInput(f"{self.name}: row {start + row}, column {column} is {value}; features must be finite (vadbench features verify)")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, index: NDArray[Any] | slice) -> Features:
+        """The features of the rows that `index` selects."""
+        box = None if self.box is None else self.box[index]
+        return Features(np.asarray(self.x[index]), self.video[index], self.frame[index], box, self.name)
+
+    def require_rows(self, least: int) -> None:
+        """Refuse to train on fewer rows than a method needs.
+
+        Raises:
+            BadInput: if there are fewer than `least` rows.
+        """
+        if len(self) < least:
+            raise BadInput(f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench features verify)")
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """What tables say of a method: its name, title and paper, and whether the seed changes anything."""
+
+    name: str
+    title: str
+    paper: str
+    deterministic: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stream of a recipe: which method scores it, and how its scores are brought to a common scale.
+
+    Attributes:
+        method: the detector's name.
+        stream: the stream's name.
+        calibration: a calibration named in `vadbench.protocol`.
+        empty: what a frame without objects scores: the training minimum, or a raw 0 (AccI-VAD's pose).
+    """
+
+    method: str
+    stream: str
+    calibration: str
+    empty: Literal["train-min", "zero"] = "train-min"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named fusion of several jobs, evaluated as the sum of its calibrated parts."""
+
+    name: str
+    title: str
+    paper: str
+    parts: tuple[Part, ...]
+
+
+class MethodConfig(BaseModel):
+    """Settings of a method; each field has a description, a default and a role.
+
+    A field's role, from `json_schema_extra={"role": ...}`: `fit` (the default) changes what is learnt, `scoring` only what is computed
+    from a fitted model, `runtime` neither. Runtime fields stay outside a job's identity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def role(cls, name: str) -> Role:
+        """The role of the field `name`."""
+        extra = cls.model_fields[name].json_schema_extra
+        role: Role = extra.get("role", "fit") if isinstance(extra, dict) else "fit"  # type: ignore[assignment]
+        return role
+
+    def settings(self, *roles: Role) -> dict[str, Any]:
+        """The fields with one of `roles`, as JSON-ready values."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if self.role(name) in roles}
+
+
+def scoring(default: Any, description: str, **constraints: Any) -> Any:
+    """A field that changes only what is computed from a fitted model."""
+    return Field(default, description=description, json_schema_extra={"role": "scoring"}, **constraints)
+
+
+def runtime(default: Any, description: str, **constraints: Any) -> Any:
+    """A field that changes neither the model nor its scores."""
+    return Field(default, description=description, json_schema_extra={"role": "runtime"}, **constraints)
+
+
+class Detector(ABC):
+    """A method: learns what is normal from `Features` and scores how improbable each row of others is.
+
+    Subclasses set `Config` and `info`, and implement `fit`, `score`, `arrays` and `restore`.
+    """
+
+    Config: ClassVar[type[MethodConfig]]
+    info: ClassVar[DetectorInfo]
+    calibration: ClassVar[str] = "minmax-p99.9"  # of this method's scores where streams are fused (vadbench.protocol)
+
+    def __init__(self, config: Any, *, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+
+    @classmethod
+    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+        """Settings that the preset `name` (`fast` or `paper`) changes on this data set and stream; none unless a method says so."""
+        return {}
+
+    @abstractmethod
+    def fit(self, train: Features) -> None:
+        """Learn from normal rows.
+
+        Raises:
+            BadInput: if there are fewer than two rows.
+        """
+
+    @abstractmethod
+    def score(self, test: Features) -> NDArray[np.float64]:
+        """[N, C] scores, higher = more anomalous, one column a read-out; each row's score depends on that row alone."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learnt, as named arrays."""
+
+    @abstractmethod
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take up what `arrays` of a fitted detector with the same config gave."""
+
+    @property
+    def read_outs(self) -> tuple[str, ...]:
+        """Names of the score columns; the first is the method's declared default, the only one ranked."""
+        return ("score",)
+
+    def score_normal(self, train: Features) -> NDArray[np.float64]:
+        """What normal rows score, for calibration; a method that remembers its training rows leaves out each row's own video."""
+        return self.score(train)
+
+    def parameter_count(self) -> int:
+        """How many numbers were learnt."""
+        return sum(int(np.size(values)) for values in self.arrays().values())
+
+    def save(self, folder: Path) -> None:
+        """Write the config (JSON) and what was learnt (safetensors) into `folder`."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        described = {"method": self.info.name, "seed": self.seed, "config": self.config.model_dump(mode="json")}
+        save_file({name: np.ascontiguousarray(values) for name, values in self.arrays().items()}, folder / "model.safetensors")
+        (folder / "detector.json").write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The detector that `save` wrote.
+
+        Raises:
+            BadInput: if the folder holds no detector, or one of another method.
+        """
+        from safetensors.numpy import load_file
+
+        path = folder / "detector.json"
+        if not path.is_file():
+            raise BadInput(f"{path}: no saved detector there; write one with Detector.save")
+        described = json.loads(path.read_text())
+        if described["method"] != cls.info.name:
+            raise BadInput(f"{path}: holds a {described['method']}, not a {cls.info.name}")
+        detector = cls(cls.Config(**described["config"]), seed=described["seed"])
+        detector.restore(load_file(folder / "model.safetensors"))
+        return detector
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Component-wise x' = (x - mean) / scale with the training set's statistics; a constant feature keeps scale 1.
+
+    Source: MULDE, Sec. 4 (unbiased std, + 1e-8); specs/methods.md section 1 on constant features.
+
+    Attributes:
+        mean: [D] float64.
+        scale: [D] float64, positive.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, x: NDArray[np.float32]) -> Standardisation:
+        """Statistics of x [N, D] in float64, in blocks: two passes, nothing the size of x is made."""
+        blocks = [slice(start, start + 65536) for start in range(0, len(x), 65536)]
+        mean = sum(x[block].sum(0, dtype=np.float64) for block in blocks) / len(x)
+        squares = sum(np.square(x[block] - mean).sum(0) for block in blocks)
+        std = np.sqrt(squares / max(len(x) - 1, 1))
+        constant = std <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+        return cls(np.asarray(mean), np.where(constant, 1.0, std + 1e-8))
+
+    def apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """x [N, D] standardised, float32."""
+        return ((x - self.mean) / self.scale).astype(np.float32)

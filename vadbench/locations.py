@@ -1,0 +1,32 @@
+"""Where data sets, cached features and suites lie on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_root() -> Path:
+    """The folder with the data sets as their authors ship them: `$VADBENCH_DATA`, else the platform's data folder."""
+    return _root("VADBENCH_DATA", "data")
+
+
+def cache_root() -> Path:
+    """The folder of extracted features: `$VADBENCH_CACHE`, else the platform's cache folder."""
+    return _root("VADBENCH_CACHE", "cache")
+
+
+def suites_root() -> Path:
+    """The folder of the suites: `benchmarks/` of a checkout, else the copy inside the installed package."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent / "benchmarks"
+    return checkout if (package.parent / "pyproject.toml").is_file() and checkout.is_dir() else package / "benchmarks"
+
+
+def _root(variable: str, kind: str) -> Path:
+    if os.environ.get(variable):
+        return Path(os.environ[variable]).expanduser()
+    import platformdirs
+
+    chosen = platformdirs.user_cache_path if kind == "cache" else platformdirs.user_data_path
+    return chosen("vadbench", appauthor=False)

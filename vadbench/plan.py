@@ -1,0 +1,258 @@
+"""Suite or command line -> the jobs to run and the recipes to evaluate; a job's identity.
+
+A suite names methods, data sets and features; `make_plan` resolves presets and settings, so that two ways to say one thing give one identity.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from vadbench import registry
+from vadbench.datasets.base import Dataset
+from vadbench.detector import Detector, MethodConfig, Part, Recipe
+from vadbench.errors import BadInput
+from vadbench.features.extract import StreamPlan, plan_stream
+from vadbench.features.names import StreamName
+from vadbench.records import SCHEMA_VERSION, canonical_hash
+
+Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes) -> field -> value
+
+
+class Suite(BaseModel):
+    """What to run: one TOML file under benchmarks/, or one command line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the table")
+    title: str = Field("", description="title of the table")
+    methods: tuple[str, ...] = Field(description="detectors, recipes, or `method@stream+stream` for a fusion", min_length=1)
+    datasets: tuple[str, ...] = Field(description="data sets", min_length=1)
+    features: tuple[str, ...] = Field((), description="streams; none = each data set's own")
+    seeds: PositiveInt = Field(1, description="seeds 0 to n-1 of the methods that are not deterministic")
+    preset: Literal["fast", "paper"] = Field("fast", description="the methods' settings")
+    settings: Settings = Field({}, description="settings on top of the preset: component -> field -> value")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a method with its settings on one stream of one data set with one seed."""
+
+    method: str
+    dataset: str
+    revision: str
+    stream: StreamPlan
+    config: MethodConfig
+    seed: int
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the identity hashes: all that decides the scores, nothing else."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "method": self.method,
+            "config": self.config.settings("fit", "scoring"),
+            "dataset": self.dataset,
+            "train_dataset": f"{self.dataset}@{self.revision}",
+            "stream": self.stream.name,
+            "fingerprint": self.stream.fingerprint,
+            "scope": "pooled",
+            "setting": "one-class",
+            "seed": self.seed,
+        }
+
+    @property
+    def identity(self) -> str:
+        """sha256 of the canonical document."""
+        return canonical_hash(self.document)
+
+    @property
+    def fit_identity(self) -> str:
+        """The identity of the training alone: equal for jobs that differ only in what is computed from the fitted model."""
+        return canonical_hash({**self.document, "config": self.config.settings("fit")})
+
+
+@dataclass(frozen=True)
+class PlannedPart:
+    """A part of a recipe and the job that scores it."""
+
+    part: Part
+    job: Job
+
+
+@dataclass(frozen=True)
+class PlannedRecipe:
+    """One row of a table for one seed: the jobs whose calibrated scores are added."""
+
+    method: str
+    dataset: str
+    seed: int
+    parts: tuple[PlannedPart, ...]
+
+    @property
+    def name(self) -> str:
+        """`method@stream+stream`, also the folder's name."""
+        return f"{self.method}@{'+'.join(part.job.stream.name for part in self.parts)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs (each once) and the recipes of a suite."""
+
+    suite: Suite
+    jobs: tuple[Job, ...]
+    recipes: tuple[PlannedRecipe, ...]
+
+
+def read_suite(name: str, folder: Path) -> Suite:
+    """The suite `name` of the folder.
+
+    Raises:
+        BadInput: on an unknown name, broken TOML, or a field that is none.
+    """
+    names = suite_names(folder)
+    if name not in names:
+        raise registry.unknown("suite", name, names)
+    path = folder / f"{name}.toml"
+    try:
+        return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path}: not TOML: {error}") from error
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def suite_names(folder: Path) -> list[str]:
+    """The suites of the folder."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def make_suite(fields: dict[str, Any]) -> Suite:
+    """A validated suite.
+
+    Raises:
+        BadInput: naming the first field that is wrong.
+    """
+    try:
+        return Suite(**fields)
+    except ValidationError as error:
+        raise BadInput(_first_fault(error, Suite)) from error
+
+
+def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
+    """Resolve a suite into jobs and recipes; reads no video and no feature.
+
+    Args:
+        suite: what to run.
+        datasets: the suite's data sets by name.
+
+    Raises:
+        BadInput: on an unknown method, stream or setting, with the choices.
+    """
+    recipes: list[PlannedRecipe] = []
+    for dataset in (datasets[name] for name in suite.datasets):
+        for method in suite.methods:
+            for parts in _recipes_of(method, suite, dataset):
+                recipes += _over_seeds(method.partition("@")[0], parts, suite, dataset)
+    used = {component for planned in recipes for part in planned.parts for component in _components(part.job)}
+    for component in suite.settings:
+        if component not in used:
+            raise registry.unknown("component in --set", component, used)
+    jobs = {part.job.identity: part.job for planned in recipes for part in planned.parts}
+    return Plan(suite, tuple(jobs.values()), tuple({(r.name, r.dataset, r.seed): r for r in recipes}.values()))
+
+
+def resolve_config(method: type[Detector], preset: str, dataset: str, stream: str, settings: dict[str, Any]) -> MethodConfig:
+    """The method's settings: defaults, then the preset's, then the user's.
+
+    Raises:
+        BadInput: naming the setting that is wrong, with the fields there are.
+    """
+    try:
+        return method.Config(**{**method.preset(preset, dataset, stream), **settings})
+    except ValidationError as error:
+        raise BadInput(f"{method.info.name}: {_first_fault(error, method.Config)}") from error
+
+
+def parse_settings(texts: Iterable[str]) -> Settings:
+    """`component.field=value` texts as settings; values are JSON, anything else is taken as text.
+
+    Raises:
+        BadInput: on a text of another form.
+    """
+    settings: Settings = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        component, dot, name = target.rpartition(".")
+        if not (equals and dot and component and name):
+            raise BadInput(f"--set {text!r}: expected component.field=value, for example mulde.beta=0.1")
+        try:
+            settings.setdefault(component, {})[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings.setdefault(component, {})[name] = value
+    return settings
+
+
+def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part, ...]]:
+    """The parts of each recipe that the name stands for: one a stream, or one fused."""
+    name, at, streams_text = method.partition("@")
+    streams = tuple(streams_text.split("+")) if at else suite.features or dataset.streams
+    if name in registry.names("recipes"):
+        return [_parts_present(registry.load("recipes", name), streams if at or suite.features else None, dataset)]
+    if name not in registry.names("detectors"):
+        raise registry.unknown("method", name, registry.names("detectors", "recipes"))
+    if at and len(streams) > 1:
+        calibration = registry.load("detectors", name).calibration
+        return [tuple(Part(name, stream, calibration) for stream in streams)]
+    return [(Part(name, stream, "none"),) for stream in streams]
+
+
+def _parts_present(recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dataset) -> tuple[Part, ...]:
+    """The recipe's parts on the given streams (matched by extractor), or else all whose extractor is installed."""
+    given = None if streams is None else {StreamName.parse(stream, dataset.boxes).extractor: stream for stream in streams}
+    known = registry.names("extractors")
+    parts = []
+    for part in recipe.parts:
+        extractor = part.stream.partition(".")[0]
+        if given is None and extractor in known:
+            parts.append(part)
+        elif given is not None and extractor in given:
+            parts.append(Part(part.method, given[extractor], part.calibration, part.empty))
+    if not parts:
+        wanted = ", ".join(part.stream for part in recipe.parts)
+        raise BadInput(f"{recipe.name}: none of its streams ({wanted}) is available; name one with --features")
+    return tuple(parts)
+
+
+def _over_seeds(name: str, parts: tuple[Part, ...], suite: Suite, dataset: Dataset) -> list[PlannedRecipe]:
+    methods = {part.method: registry.load("detectors", part.method) for part in parts}
+    streams = {part.stream: plan_stream(dataset, part.stream, suite.settings) for part in parts}
+    seeds = range(1) if all(method.info.deterministic for method in methods.values()) else range(suite.seeds)
+    planned = []
+    for seed in seeds:
+        jobs = []
+        for part in parts:
+            method, stream = methods[part.method], streams[part.stream]
+            config = resolve_config(method, suite.preset, dataset.name, stream.name, suite.settings.get(part.method, {}))
+            job = Job(part.method, dataset.name, dataset.revision, stream, config, 0 if method.info.deterministic else seed)
+            jobs.append(PlannedPart(replace(part, stream=stream.name), job))
+        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs)))
+    return planned
+
+
+def _components(job: Job) -> tuple[str, ...]:
+    return (job.method, *job.stream.components)
+
+
+def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return str(registry.unknown("field", where, model.model_fields))
+    return f"{where}: {fault['msg']}, got {fault['input']!r}"

@@ -1,0 +1,233 @@
+"""What lies under results/: run records and recipe records, read and written here alone.
+
+    runs/<dataset>/<stream>/<method>/<identity[:12]>/{rows.npz, run.json}       immutable once written
+    recipes/<dataset>/<recipe>/<hash[:12]>/{frames.npz, metrics.json}           recomputable from the runs
+
+A folder is written aside, then renamed: a reader never sees half a record. run.json and metrics.json are written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vadbench.errors import BadInput
+
+SCHEMA_VERSION = 1
+Arrays = dict[str, NDArray[Any]]
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class RunRecord(BaseModel):
+    """run.json: what one job was, what it cost and what its rows.npz holds.
+
+    `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole process at its peak.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = SCHEMA_VERSION
+    status: Literal["done", "failed"]
+    error: str | None = None
+    identity: str
+    fit_identity: str
+    job: dict[str, Any]
+    runtime: dict[str, Any]
+    read_outs: tuple[str, ...] = ()
+    test_videos: tuple[tuple[str, int], ...] = ()
+    train_rows: int = 0
+    test_rows: int = 0
+    seconds: dict[str, float] = {}
+    peak_memory_mib: float | None = None
+    parameters: int | None = None
+    rows_sha256: str | None = None
+    environment: dict[str, Any]
+
+
+class RecipeRecord(BaseModel):
+    """metrics.json: the metrics of a recipe (one stream or several fused) under a named protocol.
+
+    `rows` hold metric, convention, smoothing, read_out, video (null = the whole set), value (a fraction, null = undefined), n and reason.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = SCHEMA_VERSION
+    identity: str
+    dataset: str
+    recipe: str
+    seed: int
+    parts: tuple[dict[str, Any], ...]
+    runs: tuple[str, ...]
+    protocol: dict[str, Any]
+    labels: dict[str, Any]
+    read_outs: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+def canonical_hash(document: Any) -> str:
+    """sha256 (hex) of a JSON document in canonical form: sorted keys, no spaces."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+class Results:
+    """The records under one results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run_folder(self, job: dict[str, Any], identity: str) -> Path:
+        """Where the run of `job` lies."""
+        return self.root.joinpath("runs", job["dataset"], job["stream"], job["method"], identity[:12])
+
+    def recipe_folder(self, dataset: str, recipe: str, identity: str) -> Path:
+        """Where the metrics of a recipe lie."""
+        return self.root / "recipes" / dataset / recipe / identity[:12]
+
+    def run(self, job: dict[str, Any], identity: str) -> RunRecord | None:
+        """The record of a job, or None if it has not been run."""
+        record = _read(self.run_folder(job, identity) / "run.json", RunRecord)
+        if record is not None and record.identity != identity:
+            raise BadInput(f"{self.run_folder(job, identity)}: holds run {record.identity[:16]}, expected {identity[:16]}; remove the folder")
+        return record
+
+    def recipe(self, dataset: str, recipe: str, identity: str) -> RecipeRecord | None:
+        """The metrics of a recipe, or None if it has not been evaluated."""
+        return _read(self.recipe_folder(dataset, recipe, identity) / "metrics.json", RecipeRecord)
+
+    def all_runs(self) -> Iterator[RunRecord]:
+        """Every run record, in the order of their paths."""
+        for path in sorted(self.root.glob("runs/*/*/*/*/run.json")):
+            record = _read(path, RunRecord)
+            if record is not None:
+                yield record
+
+    def all_recipes(self) -> Iterator[RecipeRecord]:
+        """Every recipe record, in the order of their paths."""
+        for path in sorted(self.root.glob("recipes/*/*/*/metrics.json")):
+            record = _read(path, RecipeRecord)
+            if record is not None:
+                yield record
+
+    def rows(self, record: RunRecord) -> Arrays | None:
+        """The row scores of a run, or None where rows.npz is not there (it stays out of git).
+
+        Raises:
+            BadInput: if the file is not the one that run.json describes.
+        """
+        path = self.run_folder(record.job, record.identity) / "rows.npz"
+        if not path.is_file():
+            return None
+        if hashlib.sha256(path.read_bytes()).hexdigest() != record.rows_sha256:
+            raise BadInput(f"{path}: not the file that run.json describes (sha256 differs); run again with --existing rerun")
+        return load_arrays(path)
+
+    def frames(self, record: RecipeRecord) -> Arrays | None:
+        """The frame scores of a recipe, or None where they are not there."""
+        path = self.recipe_folder(record.dataset, record.recipe, record.identity) / "frames.npz"
+        return load_arrays(path) if path.is_file() else None
+
+    def write_run(self, record: RunRecord, rows: Arrays | None) -> RunRecord:
+        """Write a run; a finished record that is already there stays, a failed one is replaced."""
+        folder = self.run_folder(record.job, record.identity)
+        with self._aside(folder) as aside:
+            if rows is not None:
+                np.savez(aside / "rows.npz", **rows)  # type: ignore[arg-type]
+                record = record.model_copy(update={"rows_sha256": hashlib.sha256((aside / "rows.npz").read_bytes()).hexdigest()})
+            _write_json(aside / "run.json", record)
+        return record
+
+    def write_recipe(self, record: RecipeRecord, frames: Arrays) -> None:
+        """Write the metrics of a recipe, replacing what was there."""
+        with self._aside(self.recipe_folder(record.dataset, record.recipe, record.identity)) as aside:
+            np.savez_compressed(aside / "frames.npz", **frames)  # type: ignore[arg-type]
+            _write_json(aside / "metrics.json", record)
+
+    def write_text(self, relative: str, text: str) -> Path:
+        """Write a generated text file (a table) atomically; returns its path."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+        return path
+
+    def sweep_temporary(self) -> None:
+        """Remove what killed processes left aside."""
+        for folder in (self.root / ".tmp").glob("*-*"):
+            pid = folder.name.rpartition("-")[2]
+            if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _aside(self, folder: Path) -> Iterator[Path]:
+        aside = self.root / ".tmp" / f"{folder.name}-{os.getpid()}"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        try:
+            yield aside
+            for path in aside.iterdir():
+                _fsync(path)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if folder.exists():
+                shutil.rmtree(folder)
+            aside.rename(folder)
+            _fsync(folder.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def load_arrays(path: Path) -> Arrays:
+    """The arrays of an .npz file; never unpickles.
+
+    Raises:
+        BadInput: if the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise BadInput(f"{path}: damaged ({error}); remove it and run again") from error
+
+
+def _read(path: Path, model: type[Record]) -> Record | None:
+    if not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise BadInput(f"{path}: schema version {document.get('schema_version')}, expected {SCHEMA_VERSION}; remove the folder and run again")
+        return model.model_validate(document)
+    except (json.JSONDecodeError, AttributeError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(f"{path}: not a record ({first}); remove the folder and run again") from error
+
+
+def _write_json(path: Path, record: BaseModel) -> None:
+    document = record.model_dump(mode="json")
+    rows = document.pop("rows", None)
+    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+    if rows is not None:  # one line a row: readable in a diff, and a third of the size
+        lines = ",\n".join("  " + json.dumps(row, allow_nan=False) for row in rows)
+        text = text.removesuffix("\n}") + f',\n "rows": [\n{lines}\n ]\n}}'
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,146 @@
+"""One job: fit, score, write the row scores. Imports no protocol and no metric, and sees no label."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench import registry
+from vadbench.detector import Detector
+from vadbench.features.extract import open_stream
+from vadbench.features.store import Stream
+from vadbench.plan import Job
+from vadbench.records import Arrays, Results, RunRecord
+
+PACKAGES = ("vadbench", "numpy", "scipy", "scikit-learn", "torch", "pytorch-lightning", "opencv-python-headless", "faiss-cpu")
+
+
+def run_job(job: Job, results: Results, cache_root: Path, *, quiet: bool = False) -> RunRecord:
+    """Fit and score one job and write its record; a method that fails is recorded as failed and does not raise.
+
+    Args:
+        job: what to run.
+        results: where the record goes.
+        cache_root: where the features are.
+        quiet: no progress.
+
+    Raises:
+        KeyboardInterrupt: as it comes; nothing is written.
+        OSError: on a full disk; nothing is left half-written.
+    """
+    try:
+        record, rows = _fit_and_score(job, cache_root, quiet)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        record, rows = failed_record(job, error), None
+    except Exception as error:  # one method's failure must not end the others' runs: it is recorded and shown
+        record, rows = failed_record(job, error), None
+    return results.write_run(record, rows)
+
+
+def _fit_and_score(job: Job, cache_root: Path, quiet: bool) -> tuple[RunRecord, Arrays]:
+    streams = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in ("train", "test")}
+    train, test = streams["train"], streams["test"]
+    config = job.config.model_copy(update={"progress": "off"}) if quiet and "progress" in type(job.config).model_fields else job.config
+    detector: Detector = registry.load("detectors", job.method)(config, seed=job.seed)
+    seconds: dict[str, float] = {}
+    _timed(seconds, "fit", lambda: detector.fit(train.features))
+    normal = _timed(seconds, "score_normal", lambda: detector.score_normal(train.features))
+    scores = _timed(seconds, "score", lambda: detector.score(test.features))
+    for what, values in (("training", normal), ("test", scores)):
+        if not np.isfinite(values).all():
+            raise FloatingPointError(f"{job.method}: {int((~np.isfinite(values)).sum())} {what} scores are not finite")
+    record = RunRecord(
+        status="done",
+        identity=job.identity,
+        fit_identity=job.fit_identity,
+        job=job.document,
+        runtime=_runtime(job),
+        read_outs=detector.read_outs,
+        test_videos=tuple(test.lengths.items()),
+        train_rows=len(train.features),
+        test_rows=len(test.features),
+        seconds=seconds,
+        peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2), 1),
+        parameters=detector.parameter_count(),
+        environment=environment(),
+    )
+    return record, {**_rows("train", train, normal), **_rows("test", test, scores)}
+
+
+def _rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
+    features = stream.features
+    rows = {"scores": scores, "video": features.video, "frame": features.frame, "object_id": stream.object_id}
+    if features.box is not None:
+        rows["box"] = features.box
+    return {f"{split}_{name}": np.asarray(values) for name, values in rows.items()}
+
+
+def _timed(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any:
+    started = time.perf_counter()
+    answer = call()
+    seconds[stage] = round(time.perf_counter() - started, 3)
+    return answer
+
+
+def failed_record(job: Job, error: Exception) -> RunRecord:
+    """The record of a job that did not end; it says why, and is tried again by the next run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "outside"
+    message = f"{type(error).__name__}: {' '.join(str(error).split())} ({where})"
+    return RunRecord(
+        status="failed",
+        error=message,
+        identity=job.identity,
+        fit_identity=job.fit_identity,
+        job=job.document,
+        runtime=_runtime(job),
+        environment=environment(),
+    )
+
+
+def _runtime(job: Job) -> dict[str, Any]:
+    """What changes no identity but may change the last bit: device, threads and the config's runtime fields."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else os.cpu_count()
+    return {"threads": threads, "cpu": platform.processor() or platform.machine(), **job.config.settings("runtime")}
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Versions and the code's git commit, recorded with every run."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), "platform": platform.platform(terse=True), "packages": versions, "git": _git()}
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and whether tracked code differs from it; None outside a checkout of vadbench."""
+    folder = Path(__file__).resolve().parent
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        code = ["vadbench", "methods", "pyproject.toml"]
+        status = subprocess.run(["git", "status", "--porcelain", "--", *code], cwd=folder.parent, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit, "dirty": bool(status.strip())}
