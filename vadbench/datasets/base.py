@@ -1,0 +1,129 @@
+"""What a data set is: videos in two splits, their frames, and the test videos' labels, masks and tracks."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, Split] = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One clip: its name, split, number of frames and scene (camera)."""
+
+    name: str
+    split: Split
+    frames: int
+    scene: str = "0"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Frame labels of the test videos, with their provenance.
+
+    Attributes:
+        name: which of a data set's label sets this is.
+        source: the file or rule they come from.
+        videos: video name -> [T] uint8, 1 = anomalous, in the order of the test split.
+    """
+
+    name: str
+    source: str
+    videos: dict[str, NDArray[np.uint8]]
+
+    def flat(self) -> NDArray[np.uint8]:
+        """All frames of all videos, concatenated in order."""
+        return np.concatenate(list(self.videos.values()))
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Frames per video, in order."""
+        return np.array([len(labels) for labels in self.videos.values()], np.int64)
+
+    def provenance(self) -> dict[str, Any]:
+        """Name, source, counts and sha256, recorded beside every number."""
+        digest = hashlib.sha256(b"".join(name.encode() + labels.tobytes() for name, labels in self.videos.items()))
+        flat = self.flat()
+        counts = {"videos": len(self.videos), "frames": len(flat), "anomalous": int(flat.sum())}
+        return {"name": self.name, "source": self.source, **counts, "sha256": digest.hexdigest()}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `vadbench data check`: what was looked at, what was expected, what was found."""
+
+    what: str
+    expected: str
+    found: str
+
+    @property
+    def good(self) -> bool:
+        """Whether what was found is what was expected."""
+        return self.expected == self.found
+
+
+class Dataset(ABC):
+    """A data set on disk; one subclass a data set.
+
+    Attributes:
+        root: the folder that `$VADBENCH_DATA` names (or the cache, for data we make ourselves).
+        revision: the released version, part of the cache's folder names.
+        smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
+        streams, boxes: what is extracted where the user names nothing.
+        generated: whether we make it ourselves; `root` is then the cache.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    revision: ClassVar[str]
+    citation: ClassVar[str]
+    licence: ClassVar[str]
+    how_to_get: ClassVar[str]
+    smoothing: ClassVar[float] = 3.0
+    streams: ClassVar[tuple[str, ...]] = ("velocity",)
+    boxes: ClassVar[str] = "foreground"
+    generated: ClassVar[bool] = False
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @abstractmethod
+    def videos(self, split: Split) -> tuple[Video, ...]:
+        """The clips of a split in their order, with frame counts.
+
+        Raises:
+            BadInput: if the data set is absent or incomplete, with how to get it.
+        """
+
+    @abstractmethod
+    def frames(self, video: Video) -> NDArray[np.uint8]:
+        """[T, H, W] grey or [T, H, W, 3] RGB, the whole clip.
+
+        Raises:
+            BadInput: naming the file that cannot be read.
+        """
+
+    @abstractmethod
+    def labels(self) -> Labels:
+        """Frame labels of the test split."""
+
+    def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
+        """Per test frame [H, W], non-zero = anomalous; None where a data set has none."""
+        return None
+
+    def tracks(self) -> pd.DataFrame | None:
+        """Anomalous regions of the test split: video, track, frame (from 0), x0, y0, x1, y1 (inclusive pixels); None where there are none."""
+        return None
+
+    @abstractmethod
+    def check(self) -> list[Check]:
+        """Verify counts, sizes, decodability and labels, reading everything."""

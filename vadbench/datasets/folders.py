@@ -1,0 +1,138 @@
+"""Clips as folders of numbered images: listed in numeric order, checked for gaps, decoded strictly with OpenCV."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.errors import BadInput
+
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG_END = b"\xff\xd9"
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The images of a clip in the numeric order of the last number in their names; nothing is decoded.
+
+    Hidden files (`.DS_Store`, `._001.tif`) and files that are no images (`Thumbs.db`) are passed over; suffixes in any case.
+
+    Args:
+        folder: one clip, its frames numbered without a gap from 0 or 1.
+
+    Raises:
+        BadInput: if the folder is missing or holds no image, an image without a number, two images of one number, or a gap.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such folder; expected a folder of numbered images, unpack the data set again")
+    numbered: dict[int, Path] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = folder / entry.name
+            if path.suffix.lower() not in SUFFIXES or entry.name.startswith("."):
+                continue
+            found = _LAST_NUMBER.search(path.stem)
+            if found is None:
+                raise BadInput(f"{path}: no number in the name of this image; expected names as 001.tif, move the file elsewhere")
+            number = int(found[1])
+            if number in numbered:
+                raise BadInput(f"{path}: frame {number} is also {numbered[number].name}; expected one image a frame, remove one")
+            numbered[number] = path
+    if not numbered:
+        raise BadInput(f"{folder}: empty clip; expected images numbered from 1 ({', '.join(sorted(SUFFIXES))}), unpack the data set again")
+    return _without_gaps(folder, numbered)
+
+
+def _without_gaps(folder: Path, numbered: dict[int, Path]) -> list[Path]:
+    order = sorted(numbered)
+    for expected, number in enumerate(order, start=min(order[0], 1)):
+        if number != expected:
+            raise BadInput(f"{folder}: frame {expected} is missing (the last is {numbered[order[-1]].name}); unpack the data set again")
+    return [numbered[number] for number in order]
+
+
+def count_frames(folder: Path) -> int:
+    """How many frames a clip has, by listing it.
+
+    Raises:
+        BadInput: as `image_paths`.
+    """
+    return len(image_paths(folder))
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """One image, [H, W] grey or [H, W, 3] RGB, whole or not at all.
+
+    Raises:
+        BadInput: if the file cannot be read, is cut off, or is no image.
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+    with _quiet_opencv():
+        whole = data and not _cut_off(data)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR) if whole else None
+    if image is None:
+        raise BadInput(f"{path}: truncated or not an image ({len(data)} bytes); unpack the data set again")
+    return np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _cut_off(data: bytes) -> bool:
+    """Whether a PNG or JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey, and libpng writes to stderr."""
+    if data.startswith(b"\x89PNG"):
+        return _PNG_END not in data[-64:]
+    return data.startswith(b"\xff\xd8") and _JPEG_END not in data[-64:]
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's own log of damaged files off the terminal: the error we raise names the file."""
+    from cv2.utils import logging
+
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
+
+
+def iterate_clip(folder: Path) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a clip, one after the other, all of one size.
+
+    Raises:
+        BadInput: as `image_paths` and `read_image`, or if a frame's shape differs from the first one's.
+    """
+    first: NDArray[np.uint8] | None = None
+    for path in image_paths(folder):
+        image = read_image(path)
+        if first is None:
+            first = image
+        elif image.shape != first.shape:
+            raise BadInput(f"{path}: shape {image.shape}, expected {first.shape} as the clip's first frame; unpack the data set again")
+        yield image
+
+
+def read_clip(folder: Path) -> NDArray[np.uint8]:
+    """The whole clip: [T, H, W] grey or [T, H, W, 3] RGB.
+
+    Raises:
+        BadInput: as `iterate_clip`.
+    """
+    count = count_frames(folder)
+    clip: NDArray[np.uint8] | None = None
+    for index, image in enumerate(iterate_clip(folder)):
+        if clip is None:  # filled in place: a list and its stack would be twice the clip
+            clip = np.empty((count, *image.shape), np.uint8)
+        clip[index] = image
+    assert clip is not None  # image_paths refuses an empty clip
+    return clip
