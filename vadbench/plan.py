@@ -142,7 +142,7 @@ def make_suite(fields: dict[str, Any]) -> Suite:
     try:
         return Suite(**fields)
     except ValidationError as error:
-        raise BadInput(_first_fault(error, Suite)) from error
+        raise BadInput(registry.first_fault(error, Suite)) from error
 
 
 def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
@@ -177,7 +177,7 @@ def resolve_config(method: type[Detector], preset: str, dataset: str, stream: st
     try:
         return method.Config(**{**method.preset(preset, dataset, stream), **settings})
     except ValidationError as error:
-        raise BadInput(f"{method.info.name}: {_first_fault(error, method.Config)}") from error
+        raise BadInput(f"{method.info.name}: {registry.first_fault(error, method.Config)}") from error
 
 
 def parse_settings(texts: Iterable[str]) -> Settings:
@@ -248,11 +248,3 @@ def _over_seeds(name: str, parts: tuple[Part, ...], suite: Suite, dataset: Datas
 
 def _components(job: Job) -> tuple[str, ...]:
     return (job.method, *job.stream.components)
-
-
-def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    fault = error.errors()[0]
-    where = ".".join(str(step) for step in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return str(registry.unknown("field", where, model.model_fields))
-    return f"{where}: {fault['msg']}, got {fault['input']!r}"

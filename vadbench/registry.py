@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vadbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 Kind = Literal["detectors", "recipes", "extractors", "datasets"]
 
@@ -46,6 +49,15 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> BadInput:
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
     return BadInput(f"unknown {what} {name!r}: choose from {', '.join(choices) or 'none'}{hint}")
+
+
+def first_fault(error: ValidationError, model: type[BaseModel], what: str = "field") -> str:
+    """The first thing that is wrong with a model's values, in one line; an unknown field lists those there are."""
+    fault = error.errors()[0]
+    where = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return str(unknown(what, where, model.model_fields))
+    return f"{where}: {fault['msg']}, got {fault['input']!r}"
 
 
 def title(kind: Kind, name: str) -> str:

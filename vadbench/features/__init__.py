@@ -1,0 +1,1 @@
+"""Videos to vectors: boxes, the extractors on them, and the store that keeps both."""

@@ -1,0 +1,215 @@
+"""Where objects are: the dense grid's moving cells, published box files, and the foreground detector of `foreground.py`.
+
+Boxes are [n, 4] float32 pixels x0, y0, x1, y1 with x right, y down and the ends exclusive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
+
+from vadbench.errors import BadInput
+from vadbench.features.foreground import REFERENCE, Foreground
+
+if TYPE_CHECKING:
+    from vadbench.datasets.base import Dataset, Split, Video
+
+
+class Provider(Protocol):
+    """Finds the objects of a clip.
+
+    Attributes:
+        version: rises with every change of what is found; part of the fingerprint.
+        needs_frames: whether it looks at the pixels.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    needs_frames: ClassVar[bool]
+    Options: ClassVar[type[BaseModel]]
+
+    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
+        """One [n, 4] array a frame, of grey frames [T, H, W]."""
+
+
+class GridOptions(BaseModel):
+    """Sizes are pixels of a 240 x 360 frame and scale with the frame. Defaults: specs/features.md section 2."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cell: PositiveFloat = Field(24.0, description="side of a cell")
+    step: PositiveFloat = Field(12.0, description="distance between neighbouring cells")
+    noise: NonNegativeFloat = Field(
+        5.0,
+        description="a cell moves where its mean absolute temporal difference is this many robust standard deviations (1.4826 x median absolute "
+        "deviation) above the median, both over all cells of the clip: most cells show a still scene, so these are the clip's own noise",
+    )
+
+
+class Grid:
+    """Overlapping cells of one size, of which those that move are objects."""
+
+    name: ClassVar[str] = "grid"
+    version: ClassVar[int] = 1
+    needs_frames: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = GridOptions
+
+    def __init__(self, options: GridOptions) -> None:
+        self.options = options
+
+    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
+        """The moving cells of each frame; the first frame has those of the second.
+
+        Raises:
+            BadInput: on a clip of one frame.
+        """
+        cells = self.cells(*frames.shape[1:])
+        if len(frames) < 2:
+            raise BadInput(f"{video.split} clip {video.name}: has {len(frames)} frame; temporal differences need two")
+        change = np.stack([_cell_means(_difference(frames[t - 1], frames[t]), cells) for t in range(1, len(frames))])  # [T - 1, cells]
+        typical = np.median(change)
+        floor = typical + self.options.noise * 1.4826 * np.median(np.abs(change - typical))
+        moving = [cells[of_frame > floor] for of_frame in change]
+        return [moving[0], *moving]
+
+    def cells(self, height: int, width: int) -> NDArray[np.float32]:
+        """[n, 4] all cells that lie in a frame, row by row."""
+        down, right = height / REFERENCE[0], width / REFERENCE[1]
+        tops, cell_height = _lattice(height, self.options.cell * down, self.options.step * down)
+        lefts, cell_width = _lattice(width, self.options.cell * right, self.options.step * right)
+        y, x = (corner.ravel() for corner in np.meshgrid(tops, lefts, indexing="ij"))
+        return np.stack([x, y, x + cell_width, y + cell_height], 1).astype(np.float32)
+
+
+class FileOptions(BaseModel):
+    """A boxes file has no options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BoxesFile:
+    """Boxes from `<data>/boxes/<data set>/bboxes_<label>_<split>.npz`: `xyxy` [M, 4] and `count` per frame over all clips in order."""
+
+    name: ClassVar[str] = "file"
+    version: ClassVar[int] = 1
+    needs_frames: ClassVar[bool] = False
+    Options: ClassVar[type[BaseModel]] = FileOptions
+
+    def __init__(self, dataset: Dataset, label: str) -> None:
+        self.dataset = dataset
+        self.label = label
+
+    def path(self, split: Split) -> Path:
+        """Where the file of a split has to be."""
+        return self.dataset.root / "boxes" / self.dataset.name / f"bboxes_{self.label}_{split}.npz"
+
+    def sha256(self) -> dict[str, str]:
+        """The digests of both splits' files, by name.
+
+        Raises:
+            BadInput: if one is missing, with where to put it.
+        """
+        digests = {}
+        for split in ("train", "test"):
+            path = self.path(split)
+            if not path.is_file():
+                raise BadInput(f"{path}: no such boxes file; put it there (npz with xyxy [M, 4] and count per frame over all clips in order)")
+            digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return digests
+
+    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
+        """The file's boxes of this clip.
+
+        Raises:
+            BadInput: if the file is damaged or does not fit the data set's frame counts.
+        """
+        return self._clips(video.split)[video.name]
+
+    def _clips(self, split: Split) -> dict[str, list[NDArray[np.float32]]]:
+        return self._train if split == "train" else self._test
+
+    @cached_property
+    def _train(self) -> dict[str, list[NDArray[np.float32]]]:
+        return self._read("train")
+
+    @cached_property
+    def _test(self) -> dict[str, list[NDArray[np.float32]]]:
+        return self._read("test")
+
+    def _read(self, split: Split) -> dict[str, list[NDArray[np.float32]]]:
+        """Clip -> boxes of each frame."""
+        path = self.path(split)
+        xyxy, count = _read_boxes(path)
+        per_frame = np.split(xyxy, np.cumsum(count)[:-1])
+        clips, start = {}, 0
+        for video in self.dataset.videos(split):
+            clips[video.name] = per_frame[start : start + video.frames]
+            start += video.frames
+            if start > len(count):
+                raise BadInput(
+                    f"{path}: counts of {len(count)} frames end within clip {video.name}, whose last frame is the {start}th of {split}; "
+                    f"the file belongs to another version of {self.dataset.name}"
+                )
+        if start < len(count):
+            raise BadInput(f"{path}: counts of {len(count)} frames, {split} of {self.dataset.name} has {start}; the file belongs to another version")
+        return clips
+
+
+def make_provider(provider: str, options: dict[str, Any], dataset: Dataset) -> Provider:
+    """The provider `grid`, `foreground` or `file.<label>` with resolved options."""
+    name, _, label = provider.partition(".")
+    if name == "grid":
+        return Grid(GridOptions(**options))
+    return Foreground(Foreground.Options(**options)) if name == "foreground" else BoxesFile(dataset, label)  # type: ignore[arg-type]
+
+
+def provider_class(provider: str) -> type[Provider]:
+    """The class of `grid`, `foreground` or `file.<label>`."""
+    classes: dict[str, type[Provider]] = {"grid": Grid, "foreground": Foreground, "file": BoxesFile}
+    return classes[provider.partition(".")[0]]
+
+
+def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Xyxy [M, 4] and count [frames] of a boxes file, checked against each other."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            xyxy, count = np.asarray(arrays["xyxy"], np.float32), np.asarray(arrays["count"], np.int64)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadInput(f"{path}: not a readable boxes file (npz with xyxy and count): {' '.join(str(error).split())}; get it anew") from error
+    if xyxy.ndim != 2 or xyxy.shape[1] != 4 or count.ndim != 1 or (count < 0).any():
+        raise BadInput(f"{path}: expected xyxy [M, 4] and count [frames] of at least 0, found {xyxy.shape} and {count.shape}")
+    if count.sum() != len(xyxy):
+        raise BadInput(f"{path}: count adds up to {count.sum()} boxes, xyxy has {len(xyxy)}; get the file anew")
+    bad = ~np.isfinite(xyxy).all(1) | (xyxy[:, 2:] <= xyxy[:, :2]).any(1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise BadInput(f"{path}: box {row} is {xyxy[row].tolist()}; expected finite x0 < x1, y0 < y1")
+    return xyxy, count
+
+
+def _lattice(length: int, cell: float, step: float) -> tuple[NDArray[np.int64], int]:
+    """Starts of the cells on one side of a frame, and their size, in whole pixels."""
+    size = min(max(1, round(cell)), length)
+    return np.arange(0, length - size + 1, max(1, round(step))), size
+
+
+def _difference(previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.maximum(previous, current) - np.minimum(previous, current)
+
+
+def _cell_means(image: NDArray[np.uint8], cells: NDArray[np.float32]) -> NDArray[np.float64]:
+    """[n] mean of a uint8 image over each cell, by an integral image."""
+    import cv2
+
+    sums = cv2.integral(image, sdepth=cv2.CV_64F)  # [H + 1, W + 1], exact for uint8
+    x0, y0, x1, y1 = cells.astype(int).T
+    area = (x1 - x0) * (y1 - y0)
+    return np.asarray((sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]) / area, np.float64)

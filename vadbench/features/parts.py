@@ -1,0 +1,69 @@
+"""What is finished of an extraction, clip by clip, so that one that is interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.errors import BadInput
+from vadbench.features.store import disk_trouble_told, fsync, write_file
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class Parts:
+    """A folder with one .npz a finished clip (its index in the split), beside the stage they will make up; the caller holds the stage's lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, clip: int) -> Arrays | None:
+        """The clip's arrays, their checksums verified; None where there are none or they are damaged (then they are made again)."""
+        try:
+            with np.load(self._path(clip), allow_pickle=False) as arrays:
+                return dict(arrays.items())
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
+
+    def kept(self, clip: int) -> Arrays:
+        """The arrays of a clip that was written.
+
+        Raises:
+            BadInput: if they were damaged since.
+        """
+        arrays = self.read(clip)
+        if arrays is None:
+            raise BadInput(f"{self._path(clip)}: damaged after it was written; run `vadbench features extract` again, it makes this clip anew")
+        return arrays
+
+    def write(self, clip: int, arrays: Arrays) -> None:
+        """Keep a finished clip: written aside, flushed, renamed.
+
+        Raises:
+            BadInput: if the disk is full.
+        """
+        path = self._path(clip)
+        aside = path.with_suffix(".tmp")
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
+        with disk_trouble_told(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                write_file(aside, buffer.getvalue())
+                aside.rename(path)
+                fsync(self.folder)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forget all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, clip: int) -> Path:
+        return self.folder / f"{clip:05d}.npz"

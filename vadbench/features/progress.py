@@ -1,0 +1,69 @@
+"""Progress of an extraction: a bar with frames per second on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class FramesPerSecond(ProgressColumn):
+    """The recent speed."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        return Text(f"{task.speed:.0f} frames/s" if task.speed else "")
+
+
+class Frames:
+    """Counts the frames of one stage of one split, as a context."""
+
+    def __init__(self, what: str, total: int, quiet: bool) -> None:
+        self.what = what
+        self.total = total
+        self.quiet = quiet
+        self.done = 0
+        self.reused = 0
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), FramesPerSecond(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self.console, transient=True, disable=quiet or not self.console.is_terminal)
+        self._task = self._bar.add_task(what, total=total)
+        self._started = self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+        if kind is None:
+            kept = f", {self.reused} of them kept from an interrupted run" if self.reused else ""
+            self.say(f"{self.what}: {self.done} frames{kept}, {self._speed():.0f} frames/s")
+
+    def advance(self, frames: int) -> None:
+        """So many more frames are computed."""
+        self.done += frames
+        self._bar.update(self._task, advance=frames)
+        if not self.console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            self._told = time.monotonic()
+            self.say(f"{self.what}: {self.done} of {self.total} frames, {self._speed():.0f} frames/s")
+
+    def reuse(self, frames: int) -> None:
+        """So many more frames were there already."""
+        self.done += frames
+        self.reused += frames
+        self._bar.update(self._task, completed=self.done)
+
+    def say(self, line: str) -> None:
+        """Print a line, unless quiet."""
+        if not self.quiet:
+            self.console.print(line, markup=False)
+
+    def _speed(self) -> float:
+        return (self.done - self.reused) / max(time.monotonic() - self._started, 1e-9)

@@ -1,0 +1,295 @@
+"""The feature store: cached stages on disk, written whole or not at all, and checked when they are read.
+
+    <cache>/<dataset>@<revision>/boxes/<provider>@<fingerprint>/<split>/{index.parquet, manifest.json}
+    <cache>/<dataset>@<revision>/<stream>@<fingerprint>/<split>/{x.npy, index.parquet, manifest.json}
+
+index.parquet has one row an object: video (index of the clip in its split), frame, object_id, x0, y0, x1, y1. Row k of x.npy is its vector.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.detector import Features
+from vadbench.errors import BadInput
+from vadbench.records import canonical_hash
+
+SCHEMA_VERSION = 1
+SMALL = 64 * 2**20  # bytes; files up to this size are hashed whenever they are opened
+MANIFEST, INDEX, VECTORS = "manifest.json", "index.parquet", "x.npy"
+CORNERS = ("x0", "y0", "x1", "y1")
+AGAIN = "delete the folder and run `vadbench features extract` to make it anew"
+
+
+@dataclass(frozen=True)
+class Index:
+    """The objects of a split.
+
+    Attributes:
+        video: [N] int32, the clip as its index in the split.
+        frame: [N] int32, from 0 in its clip.
+        object_id: [N] int64, equal in all streams on the same boxes.
+        box: [N, 4] float32 pixels.
+    """
+
+    video: NDArray[np.int32]
+    frame: NDArray[np.int32]
+    object_id: NDArray[np.int64]
+    box: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    @classmethod
+    def of_counts(cls, box: NDArray[np.float32], counts: list[NDArray[np.int64]]) -> Index:
+        """Number the boxes [N, 4] of all clips in order, given the objects of each frame of each clip."""
+        video = np.repeat(np.arange(len(counts), dtype=np.int32), [int(count.sum()) for count in counts])
+        frame = np.concatenate([np.repeat(np.arange(len(count), dtype=np.int32), count) for count in counts])
+        return cls(video, frame, np.arange(len(box), dtype=np.int64), box)
+
+    def of_clip(self, video: int, frames: int) -> list[NDArray[np.float32]]:
+        """The boxes of a clip, one [n, 4] array a frame."""
+        rows = slice(*np.searchsorted(self.video, [video, video + 1]))
+        return np.split(self.box[rows], np.searchsorted(self.frame[rows], np.arange(1, frames)))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of one split.
+
+    Attributes:
+        features: what a method may see; x is memory-mapped.
+        object_id: [N] int64.
+        lengths: clip -> its number of frames, in order; frames without objects have no row.
+        manifest: what manifest.json says.
+    """
+
+    features: Features
+    object_id: NDArray[np.int64]
+    lengths: dict[str, int]
+    manifest: dict[str, Any]
+
+
+def write(folder: Path, described: dict[str, Any], index: Index, vectors: Iterable[NDArray[np.float32]] | None, dim: int = 0) -> None:
+    """Write a stage aside, flush it to disk and rename it into place.
+
+    Args:
+        folder: where it goes; must not exist. The caller holds the lock of its parent.
+        described: what it is, for the manifest; JSON-ready.
+        index: its N objects.
+        vectors: blocks [n, dim] float32 that add up to N rows, or None for boxes.
+        dim: number of columns.
+
+    Raises:
+        BadInput: if the disk is full, or the vectors are not one a row.
+    """
+    aside = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: we hold the lock
+    with disk_trouble_told(folder):
+        aside.mkdir(parents=True)
+        try:
+            if vectors is not None:
+                _write_vectors(aside / VECTORS, vectors, (len(index), dim))
+            write_file(aside / INDEX, _parquet(index))
+            files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(aside.iterdir())}
+            if vectors is not None:
+                files[VECTORS] |= {"shape": [len(index), dim], "dtype": "float32"}
+            manifest = {"schema_version": SCHEMA_VERSION, **described, "rows": len(index), "files": files}
+            sealed = {**manifest, "sha256": canonical_hash(manifest)}
+            write_file(aside / MANIFEST, (json.dumps(sealed, indent=1) + "\n").encode())
+            fsync(aside)
+            aside.rename(folder)
+            fsync(folder.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a stage is.
+
+    Raises:
+        BadInput: if its manifest is missing, damaged, or of another version of the store.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        seal = manifest.pop("sha256")
+        version = manifest["schema_version"]
+    except FileNotFoundError:
+        raise BadInput(f"{path}: these features are not there; make them with `vadbench features extract`") from None
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BadInput(f"{path}: damaged, not a manifest; {AGAIN}") from error
+    if version != SCHEMA_VERSION:
+        raise BadInput(f"{path}: features in format {version}, this vadbench reads format {SCHEMA_VERSION}; {AGAIN}")
+    if seal != canonical_hash(manifest):
+        raise BadInput(f"{path}: damaged or edited, its contents do not match their own sha256; {AGAIN}")
+    return dict(manifest)
+
+
+def read_index(folder: Path, manifest: dict[str, Any]) -> Index:
+    """The objects of a stage.
+
+    Raises:
+        BadInput: naming the file that is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_files(folder, manifest)
+    try:
+        table = pq.read_table(folder / INDEX)
+        video, frame, object_id, *corners = (table[name].to_numpy() for name in ("video", "frame", "object_id", *CORNERS))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise BadInput(f"{folder / INDEX}: damaged, not an index of objects; {AGAIN}") from error
+    index = Index(video, frame, object_id, np.stack(corners, 1))
+    if len(index) != manifest["rows"]:
+        raise BadInput(f"{folder / INDEX}: {len(index)} rows, the manifest says {manifest['rows']}; {AGAIN}")
+    return index
+
+
+def check_files(folder: Path, manifest: dict[str, Any], everything: bool = False) -> None:
+    """Check a stage's files against its manifest: their sizes, and the contents of small ones or of `everything`.
+
+    Raises:
+        BadInput: naming the first file that is missing or damaged.
+    """
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise BadInput(f"{path}: missing; {AGAIN}")
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            raise BadInput(f"{path}: damaged, {size} bytes where {expected['bytes']} were written; {AGAIN}")
+        if (everything or size <= SMALL) and sha256(path) != expected["sha256"]:
+            raise BadInput(f"{path}: damaged, its sha256 is not the one that was written; {AGAIN}")
+
+
+def lengths(manifest: dict[str, Any]) -> dict[str, int]:
+    """Clip -> frames, in order."""
+    return {name: int(frames) for name, frames in manifest["videos"]}
+
+
+def open_folder(folder: Path, name: str) -> Stream:
+    """The stream in `folder`, x memory-mapped; `name` stands in messages of methods that read it.
+
+    Sizes, shapes and types are always checked, contents where a file is small; `verify` checks everything.
+
+    Raises:
+        BadInput: naming the file that is missing or damaged.
+    """
+    manifest = read_manifest(folder)
+    index = read_index(folder, manifest)
+    x = _open_vectors(folder / VECTORS, manifest)
+    return Stream(Features(x, index.video, index.frame, index.box, name), index.object_id, lengths(manifest), manifest)
+
+
+def verify(folder: Path) -> None:
+    """Check everything a stage holds, reading it all.
+
+    Raises:
+        BadInput: naming the first file that is missing or damaged.
+    """
+    manifest = read_manifest(folder)
+    check_files(folder, manifest, everything=True)
+    if VECTORS in manifest["files"]:
+        open_folder(folder, str(folder))  # Features refuses what is not finite
+    else:
+        read_index(folder, manifest)
+
+
+def stored(cache: Path) -> list[Path]:
+    """The folders of all stages under a cache, boxes and streams, one a split; half-written ones are none."""
+    found = [*cache.glob(f"*@*/*@*/*/{MANIFEST}"), *cache.glob(f"*@*/boxes/*@*/*/{MANIFEST}")]
+    return sorted(path.parent for path in found if not path.parent.name.startswith("."))
+
+
+@contextmanager
+def disk_trouble_told(place: Path) -> Iterator[None]:
+    """Turn a disk that is full or may not be written into one line.
+
+    Raises:
+        BadInput: if that happens in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BadInput(f"{place}: the disk is full; free some space (or set VADBENCH_CACHE to another disk) and run the same again") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise BadInput(f"{place}: may not be written; set VADBENCH_CACHE to a folder of yours") from error
+        raise
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file and flush it to disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def fsync(folder: Path) -> None:
+    """Flush a folder's entries to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """The file's digest, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, int]) -> None:
+    """An .npy file block by block through write(): a full disk raises, where a memory map would kill the process."""
+    rows = 0
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            if block.dtype != np.float32 or block.ndim != 2 or block.shape[1] != shape[1]:
+                raise BadInput(f"{path}: a block of {block.dtype} {block.shape}, expected float32 [n, {shape[1]}]")
+            file.write(np.ascontiguousarray(block).data)
+            rows += len(block)
+        file.flush()
+        os.fsync(file.fileno())
+    if rows != shape[0]:
+        raise BadInput(f"{path}: {rows} vectors for {shape[0]} objects; the extractor must give one a box")
+
+
+def _parquet(index: Index) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"video": index.video, "frame": index.frame, "object_id": index.object_id}
+    columns |= {name: np.ascontiguousarray(index.box[:, k]) for k, name in enumerate(CORNERS)}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def _open_vectors(path: Path, manifest: dict[str, Any]) -> NDArray[np.float32]:
+    expected = manifest["files"][VECTORS]
+    try:
+        x = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"{path}: damaged, not an .npy file; {AGAIN}") from error
+    if list(x.shape) != expected["shape"] or str(x.dtype) != expected["dtype"]:
+        raise BadInput(f"{path}: {x.dtype} {list(x.shape)}, the manifest says {expected['dtype']} {expected['shape']}; {AGAIN}")
+    return np.asanyarray(x)
