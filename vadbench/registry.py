@@ -51,12 +51,12 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> BadInput:
     return BadInput(f"unknown {what} {name!r}: choose from {', '.join(choices) or 'none'}{hint}")
 
 
-def first_fault(error: ValidationError, model: type[BaseModel], what: str = "field") -> str:
+def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing that is wrong with a model's values, in one line; an unknown field lists those there are."""
     fault = error.errors()[0]
     where = ".".join(str(step) for step in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return str(unknown(what, where, model.model_fields))
+        return str(unknown("field", where, model.model_fields))
     return f"{where}: {fault['msg']}, got {fault['input']!r}"
 
 

@@ -147,9 +147,9 @@ def test_settings_may_come_as_text(dataset: Moving) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"velocity": {"flo": "medium"}}, "unknown option of velocity 'flo': choose from enlarge_below, flow, .*did you mean flow"),
-        ({"velocity": {"flow": "best"}}, r"velocity\.flow: .*'ultrafast', 'fast', 'medium' or 'farneback', got 'best'"),
-        ({"foreground": {"min_area": -1}}, r"foreground\.min_area: .*greater than 0, got -1"),
+        ({"velocity": {"flo": "medium"}}, "velocity: unknown field 'flo': choose from enlarge_below, flow, .*did you mean flow"),
+        ({"velocity": {"flow": "best"}}, r"velocity: flow: .*'ultrafast', 'fast', 'medium' or 'farneback', got 'best'"),
+        ({"foreground": {"min_area": -1}}, r"foreground: min_area: .*greater than 0, got -1"),
     ],
 )
 def test_a_wrong_option_names_the_fields(dataset: Moving, settings: dict[str, dict[str, Any]], told: str) -> None:

@@ -174,7 +174,7 @@ def _options(model: type[BaseModel], values: dict[str, Any], what: str) -> BaseM
     try:
         return model(**values)
     except ValidationError as error:
-        raise BadInput(f"{what}: {registry.first_fault(error, model, 'option')}") from error
+        raise BadInput(f"{what}: {registry.first_fault(error, model)}") from error
 
 
 def _videos(dataset: Dataset, split: Split) -> tuple[Video, ...]:
