@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -204,7 +205,7 @@ def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part,
     name, at, streams_text = method.partition("@")
     streams = tuple(streams_text.split("+")) if at else suite.features or dataset.streams
     if name in registry.names("recipes"):
-        return [_parts_present(registry.load("recipes", name), streams if at or suite.features else None, dataset)]
+        return _parts_present(registry.load("recipes", name), streams if at or suite.features else None, dataset)
     if name not in registry.names("detectors"):
         raise registry.unknown("method", name, registry.names("detectors", "recipes"))
     if at and len(streams) > 1:
@@ -213,21 +214,21 @@ def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part,
     return [(Part(name, stream, "none"),) for stream in streams]
 
 
-def _parts_present(recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dataset) -> tuple[Part, ...]:
-    """The recipe's parts on the given streams (matched by extractor), or else all whose extractor is installed."""
-    given = None if streams is None else {StreamName.parse(stream, dataset.boxes).extractor: stream for stream in streams}
+def _parts_present(recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dataset) -> list[tuple[Part, ...]]:
+    """The recipe on the given streams, matched by extractor (several of one extractor: one row each), or else on all that are installed."""
     known = registry.names("extractors")
-    parts = []
+    choices = []
     for part in recipe.parts:
         extractor = part.stream.partition(".")[0]
-        if given is None and extractor in known:
-            parts.append(part)
-        elif given is not None and extractor in given:
-            parts.append(Part(part.method, given[extractor], part.calibration, part.empty))
-    if not parts:
+        given = [part.stream] if extractor in known else []
+        if streams is not None:
+            given = [stream for stream in streams if StreamName.parse(stream, dataset.boxes).extractor == extractor]
+        if given:
+            choices.append([replace(part, stream=stream) for stream in given])
+    if not choices:
         wanted = ", ".join(part.stream for part in recipe.parts)
         raise BadInput(f"{recipe.name}: none of its streams ({wanted}) is available; name one with --features")
-    return tuple(parts)
+    return list(product(*choices))
 
 
 def _over_seeds(name: str, parts: tuple[Part, ...], suite: Suite, dataset: Dataset) -> list[PlannedRecipe]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = sorted((ROOT / "methods" / "vadbench_methods").glob("*.py"))
+METHODS = sorted((ROOT / "methods" / "vadbench_methods").rglob("*.py"))
 CORE = sorted((ROOT / "vadbench").rglob("*.py"))
 ALLOWED = {"vadbench.detector", "vadbench.training", "vadbench.errors"}
 

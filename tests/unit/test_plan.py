@@ -73,6 +73,11 @@ def test_a_recipe_uses_the_streams_there_are_and_names_them():
     assert on_grid.name == "accivad@velocity@grid"
 
 
+def test_a_recipe_has_a_row_for_every_stream_of_an_extractor():
+    planned = plan(methods=("accivad",), features=("velocity.hof1", "velocity.hof8"))
+    assert [recipe.name for recipe in planned.recipes] == ["accivad@velocity.hof1", "accivad@velocity.hof8"]
+
+
 def test_a_job_two_recipes_share_is_planned_once():
     planned = plan(methods=("gmm", "accivad"))
     assert len(planned.recipes) == 2

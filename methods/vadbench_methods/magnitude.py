@@ -1,0 +1,60 @@
+"""Magnitude: the L1 norm of the raw features; learns nothing, and is the bar that a density has to pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pydantic import NonNegativeInt
+
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, scoring
+from vadbench.errors import BadInput
+
+
+class MagnitudeConfig(MethodConfig):
+    """Which columns are summed."""
+
+    columns: tuple[NonNegativeInt, ...] | None = scoring(None, "columns whose absolute values are added; none: all", min_length=1, examples=[(0, 1)])
+
+
+class Magnitude(Detector):
+    """Anomaly score = sum of |x_j|: on velocity features, plain speed."""
+
+    Config = MagnitudeConfig
+    config: MagnitudeConfig
+    info = DetectorInfo("magnitude", "L1 norm of the features", "trivial baseline", deterministic=True)
+    calibration = "minmax-p99.9"
+
+    @classmethod
+    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+        """On `velocity` in its default variant, only the four columns of speed: its last two are the box's width and height in pixels."""
+        return {"columns": (0, 1, 2, 3)} if stream.partition("@")[0] == "velocity" else {}
+
+    def fit(self, train: Features) -> None:
+        """Nothing is learnt.
+
+        Raises:
+            BadInput: if a column to add is not there.
+        """
+        train.require_rows(2)
+        if max(self.config.columns or (0,)) >= train.x.shape[1]:
+            raise BadInput(
+                f"{train.name}: {train.x.shape[1]} columns, magnitude.columns asks for {self.config.columns} (--set magnitude.columns=null)"
+            )
+
+    def score(self, test: Features) -> NDArray[np.float64]:
+        """[N, 1] float64 norms, in the features' unit."""
+        columns = slice(None) if self.config.columns is None else list(self.config.columns)
+        norms = np.empty((len(test), 1))
+        for start in range(0, len(test), 65536):  # float64 blocks stay small beside a memory map
+            norms[start : start + 65536, 0] = np.abs(test.x[start : start + 65536, columns].astype(np.float64)).sum(1)
+        return norms
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Empty."""
+        return {}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Nothing to take up."""
