@@ -75,7 +75,7 @@ def _fit_and_score(job: Job, cache_root: Path, quiet: bool) -> tuple[RunRecord, 
         train_rows=len(train.features),
         test_rows=len(test.features),
         seconds=seconds,
-        peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2), 1),
+        peak_memory_mib=_peak_memory_mib(),
         parameters=detector.parameter_count(),
         environment=environment(),
     )
@@ -95,6 +95,15 @@ def _timed(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> An
     answer = call()
     seconds[stage] = round(time.perf_counter() - started, 3)
     return answer
+
+
+def _peak_memory_mib() -> float:
+    """This process' largest resident size so far. On Linux from /proc: getrusage's figure is inherited from the parent process."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return round(int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024, 1)
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def failed_record(job: Job, error: Exception) -> RunRecord:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from pydantic import NonNegativeInt
 
 from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, scoring
@@ -40,9 +39,7 @@ class Magnitude(Detector):
         """
         train.require_rows(2)
         if max(self.config.columns or (0,)) >= train.x.shape[1]:
-            raise BadInput(
-                f"{train.name}: {train.x.shape[1]} columns, magnitude.columns asks for {self.config.columns} (--set magnitude.columns=null)"
-            )
+            raise BadInput(f"{train.name}: {train.x.shape[1]} columns, columns asks for {self.config.columns} (--set magnitude.columns=null)")
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] float64 norms, in the features' unit."""

@@ -94,4 +94,4 @@ def _ask(tree: cKDTree, queries: Float64, k: int) -> tuple[Float64, Integers]:
     """[Q, k] distances and indices; infinite, with an index past the end, where the tree has fewer rows."""
     threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
     distance, index = tree.query(queries, np.arange(1, k + 1), workers=threads)
-    return distance, index
+    return np.asarray(distance), np.asarray(index)

@@ -1,0 +1,251 @@
+"""`LightningDetector`: what every neural method shares; a method adds a network, a loss and an anomaly score."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from vadbench.detector import Detector, Features, MethodConfig, Standardisation, runtime
+from vadbench.errors import BadInput
+
+BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
+
+
+class NeuralConfig(MethodConfig):
+    """Settings every neural method has; a method overrides the defaults with its paper's."""
+
+    epochs: PositiveInt = Field(100, description="passes over the training rows")
+    max_steps: PositiveInt | None = Field(None, description="optimiser steps after which training stops, if the epochs have not ended it")
+    batch_size: PositiveInt = Field(2048, description="rows a step; the last, partial batch of an epoch is kept")
+    lr: PositiveFloat = Field(1e-3, description="learning rate of Adam")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of Adam's two moments")
+    gradient_clip: PositiveFloat | None = Field(None, description="largest Euclidean norm of the gradient; none: not clipped")
+    ema: float | None = Field(
+        None, ge=0, lt=1, description="largest decay of the weights' moving average, min(ema, 1 - (1 + step)^-0.6667); none: the final weights"
+    )
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="pytorch-lightning's precision in training; bf16 is slow on a CPU")
+    device: Literal["auto", "cpu", "cuda", "mps"] = runtime("auto", "where the network runs; auto: cuda, else mps, else cpu")
+    score_batch: PositiveInt = runtime(2048, "rows scored at a time")
+    memory_gib: float = runtime(4.0, "training rows are held in memory up to this size; larger streams are read batch by batch", ge=0)
+    progress: Literal["auto", "bar", "lines", "off"] = runtime("auto", "how training is reported on stderr; auto: a bar on a terminal, else lines")
+    report_lines: NonNegativeInt = runtime(10, "lines printed during a training where there is no bar")
+
+
+@dataclass(frozen=True)
+class Batches:
+    """All batches of a training in order: per epoch a permutation of the rows, cut into batches, whole rows read at once.
+
+    A batch larger than the data is all of the data; the last, partial batch of an epoch is kept, even with one row.
+
+    Attributes:
+        read: sorted row numbers [B] -> rows [B, D], standardised float32.
+        rows: how many rows there are.
+        size: rows a batch.
+        steps: how many batches there are.
+        seed: of the permutations.
+    """
+
+    read: Callable[[Tensor], Tensor]
+    rows: int
+    size: int
+    steps: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(self.seed)
+        left = self.steps
+        while left > 0:
+            for index in torch.split(torch.randperm(self.rows, generator=generator), self.size)[:left]:
+                yield self.read(index.sort().values)  # sorted: a memory map is read forwards, and both ways of reading agree to the bit
+                left -= 1
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that the config's `device` means on this machine.
+
+    Raises:
+        BadInput: if torch has no such device here.
+    """
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, present in found.items() if present)
+    if not found[name]:
+        raise BadInput(f"device: {name} is not available to torch on this machine; use device=cpu or device=auto")
+    return torch.device(name)
+
+
+@contextmanager
+def reproducible(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch and make it deterministic; the user's generators and flags are as before afterwards."""
+    flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        memory.fill_uninitialized_memory = False  # it costs a pass over every new tensor
+        torch.backends.cudnn.benchmark = False
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
+            memory.fill_uninitialized_memory = fill
+            torch.backends.cudnn.benchmark = benchmark
+
+
+class LightningDetector(Detector):
+    """A neural method: `build` a network, define the `loss` of a batch and the `anomaly` of rows; everything else is here.
+
+    Features are standardised with the training set's statistics. After training, `fit_read_outs` may learn from what the training rows
+    score, and `read_out` turns anomaly values into score columns.
+
+    Attributes:
+        net: the network, from `build`, on the device where it was last used.
+    """
+
+    net: nn.Module
+    standardisation: Standardisation
+
+    @abstractmethod
+    def build(self, dim: int) -> nn.Module:
+        """The untrained network for features of `dim` columns, initialised from torch's (seeded) generator."""
+
+    @abstractmethod
+    def loss(self, batch: Tensor) -> Tensor:
+        """The training loss, a scalar, of standardised rows [B, D]."""
+
+    @abstractmethod
+    def anomaly(self, batch: Tensor) -> Tensor:
+        """[B, K] values of standardised rows [B, D], each from its row alone; the read-outs are made of them."""
+
+    def fit_read_outs(self, values: NDArray[np.float64]) -> None:
+        """Learn what `read_out` needs from the training rows' anomaly values [N, K]; nothing unless a method says so."""
+
+    def read_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[N, C] scores of anomaly values [N, K]; the values themselves unless a method says otherwise."""
+        return values
+
+    def read_out_arrays(self) -> dict[str, NDArray[Any]]:
+        """What `fit_read_outs` learnt, as named arrays."""
+        return {}
+
+    def restore_read_outs(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take up what `read_out_arrays` gave."""
+
+    def standardise(self, x: NDArray[np.float32]) -> Standardisation:
+        """How training rows [N, D] are brought to a common scale; component-wise unless a method says otherwise."""
+        return Standardisation.fit(x)
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Adam on the network's weights, in one fused kernel (specs/methods.md section 7: .018 s a step against .154 s)."""
+        fused = self.config.precision == "32-true"  # Lightning cannot clip gradients for a fused optimiser in mixed precision
+        return torch.optim.Adam(self.net.parameters(), lr=self.config.lr, betas=self.config.betas, fused=fused)
+
+    def schedule(self, optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler | None:
+        """How the learning rate changes after each of `steps` optimiser steps; it does not unless a method says so."""
+        return None
+
+    def fit(self, train: Features) -> None:
+        """Train the network on normal rows, then fit the read-outs.
+
+        Raises:
+            BadInput: if there are fewer than two rows, or the device is absent.
+            FloatingPointError: if the loss stops being finite; the message names the step.
+        """
+        train.require_rows(2)
+        device = resolve_device(self.config.device)
+        from vadbench.trainer import train_network  # pytorch_lightning costs 5 CPU-seconds to import
+
+        self.standardisation = self.standardise(train.x)
+        with reproducible(self.seed, device):
+            self.net = self.build(train.x.shape[1])
+            train_network(self, self._batches(train), device)
+        self._normal = (train, self._values(train))
+        self.fit_read_outs(self._normal[1])
+
+    def score(self, test: Features) -> NDArray[np.float64]:
+        """[N, C] scores; see `Detector.score`.
+
+        Raises:
+            BadInput: if the rows have another number of columns than those of training.
+        """
+        return self.read_out(self._values(test)) if len(test) else np.empty((0, len(self.read_outs)))
+
+    def score_normal(self, train: Features) -> NDArray[np.float64]:
+        """What normal rows score; the rows this detector was just fitted to are not passed through the network again."""
+        fitted = getattr(self, "_normal", None)
+        return self.read_out(fitted[1]) if fitted is not None and fitted[0] is train else self.score(train)
+
+    def parameter_count(self) -> int:
+        """Weights of the network."""
+        return sum(weights.numel() for weights in self.net.parameters())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The network's state, the standardisation and the read-outs."""
+        state = {f"net.{name}": values.detach().cpu().numpy() for name, values in self.net.state_dict().items()}
+        extra = {f"read_out.{name}": values for name, values in self.read_out_arrays().items()}
+        return {**state, "standardise.mean": self.standardisation.mean, "standardise.scale": self.standardisation.scale, **extra}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take up what `arrays` gave."""
+        self.standardisation = Standardisation(arrays["standardise.mean"], arrays["standardise.scale"])
+        with torch.random.fork_rng(devices=[]):
+            self.net = self.build(len(self.standardisation.mean))
+        self.net.load_state_dict({name: torch.from_numpy(np.array(values)) for name, values in _under("net.", arrays).items()})
+        self.restore_read_outs(_under("read_out.", arrays))
+
+    def _batches(self, train: Features) -> Batches:
+        """Whole batches from memory where the rows fit, else from the memory map."""
+        rows, size = len(train), min(self.config.batch_size, len(train))
+        steps = self.config.epochs * -(-rows // size)
+        steps = min(steps, self.config.max_steps or steps)
+        if train.x.nbytes <= self.config.memory_gib * 2**30:
+            held = torch.from_numpy(_standardised(self.standardisation, train.x))
+            return Batches(lambda index: held[index], rows, size, steps, self.seed)
+        return Batches(lambda index: torch.from_numpy(self.standardisation.apply(train.x[index.numpy()])), rows, size, steps, self.seed)
+
+    def _values(self, rows: Features) -> NDArray[np.float64]:
+        """[N, K] float64 anomaly values, computed in float32 in chunks.
+
+        A matrix product may round a row differently in chunks of another size, so every chunk has the same size: the last one begins
+        earlier. Fewer rows than a chunk make one of their own, of two rows at least (a single row would be a matrix-vector product).
+        """
+        if rows.x.shape[1] != len(self.standardisation.mean):
+            raise BadInput(f"{rows.name}: {rows.x.shape[1]} columns, {self.info.name} was trained on {len(self.standardisation.mean)}")
+        device, size = resolve_device(self.config.device), min(self.config.score_batch, len(rows))
+        self.net.to(device).eval()
+        chunks = []
+        for start in range(0, len(rows), size):
+            begin = min(start, len(rows) - size)
+            chunk = torch.from_numpy(self.standardisation.apply(rows.x[begin : begin + size])).to(device)
+            chunks.append(self._anomaly(chunk)[start - begin :].cpu().double().numpy())
+        return np.concatenate(chunks)
+
+    @torch.inference_mode()
+    def _anomaly(self, chunk: Tensor) -> Tensor:
+        return self.anomaly(chunk) if len(chunk) > 1 else self.anomaly(chunk.expand(2, -1).contiguous())[:1]
+
+
+def _standardised(standardisation: Standardisation, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    out = np.empty(x.shape, np.float32)
+    for start in range(0, len(x), BLOCK):
+        out[start : start + BLOCK] = standardisation.apply(x[start : start + BLOCK])
+    return out
+
+
+def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
