@@ -152,8 +152,10 @@ class LightningDetector(Detector):
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Adam on the network's weights, in one fused kernel (specs/methods.md section 7: .018 s a step against .154 s)."""
+        weights = list(self.net.parameters())
         fused = self.config.precision == "32-true"  # Lightning cannot clip gradients for a fused optimiser in mixed precision
-        return torch.optim.Adam(self.net.parameters(), lr=self.config.lr, betas=self.config.betas, fused=fused)
+        fused = fused and all(values.device.type in ("cpu", "cuda") for values in weights)
+        return torch.optim.Adam(weights, lr=self.config.lr, betas=self.config.betas, fused=fused)
 
     def schedule(self, optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler | None:
         """How the learning rate changes after each of `steps` optimiser steps; it does not unless a method says so."""
