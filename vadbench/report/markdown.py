@@ -6,12 +6,13 @@ from vadbench.report.table import Cell, Table
 
 
 def render(table: Table) -> str:
-    """The table as Markdown text."""
+    """The table as Markdown text, its columns padded so that it reads well unrendered too."""
     several = len({column.dataset for column in table.columns}) > 1
     heads = ["method", "features", *(f"{column.dataset}: {column.title}" if several else column.title for column in table.columns)]
-    lines = [f"# {table.title}", "", _line(heads), _line(["---", "---", *["---:"] * len(table.columns)])]
-    lines += [_line([row.method, row.features, *(_text(cell, table.notes) for cell in row.cells)]) for row in table.rows]
-    lines += ["", table.caption]
+    body = [[row.method, row.features, *(_text(cell, table.notes) for cell in row.cells)] for row in table.rows]
+    widths = [max(len(line[column]) for line in [heads, *body]) for column in range(len(heads))]
+    rule = ["-" * width if column < 2 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
+    lines = [f"# {table.title}", "", *(_line(texts, widths) for texts in [heads, rule, *body]), "", table.caption]
     lines += [f"\n[{number}] {note}" for number, note in enumerate(table.notes, 1)]
     return "\n".join(lines) + "\n"
 
@@ -29,5 +30,6 @@ def _text(cell: Cell, notes: tuple[str, ...]) -> str:
     return f"{mark}{text}{mark}" + (f" [{notes.index(cell.note) + 1}]" if cell.note else "")
 
 
-def _line(texts: list[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+def _line(texts: list[str], widths: list[int]) -> str:
+    padded = (text.ljust(width) if column < 2 else text.rjust(width) for column, (text, width) in enumerate(zip(texts, widths, strict=True)))
+    return "| " + " | ".join(padded) + " |"
