@@ -59,6 +59,38 @@ class NoiseConditionedMLP(nn.Module):
         return cast(Tensor, self.last(h).view(len(x), len(scales)))
 
 
+class RegularisedMLP(nn.Module):
+    """The same f with LayerNorm before and dropout after each GELU, flags of the released code; its input gradient is a double backward.
+
+    Args:
+        dim: D.
+        units: width of each hidden layer.
+        layer_norm: whether to normalise.
+        dropout: probability of dropping a unit in training; a loss draws new units for each call.
+    """
+
+    def __init__(self, dim: int, units: tuple[int, ...], layer_norm: bool, dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for wide, narrow in pairwise((dim + 1, *units)):
+            layers += [nn.Linear(wide, narrow), nn.LayerNorm(narrow) if layer_norm else nn.Identity(), nn.GELU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(units[-1], 1))
+
+    def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """[B] values at x [B, D], sigma [B, 1]."""
+        return cast(Tensor, self.layers(torch.cat([x, sigma], 1)).squeeze(1))
+
+    def input_gradient(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """[B, D], the gradient of f by x; differentiable by the weights."""
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(self(x, sigma).sum(), x, create_graph=True)[0]
+
+    def at_scales(self, x: Tensor, scales: Tensor) -> Tensor:
+        """[B, L] values of x [B, D] at every one of scales [L], in one pass."""
+        rows = x.repeat_interleave(len(scales), 0)
+        return cast(Tensor, self(rows, scales.repeat(len(x))[:, None]).view(len(x), len(scales)))
+
+
 def times_slope(u: Tensor, a: Tensor) -> Tensor:
     """u [B or 1, H] times the slope of GELU at a [B, H]; differentiable once by both."""
     return cast(Tensor, TimesSlope.apply(u, a))  # type: ignore[no-untyped-call]

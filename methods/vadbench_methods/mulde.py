@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from torch import Tensor
 from vadbench.detector import DetectorInfo, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig
 from vadbench_methods.mixture import Mixture, fit_mixture
-from vadbench_methods.mlp import NoiseConditionedMLP
+from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP
 
-ReadOut = Literal["gmm5", "gmm3", "gmm1", "mean", "max", "median"]
+ReadOut = Literal["gmm5", "gmm3", "gmm1", "mean", "max", "median", "scales"]
 POOLS: dict[str, Callable[..., NDArray[np.float64]]] = {"mean": np.mean, "max": np.max, "median": np.median}
 
 
@@ -32,11 +32,13 @@ class Config(NeuralConfig):
     batch_size: PositiveInt = Field(2048, description="rows a step; the last, partial batch of an epoch is kept")
     lr: PositiveFloat = Field(5e-4, description="learning rate of Adam, for object streams; the paper has 1e-4 for frame-centric ones")
     betas: tuple[float, float] = Field((0.5, 0.9), description="decay rates of Adam's two moments")
+    layer_norm: bool = Field(False, description="LayerNorm before each GELU, a flag of the released code; costs a double backward")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each GELU, a flag of the released code; costs a double backward")
     scales: PositiveInt = scoring(16, "noise scales L at scoring time, evenly spaced")
     read_outs: tuple[ReadOut, ...] = scoring(
         ("gmm5", "gmm3", "gmm1", "mean", "max", "median"),
         "score columns, the first is ranked: -log-likelihood of the L values under a mixture of 5, 3 or 1 Gaussians, or a pool of their z-scores; "
-        "the paper does not say which of its three mixtures it reports: the largest is our default",
+        "the paper does not say which of its three mixtures it reports: the largest is our default; `scales`: f at each scale, a column each",
         min_length=1,
     )
     floor: Literal["relative", "absolute"] = scoring(
@@ -64,7 +66,7 @@ class MULDE(LightningDetector):
         deterministic=False,
     )
     calibration: ClassVar[str] = "zscore-clip"
-    net: NoiseConditionedMLP
+    net: NoiseConditionedMLP | RegularisedMLP
 
     @classmethod
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
@@ -79,11 +81,15 @@ class MULDE(LightningDetector):
     @property
     def read_outs(self) -> tuple[str, ...]:
         """Names of the score columns."""
-        return cast(tuple[str, ...], self.config.read_outs)
+        single = [f"f@{sigma:g}" for sigma in self.noise_scales().tolist()]
+        return tuple(column for name in self.config.read_outs for column in (single if name == "scales" else [name]))
 
-    def build(self, dim: int) -> NoiseConditionedMLP:
+    def build(self, dim: int) -> NoiseConditionedMLP | RegularisedMLP:
         """The network f(x, sigma) -> R."""
-        return NoiseConditionedMLP(dim, self.config.units)
+        config = self.config
+        if config.layer_norm or config.dropout:
+            return RegularisedMLP(dim, config.units, config.layer_norm, config.dropout)
+        return NoiseConditionedMLP(dim, config.units)
 
     def loss(self, batch: Tensor) -> Tensor:
         """Eq. 6 at random noise; the halves are the released code's."""
@@ -104,14 +110,19 @@ class MULDE(LightningDetector):
         self.mean, self.std = values.mean(0), values.std(0) + 1e-8
         self.mixtures = {
             name: fit_mixture(values, int(name.removeprefix("gmm")), self.seed, floor=1e-6, absolute=self.config.floor == "absolute")
-            for name in self.read_outs
-            if name not in POOLS
+            for name in self.config.read_outs
+            if name.startswith("gmm")
         }
 
     def read_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """[N, C] scores of the values [N, L]."""
         z = (values - self.mean) / self.std
-        columns = [POOLS[name](z, axis=1) if name in POOLS else self.mixtures[name].nll(values) for name in self.read_outs]
+        columns = []
+        for name in self.config.read_outs:
+            if name == "scales":
+                columns += list(values.T)
+            else:
+                columns.append(POOLS[name](z, axis=1) if name in POOLS else self.mixtures[name].nll(values))
         return np.stack(columns, 1)
 
     def read_out_arrays(self) -> dict[str, NDArray[Any]]:
@@ -124,8 +135,8 @@ class MULDE(LightningDetector):
         self.mean, self.std = arrays["mean"], arrays["std"]
         self.mixtures = {
             name: Mixture.from_arrays({key.removeprefix(f"{name}."): values for key, values in arrays.items() if key.startswith(f"{name}.")})
-            for name in self.read_outs
-            if name not in POOLS
+            for name in self.config.read_outs
+            if name.startswith("gmm")
         }
 
 
@@ -134,7 +145,7 @@ def log_uniform(low: float, high: float, like: Tensor) -> Tensor:
     return torch.empty(len(like), 1, dtype=like.dtype, device=like.device).uniform_(math.log(low), math.log(high)).exp_()
 
 
-def mulde_loss(net: NoiseConditionedMLP, x: Tensor, sigma: Tensor, eps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+def mulde_loss(net: NoiseConditionedMLP | RegularisedMLP, x: Tensor, sigma: Tensor, eps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """The two terms of Eq. 6 with lambda = sigma^2, halved, mean over the batch: score matching at x + sigma eps, and the regulariser at x.
 
     The published residual grad f - eps / sigma is multiplied by sigma before it is squared: nothing is ever divided by sigma.

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from vadbench_methods.mlp import NoiseConditionedMLP, TimesSlope
+from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP, TimesSlope
 from vadbench_methods.mulde import MULDE, log_uniform, mulde_loss
 
 from vadbench.detector import Features
@@ -138,3 +138,46 @@ def test_paper_network_has_the_published_size():
     with torch.device("meta"):
         assert sum(weights.numel() for weights in NoiseConditionedMLP(512, (4096, 4096)).parameters()) == 18_890_753
         assert sum(weights.numel() for weights in NoiseConditionedMLP(1152, (4096, 4096)).parameters()) == 21_512_193
+
+
+def plain_and_regularised():
+    plain = NoiseConditionedMLP(4, (16, 8)).double()
+    other = RegularisedMLP(4, (16, 8), layer_norm=False, dropout=0.0).double()
+    other.load_state_dict(dict(zip(other.state_dict(), plain.state_dict().values(), strict=True)))
+    return plain, other
+
+
+def test_the_double_backward_network_is_the_closed_form_one_without_its_flags():
+    plain, other = plain_and_regularised()
+    x, sigma, eps = torch.randn(9, 4, dtype=torch.float64), torch.rand(9, 1, dtype=torch.float64), torch.randn(9, 4, dtype=torch.float64)
+    gradients = []
+    for net in (plain, other):
+        sum(mulde_loss(net, x, sigma, eps, 0.1)).backward()
+        gradients.append([weights.grad for weights in net.parameters()])
+    for ours, double in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, double)
+    scales = torch.rand(3, dtype=torch.float64)
+    torch.testing.assert_close(plain.at_scales(x, scales), other.at_scales(x, scales))
+
+
+@pytest.mark.parametrize("flag", [{"layer_norm": True}, {"dropout": 0.5}])
+def test_layer_norm_and_dropout_change_what_is_learnt(flag):
+    train = Features(np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32), np.zeros(64, int), np.arange(64))
+    small = {"units": (8,), "epochs": 2, "progress": "off", "read_outs": ("mean",)}
+    scores = []
+    for changed in ({}, flag):
+        detector = MULDE(MULDE.Config(**small, **changed), seed=0)
+        detector.fit(train)
+        scores.append(detector.score(train))
+    assert np.isfinite(scores[1]).all()
+    assert not np.allclose(*scores)
+
+
+def test_every_scale_can_be_a_column():
+    train = Features(np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32), np.zeros(64, int), np.arange(64))
+    detector = MULDE(MULDE.Config(units=(8,), epochs=2, progress="off", scales=3, read_outs=("mean", "scales")), seed=0)
+    detector.fit(train)
+    assert detector.read_outs == ("mean", "f@0.001", "f@0.5005", "f@1")
+    scores = detector.score(train)
+    z = (scores[:, 1:] - scores[:, 1:].mean(0)) / scores[:, 1:].std(0)
+    np.testing.assert_allclose(scores[:, 0], z.mean(1), atol=1e-6)
