@@ -1,71 +1,31 @@
 """Row scores -> protocol -> metrics: recomputes everything from what the runs stored, and never trains.
 
-A recipe's record is keyed by its runs and its protocol. Where rows.npz is absent (it stays out of git) the stored frame maxima serve instead.
+A recipe's record is keyed by its runs and its protocol. Where rows.npz is absent (it stays out of git) the stored frame maxima serve instead,
+and what was measured of regions is kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import zip_longest
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vadbench import protocol as rules
 from vadbench.datasets.base import Dataset, Labels
+from vadbench.detections import detections, why_no_regions
 from vadbench.errors import BadInput
+from vadbench.frames import PartFrames, frame_scores
+from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import frame_metrics
+from vadbench.metrics.regions import match, region_metrics
+from vadbench.metrics.uncertainty import Counts, Floats, Key, frame_resamples, region_resamples, resample_counts, with_intervals
 from vadbench.plan import PlannedPart, PlannedRecipe
 from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash
 
-
-@dataclass(frozen=True)
-class PartFrames:
-    """What evaluation needs of one run.
-
-    Attributes:
-        maxima: [T, C] uncalibrated frame maxima of the test videos; NaN = no object in the frame.
-        row, frame: statistics of the training scores, over rows and over frame maxima.
-    """
-
-    maxima: rules.Scores
-    row: rules.Statistics
-    frame: rules.Statistics
-
-    def arrays(self) -> Arrays:
-        """Named arrays; `from_arrays` takes them back."""
-        levels = {"row": self.row.arrays(), "frame": self.frame.arrays()}
-        return {"maxima": self.maxima, **{f"{level}.{name}": values for level, arrays in levels.items() for name, values in arrays.items()}}
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> PartFrames:
-        """The frames that `arrays` describes."""
-        levels = {
-            level: rules.Statistics(**{name.partition(".")[2]: values for name, values in arrays.items() if name.startswith(f"{level}.")})
-            for level in ("row", "frame")
-        }
-        return cls(arrays["maxima"], **levels)
-
-    @classmethod
-    def of_rows(cls, rows: Arrays, lengths: NDArray[np.int64]) -> PartFrames:
-        """Frame maxima and statistics of a run's row scores; `lengths` are the test videos' frames."""
-        maxima = rules.frame_maximum(rows["test_scores"], rows["test_video"], rows["test_frame"], lengths, -np.inf)
-        normal, video, frame = rows["train_scores"], rows["train_video"].astype(np.int64), rows["train_frame"].astype(np.int64)
-        train_lengths = np.full(int(video.max()) + 1, int(frame.max()) + 1)
-        normal_maxima = rules.frame_maximum(normal, video, frame, train_lengths, -np.inf)
-        with_objects = np.isfinite(normal_maxima[:, 0])
-        statistics = rules.calibration_statistics(normal), rules.calibration_statistics(normal_maxima[with_objects])
-        return cls(np.where(np.isneginf(maxima), np.nan, maxima), *statistics)
-
-    def filled(self, empty: str) -> rules.Scores:
-        """[T, C] maxima with the frames that have no object filled: the least training score, or a raw 0 (`zero`)."""
-        return np.where(np.isnan(self.maxima), 0.0 if empty == "zero" else self.row.minimum, self.maxima)
-
-    def first(self) -> PartFrames:
-        """Only the first read-out."""
-        cut = [rules.Statistics(**{name: values[:1] for name, values in level.arrays().items()}) for level in (self.row, self.frame)]
-        return PartFrames(self.maxima[:, :1], *cut)
+REGIONS = ("rbdc", "tbdc")
+Measured = tuple[list[dict[str, Any]], dict[Key, Floats]]  # rows of a record, and their resampled values
 
 
 def protocol_of(recipe: PlannedRecipe, dataset: Dataset, level: Literal["row", "frame"] = "row") -> rules.Protocol:
@@ -79,27 +39,27 @@ def recipe_identity(recipe: PlannedRecipe, protocol: rules.Protocol) -> str:
 
 
 def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol: rules.Protocol) -> RecipeRecord:
-    """Compute and store the metrics of a recipe whose jobs have all been run.
+    """Compute and store the metrics of a recipe whose jobs have all been run, with 95 % intervals from a bootstrap over videos.
 
     Raises:
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the videos.
     """
-    identity = recipe_identity(recipe, protocol)
-    labels = dataset.labels()
-    stored = _stored_frames(recipe, results, identity)
-    parts: list[PartFrames] = []
-    records: list[RunRecord] = []
-    for position, planned in enumerate(recipe.parts):
-        run = results.run(planned.job.document, planned.job.identity)
-        if run is None or run.status != "done":
-            raise BadInput(f"{recipe.name}: no finished run {planned.job.identity[:12]}; vadbench run makes it")
-        _same_videos(recipe.name, run.test_videos, labels)
-        rows = results.rows(run)
-        parts.append(PartFrames.of_rows(rows, labels.lengths()) if rows is not None else _part_of(stored, position, run, results))
-        records.append(run)
-    read_outs = _read_outs(records)
+    identity, labels = recipe_identity(recipe, protocol), dataset.labels()
+    before = results.recipe(recipe.dataset, recipe.name, identity)
+    stored = None if before is None else results.frames(before)
+    runs = [_finished(planned, recipe.name, labels, results) for planned in recipe.parts]
+    rows = [results.rows(run) for run in runs]
+    parts = [
+        _part_of(stored, position, run, results) if row is None else PartFrames.of_rows(row, labels.lengths())
+        for position, (run, row) in enumerate(zip(runs, rows, strict=True))
+    ]
+    read_outs = _read_outs(runs)
     # parts with different read-outs meet in their defaults
     final = frame_scores([part.first() for part in parts] if len(read_outs) == 1 else parts, protocol)
+    counts = resample_counts(len(labels.videos), protocol.resamples, protocol.resampling_seed)
+    framed, resampled = _frame_rows(final, read_outs, labels, protocol, counts)
+    kept_only = any(row is None for row in rows) and before is not None and stored is not None
+    regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, protocol, counts)  # type: ignore[arg-type]
     record = RecipeRecord(
         identity=identity,
         dataset=dataset.name,
@@ -108,27 +68,32 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
         parts=tuple(_described(planned) for planned in recipe.parts),
         runs=tuple(planned.job.identity for planned in recipe.parts),
         protocol=protocol.model_dump(mode="json"),
-        labels=labels.provenance(),
+        labels={**labels.provenance(), "tracks": dataset.track_source},
         read_outs=read_outs,
-        rows=tuple(_metric_rows(final, read_outs, labels, protocol.smoothing)),
+        rows=(*framed, *({**row, "smoothing": "none", "read_out": read_outs[0]} for row in regional[0])),
     )
-    frames = {f"part{i}.{name}": values for i, part in enumerate(parts) for name, values in part.arrays().items()}
-    results.write_recipe(record, {**frames, "scores": final, "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
+    kept = {f"part{i}.{name}": values for i, part in enumerate(parts) for name, values in part.arrays().items()}
+    drawn = {_resampled_name(key): values.astype(np.float32) for key, values in (resampled | regional[1]).items()}  # intervals need no more digits
+    results.write_recipe(record, {**kept, **drawn, "scores": final, "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
     return record
 
 
-def frame_scores(parts: list[PartFrames], protocol: rules.Protocol) -> rules.Scores:
-    """[T, R] frame scores, one column a read-out: empty frames filled, streams calibrated and added; not yet smoothed."""
-    calibrated = []
-    for frames, part in zip(parts, protocol.parts, strict=True):
-        statistics = frames.row if protocol.calibration_level == "row" else frames.frame
-        calibrated.append(rules.calibrate(part.calibration, frames.filled(part.empty), statistics))
-    return rules.fuse(calibrated)
+def resampled_values(frames: Arrays, metric: str, convention: str | None) -> Floats | None:
+    """[R] a metric's values in the bootstrap's resamples, from a recipe's stored arrays; equal draws for all recipes of a data set."""
+    values = frames.get(_resampled_name((metric, convention)))
+    return None if values is None else values.astype(np.float64)
 
 
-def _stored_frames(recipe: PlannedRecipe, results: Results, identity: str) -> Arrays | None:
-    record = results.recipe(recipe.dataset, recipe.name, identity)
-    return None if record is None else results.frames(record)
+def _finished(planned: PlannedPart, name: str, labels: Labels, results: Results) -> RunRecord:
+    run = results.run(planned.job.document, planned.job.identity)
+    if run is None or run.status != "done":
+        raise BadInput(f"{name}: no finished run {planned.job.identity[:12]}; vadbench run makes it")
+    expected = [(video, len(values)) for video, values in labels.videos.items()]
+    for have, want in zip_longest(run.test_videos, expected, fillvalue=("no video", 0)):
+        if have != want:
+            found, expects = f"{have[0]} ({have[1]} frames)", f"{want[0]} ({want[1]} frames)"
+            raise BadInput(f"{name}: scores of video {found} where the labels have {expects}; vadbench run --existing rerun")
+    return run
 
 
 def _part_of(stored: Arrays | None, position: int, record: RunRecord, results: Results) -> PartFrames:
@@ -145,33 +110,61 @@ def _part_of(stored: Arrays | None, position: int, record: RunRecord, results: R
     return PartFrames.from_arrays({name.removeprefix(prefix): values for name, values in stored.items() if name.startswith(prefix)})
 
 
-def _read_outs(records: list[RunRecord]) -> tuple[str, ...]:
+def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
     """The read-outs all parts share, else the parts' defaults joined."""
-    first = records[0].read_outs
-    if all(record.read_outs == first for record in records):
+    first = runs[0].read_outs
+    if all(run.read_outs == first for run in runs):
         return first
-    return ("+".join(record.read_outs[0] for record in records),)
+    return ("+".join(run.read_outs[0] for run in runs),)
 
 
-def _metric_rows(final: rules.Scores, read_outs: tuple[str, ...], labels: Labels, sigma: float | None) -> list[dict[str, Any]]:
-    rows = []
-    for smoothing in dict.fromkeys((None, sigma)):
+def _frame_rows(final: rules.Scores, read_outs: tuple[str, ...], labels: Labels, protocol: rules.Protocol, counts: Counts) -> Measured:
+    """Rows of every read-out, unsmoothed and smoothed; intervals for the ranked one. Resampled values are of the smoothed scores."""
+    rows: list[dict[str, Any]] = []
+    drawn: dict[Key, Floats] = {}
+    truth = labels.flat(), labels.lengths()
+    for smoothing in dict.fromkeys((None, protocol.smoothing)):
         smoothed = rules.smooth(final, labels.lengths(), smoothing)
         named = "none" if smoothing is None else f"gaussian-{smoothing:g}"
+        unsmoothed = drawn.get(("micro_auc", None))
+        drawn = frame_resamples(smoothed[:, 0], *truth, counts)
+        if unsmoothed is not None:
+            drawn["micro_auc_unsmoothed", None] = unsmoothed
         for column, read_out in enumerate(read_outs):
-            for row in frame_metrics(smoothed[:, column], labels.flat(), labels.lengths(), list(labels.videos)):
-                rows.append({**row, "smoothing": named, "read_out": read_out})
-    return rows
+            found = frame_metrics(smoothed[:, column], *truth, list(labels.videos))
+            rows += [{**row, "smoothing": named, "read_out": read_out} for row in with_intervals(found, drawn if column == 0 else {})]
+    return rows, drawn
+
+
+def _region_rows(
+    recipe: PlannedRecipe, rows: list[Arrays | None], parts: list[PartFrames], dataset: Dataset, protocol: rules.Protocol, counts: Counts
+) -> Measured:
+    """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there are no boxes or no regions."""
+    truth = dataset.tracks()
+    reason = "no region annotations" if truth is None else why_no_regions(rows, [planned.job.stream.boxes_fingerprint for planned in recipe.parts])
+    if truth is None or reason is not None:
+        empty = {"convention": protocol.ties, "video": None, "value": None, "n": 0, "reason": reason}
+        return with_intervals([{"metric": metric, **empty} for metric in REGIONS], {}), {}
+    frames = {video: len(values) for video, values in dataset.labels().videos.items()}
+    found = detections([row for row in rows if row is not None], protocol.parts, [part.first().row for part in parts], list(frames))
+    settings = {"alpha": protocol.alpha, "beta": protocol.beta, "ties": protocol.ties}
+    measured = region_metrics(found, truth, frames, **settings)  # type: ignore[arg-type]
+    boxes, regions = read_boxes(found, "detections"), read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
+    matched = match(boxes, read_scores(found), regions, videos=frames, **settings)  # type: ignore[arg-type]
+    drawn = region_resamples(matched, list(frames.values()), counts, protocol.ties)
+    return with_intervals(measured.rows(), drawn), drawn
+
+
+def _kept_regions(before: RecipeRecord, stored: Arrays) -> Measured:
+    rows = [{name: value for name, value in row.items() if name not in ("smoothing", "read_out")} for row in before.rows if row["metric"] in REGIONS]
+    drawn = {(metric, before.protocol["ties"]): resampled_values(stored, metric, before.protocol["ties"]) for metric in REGIONS}
+    return rows, {key: values for key, values in drawn.items() if values is not None}
+
+
+def _resampled_name(key: Key) -> str:
+    return f"resampled.{key[0]}.{key[1] or 'plain'}"
 
 
 def _described(planned: PlannedPart) -> dict[str, Any]:
     """What a table says of a part; the whole job is in its run.json."""
     return {**asdict(planned.part), "fingerprint": planned.job.stream.fingerprint, "config": planned.job.document["config"]}
-
-
-def _same_videos(name: str, scored: tuple[tuple[str, int], ...], labels: Labels) -> None:
-    expected = [(video, len(values)) for video, values in labels.videos.items()]
-    for have, want in zip_longest(scored, expected, fillvalue=("no video", 0)):
-        if have != want:
-            found, expects = f"{have[0]} ({have[1]} frames)", f"{want[0]} ({want[1]} frames)"
-            raise BadInput(f"{name}: scores of video {found} where the labels have {expects}; vadbench run --existing rerun")

@@ -39,6 +39,8 @@ class Protocol(BaseModel):
     ties: Literal["average", "order"] = Field("average", description="how RBDC and TBDC treat equal scores")
     alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
     beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
+    resamples: int = Field(1000, ge=1, description="resamples of the bootstrap over videos that gives 95 % intervals")
+    resampling_seed: int = Field(0, ge=0, description="seed of the resamples; equal for all methods, so that differences are paired")
     windows: Literal["centre"] = Field("centre", description="the frame that a window scores; edges are replicated within the video")
 
     @field_validator("smoothing")

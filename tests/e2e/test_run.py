@@ -22,6 +22,9 @@ def test_a_run_writes_records_and_prints_the_table(vadbench, tmp_path):
     metrics = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("recipes/synthetic/*/*/metrics.json")]
     assert {row["metric"] for row in metrics[0]["rows"]} >= {"micro_auc", "macro_auc", "eer", "average_precision"}
     assert {row["smoothing"] for row in metrics[0]["rows"]} == {"none", "gaussian-3"}
+    whole = [row for row in metrics[0]["rows"] if row["video"] is None and row["metric"] in ("micro_auc", "rbdc", "tbdc")]
+    assert len(whole) == 4
+    assert all(row["low"] <= row["value"] <= row["high"] for row in whole)
     assert all(0 <= row["value"] <= 1 for entry in metrics for row in entry["rows"] if row["value"] is not None)
     assert all(row["reason"] for entry in metrics for row in entry["rows"] if row["value"] is None)
 

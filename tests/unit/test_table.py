@@ -24,7 +24,7 @@ def results(tmp_path):
     return Results(tmp_path / "results")
 
 
-def store(results, recipe, values, reason=None):
+def store(results, recipe, values, reason=None, drawn=None):
     """A record of the recipe whose every metric is `values`: a number, or a number per metric title."""
     from vadbench.benchmark import open_dataset
 
@@ -49,7 +49,9 @@ def store(results, recipe, values, reason=None):
         read_outs=("score",),
         rows=tuple(rows),
     )
-    results.write_recipe(record, {"scores": np.zeros(1)})
+    names = {f"{metric}.{convention or 'plain'}" for _, (metric, convention, _), _ in METRICS} | {"micro_auc_unsmoothed.plain"}
+    frames = {} if drawn is None else {f"resampled.{name}": drawn for name in names}
+    results.write_recipe(record, {"scores": np.zeros(1), **frames})
 
 
 def cell(table, method):
@@ -114,3 +116,19 @@ def test_the_caption_names_the_protocol(plan, results):
     caption = make_table(plan, results).caption
     for fact in ("Preset `fast`", "sigma 3", "labels `exact`", "2 test videos", "maximum over objects", "`skip`"):
         assert fact in caption
+
+
+def draws(mean, seed, shared):
+    """Resampled values around a mean, moved by what both methods share and a little of their own."""
+    return mean + shared + 0.001 * np.random.default_rng(seed).normal(size=1000)
+
+
+@pytest.mark.parametrize(("gap", "peers"), [(0.0005, True), (0.05, False)])
+def test_a_best_is_bold_only_if_it_is_significantly_better(plan, results, gap, peers):
+    shared = 0.1 * np.random.default_rng(0).normal(size=1000)  # wide intervals that overlap: only the paired difference decides
+    for method, value, seed in (("knn", 0.9, 1), ("gmm", 0.9 + gap, 2)):
+        store(results, next(r for r in plan.recipes if r.method == method), value, drawn=draws(value, seed, shared))
+    table = make_table(plan, results)
+    assert cell(table, "gmm").peer == cell(table, "knn").peer == peers
+    assert ("**" in markdown.render(table)) == (not peers)
+    assert ("≈ |" in markdown.render(table)) == peers

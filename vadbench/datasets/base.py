@@ -79,6 +79,7 @@ class Dataset(ABC):
         revision: the released version, part of the cache's folder names.
         smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
         streams, boxes: what is extracted where the user names nothing.
+        track_source: what the region tracks are (`derived` from masks, `exact`, `published`); None without any.
         generated: whether we make it ourselves; `root` is then the cache.
     """
 
@@ -92,6 +93,7 @@ class Dataset(ABC):
     streams: ClassVar[tuple[str, ...]] = ("velocity",)
     boxes: ClassVar[str] = "foreground"
     generated: ClassVar[bool] = False
+    track_source: ClassVar[str | None] = None
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -39,6 +39,7 @@ class Ped2(Dataset):
         "and unpack it into the folder that $VADBENCH_DATA names"
     )
     smoothing = 3.0
+    track_source = "derived from the masks"
 
     clips: ClassVar[dict[Split, tuple[int, ...]]] = {
         "train": (120, 150, 150, 180, 180, 150, 150, 120, 180, 180, 180, 180, 180, 150, 150, 150),

@@ -42,6 +42,7 @@ class Synthetic(Dataset):
     how_to_get = "made on first use"
     smoothing = 3.0
     generated = True
+    track_source = "exact"
 
     seed: ClassVar[int] = 7
     length: ClassVar[int] = 120

@@ -7,7 +7,7 @@ import io
 
 from vadbench.report.table import Table
 
-HEADER = ("method", "features", "dataset", "metric", "convention", "smoothed", "value", "std", "n", "note")
+HEADER = ("method", "features", "dataset", "metric", "convention", "smoothed", "value", "std", "n", "low", "high", "peer_of_best", "note")
 
 
 def render(table: Table) -> str:
@@ -18,6 +18,7 @@ def render(table: Table) -> str:
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             metric, convention, smoothed = column.key
-            values = ("" if value is None else repr(value) for value in (cell.value, cell.spread))
-            writer.writerow([row.method, row.features, column.dataset, metric, convention or "", smoothed, *values, cell.n, cell.note or ""])
+            value, spread, low, high = ("" if number is None else repr(number) for number in (cell.value, cell.spread, cell.low, cell.high))
+            where = (row.method, row.features, column.dataset, metric, convention or "", smoothed)
+            writer.writerow([*where, value, spread, cell.n, low, high, cell.peer, cell.note or ""])
     return text.getvalue()

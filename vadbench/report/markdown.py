@@ -1,4 +1,4 @@
-"""Tables as Markdown: best in bold, second best in italics, footnotes for empty cells."""
+"""Tables as Markdown: a clear best in bold, the best and its peers marked ≈, footnotes for empty cells."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ def render(table: Table) -> str:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell in percent, without emphasis: `97.1`, `97.1 ± 0.2`, or a dash."""
+    """A cell in percent, without emphasis: `97.1 ± 0.2 [93.0, 98.9]` (mean, deviation over seeds, interval over videos), or a dash."""
     if cell.value is None:
         return "–"
-    return f"{100 * cell.value:.1f}" + (f" ± {100 * cell.spread:.1f}" if cell.spread is not None else "")
+    spread = f" ± {100 * cell.spread:.1f}" if cell.spread is not None else ""
+    interval = f" [{100 * cell.low:.1f}, {100 * cell.high:.1f}]" if cell.low is not None and cell.high is not None else ""
+    return f"{100 * cell.value:.1f}{spread}{interval}"
 
 
 def _text(cell: Cell, notes: tuple[str, ...]) -> str:
+    """The cell with its emphasis: bold for a best that is significantly better than all others, ≈ for a best and its peers."""
     text = cell_text(cell)
-    mark = {0: "", 1: "**", 2: "*"}[cell.best]
-    return f"{mark}{text}{mark}" + (f" [{notes.index(cell.note) + 1}]" if cell.note else "")
+    mark = "**" if cell.best == 1 and not cell.peer else ""
+    return f"{mark}{text}{mark}" + (" ≈" if cell.peer else "") + (f" [{notes.index(cell.note) + 1}]" if cell.note else "")
 
 
 def _line(texts: list[str], widths: list[int]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from vadbench.errors import BadInput
+from vadbench.evaluate import REGIONS, resampled_values
+from vadbench.metrics.uncertainty import Floats, interval
 from vadbench.plan import Plan, PlannedRecipe
 from vadbench.records import RecipeRecord, Results
 
@@ -31,6 +33,8 @@ METRICS: tuple[tuple[str, Key, int], ...] = (
     ("macro AUC (pad-rank)", ("macro_auc", "pad-rank", True), 1),
     ("EER", ("eer", None, True), -1),
     ("AP", ("average_precision", None, True), 1),
+    ("RBDC", ("rbdc", "average", False), 1),
+    ("TBDC", ("tbdc", "average", False), 1),
     ("micro AUC, unsmoothed", ("micro_auc", None, False), 1),
 )
 
@@ -40,14 +44,19 @@ class Cell:
     """Mean over seeds (a fraction), its standard deviation (None for one seed), the number of seeds, and why a value is missing.
 
     Attributes:
+        low, high: 95 % interval of the bootstrap over videos; what another choice of test videos would do, apart from the seeds.
         best: 1 for the column's best, 2 for its second, 0 otherwise; decided on unrounded means, ties shared.
+        peer: whether the column's best is not significantly better (and, of the best itself, whether another cell is its peer).
     """
 
     value: float | None
     spread: float | None = None
     n: int = 0
     note: str | None = None
+    low: float | None = None
+    high: float | None = None
     best: int = 0
+    peer: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,23 +91,27 @@ def make_table(plan: Plan, results: Results) -> Table:
     failures = {run.identity: run.error for run in results.all_runs() if run.status == "failed"}
     datasets = plan.suite.datasets
     columns = tuple(Column(dataset, *metric) for dataset in datasets for metric in METRICS)
-    rows = []
+    rows, draws = [], []
     for name in dict.fromkeys(recipe.name for recipe in plan.recipes):
         planned = [recipe for recipe in plan.recipes if recipe.name == name]
         cells: list[Cell] = []
+        drawn: list[Floats | None] = []
         for dataset in datasets:
-            cells += _cells([recipe for recipe in planned if recipe.dataset == dataset], records, failures)
+            there = [recipe for recipe in planned if recipe.dataset == dataset]
+            found = [record for recipe in there for record in _matching(recipe, records)]
+            drawn += _draws(found, results)
+            cells += _cells(there, found, failures)
+        draws.append(drawn)
         method, _, features = name.partition("@")
         rows.append(Row(method, features.replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in _matching(recipe, records)]
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
-    return Table(plan.suite.title or plan.suite.name, _caption(plan, used), columns, _ranked(rows, columns), notes)
+    return Table(plan.suite.title or plan.suite.name, _caption(plan, used), columns, _ranked(rows, columns, draws), notes)
 
 
-def _cells(planned: Sequence[PlannedRecipe], records: list[RecipeRecord], failures: dict[str, str | None]) -> list[Cell]:
+def _cells(planned: Sequence[PlannedRecipe], found: list[RecipeRecord], failures: dict[str, str | None]) -> list[Cell]:
     if not planned:
         return [Cell(None, note="not asked for on this data set")] * len(METRICS)
-    found = [record for recipe in planned for record in _matching(recipe, records)]
     if not found:
         errors = [failures[part.job.identity] for recipe in planned for part in recipe.parts if part.job.identity in failures]
         return [Cell(None, note=f"failed: {errors[0]}" if errors else "not run")] * len(METRICS)
@@ -128,16 +141,14 @@ def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
 
 
 def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:
-    values, reason = [], None
-    for record in records:
-        row = _metric(record, key)
-        if row["value"] is not None:
-            values.append(row["value"])
-        reason = reason or row["reason"]
+    rows = [_metric(record, key) for record in records]
+    values = [row["value"] for row in rows if row["value"] is not None]
     if not values:
-        return Cell(None, note=reason)
+        return Cell(None, note=next((row["reason"] for row in rows if row["reason"]), None))
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Cell(float(np.mean(values)), spread, len(values), note)
+    ends = [[row[end] for row in rows if row.get(end) is not None] for end in ("low", "high")]
+    low, high = (float(np.mean(end)) if end else None for end in ends)
+    return Cell(float(np.mean(values)), spread, len(values), note, low, high)
 
 
 def _metric(record: RecipeRecord, key: Key) -> dict[str, Any]:
@@ -149,17 +160,38 @@ def _metric(record: RecipeRecord, key: Key) -> dict[str, Any]:
     return {"value": None, "reason": "not computed by this version; run vadbench evaluate"}
 
 
-def _ranked(rows: list[Row], columns: tuple[Column, ...]) -> tuple[Row, ...]:
-    """The rows with the best and second-best cells of each column marked."""
+def _draws(records: list[RecipeRecord], results: Results) -> list[Floats | None]:
+    """For each metric its resampled values [R], averaged over seeds, where they are stored."""
+    stored = [frames for frames in (results.frames(record) for record in records) if frames is not None]
+    drawn: list[Floats | None] = []
+    for _, (metric, convention, smoothed), _ in METRICS:
+        name = metric if smoothed or metric in REGIONS else f"{metric}_unsmoothed"
+        one_by_one = [resampled_values(frames, name, convention) for frames in stored]
+        values = [of_seed for of_seed in one_by_one if of_seed is not None]
+        drawn.append(np.mean(values, axis=0) if values else None)
+    return drawn
+
+
+def _ranked(rows: list[Row], columns: tuple[Column, ...], draws: list[list[Floats | None]]) -> tuple[Row, ...]:
+    """The rows with the best and second-best cells of each column marked, and those that are the best's peers."""
     cells = [list(row.cells) for row in rows]
     for j, column in enumerate(columns):
         means = {row[j].value for row in cells}
         ranking = sorted((mean for mean in means if mean is not None), reverse=column.better > 0)
-        for row in cells if len(rows) > 1 else []:
+        if not ranking or len(rows) < 2:
+            continue
+        leader = next(i for i, row in enumerate(cells) if row[j].value == ranking[0])
+        peers = {i for i, row in enumerate(cells) if i != leader and row[j].value is not None and _equal(draws[leader][j], draws[i][j])}
+        for i, row in enumerate(cells):
             mean = row[j].value
-            if mean in ranking[:2]:
-                row[j] = replace(row[j], best=1 + ranking.index(mean))
+            best = 1 + ranking.index(mean) if mean in ranking[:2] else 0
+            row[j] = replace(row[j], best=best, peer=i in peers or (i == leader and bool(peers)))
     return tuple(Row(row.method, row.features, tuple(row_cells)) for row, row_cells in zip(rows, cells, strict=True))
+
+
+def _equal(first: Floats | None, second: Floats | None) -> bool:
+    """Whether the paired difference of two metrics is not significant; unknown counts as different."""
+    return first is not None and second is not None and not interval(first - second).excludes_zero
 
 
 def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
@@ -177,5 +209,16 @@ def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")
+    sentences.append(
+        "In brackets: 95 % interval of a bootstrap over the test videos; ≈ marks the best and those from which it does not differ significantly "
+        "(paired differences), bold only a best without such peers."
+    )
+    tracks = {record.dataset: record.labels["tracks"] for record in used if record.labels.get("tracks")}
+    if tracks:
+        alpha, beta = (used[0].protocol[name] for name in ("alpha", "beta"))
+        sentences.append(
+            f"RBDC and TBDC: alpha {alpha:g}, beta {beta:g}, equal scores averaged, unsmoothed object scores; "
+            f"region tracks: {', '.join(f'{source} ({dataset})' for dataset, source in tracks.items())}."
+        )
     sentences.append("Macro AUC is the mean over videos: `skip` leaves out those with one class, `pad-rank` adds one frame below and one above all.")
     return " ".join(sentences)
