@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 features_app = typer.Typer(help="Extract and verify cached features.", no_args_is_help=True)
 data_app = typer.Typer(help="Check the data sets on this machine.", no_args_is_help=True)
+demo_app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
+app.add_typer(demo_app, name="demo")
 app.add_typer(features_app, name="features")
 app.add_typer(data_app, name="data")
 
@@ -183,6 +185,20 @@ def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench
         typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))
     if not all(line.good for line in checks):
         raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; get it again as the data set's page says")
+
+
+@demo_app.command("density")
+def demo_density(
+    methods: Annotated[str, typer.Option("--methods", help="Comma-separated methods; default: all.")] = "",
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("density.png"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the toy and of the methods.")] = 0,
+) -> None:
+    """Train methods on a toy of four Gaussians and draw their anomaly maps side by side, as in MULDE's Fig. 2."""
+    from vadbench.report.density import draw
+
+    for title, auc in draw(_split(methods), out, seed).items():
+        typer.echo(f"{title:40} AUC {100 * auc:.1f}")
+    typer.echo(f"written to {out}")
 
 
 @features_app.command("extract")

@@ -9,7 +9,14 @@ import pytest
 from vadbench.testing import CLAUSES, Trial, small_config
 
 METHODS = {entry.name: entry for entry in entry_points(group="vadbench.detectors")}
-SMALL: dict[str, dict[str, Any]] = {"mulde": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200}}
+SMALL: dict[str, dict[str, Any]] = {
+    "autoencoder": {"epochs": 20, "max_steps": 20},
+    "diffusion": {"units": (32, 16), "epochs": 20, "max_steps": 20},
+    "flow": {"layers": 2, "hidden": 16},
+    "msma": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200},
+    "msma-mulde": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200},
+    "mulde": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200},
+}
 
 
 @cache

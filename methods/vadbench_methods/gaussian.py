@@ -1,0 +1,84 @@
+"""Gaussian: -log-density under one Gaussian with a shrunken covariance (Ledoit & Wolf, 2004), a Mahalanobis distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Standardisation
+
+BLOCK = 65536  # rows at a time, so that nothing the size of a memory-mapped stream is made
+
+
+class GaussianConfig(MethodConfig):
+    """No settings: the shrinkage is computed, not chosen."""
+
+
+class Gaussian(Detector):
+    """Anomaly score = -log N(x; mean, covariance) of the standardised features, in nats: half the squared Mahalanobis distance and a constant."""
+
+    Config = GaussianConfig
+    info = DetectorInfo("gaussian", "Gaussian", "Ledoit & Wolf, A Well-conditioned Estimator for Large-dimensional Covariance Matrices, 2004", True)
+    calibration = "minmax-p99.9"
+    standardisation: Standardisation
+    whiten: NDArray[np.float64]  # [D, D], W with inverse(covariance) = W W^T
+
+    def fit(self, train: Features) -> None:
+        """The mean and the shrunken covariance of the training rows."""
+        train.require_rows(2)
+        self.standardisation = Standardisation.fit(train.x)
+        covariance, fourth = self._moments(train.x)
+        constant = np.diagonal(covariance) < 1e-6
+        covariance[constant, constant] = 1.0  # a constant feature says nothing of density: variance 1 in its own unit
+        values, vectors = np.linalg.eigh(shrink(covariance, fourth, len(train)))
+        self.whiten = vectors / np.sqrt(np.maximum(values, 1e-12))
+
+    def _moments(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+        """Covariance [D, D] of the standardised rows, and the mean of their norms to the fourth."""
+        covariance, fourth = np.zeros((x.shape[1], x.shape[1])), 0.0
+        for start in range(0, len(x), BLOCK):
+            z = self._standardised(x[start : start + BLOCK])
+            covariance += z.T @ z / len(x)
+            fourth += float(np.square(np.square(z).sum(1)).sum()) / len(x)
+        return covariance, fourth
+
+    def _standardised(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        return (x - self.standardisation.mean) / self.standardisation.scale
+
+    def score(self, test: Features) -> NDArray[np.float64]:
+        """[N, 1] negative log-likelihoods in nats."""
+        constant = 0.5 * len(self.whiten) * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(self.whiten @ self.whiten.T)[1]
+        out = np.empty((len(test), 1))
+        for start in range(0, len(test), BLOCK):
+            whitened = self._standardised(test.x[start : start + BLOCK]) @ self.whiten
+            out[start : start + BLOCK, 0] = 0.5 * np.square(whitened).sum(1) + constant
+        return out
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The standardisation and the whitening matrix."""
+        return {"mean": self.standardisation.mean, "scale": self.standardisation.scale, "whiten": self.whiten}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take up what `arrays` gave."""
+        self.standardisation = Standardisation(arrays["mean"], arrays["scale"])
+        self.whiten = arrays["whiten"]
+
+
+def shrink(covariance: NDArray[np.float64], fourth: float, rows: int) -> NDArray[np.float64]:
+    """The covariance [D, D] drawn towards the mean variance times the identity, by Ledoit and Wolf's share (equal to scikit-learn's).
+
+    scikit-learn needs two float64 copies of all rows, this two sums over them.
+
+    Args:
+        covariance: of centred rows, divided by their number.
+        fourth: mean over the rows of their squared norm, squared.
+        rows: their number.
+    """
+    dim = len(covariance)
+    variance = float(np.trace(covariance)) / dim
+    spread = float(np.square(covariance - variance * np.eye(dim)).sum())  # d^2 of the paper, times D
+    noise = min((fourth - float(np.square(covariance).sum())) / rows, spread)  # b^2 of the paper, times D
+    share = noise / spread if spread > 0 else 0.0
+    return (1 - share) * covariance + share * variance * np.eye(dim)
