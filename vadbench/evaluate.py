@@ -7,10 +7,12 @@ and what was measured of regions is kept.
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from itertools import zip_longest
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from vadbench import protocol as rules
 from vadbench.datasets.base import Dataset, Labels
@@ -140,7 +142,7 @@ def _region_rows(
     recipe: PlannedRecipe, rows: list[Arrays | None], parts: list[PartFrames], dataset: Dataset, protocol: rules.Protocol, counts: Counts
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there are no boxes or no regions."""
-    truth = dataset.tracks()
+    truth = _tracks(dataset)
     reason = "no region annotations" if truth is None else why_no_regions(rows, [planned.job.stream.boxes_fingerprint for planned in recipe.parts])
     if truth is None or reason is not None:
         empty = {"convention": protocol.ties, "video": None, "value": None, "n": 0, "reason": reason}
@@ -153,6 +155,12 @@ def _region_rows(
     matched = match(boxes, read_scores(found), regions, videos=frames, **settings)  # type: ignore[arg-type]
     drawn = region_resamples(matched, list(frames.values()), counts, protocol.ties)
     return with_intervals(measured.rows(), drawn), drawn
+
+
+@cache
+def _tracks(dataset: Dataset) -> pd.DataFrame | None:
+    """A data set's tracks, read or derived once for all its recipes."""
+    return dataset.tracks()
 
 
 def _kept_regions(before: RecipeRecord, stored: Arrays) -> Measured:
