@@ -23,6 +23,7 @@ from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.detector import Detector, Features
 from vadbench.features.extract import open_stream
+from vadbench.features.resplit import resplit_streams
 from vadbench.features.store import Stream
 from vadbench.plan import Job
 from vadbench.records import Arrays, Results, RunRecord
@@ -73,7 +74,8 @@ def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quie
 
 
 def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
-    return {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in SPLITS}
+    streams: dict[Split, Stream] = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in SPLITS}
+    return streams if job.resplit is None else resplit_streams(streams, job.resplit)
 
 
 def _fitted(job: Job, train: Features, fit: Fit | None, quiet: bool) -> tuple[Detector, dict[str, float], str | None]:
