@@ -15,7 +15,7 @@ import numpy as np
 
 from vadbench import protocol as rules
 from vadbench.datasets.base import Dataset, Labels
-from vadbench.datasets.resplit import tested_labels, tested_tracks
+from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.detections import detections, why_no_regions
 from vadbench.errors import BadInput
 from vadbench.frames import PartFrames, frame_scores
@@ -47,7 +47,7 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     Raises:
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the videos.
     """
-    identity, labels = recipe_identity(recipe, protocol), tested_labels(dataset, recipe.resplit)
+    identity, labels = recipe_identity(recipe, protocol), labels_tested(dataset, recipe.resplit)
     before = results.recipe(recipe.dataset, recipe.name, identity)
     stored = None if before is None else results.frames(before)
     runs = [_finished(planned, recipe.name, labels, results) for planned in recipe.parts]
@@ -161,7 +161,7 @@ def _region_rows(
     counts: Counts,
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there are no boxes or no regions."""
-    truth = tested_tracks(dataset, recipe.resplit)
+    truth = tracks_tested(dataset, recipe.resplit)
     reason = "no region annotations" if truth is None else why_no_regions(rows, [planned.job.stream.boxes_fingerprint for planned in recipe.parts])
     if truth is None or reason is not None:
         empty = {"convention": protocol.ties, "video": None, "value": None, "n": 0, "reason": reason}

@@ -6,6 +6,7 @@ A suite names methods, data sets and features; `make_plan` resolves presets and 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -152,14 +153,19 @@ class Plan:
 
 
 def read_suite(name: str, folder: Path) -> Suite:
-    """The suite `name` of the folder.
+    """The suite `name` of the folder, or `suite--data+sets[--streams][--Nseeds]`, a suite as `vary` has changed it.
 
     Raises:
         BadInput: on an unknown name, broken TOML, or a field that is none.
     """
     names = suite_names(folder)
+    name, *varied = name.split("--")
     if name not in names:
         raise registry.unknown("suite", name, names)
+    if varied:
+        seeds = re.fullmatch(r"([1-9]\d*)seeds", varied[-1])
+        lists = [tuple(part.split("+")) for part in (varied[:-1] if seeds else varied)]
+        return vary(read_suite(name, folder), *lists[:2], seeds=int(seeds[1]) if seeds else None)
     path = folder / f"{name}.toml"
     try:
         return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
@@ -167,6 +173,16 @@ def read_suite(name: str, folder: Path) -> Suite:
         raise BadInput(f"{path}: not TOML: {error}") from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+
+
+def vary(suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None) -> Suite:
+    """The suite on other data sets, streams or with more seeds, where given; its name says so, and `read_suite` reads it."""
+    given = {"datasets": datasets, "features": features, "seeds": seeds}
+    changes = {name: value for name, value in given.items() if value}
+    if not changes:
+        return suite
+    name = [suite.name, "+".join(datasets or suite.datasets), *(["+".join(features)] if features else []), *([f"{seeds}seeds"] if seeds else [])]
+    return make_suite({**suite.model_dump(), **changes, "name": "--".join(name)})
 
 
 def suite_names(folder: Path) -> list[str]:

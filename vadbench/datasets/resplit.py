@@ -26,27 +26,27 @@ def resplit_of(dataset: Dataset) -> Resplit:
     return Resplit(EVERY_SECOND, (*train, *test[1::2]), tuple(test[::2]))
 
 
-def tested_name(video: str) -> str:
+def name_tested(video: str) -> str:
     """What a tested `split/name` is called in records: its name, with the split where it was released for training."""
     return video.removeprefix("test/")
 
 
-def tested_labels(dataset: Dataset, resplit: Resplit | None) -> Labels:
+def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
     """Frame labels of the tested videos; those released for training are normal."""
     labels = dataset.labels()
     if resplit is None:
         return labels
     normal = {f"train/{video.name}": np.zeros(video.frames, np.uint8) for video in dataset.videos("train")} if _mixed(resplit) else {}
     known = labels.videos | normal
-    return Labels(labels.name, labels.source, {name: known[name] for name in map(tested_name, resplit.test)})
+    return Labels(labels.name, labels.source, {name: known[name] for name in map(name_tested, resplit.test)})
 
 
-def tested_tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
+def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
     """Anomalous regions of the tested videos, None where the data set has none."""
     tracks = dataset.tracks()
     if tracks is None or resplit is None:
         return tracks
-    return tracks[tracks["video"].isin([tested_name(video) for video in resplit.test])].reset_index(drop=True)
+    return tracks[tracks["video"].isin([name_tested(video) for video in resplit.test])].reset_index(drop=True)
 
 
 def _mixed(resplit: Resplit) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vadbench.datasets.base import Resplit, Split
-from vadbench.datasets.resplit import tested_name
+from vadbench.datasets.resplit import name_tested
 from vadbench.detector import Features
 from vadbench.features.store import Stream
 
@@ -29,7 +29,7 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         stream = streams["train" if released == "train" else "test"]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
         parts.append((stream.features.rows(rows), stream.object_id[rows] + (after if released == "train" else 0)))
-        lengths[tested_name(qualified)] = stream.lengths[name]
+        lengths[name_tested(qualified)] = stream.lengths[name]
     of_videos = [features for features, _ in parts]
     boxes = [features.box for features in of_videos if features.box is not None]
     features = Features(
