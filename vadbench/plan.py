@@ -165,7 +165,8 @@ def read_suite(name: str, folder: Path) -> Suite:
     if varied:
         seeds = re.fullmatch(r"([1-9]\d*)seeds", varied[-1])
         lists = [tuple(part.split("+")) for part in (varied[:-1] if seeds else varied)]
-        return vary(read_suite(name, folder), *lists[:2], seeds=int(seeds[1]) if seeds else None)
+        datasets, features = [*lists, (), ()][:2]
+        return vary(read_suite(name, folder), datasets, features, int(seeds[1]) if seeds else None)
     path = folder / f"{name}.toml"
     try:
         return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
