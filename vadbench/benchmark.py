@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +32,14 @@ class Outcome:
 
 
 def open_dataset(name: str) -> Dataset:
-    """The data set `name`; those we make ourselves live in the cache, the others under `$VADBENCH_DATA`."""
+    """The data set `name`; those we make ourselves live in the cache, the others under `$VADBENCH_DATA`. Opened once a process."""
     dataset: type[Dataset] = registry.load("datasets", name)
-    return dataset(cache_root() if dataset.generated else data_root())
+    return _opened(dataset, cache_root() if dataset.generated else data_root())
+
+
+@cache
+def _opened(dataset: type[Dataset], root: Path) -> Dataset:
+    return dataset(root)
 
 
 def plan_suite(suite: Suite) -> Plan:

@@ -23,6 +23,8 @@ app = typer.Typer(
 features_app = typer.Typer(help="Extract and verify cached features.", no_args_is_help=True)
 data_app = typer.Typer(help="Check the data sets on this machine.", no_args_is_help=True)
 demo_app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
+score_app = typer.Typer(help="Score the output files of any code: csv, parquet, npz, folders of txt.", no_args_is_help=True)
+app.add_typer(score_app, name="score")
 app.add_typer(demo_app, name="demo")
 app.add_typer(features_app, name="features")
 app.add_typer(data_app, name="data")
@@ -35,6 +37,7 @@ Preset = Annotated[str, typer.Option(help="fast (CPU-sized) or paper (as publish
 Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
 SuiteName = Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites); --datasets, --features, --seeds vary it.")]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 RESULTS = Path("results")
 
@@ -174,6 +177,35 @@ def check(
     typer.echo(f"{method}: passes the contract")
 
 
+@score_app.command("frames")
+def score_frames_command(
+    scores: Annotated[Path, typer.Option(help="Columns video, frame, score; frames from 0, higher = more anomalous.")],
+    labels: Annotated[Path, typer.Option(help="Columns video, frame, label: 0 or 1; the same frames.")],
+    smoothing: Annotated[float | None, typer.Option(min=0, help="Sigma in frames of a Gaussian filter within each video; default: none.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Frame metrics of a file of scores, with 95 % intervals from a bootstrap over videos."""
+    from vadbench.scoring import score_frames
+
+    _print_scored(score_frames(scores, labels, smoothing=smoothing), as_json)
+
+
+@score_app.command("regions")
+def score_regions_command(
+    detections: Annotated[Path, typer.Option(help="Columns video, frame, x0, y0, x1, y1, score; or a folder with a txt a video.")],
+    tracks: Annotated[Path, typer.Option(help="Columns video, track, frame, x0, y0, x1, y1; or a folder with a txt a video.")],
+    frames: Annotated[str, typer.Option(help="Frames of all test videos: a number, or a file with video, frames (or video, frame, label).")],
+    alpha: Annotated[float, typer.Option(help="Part of a track's regions that has to be detected.")] = 0.1,
+    beta: Annotated[float, typer.Option(help="Least IoU of a detection with a region.")] = 0.1,
+    ties: Annotated[str, typer.Option(help="Equal scores: average, or order (of rows, as the published script).")] = "average",
+    as_json: Json = False,
+) -> None:
+    """RBDC and TBDC of a file of scored boxes, with 95 % intervals where --frames is a file."""
+    from vadbench.scoring import score_regions
+
+    _print_scored(score_regions(detections, tracks, frames, alpha=alpha, beta=beta, ties=ties), as_json)  # type: ignore[arg-type]
+
+
 @data_app.command("check")
 def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
     """Verify a data set's counts, sizes, files and labels."""
@@ -249,6 +281,14 @@ def _suite(methods: str, datasets: str, features: str, seeds: int | None, preset
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _print_scored(result: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    from vadbench.scoring import render
+
+    typer.echo(json.dumps(result, allow_nan=False) if as_json else render(result))
 
 
 def _print_table(table: Any, path: Path) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 from itertools import zip_longest
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from vadbench import protocol as rules
-from vadbench.datasets.base import Dataset, Labels
+from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.detections import detections, why_no_regions
 from vadbench.errors import BadInput
@@ -161,7 +163,7 @@ def _region_rows(
     counts: Counts,
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there are no boxes or no regions."""
-    truth = tracks_tested(dataset, recipe.resplit)
+    truth = _tracks(dataset, recipe.resplit)
     reason = "no region annotations" if truth is None else why_no_regions(rows, [planned.job.stream.boxes_fingerprint for planned in recipe.parts])
     if truth is None or reason is not None:
         empty = {"convention": protocol.ties, "video": None, "value": None, "n": 0, "reason": reason}
@@ -174,6 +176,12 @@ def _region_rows(
     matched = match(boxes, read_scores(found), regions, videos=frames, **settings)  # type: ignore[arg-type]
     drawn = region_resamples(matched, list(frames.values()), counts, protocol.ties)
     return with_intervals(measured.rows(), drawn), drawn
+
+
+@cache
+def _tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
+    """The tested videos' tracks, read or derived once for all recipes."""
+    return tracks_tested(dataset, resplit)
 
 
 def _kept_regions(before: RecipeRecord, stored: Arrays) -> Measured:
@@ -193,5 +201,6 @@ def described(recipe: PlannedRecipe) -> Iterator[dict[str, Any]]:
         if recipe.read_out is not None:
             told["read_out"] = recipe.read_out
         if planned.job.resplit is not None:
-            told["resplit"] = planned.job.resplit.document
+            split = planned.job.resplit
+            told["resplit"] = {**split.document, "train_videos": len(split.train), "test_videos": len(split.test)}
         yield told

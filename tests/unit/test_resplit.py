@@ -69,6 +69,14 @@ def test_one_test_video_cannot_be_split(tiny, monkeypatch):
         resplit_of(tiny)
 
 
+def test_planning_does_without_the_videos(tiny, monkeypatch):
+    def absent(self, split):
+        raise BadInput("not there")
+
+    monkeypatch.setattr(Tiny, "videos", absent)
+    assert resplit_of(tiny).name == "every-second-test-video"
+
+
 def test_rows_follow_their_videos(tiny):
     found = resplit_streams(streams(tiny), resplit_of(tiny))
     assert found["train"].features.x[:, 0].tolist() == [1000, 1100, 1101, 100, 101]

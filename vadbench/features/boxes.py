@@ -111,6 +111,11 @@ class BoxesFile:
         """Where the file of a split has to be."""
         return self.dataset.root / "boxes" / self.dataset.name / f"bboxes_{self.label}_{split}.npz"
 
+    @property
+    def present(self) -> bool:
+        """Whether both splits' files are there."""
+        return self.path("train").is_file() and self.path("test").is_file()
+
     def sha256(self) -> dict[str, str]:
         """The digests of both splits' files, by name.
 

@@ -142,6 +142,9 @@ def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False)
         BadInput: on videos that cannot be used, features that are not finite, a damaged cache, or a full disk.
     """
     videos = {split: _videos(dataset, split) for split in SPLITS}
+    provider = make_provider(plan.stream.provider, plan.boxes["options"], dataset)
+    if isinstance(provider, BoxesFile):
+        provider.sha256()  # a missing file is told before anything is read; planning, and tables of old records, do without it
     missing = [split for split in SPLITS if not _is_stored(plan.folder(cache, split), videos[split])]
     if not missing:
         return
@@ -166,7 +169,7 @@ def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str
     options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(mode="json")
     described = {"provider": provider, "version": boxes.version, "options": options}
     made = make_provider(provider, options, dataset)
-    return described | ({"files": made.sha256()} if isinstance(made, BoxesFile) else {})
+    return described | ({"files": made.sha256() if made.present else {}} if isinstance(made, BoxesFile) else {})
 
 
 def _options(model: type[BaseModel], values: dict[str, Any], what: str) -> BaseModel:

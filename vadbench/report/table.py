@@ -134,8 +134,12 @@ def _matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[Recipe
 def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
     if (recipe.dataset, recipe.name, recipe.seed) != (record.dataset, record.recipe, record.seed):
         return False
-    decisive = ("config", "calibration", "read_out", "resplit")  # not the features: a clone without them makes the same table
-    return all(all(wanted.get(name) == there.get(name) for name in decisive) for wanted, there in zip(described(recipe), record.parts, strict=True))
+    return all(_decisive(wanted) == _decisive(there) for wanted, there in zip(described(recipe), record.parts, strict=True))
+
+
+def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
+    """What a part is found by; not its features' or videos' digests: a clone without the data makes the same table."""
+    return part["config"], part["calibration"], part.get("read_out"), part.get("resplit", {}).get("name")
 
 
 def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:
@@ -192,12 +196,12 @@ def _equal(first: Floats | None, second: Floats | None) -> bool:
     return first is not None and second is not None and not interval(first - second).excludes_zero
 
 
-def _how_trained(plan: Plan) -> list[str]:
+def _how_trained(used: list[RecipeRecord]) -> list[str]:
     """What the unsupervised setting was trained on."""
-    resplits = {recipe.dataset: recipe.resplit for recipe in plan.recipes if recipe.resplit is not None}
+    resplits = {record.dataset: record.parts[0]["resplit"] for record in used if "resplit" in record.parts[0]}
     return [
-        f"{dataset}: trained without labels on {len(split.train)} videos, anomalous ones among them, and tested on {len(split.test)} others "
-        f"(split `{split.name}`); not comparable with one-class figures."
+        f"{dataset}: trained without labels on {split['train_videos']} videos, anomalous ones among them, and tested on {split['test_videos']} others "
+        f"(split `{split['name']}`); not comparable with one-class figures."
         for dataset, split in resplits.items()
     ]
 
@@ -226,7 +230,7 @@ def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
                 f"frame score = maximum over objects, Gaussian smoothing sigma {sigma:g} (reflect) within each video."
             )
-    sentences += _how_trained(plan) + _how_chosen(plan)
+    sentences += _how_trained(used) + _how_chosen(plan)
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")

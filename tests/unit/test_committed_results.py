@@ -1,0 +1,31 @@
+"""What is committed under results/ is what the code makes of the records, with no data set on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from vadbench.benchmark import plan_suite
+from vadbench.locations import suites_root
+from vadbench.plan import read_suite
+from vadbench.records import Results
+from vadbench.report import csv, markdown
+from vadbench.report.table import make_table
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = Results(ROOT / "results")
+TABLES = sorted(path.stem for path in (RESULTS.root / "tables").glob("*.md") if path.stem != "latest")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_are_what_the_records_say(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path))
+    table = make_table(plan_suite(read_suite(name, suites_root())), RESULTS)
+    for suffix, render in ((".md", markdown.render), (".csv", csv.render)):
+        assert (RESULTS.root / "tables" / name).with_suffix(suffix).read_text() == render(table), "run `make tables`"
+
+
+def test_there_are_records_and_all_can_be_read():
+    assert TABLES
+    assert all(run.status == "done" for run in RESULTS.all_runs())
+    assert {run for recipe in RESULTS.all_recipes() for run in recipe.runs} <= {run.identity for run in RESULTS.all_runs()}

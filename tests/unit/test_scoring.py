@@ -1,0 +1,191 @@
+"""Scores of files are the metrics of their arrays, whatever the order of rows, with intervals over videos."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vadbench.errors import BadInput
+from vadbench.metrics.frame import macro_auc, micro_auc
+from vadbench.metrics.regions import region_metrics
+from vadbench.metrics.uncertainty import frame_resamples, interval, resample_counts
+from vadbench.protocol import smooth
+from vadbench.scoring import NO_LENGTHS, ONE_VIDEO, render, score_frames, score_regions
+
+LENGTHS = {"01": 30, "02": 40, "03": 20, "04": 25}
+FAST = {"resamples": 50}
+
+
+@pytest.fixture
+def frames():
+    """Scores and labels of four videos, the last without anomalies."""
+    rng = np.random.default_rng(0)
+    table = pd.concat([pd.DataFrame({"video": video, "frame": range(n)}) for video, n in LENGTHS.items()], ignore_index=True)
+    label = ((table["frame"] > 10) & (table["video"] != "04")).astype(int)
+    return table.assign(label=label, score=rng.normal(size=len(table)) + label)
+
+
+@pytest.fixture
+def boxes():
+    """Detections, of which some hit, and tracks."""
+    rng = np.random.default_rng(1)
+    tracks = pd.DataFrame([(v, t, f, 10 + f, 10, 29 + f, 29) for v in ("01", "02") for t in (0, 1) for f in range(5 * t, 9)])
+    tracks.columns = ["video", "track", "frame", "x0", "y0", "x1", "y1"]
+    near = tracks.drop(columns="track").sample(20, random_state=0)
+    far = pd.DataFrame({"video": rng.choice(list(LENGTHS), 40), "frame": rng.integers(0, 20, 40), "x0": 200, "y0": 200, "x1": 220, "y1": 220})
+    detections = pd.concat([near, far], ignore_index=True)
+    return detections.assign(score=rng.integers(0, 5, 60) / 4), tracks
+
+
+def save(folder, **tables):
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return [folder / f"{name}.csv" for name in tables]
+
+
+def value(result, metric, convention=None):
+    return next(row["value"] for row in result["rows"] if (row["metric"], row["convention"]) == (metric, convention))
+
+
+def test_rows_are_the_metrics_of_the_arrays(tmp_path, frames):
+    result = score_frames(*save(tmp_path, scores=frames[["video", "frame", "score"]], labels=frames[["video", "frame", "label"]]), **FAST)
+    arrays = frames["score"].to_numpy(), frames["label"].to_numpy()
+    lengths = list(LENGTHS.values())
+    assert value(result, "micro_auc") == micro_auc(*arrays)
+    for convention in ("skip", "pad-rank"):
+        assert value(result, "macro_auc", convention) == macro_auc(*arrays, lengths, convention)
+    ends = interval(frame_resamples(*arrays, lengths, resample_counts(4, 50))["micro_auc", None])
+    assert (result["rows"][0]["low"], result["rows"][0]["high"]) == (ends.low, ends.high)
+    assert [row["value"] is None for row in result["per_video"]] == [False, False, False, True]
+    assert {(row["metric"], row["convention"]) for row in result["rows"]} > {("eer", None), ("average_precision", None), ("prevalence", None)}
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_frame_results_do_not_depend_on_the_order_of_rows(tmp_path, frames):
+    mixed = frames.sample(frac=1, random_state=5)
+    path, shuffled = save(tmp_path, frames=frames, mixed=mixed)
+    assert score_frames(path, path, smoothing=3, **FAST) == score_frames(shuffled, path, smoothing=3, **FAST)
+
+
+def test_smoothing_is_within_videos(tmp_path, frames):
+    (path,) = save(tmp_path, frames=frames)
+    smoothed = smooth(frames["score"].to_numpy(), list(LENGTHS.values()), 3.0)
+    assert value(score_frames(path, path, smoothing=3.0, **FAST), "micro_auc") == micro_auc(smoothed, frames["label"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table[:-1], "scores.csv: frame 24 of video 04 is missing"),
+        (lambda table: table[table["video"] != "02"], "scores.csv: frame 0 of video 02 is missing"),
+        (lambda table: pd.concat([table, pd.DataFrame([("03", 20, 1.0)], columns=table.columns)]), "labels.csv: frame 20 of video 03 is missing"),
+        (lambda table: table.assign(frame=table["frame"] + 1), "scores.csv: frame 0 of video 01 is missing"),
+    ],
+)
+def test_scores_and_labels_cover_the_same_frames(tmp_path, frames, change, message):
+    paths = save(tmp_path, scores=change(frames[["video", "frame", "score"]]), labels=frames)
+    with pytest.raises(BadInput) as caught:
+        score_frames(*paths)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_class_is_undefined_with_a_reason(tmp_path, frames):
+    (path,) = save(tmp_path, frames=frames.assign(label=0))
+    result = score_frames(path, path, **FAST)
+    assert result["rows"][0] == {
+        "metric": "micro_auc", "convention": None, "value": None, "n": 115, "reason": "no anomalous frame", "low": None, "high": None,
+    }  # fmt: skip
+    assert "no anomalous frame" in render(result)
+
+
+def test_one_video_has_no_interval(tmp_path, frames):
+    (path,) = save(tmp_path, frames=frames[frames["video"] == "01"])
+    result = score_frames(path, path, **FAST)
+    assert result["interval_reason"] == ONE_VIDEO
+    assert result["rows"][0]["low"] is None
+
+
+def test_infinite_scores_rank_but_are_not_smoothed(tmp_path, frames):
+    (path,) = save(tmp_path, frames=frames.assign(score=frames["score"].where(frames["score"] < 1, np.inf)))
+    assert value(score_frames(path, path, **FAST), "micro_auc") > 0.5
+    with pytest.raises(BadInput, match="cannot be smoothed"):
+        score_frames(path, path, smoothing=1.0)
+
+
+def test_regions_are_the_metrics_of_the_tables(tmp_path, boxes):
+    detections, tracks = boxes
+    lengths = pd.DataFrame(LENGTHS.items(), columns=["video", "frames"])
+    result = score_regions(*save(tmp_path, detections=detections, tracks=tracks, lengths=lengths), **FAST)
+    expected = region_metrics(detections, tracks, LENGTHS)
+    assert (result["rbdc"], result["tbdc"]) == (expected.rbdc, expected.tbdc)
+    for metric in ("rbdc", "tbdc"):
+        low, high = result[f"{metric}_interval"]
+        assert 0 <= low < high <= 1
+    assert result["interval_reason"] is None
+    assert json.loads(json.dumps(result, allow_nan=False))["n_frames"] == 115
+
+
+def test_region_results_do_not_depend_on_the_order_of_rows(tmp_path, boxes, frames):
+    detections, tracks = boxes
+    mixed = [table.sample(frac=1, random_state=7) for table in (detections, tracks, frames)]
+    plain = save(tmp_path, d=detections, t=tracks, f=frames)
+    assert score_regions(*save(tmp_path, d2=mixed[0], t2=mixed[1], f2=mixed[2]), **FAST) == score_regions(*plain, **FAST)
+
+
+def test_a_number_of_frames_gives_the_same_values_without_intervals(tmp_path, boxes, frames):
+    detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
+    whole, known = score_regions(detections, tracks, "115", **FAST), score_regions(detections, tracks, counted, **FAST)
+    assert (whole["rbdc"], whole["tbdc"]) == (known["rbdc"], known["tbdc"])
+    assert whole["rbdc_interval"] is whole["tbdc_interval"] is None
+    assert whole["interval_reason"] == NO_LENGTHS
+    assert NO_LENGTHS in render(whole)
+
+
+def test_the_protocol_is_passed_on(tmp_path, boxes):
+    detections, tracks = save(tmp_path, d=boxes[0], t=boxes[1])
+    for protocol in ({"alpha": 0.7}, {"beta": 1.0}, {"ties": "order"}):
+        expected = region_metrics(*boxes, 115, **protocol)
+        found = score_regions(detections, tracks, 115, **protocol)
+        assert (found["rbdc"], found["tbdc"], found["ties"]) == (expected.rbdc, expected.tbdc, expected.ties)
+
+
+def test_mistakes_between_the_files(tmp_path, boxes):
+    detections, tracks, short = save(tmp_path, d=boxes[0], t=boxes[1], short=pd.DataFrame({"video": list(LENGTHS), "frames": 8}))
+    cases = [
+        ((detections, tracks, short), {}, "d.csv: row .* which has 8 frames"),
+        ((detections, tracks, "many"), {}, "frames: many is neither a number nor a file"),
+        ((detections, tracks, 0), {}, "n_frames: 0"),
+        ((detections, tracks, 115), {"alpha": 0}, "alpha"),
+    ]
+    for arguments, options, message in cases:
+        with pytest.raises(BadInput, match=message):
+            score_regions(*arguments, **options)
+
+
+def test_other_names_and_repeated_boxes_are_refused(tmp_path, boxes):
+    named, tracks, twice = save(tmp_path, d=boxes[0].assign(video="1"), t=boxes[1], t2=pd.concat([boxes[1]] * 2))
+    with pytest.raises(BadInput, match=r"d\.csv: no video in common"):
+        score_regions(named, tracks, 115)
+    (detections,) = save(tmp_path, d=boxes[0])
+    with pytest.raises(BadInput, match=r"t2\.csv: row .* second box of track"):
+        score_regions(detections, twice, 115)
+
+
+def test_without_regions_the_reason_stands_in_the_text(tmp_path, boxes):
+    result = score_regions(*save(tmp_path, d=boxes[0], t=boxes[1][:0]), 115)
+    assert result["rbdc"] is result["rbdc_interval"] is None
+    assert "no ground-truth region" in render(result)
+
+
+def test_text_shows_values_intervals_and_wide_ties(tmp_path, boxes, frames):
+    detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
+    result = score_regions(detections, tracks, counted, **FAST)
+    lines = render(result).splitlines()
+    assert lines[0] == "60 detections, 26 regions, 4 tracks, 115 frames of 4 videos; alpha 0.1, beta 0.1, ties average; values in %"
+    assert f"{100 * result['rbdc']:.2f}" in lines[2]
+    assert "orders of equal scores" in lines[2]
+    text = render(score_frames(counted, counted, smoothing=2.0, **FAST))
+    assert text.startswith("4 videos, 115 frames; Gaussian smoothing sigma 2; values in %")
+    assert "over 3 videos" in text

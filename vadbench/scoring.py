@@ -1,0 +1,201 @@
+"""Metrics of anyone's output files, without a run: frame scores against labels, scored boxes against tracks, with 95 % intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench import protocol as rules
+from vadbench.errors import BadInput
+from vadbench.metrics.boxes import read_boxes, read_scores
+from vadbench.metrics.frame import frame_metrics
+from vadbench.metrics.regions import Ties, match, region_metrics
+from vadbench.metrics.uncertainty import frame_resamples, interval, region_resamples, resample_counts, with_intervals
+from vadbench.scorefiles import Columns, FrameTable, read_detections, read_frames, read_lengths, read_tracks
+
+Result = dict[str, Any]
+ONE_VIDEO = "one video only; a bootstrap over videos needs two or more"
+NO_LENGTHS = "the frames of each video are not known; give --frames a file with the columns video, frames"
+
+
+def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None, resamples: int = 1000, seed: int = 0) -> Result:
+    """Every frame metric of a file of scores, with 95 % intervals from a bootstrap over videos.
+
+    Args:
+        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more anomalous.
+        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in any order.
+        smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none. Never tune it on test labels.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        JSON-ready: `rows` of {"metric", "convention", "value", "low", "high", "n", "reason"} (fractions; None where undefined), `per_video`
+        of {"video", "metric", "value", "n", "reason"}, `interval_reason` if there are no intervals, and counts and settings.
+
+    Raises:
+        BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
+    """
+    scores, labels = read_frames(Path(scores_path), "score"), read_frames(Path(labels_path), "label")
+    _require_same_frames(scores, labels)
+    if smoothing and not np.isfinite(scores.values).all():
+        raise BadInput(f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave --smoothing out")
+    names, lengths = list(labels.lengths), list(labels.lengths.values())
+    values = rules.smooth(scores.values, lengths, smoothing)
+    counts = resample_counts(len(names), resamples, seed)
+    drawn = frame_resamples(values, labels.values, lengths, counts) if len(names) > 1 else {}
+    rows = with_intervals(frame_metrics(values, labels.values, lengths, names), drawn)
+    return {
+        "rows": [_without(row, "video") for row in rows if row["video"] is None],
+        "per_video": [_without(row, "convention", "low", "high") for row in rows if row["video"] is not None],
+        "interval_reason": None if drawn else ONE_VIDEO,
+        "videos": len(names),
+        "frames": len(values),
+        "smoothing": smoothing or None,
+        "resamples": resamples,
+        "seed": seed,
+    }
+
+
+def score_regions(
+    detections_path: str | Path,
+    tracks_path: str | Path,
+    frames: int | str | Path,
+    *,
+    alpha: float = 0.1,
+    beta: float = 0.1,
+    ties: Ties = "average",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Result:
+    """RBDC and TBDC of a file of scored boxes, with 95 % intervals from a bootstrap over videos.
+
+    Args:
+        detections_path: csv, parquet or npz with the columns video, frame, x0, y0, x1, y1, score, or a folder of txt, one a video.
+        tracks_path: the same with video, track, frame, x0, y0, x1, y1.
+        frames: how many frames ALL test videos have together, or a file with video, frames or video, frame, label (counted). Only a file
+            tells the frames of each video, without which there are no intervals.
+        alpha: part of a track's regions that has to be detected, in (0, 1].
+        beta: least IoU of a detection with a region, in (0, 1].
+        ties: `average`, or `order` as the published script does: then the order of rows counts, and files of a folder come by name.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high], or None with an `interval_reason`).
+
+    Raises:
+        BadInput: if a file cannot be used, or as `vadbench.metrics.region_metrics`.
+    """
+    n_frames = _frame_counts(frames)
+    detections, tracks = read_detections(Path(detections_path)), read_tracks(Path(tracks_path))
+    if not isinstance(n_frames, Mapping):  # otherwise its names tell
+        _require_common_video(detections, tracks, detections_path, tracks_path)
+    try:
+        found = region_metrics(detections, tracks, n_frames, alpha, beta, ties).summary()
+    except BadInput as error:  # what is wrong only between the files: a frame past a video's end, an unknown video, a track twice in a frame
+        table, _, trouble = str(error).partition(": ")
+        path = {"detections": detections_path, "ground_truth": tracks_path}.get(table)
+        raise BadInput(f"{path}: {trouble}" if path else str(error)) from error
+    intervals: dict[str, list[float] | None] = {"rbdc_interval": None, "tbdc_interval": None}
+    videos = len(n_frames) if isinstance(n_frames, Mapping) else None
+    reason = found["reason"] or (NO_LENGTHS if videos is None else ONE_VIDEO if videos < 2 else None)
+    if reason is None and isinstance(n_frames, Mapping):
+        boxes, regions = read_boxes(detections, "detections"), read_boxes(tracks, "ground_truth")
+        matched = match(boxes, read_scores(detections), regions, alpha, beta, ties, n_frames)
+        drawn = region_resamples(matched, list(n_frames.values()), resample_counts(len(n_frames), resamples, seed), ties)
+        intervals = {f"{metric}_interval": _ends(drawn[metric, ties]) for metric in ("rbdc", "tbdc")}
+    return {**found, **intervals, "interval_reason": reason, "videos": videos, "resamples": resamples, "seed": seed}
+
+
+def render(result: Result) -> str:
+    """A result of `score_frames` or `score_regions` as lines of text, values in %."""
+    lines = _frame_lines(result) if "rows" in result else _region_lines(result)
+    if result["interval_reason"] and result["interval_reason"] != result.get("reason"):
+        lines.append(f"No intervals: {result['interval_reason']}.")
+    return "\n".join(lines)
+
+
+def _frame_lines(result: Result) -> list[str]:
+    filtered = "no smoothing" if result["smoothing"] is None else f"Gaussian smoothing sigma {result['smoothing']:g}"
+    lines = [
+        f"{_count(result['videos'], 'video')}, {_count(result['frames'], 'frame')}; {filtered}; values in %",
+        _line("metric", "", "95 % interval"),
+    ]
+    for row in result["rows"]:
+        name = row["metric"] if row["convention"] is None else f"{row['metric']} ({row['convention']})"
+        ends = None if row["low"] is None else [row["low"], row["high"]]
+        averaged = f"over {_count(row['n'], 'video')}" if row["metric"] == "macro_auc" and row["value"] is not None else ""
+        lines.append(_line(name, _percent(row["value"]), _span(ends), row["reason"] or averaged))
+    return lines
+
+
+def _region_lines(result: Result) -> list[str]:
+    counts = ", ".join(_count(result[what], what.removesuffix("s").replace("_", " ")) for what in ("detections", "regions", "tracks"))
+    where = f"{_count(result['n_frames'], 'frame')}" + (f" of {_count(result['videos'], 'video')}" if result["videos"] else "")
+    lines = [
+        f"{counts}, {where}; alpha {result['alpha']:g}, beta {result['beta']:g}, ties {result['ties']}; values in %",
+        _line("metric", "", "95 % interval"),
+    ]
+    for metric in ("rbdc", "tbdc"):
+        bracket = result[f"{metric}_bracket"]
+        tied = f"orders of equal scores: {_span(bracket)}" if bracket and bracket[1] - bracket[0] > 0.01 else ""
+        lines.append(_line(metric, _percent(result[metric]), _span(result[f"{metric}_interval"]), result["reason"] or tied))
+    return lines
+
+
+def _line(name: str, value: str, span: str, note: str = "") -> str:
+    return f"{name:24} {value:>7}  {span:16}  {note}".rstrip()
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _span(ends: Any) -> str:
+    return "–" if ends is None else f"[{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _ends(values: Any) -> list[float] | None:
+    found = interval(values)
+    return None if np.isnan(found.low) else [found.low, found.high]
+
+
+def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _frame_counts(frames: int | str | Path) -> int | dict[str, int]:
+    """The frames of all videos together, or of each in the order of their names."""
+    try:
+        total = int(str(frames))
+    except ValueError:
+        path = Path(str(frames))
+        if not path.exists():
+            expected = "the number of frames of all test videos, or a file with the columns video, frames"
+            raise BadInput(f"frames: {frames} is neither a number nor a file; expected {expected}") from None
+        return read_lengths(path)
+    return total
+
+
+def _require_same_frames(scores: FrameTable, labels: FrameTable) -> None:
+    """Refuse tables of different frames; both have every frame of their videos from 0, so the lengths tell."""
+    for video in sorted({*scores.lengths, *labels.lengths}):
+        scored, labelled = scores.lengths.get(video, 0), labels.lengths.get(video, 0)
+        if scored != labelled:
+            more, less = (scores.path, labels.path) if scored > labelled else (labels.path, scores.path)
+            frame = min(scored, labelled)
+            raise BadInput(f"{less}: frame {frame} of video {video} is missing, {more} has it; expected a score and a label for every frame")
+
+
+def _require_common_video(detections: Columns, tracks: Columns, detections_path: str | Path, tracks_path: str | Path) -> None:
+    """Refuse names that never meet: a different spelling would make every detection a false positive."""
+    if len(detections["video"]) and len(tracks["video"]) and not np.isin(tracks["video"], detections["video"]).any():
+        named = f"{detections['video'][0]}, ..., in {tracks_path} {tracks['video'][0]}, ..."
+        raise BadInput(f"{detections_path}: no video in common with the tracks (here {named}); expected the same names in both")
