@@ -200,7 +200,7 @@ def _how_trained(used: list[RecipeRecord]) -> list[str]:
     """What the unsupervised setting was trained on."""
     resplits = {record.dataset: record.parts[0]["resplit"] for record in used if "resplit" in record.parts[0]}
     return [
-        f"{dataset}: trained without labels on {split['train_videos']} videos, anomalous ones among them, and tested on {split['test_videos']} others "
+        f"{dataset}: trained without labels on {split['train_videos']} videos, some anomalous, and tested on {split['test_videos']} others "
         f"(split `{split['name']}`); not comparable with one-class figures."
         for dataset, split in resplits.items()
     ]
