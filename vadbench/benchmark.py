@@ -88,7 +88,7 @@ def run_suite(
     failed = _run(todo, results, processes, quiet, say)
     broken = {job.identity for job, _ in failed}
     fresh = {job.identity for job in todo}
-    for recipe in plan.recipes:
+    for recipe in _distinct(plan):
         identities = {planned.job.identity for planned in recipe.parts}
         if not identities & broken:
             _evaluate_once(recipe, results, again=bool(identities & fresh))
@@ -99,7 +99,7 @@ def run_suite(
 def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
     """Recompute every metric of the plan's finished recipes from stored scores, and the table; trains nothing."""
     states = job_states(plan, results)
-    for recipe in plan.recipes:
+    for recipe in _distinct(plan):
         if all(states[planned.job.identity] == "done" for planned in recipe.parts):
             _evaluate_once(recipe, results, again=True)
     return write_table(plan, results)
@@ -143,7 +143,13 @@ def _told(job: Job, record: RunRecord) -> str:
     if record.status == "failed":
         return f"{what}: failed: {record.error}"
     times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
+    times += f" (fit shared with {record.fit_shared_with[:12]})" if record.fit_shared_with else ""
     return f"{what}: {record.train_rows} training rows, {record.test_rows} test rows; {times}"
+
+
+def _distinct(plan: Plan) -> list[PlannedRecipe]:
+    """The recipes, each once though several rows may show it."""
+    return list({(recipe.name, recipe.read_out, *(part.job.identity for part in recipe.parts)): recipe for recipe in plan.recipes}.values())
 
 
 def _evaluate_once(recipe: PlannedRecipe, results: Results, again: bool) -> None:

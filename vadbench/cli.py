@@ -32,10 +32,10 @@ app.add_typer(data_app, name="data")
 Methods = Annotated[str, typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream.")]
 Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
 Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, each extractor[.variant][@boxes]; default: the data set's own.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic; default: 1, or the suite's.")]
 Preset = Annotated[str, typer.Option(help="fast (CPU-sized) or paper (as published).")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
-SuiteName = Annotated[str, typer.Option("--suite", help="A suite instead of methods and data sets (vadbench list suites).")]
+SuiteName = Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites); --datasets, --features, --seeds vary it.")]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -47,7 +47,7 @@ def run(
     methods: Methods = "",
     datasets: Datasets = "",
     features: Streams = "",
-    seeds: Seeds = 1,
+    seeds: Seeds = None,
     preset: Preset = "fast",
     settings: Set = None,
     suite: SuiteName = "",
@@ -79,7 +79,7 @@ def plan(
     methods: Methods = "",
     datasets: Datasets = "",
     features: Streams = "",
-    seeds: Seeds = 1,
+    seeds: Seeds = None,
     preset: Preset = "fast",
     settings: Set = None,
     suite: SuiteName = "",
@@ -94,7 +94,7 @@ def plan(
     for job in planned.jobs:
         typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {job.method:10} {job.dataset:10} {job.stream.name:20} seed {job.seed}")
     counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("done", "failed", "missing"))
-    typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len(planned.recipes)} table entries")
+    typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
 
 
 @app.command()
@@ -102,7 +102,7 @@ def evaluate(
     methods: Methods = "",
     datasets: Datasets = "",
     features: Streams = "",
-    seeds: Seeds = 1,
+    seeds: Seeds = None,
     preset: Preset = "fast",
     settings: Set = None,
     suite: SuiteName = "",
@@ -117,7 +117,7 @@ def evaluate(
 
 @app.command()
 def table(
-    suite: Annotated[str, typer.Argument(help="The suite's name (vadbench list suites).")],
+    suite: Annotated[str, typer.Argument(help="The suite's name (vadbench list suites), or its table's file name.")],
     format_: Annotated[str, typer.Option("--format", help="markdown or csv.")] = "markdown",
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -238,7 +238,7 @@ def features_extract(datasets: Datasets = "", features: Streams = "", settings: 
     """Extract features into the cache; what is there is kept."""
     from vadbench.benchmark import extract_features
 
-    extract_features(_plan("magnitude", datasets, features, 1, "fast", settings, ""), quiet)
+    extract_features(_plan("magnitude", datasets, features, None, "fast", settings, ""), quiet)
 
 
 @features_app.command("verify")
@@ -259,24 +259,24 @@ def features_verify() -> None:
     raise typer.Exit(2 if broken else 0)
 
 
-def _plan(methods: str, datasets: str, features: str, seeds: int, preset: str, settings: list[str] | None, suite: str) -> Plan:
+def _plan(methods: str, datasets: str, features: str, seeds: int | None, preset: str, settings: list[str] | None, suite: str) -> Plan:
     from vadbench.benchmark import plan_suite
 
     return plan_suite(_suite(methods, datasets, features, seeds, preset, settings, suite))
 
 
-def _suite(methods: str, datasets: str, features: str, seeds: int, preset: str, settings: list[str] | None, name: str) -> Suite:
+def _suite(methods: str, datasets: str, features: str, seeds: int | None, preset: str, settings: list[str] | None, name: str) -> Suite:
     from vadbench.locations import suites_root
-    from vadbench.plan import make_suite, parse_settings, read_suite
+    from vadbench.plan import make_suite, parse_settings, read_suite, vary
 
     if name:
-        if methods or datasets or features or settings or seeds != 1 or preset != "fast":
-            raise BadInput("--suite names methods, data sets, features, seeds, preset and settings itself; give either a suite or these")
-        return read_suite(name, suites_root())
+        if methods or settings or preset != "fast":
+            raise BadInput("--suite names methods, preset and settings itself; give either a suite or these; --datasets, --features, --seeds vary it")
+        return vary(read_suite(name, suites_root()), _split(datasets), _split(features), seeds)
     if not methods or not datasets:
         raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
     lists = {"methods": _split(methods), "datasets": _split(datasets), "features": _split(features)}
-    return make_suite({**lists, "seeds": seeds, "preset": preset, "settings": parse_settings(settings or ())})
+    return make_suite({**lists, "seeds": seeds or 1, "preset": preset, "settings": parse_settings(settings or ())})
 
 
 def _split(text: str) -> tuple[str, ...]:

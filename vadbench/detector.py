@@ -185,6 +185,17 @@ class Detector(ABC):
         """What normal rows score, for calibration; a method that remembers its training rows leaves out each row's own video."""
         return self.score(train)
 
+    def reconfigured(self, config: Any, train: Features) -> Self | None:
+        """A detector with this one's fit under a config that differs in scoring and runtime fields alone; this one stays as it is.
+
+        Its scores equal, to the bit, those of a detector fitted with `config`. None, the default: fitting again is the only way.
+
+        Args:
+            config: the other config.
+            train: the rows this detector was fitted to.
+        """
+        return None
+
     def parameter_count(self) -> int:
         """How many numbers were learnt."""
         return sum(int(np.size(values)) for values in self.arrays().values())

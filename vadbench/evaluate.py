@@ -6,6 +6,7 @@ and what was measured of regions is kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 from itertools import zip_longest
@@ -15,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from vadbench import protocol as rules
-from vadbench.datasets.base import Dataset, Labels
+from vadbench.datasets.base import Dataset, Labels, Resplit
+from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.detections import detections, why_no_regions
 from vadbench.errors import BadInput
 from vadbench.frames import PartFrames, frame_scores
@@ -36,8 +38,9 @@ def protocol_of(recipe: PlannedRecipe, dataset: Dataset, level: Literal["row", "
 
 
 def recipe_identity(recipe: PlannedRecipe, protocol: rules.Protocol) -> str:
-    """The key of a recipe's record: its runs and its protocol."""
-    return canonical_hash({"runs": [planned.job.identity for planned in recipe.parts], "protocol": protocol.model_dump(mode="json")})
+    """The key of a recipe's record: its runs, its protocol, and the read-out where only one that is no default is evaluated."""
+    document = {"runs": [planned.job.identity for planned in recipe.parts], "protocol": protocol.model_dump(mode="json")}
+    return canonical_hash(document if recipe.read_out is None else {**document, "read_out": recipe.read_out})
 
 
 def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol: rules.Protocol) -> RecipeRecord:
@@ -46,28 +49,28 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     Raises:
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the videos.
     """
-    identity, labels = recipe_identity(recipe, protocol), dataset.labels()
+    identity, labels = recipe_identity(recipe, protocol), labels_tested(dataset, recipe.resplit)
     before = results.recipe(recipe.dataset, recipe.name, identity)
     stored = None if before is None else results.frames(before)
     runs = [_finished(planned, recipe.name, labels, results) for planned in recipe.parts]
-    rows = [results.rows(run) for run in runs]
+    rows = [_read_out_rows(results.rows(run), run, recipe.read_out) for run in runs]
     parts = [
-        _part_of(stored, position, run, results) if row is None else PartFrames.of_rows(row, labels.lengths())
+        _part_of(stored, position, run, recipe.read_out, results) if row is None else PartFrames.of_rows(row, labels.lengths())
         for position, (run, row) in enumerate(zip(runs, rows, strict=True))
     ]
-    read_outs = _read_outs(runs)
+    read_outs = (recipe.read_out,) if recipe.read_out else _read_outs(runs)
     # parts with different read-outs meet in their defaults
-    final = frame_scores([part.first() for part in parts] if len(read_outs) == 1 else parts, protocol)
+    final = frame_scores([part.only(0) for part in parts] if len(read_outs) == 1 else parts, protocol)
     counts = resample_counts(len(labels.videos), protocol.resamples, protocol.resampling_seed)
     framed, resampled = _frame_rows(final, read_outs, labels, protocol, counts)
     kept_only = any(row is None for row in rows) and before is not None and stored is not None
-    regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, protocol, counts)  # type: ignore[arg-type]
+    regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, labels, protocol, counts)  # type: ignore[arg-type]
     record = RecipeRecord(
         identity=identity,
         dataset=dataset.name,
         recipe=recipe.name,
         seed=recipe.seed,
-        parts=tuple(_described(planned) for planned in recipe.parts),
+        parts=tuple(described(recipe)),
         runs=tuple(planned.job.identity for planned in recipe.parts),
         protocol=protocol.model_dump(mode="json"),
         labels={**labels.provenance(), "tracks": dataset.track_source},
@@ -98,18 +101,30 @@ def _finished(planned: PlannedPart, name: str, labels: Labels, results: Results)
     return run
 
 
-def _part_of(stored: Arrays | None, position: int, record: RunRecord, results: Results) -> PartFrames:
-    """A part from this recipe's own frames.npz, or from any recipe that used the run."""
+def _read_out_rows(rows: Arrays | None, run: RunRecord, read_out: str | None) -> Arrays | None:
+    """The row scores with only the column `read_out`; None: with all."""
+    if rows is None or read_out is None:
+        return rows
+    column = [run.read_outs.index(read_out)]
+    return {name: values[:, column] if name.endswith("_scores") else values for name, values in rows.items()}
+
+
+def _part_of(stored: Arrays | None, position: int, record: RunRecord, read_out: str | None, results: Results) -> PartFrames:
+    """A part from this recipe's own frames.npz, or from any recipe that used the run and kept the read-out (None: all)."""
+    column = None
     if stored is None:
         for other in results.all_recipes():
-            if record.identity in other.runs:
+            if record.identity in other.runs and other.parts[other.runs.index(record.identity)].get("read_out") in (None, read_out):
                 stored, position = results.frames(other), other.runs.index(record.identity)
+                whole = other.parts[position].get("read_out") is None
+                column = record.read_outs.index(read_out) if whole and read_out is not None else None
                 break
     if stored is None:
         folder = results.run_folder(record.job, record.identity)
         raise BadInput(f"{folder}: rows.npz is not there (it stays out of git) and no recipe kept its frames; vadbench run --existing rerun makes it")
     prefix = f"part{position}."
-    return PartFrames.from_arrays({name.removeprefix(prefix): values for name, values in stored.items() if name.startswith(prefix)})
+    part = PartFrames.from_arrays({name.removeprefix(prefix): values for name, values in stored.items() if name.startswith(prefix)})
+    return part if column is None else part.only(column)
 
 
 def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
@@ -139,16 +154,22 @@ def _frame_rows(final: rules.Scores, read_outs: tuple[str, ...], labels: Labels,
 
 
 def _region_rows(
-    recipe: PlannedRecipe, rows: list[Arrays | None], parts: list[PartFrames], dataset: Dataset, protocol: rules.Protocol, counts: Counts
+    recipe: PlannedRecipe,
+    rows: list[Arrays | None],
+    parts: list[PartFrames],
+    dataset: Dataset,
+    labels: Labels,
+    protocol: rules.Protocol,
+    counts: Counts,
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there are no boxes or no regions."""
-    truth = _tracks(dataset)
+    truth = _tracks(dataset, recipe.resplit)
     reason = "no region annotations" if truth is None else why_no_regions(rows, [planned.job.stream.boxes_fingerprint for planned in recipe.parts])
     if truth is None or reason is not None:
         empty = {"convention": protocol.ties, "video": None, "value": None, "n": 0, "reason": reason}
         return with_intervals([{"metric": metric, **empty} for metric in REGIONS], {}), {}
-    frames = {video: len(values) for video, values in dataset.labels().videos.items()}
-    found = detections([row for row in rows if row is not None], protocol.parts, [part.first().row for part in parts], list(frames))
+    frames = {video: len(values) for video, values in labels.videos.items()}
+    found = detections([row for row in rows if row is not None], protocol.parts, [part.only(0).row for part in parts], list(frames))
     settings = {"alpha": protocol.alpha, "beta": protocol.beta, "ties": protocol.ties}
     measured = region_metrics(found, truth, frames, **settings)  # type: ignore[arg-type]
     boxes, regions = read_boxes(found, "detections"), read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
@@ -158,9 +179,9 @@ def _region_rows(
 
 
 @cache
-def _tracks(dataset: Dataset) -> pd.DataFrame | None:
-    """A data set's tracks, read or derived once for all its recipes."""
-    return dataset.tracks()
+def _tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
+    """The tested videos' tracks, read or derived once for all recipes."""
+    return tracks_tested(dataset, resplit)
 
 
 def _kept_regions(before: RecipeRecord, stored: Arrays) -> Measured:
@@ -173,6 +194,13 @@ def _resampled_name(key: Key) -> str:
     return f"resampled.{key[0]}.{key[1] or 'plain'}"
 
 
-def _described(planned: PlannedPart) -> dict[str, Any]:
-    """What a table says of a part; the whole job is in its run.json."""
-    return {**asdict(planned.part), "fingerprint": planned.job.stream.fingerprint, "config": planned.job.document["config"]}
+def described(recipe: PlannedRecipe) -> Iterator[dict[str, Any]]:
+    """What a recipe's record says of each part, and a table finds it by; the whole job is in its run.json."""
+    for planned in recipe.parts:
+        told = {**asdict(planned.part), "fingerprint": planned.job.stream.fingerprint, "config": planned.job.document["config"]}
+        if recipe.read_out is not None:
+            told["read_out"] = recipe.read_out
+        if planned.job.resplit is not None:
+            split = planned.job.resplit
+            told["resplit"] = {**split.document, "train_videos": len(split.train), "test_videos": len(split.test)}
+        yield told

@@ -53,10 +53,11 @@ class PartFrames:
         """[T, C] maxima with the frames that have no object filled: the least training score, or a raw 0 (`zero`)."""
         return np.where(np.isnan(self.maxima), 0.0 if empty == "zero" else self.row.minimum, self.maxima)
 
-    def first(self) -> PartFrames:
-        """Only the first read-out."""
-        cut = [rules.Statistics(**{name: values[:1] for name, values in level.arrays().items()}) for level in (self.row, self.frame)]
-        return PartFrames(self.maxima[:, :1], *cut)
+    def only(self, column: int) -> PartFrames:
+        """One read-out alone."""
+        cut = slice(column, column + 1)
+        levels = [rules.Statistics(**{name: values[cut] for name, values in level.arrays().items()}) for level in (self.row, self.frame)]
+        return PartFrames(self.maxima[:, cut], *levels)
 
 
 def frame_scores(parts: list[PartFrames], protocol: rules.Protocol) -> rules.Scores:

@@ -6,24 +6,38 @@ A suite names methods, data sets and features; `make_plan` resolves presets and 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from vadbench import registry
-from vadbench.datasets.base import Dataset
+from vadbench.datasets.base import Dataset, Resplit
+from vadbench.datasets.resplit import resplit_of
 from vadbench.detector import Detector, MethodConfig, Part, Recipe
 from vadbench.errors import BadInput
 from vadbench.features.extract import StreamPlan, plan_stream
 from vadbench.features.names import StreamName
 from vadbench.records import SCHEMA_VERSION, canonical_hash
 
+Setting = Literal["one-class", "unsupervised"]
 Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes) -> field -> value
+
+
+class SuiteRow(BaseModel):
+    """A row of a suite with settings of its own, or that shows another read-out than the method's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str = Field(description="what the table shows in place of the method's name", min_length=1)
+    method: str = Field(description="a detector, a recipe, or `method@stream+stream` for a fusion")
+    settings: Settings = Field({}, description="settings on top of the suite's: component -> field -> value")
+    read_out: str | None = Field(None, description="the read-out shown; none: the method's default")
 
 
 class Suite(BaseModel):
@@ -31,14 +45,32 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the table")
+    name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
     title: str = Field("", description="title of the table")
-    methods: tuple[str, ...] = Field(description="detectors, recipes, or `method@stream+stream` for a fusion", min_length=1)
+    methods: tuple[str, ...] = Field((), description="detectors, recipes, or `method@stream+stream` for a fusion")
+    rows: tuple[SuiteRow, ...] = Field((), description="further rows of the table, with settings of their own: an ablation")
     datasets: tuple[str, ...] = Field(description="data sets", min_length=1)
     features: tuple[str, ...] = Field((), description="streams; none = each data set's own")
     seeds: PositiveInt = Field(1, description="seeds 0 to n-1 of the methods that are not deterministic")
     preset: Literal["fast", "paper"] = Field("fast", description="the methods' settings")
     settings: Settings = Field({}, description="settings on top of the preset: component -> field -> value")
+    setting: Setting = Field(
+        "one-class", description="one-class: training videos are normal; unsupervised: unlabelled videos with anomalous ones among them"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not (self.methods or self.rows):
+            raise ValueError("name methods, or give rows")
+        twice = [row.label for row in self.rows if [other.label for other in self.rows].count(row.label) > 1]
+        if twice:
+            raise ValueError(f"labels of rows must differ, {twice[0]!r} is there twice")
+        return self
+
+    def settings_of(self, row: SuiteRow | None) -> Settings:
+        """The suite's settings with the row's on top."""
+        own = {} if row is None else row.settings
+        return {component: {**self.settings.get(component, {}), **own.get(component, {})} for component in {**self.settings, **own}}
 
 
 @dataclass(frozen=True)
@@ -51,11 +83,12 @@ class Job:
     stream: StreamPlan
     config: MethodConfig
     seed: int
+    resplit: Resplit | None = None  # of the unsupervised setting
 
     @property
     def document(self) -> dict[str, Any]:
         """What the identity hashes: all that decides the scores, nothing else."""
-        return {
+        document = {
             "schema_version": SCHEMA_VERSION,
             "method": self.method,
             "config": self.config.settings("fit", "scoring"),
@@ -67,6 +100,7 @@ class Job:
             "setting": "one-class",
             "seed": self.seed,
         }
+        return document if self.resplit is None else {**document, "setting": "unsupervised", "resplit": self.resplit.document}
 
     @property
     def identity(self) -> str:
@@ -95,6 +129,13 @@ class PlannedRecipe:
     dataset: str
     seed: int
     parts: tuple[PlannedPart, ...]
+    label: str = ""  # in the table, in place of the method's name
+    read_out: str | None = None  # shown in place of the method's default
+
+    @property
+    def resplit(self) -> Resplit | None:
+        """The videos trained on and tested, where they are not the data set's own splits."""
+        return self.parts[0].job.resplit
 
     @property
     def name(self) -> str:
@@ -112,14 +153,20 @@ class Plan:
 
 
 def read_suite(name: str, folder: Path) -> Suite:
-    """The suite `name` of the folder.
+    """The suite `name` of the folder, or `suite--data+sets[--streams][--Nseeds]`, a suite as `vary` has changed it.
 
     Raises:
         BadInput: on an unknown name, broken TOML, or a field that is none.
     """
     names = suite_names(folder)
+    name, *varied = name.split("--")
     if name not in names:
         raise registry.unknown("suite", name, names)
+    if varied:
+        seeds = re.fullmatch(r"([1-9]\d*)seeds", varied[-1])
+        lists = [tuple(part.split("+")) for part in (varied[:-1] if seeds else varied)]
+        datasets, features = [*lists, (), ()][:2]
+        return vary(read_suite(name, folder), datasets, features, int(seeds[1]) if seeds else None)
     path = folder / f"{name}.toml"
     try:
         return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
@@ -127,6 +174,16 @@ def read_suite(name: str, folder: Path) -> Suite:
         raise BadInput(f"{path}: not TOML: {error}") from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+
+
+def vary(suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None) -> Suite:
+    """The suite on other data sets, streams or with more seeds, where given; its name says so, and `read_suite` reads it."""
+    given = {"datasets": datasets, "features": features, "seeds": seeds}
+    changes = {name: value for name, value in given.items() if value}
+    if not changes:
+        return suite
+    name = [suite.name, "+".join(datasets or suite.datasets), *(["+".join(features)] if features else []), *([f"{seeds}seeds"] if seeds else [])]
+    return make_suite({**suite.model_dump(), **changes, "name": "--".join(name)})
 
 
 def suite_names(folder: Path) -> list[str]:
@@ -157,16 +214,19 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         BadInput: on an unknown method, stream or setting, with the choices.
     """
     recipes: list[PlannedRecipe] = []
+    rows: list[tuple[str, SuiteRow | None]] = [*((method, None) for method in suite.methods), *((row.method, row) for row in suite.rows)]
     for dataset in (datasets[name] for name in suite.datasets):
-        for method in suite.methods:
+        resplit = resplit_of(dataset) if suite.setting == "unsupervised" else None
+        for method, row in rows:
+            planned = []
             for parts in _recipes_of(method, suite, dataset):
-                recipes += _over_seeds(method.partition("@")[0], parts, suite, dataset)
-    used = {component for planned in recipes for part in planned.parts for component in _components(part.job)}
-    for component in suite.settings:
-        if component not in used:
-            raise registry.unknown("component in --set", component, used)
-    jobs = {part.job.identity: part.job for planned in recipes for part in planned.parts}
-    return Plan(suite, tuple(jobs.values()), tuple({(r.name, r.dataset, r.seed): r for r in recipes}.values()))
+                planned += _over_seeds(method.partition("@")[0], parts, suite, row, dataset, resplit)
+            if row is not None:
+                _refuse_unused(row.settings, planned, f"component in the settings of row {row.label!r}")
+            recipes += planned
+    _refuse_unused(suite.settings, recipes, "component in --set")
+    jobs = {part.job.identity: part.job for recipe in recipes for part in recipe.parts}
+    return Plan(suite, tuple(jobs.values()), tuple({(r.label, r.name, r.dataset, r.seed): r for r in recipes}.values()))
 
 
 def resolve_config(method: type[Detector], preset: str, dataset: str, stream: str, settings: dict[str, Any]) -> MethodConfig:
@@ -231,20 +291,42 @@ def _parts_present(recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dat
     return list(product(*choices))
 
 
-def _over_seeds(name: str, parts: tuple[Part, ...], suite: Suite, dataset: Dataset) -> list[PlannedRecipe]:
+def _over_seeds(
+    name: str, parts: tuple[Part, ...], suite: Suite, row: SuiteRow | None, dataset: Dataset, resplit: Resplit | None
+) -> list[PlannedRecipe]:
+    settings = suite.settings_of(row)
     methods = {part.method: registry.load("detectors", part.method) for part in parts}
-    streams = {part.stream: plan_stream(dataset, part.stream, suite.settings) for part in parts}
+    streams = {part.stream: plan_stream(dataset, part.stream, settings) for part in parts}
     seeds = range(1) if all(method.info.deterministic for method in methods.values()) else range(suite.seeds)
     planned = []
     for seed in seeds:
         jobs = []
         for part in parts:
             method, stream = methods[part.method], streams[part.stream]
-            config = resolve_config(method, suite.preset, dataset.name, stream.name, suite.settings.get(part.method, {}))
-            job = Job(part.method, dataset.name, dataset.revision, stream, config, 0 if method.info.deterministic else seed)
+            config = resolve_config(method, suite.preset, dataset.name, stream.name, settings.get(part.method, {}))
+            job = Job(part.method, dataset.name, dataset.revision, stream, config, 0 if method.info.deterministic else seed, resplit)
             jobs.append(PlannedPart(replace(part, stream=stream.name), job))
-        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs)))
+        shown = _read_out(jobs, row)
+        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs), "" if row is None else row.label, shown))
     return planned
+
+
+def _read_out(parts: list[PlannedPart], row: SuiteRow | None) -> str | None:
+    """The read-out that the row shows, None where it is the default anyway."""
+    if row is None or row.read_out is None:
+        return None
+    there = [registry.load("detectors", part.job.method)(part.job.config, seed=part.job.seed).read_outs for part in parts]
+    for read_outs in there:
+        if row.read_out not in read_outs:
+            raise registry.unknown(f"read-out in row {row.label!r}", row.read_out, read_outs)
+    return None if all(read_outs[0] == row.read_out for read_outs in there) else row.read_out
+
+
+def _refuse_unused(settings: Settings, recipes: list[PlannedRecipe], what: str) -> None:
+    used = {component for recipe in recipes for part in recipe.parts for component in _components(part.job)}
+    for component in settings:
+        if component not in used:
+            raise registry.unknown(what, component, used)
 
 
 def _components(job: Job) -> tuple[str, ...]:

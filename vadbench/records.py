@@ -34,6 +34,7 @@ class RunRecord(BaseModel):
     """run.json: what one job was, what it cost and what its rows.npz holds.
 
     `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole process at its peak.
+    `fit_shared_with` is the identity of the run whose fit this one took over: `fit` is then that fit's time, and `read_outs` what this run added.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +51,7 @@ class RunRecord(BaseModel):
     train_rows: int = 0
     test_rows: int = 0
     seconds: dict[str, float] = {}
+    fit_shared_with: str | None = None
     peak_memory_mib: float | None = None
     parameters: int | None = None
     rows_sha256: str | None = None

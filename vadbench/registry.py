@@ -57,6 +57,8 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     where = ".".join(str(step) for step in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return str(unknown("field", where, model.model_fields))
+    if not where:  # a rule about several fields says what it got
+        return str(fault["msg"]).removeprefix("Value error, ")
     return f"{where}: {fault['msg']}, got {fault['input']!r}"
 
 

@@ -1,4 +1,4 @@
-"""One job: fit, score, write the row scores. Imports no protocol and no metric, and sees no label."""
+"""Jobs: fit, score, write the row scores. Imports no protocol and no metric, and sees no label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from vadbench import registry
-from vadbench.detector import Detector
+from vadbench.datasets.base import SPLITS, Split
+from vadbench.detector import Detector, Features
 from vadbench.features.extract import open_stream
+from vadbench.features.resplit import resplit_streams
 from vadbench.features.store import Stream
 from vadbench.plan import Job
 from vadbench.records import Arrays, Results, RunRecord
@@ -28,11 +31,22 @@ from vadbench.records import Arrays, Results, RunRecord
 PACKAGES = ("vadbench", "numpy", "scipy", "scikit-learn", "torch", "pytorch-lightning", "opencv-python-headless", "faiss-cpu")
 
 
-def run_job(job: Job, results: Results, cache_root: Path, *, quiet: bool = False) -> RunRecord:
-    """Fit and score one job and write its record; a method that fails is recorded as failed and does not raise.
+@dataclass(frozen=True)
+class Fit:
+    """A fitted detector, the job it was fitted for and the seconds that took."""
+
+    detector: Detector
+    identity: str
+    seconds: float
+
+
+def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quiet: bool = False) -> Iterator[tuple[Job, RunRecord]]:
+    """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
+
+    The first is fitted; the others take its fit over where the method can. One that fails is recorded as failed and does not raise.
 
     Args:
-        job: what to run.
+        jobs: what to run.
         results: where the record goes.
         cache_root: where the features are.
         quiet: no progress.
@@ -41,24 +55,45 @@ def run_job(job: Job, results: Results, cache_root: Path, *, quiet: bool = False
         KeyboardInterrupt: as it comes; nothing is written.
         OSError: on a full disk; nothing is left half-written.
     """
-    try:
-        record, rows = _fit_and_score(job, cache_root, quiet)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        record, rows = failed_record(job, error), None
-    except Exception as error:  # one method's failure must not end the others' runs: it is recorded and shown
-        record, rows = failed_record(job, error), None
-    return results.write_run(record, rows)
+    streams: dict[Split, Stream] = {}
+    fit: Fit | None = None
+    for job in jobs:
+        rows: Arrays | None = None
+        try:
+            streams = streams or _streams(job, cache_root)
+            detector, seconds, shared = _fitted(job, streams["train"].features, fit, quiet)
+            fit = fit or Fit(detector, job.identity, seconds["fit"])
+            record, rows = _scored(job, detector, streams, seconds, shared)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            record = failed_record(job, error)
+        except Exception as error:  # one method's failure must not end the others' runs: it is recorded and shown
+            record = failed_record(job, error)
+        yield job, results.write_run(record, rows)
 
 
-def _fit_and_score(job: Job, cache_root: Path, quiet: bool) -> tuple[RunRecord, Arrays]:
-    streams = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in ("train", "test")}
-    train, test = streams["train"], streams["test"]
+def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
+    streams: dict[Split, Stream] = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in SPLITS}
+    return streams if job.resplit is None else resplit_streams(streams, job.resplit)
+
+
+def _fitted(job: Job, train: Features, fit: Fit | None, quiet: bool) -> tuple[Detector, dict[str, float], str | None]:
+    """The job's detector, the seconds it took, and the identity of the run whose fit it has taken over, if any."""
     config = job.config.model_copy(update={"progress": "off"}) if quiet and "progress" in type(job.config).model_fields else job.config
-    detector: Detector = registry.load("detectors", job.method)(config, seed=job.seed)
     seconds: dict[str, float] = {}
-    _timed(seconds, "fit", lambda: detector.fit(train.features))
+    if fit is not None:
+        shared: Detector | None = _timed(seconds, "read_outs", lambda: fit.detector.reconfigured(config, train))
+        if shared is not None:
+            return shared, {"fit": fit.seconds, **seconds}, fit.identity
+    detector: Detector = registry.load("detectors", job.method)(config, seed=job.seed)
+    seconds = {}
+    _timed(seconds, "fit", lambda: detector.fit(train))
+    return detector, seconds, None
+
+
+def _scored(job: Job, detector: Detector, streams: dict[Split, Stream], seconds: dict[str, float], shared: str | None) -> tuple[RunRecord, Arrays]:
+    train, test = streams["train"], streams["test"]
     normal = _timed(seconds, "score_normal", lambda: detector.score_normal(train.features))
     scores = _timed(seconds, "score", lambda: detector.score(test.features))
     for what, values in (("training", normal), ("test", scores)):
@@ -75,6 +110,7 @@ def _fit_and_score(job: Job, cache_root: Path, quiet: bool) -> tuple[RunRecord, 
         train_rows=len(train.features),
         test_rows=len(test.features),
         seconds=seconds,
+        fit_shared_with=shared,
         peak_memory_mib=_peak_memory_mib(),
         parameters=detector.parameter_count(),
         environment=environment(),

@@ -6,8 +6,9 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -176,8 +177,14 @@ class LightningDetector(Detector):
         with reproducible(self.seed, device):
             self.net = self.build(train.x.shape[1])
             train_network(self, self._batches(train), device)
-        self._normal = (train, self._values(train))
-        self.fit_read_outs(self._normal[1])
+        self._learn_read_outs(train)
+
+    def reconfigured(self, config: Any, train: Features) -> Self:
+        """A detector with this one's network under another scoring; only the read-outs are learnt again."""
+        other = copy(self)
+        other.config = config
+        other._learn_read_outs(train)
+        return other
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, C] scores; see `Detector.score`.
@@ -209,6 +216,10 @@ class LightningDetector(Detector):
             self.net = self.build(len(self.standardisation.mean))
         self.net.load_state_dict({name: torch.from_numpy(np.array(values)) for name, values in _under("net.", arrays).items()})
         self.restore_read_outs(_under("read_out.", arrays))
+
+    def _learn_read_outs(self, train: Features) -> None:
+        self._normal = (train, self._values(train))
+        self.fit_read_outs(self._normal[1])
 
     def _batches(self, train: Features) -> Batches:
         """Whole batches from memory where the rows fit, else from the memory map."""

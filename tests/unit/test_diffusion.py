@@ -262,7 +262,7 @@ def test_float64_where_the_noise_is_fine(model, t, rtol):
 @pytest.mark.parametrize(("count", "batch", "sizes"), [(50, 8192, [50]), (9, 8, [5, 4]), (1000, 300, [250] * 4)])
 def test_batches_are_capped_at_the_rows_and_of_equal_size(count, batch, sizes):
     detector = Diffusion(Config(**{**SMALL, "epochs": 2, "batch_size": batch}), seed=0)
-    detector.net = detector.build(5)
+    detector.net, detector.standardisation = detector.build(5), detector.standardise(rows(count).x)
     assert [len(found) for found in detector._batches(rows(count))] == sizes * 2
 
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from vadbench.benchmark import plan_suite
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
-from vadbench.plan import make_suite, parse_settings, read_suite, suite_names
+from vadbench.plan import make_suite, parse_settings, read_suite, suite_names, vary
 
 
 @pytest.fixture(autouse=True)
@@ -131,3 +133,91 @@ def test_a_broken_suite_names_its_file(tmp_path, text, message):
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(BadInput, match=rf"mine\.toml.*{message}"):
         read_suite("mine", tmp_path)
+
+
+def test_a_one_class_identity_is_of_these_fields_and_values():
+    (job,) = plan(methods=("knn",)).jobs
+    document = job.document
+    assert document.pop("fingerprint") == job.stream.fingerprint
+    assert document == {
+        "schema_version": 1,
+        "method": "knn",
+        "config": {"standardise": True, "k": 1, "squared": False},
+        "dataset": "synthetic",
+        "train_dataset": "synthetic@1",
+        "stream": "velocity",
+        "scope": "pooled",
+        "setting": "one-class",
+        "seed": 0,
+    }
+
+
+def test_an_unsupervised_identity_holds_the_split_and_its_videos():
+    job = next(job for job in plan_suite(read_suite("unsupervised", suites_root())).jobs if job.method == "gmm")
+    (one_class,) = plan().jobs
+    assert job.document["setting"] == "unsupervised"
+    assert job.document["resplit"]["name"] == "every-second-test-video"
+    shorter = replace(job, resplit=replace(job.resplit, test=job.resplit.test[1:]))
+    assert len({job.identity, one_class.identity, shorter.identity}) == 3
+    assert job.fit_identity != one_class.fit_identity
+
+
+def rows_of(*rows, **fields):
+    return plan(methods=(), rows=[{"method": "mulde", **row} for row in rows], **fields)
+
+
+def test_a_rows_settings_lie_on_top_of_the_suites():
+    planned = rows_of({"label": "a"}, {"label": "b", "settings": {"mulde": {"beta": 0.5}}}, settings={"mulde": {"scales": 4, "beta": 1.0}})
+    assert [(job.config.scales, job.config.beta) for job in planned.jobs] == [(4, 1.0), (4, 0.5)]
+    assert [recipe.label for recipe in planned.recipes] == ["a", "b"]
+
+
+def test_read_outs_of_one_run_are_rows_of_one_job_and_the_default_is_no_read_out_of_its_own():
+    planned = rows_of({"label": "a", "read_out": "max"}, {"label": "b", "read_out": "gmm5"}, {"label": "c"})
+    assert len(planned.jobs) == 1
+    assert [recipe.read_out for recipe in planned.recipes] == ["max", None, None]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"label": "a", "read_out": "maxx"}, "unknown read-out in row 'a' 'maxx'.*did you mean max"),
+        ({"label": "a", "settings": {"knn": {"k": 2}}}, "row 'a' 'knn'"),
+        ({"label": "a", "settings": {"mulde": {"betta": 2}}}, "did you mean beta"),
+        ({"label": ""}, "label"),
+    ],
+)
+def test_a_bad_row_is_told_in_one_line(row, message):
+    with pytest.raises(BadInput, match=message) as told:
+        rows_of(row)
+    assert "\n" not in str(told.value)
+
+
+def test_labels_of_rows_differ():
+    with pytest.raises(BadInput, match="'a' is there twice"):
+        rows_of({"label": "a"}, {"label": "a", "read_out": "max"})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"datasets": ("ped2",)}, {"seeds": 3}, {"datasets": ("ped2", "synthetic"), "features": ("velocity@grid",), "seeds": 2}]
+)
+def test_a_varied_suite_is_read_again_by_its_name(changes):
+    suite = read_suite("mulde-l", suites_root())
+    varied = vary(suite, **changes)
+    assert varied.rows == suite.rows
+    assert varied.name != suite.name
+    assert {name: getattr(varied, name) for name in changes} == changes
+    assert read_suite(varied.name, suites_root()) == varied
+    assert vary(suite) == suite
+
+
+@pytest.mark.parametrize("name", [name for name in suite_names(suites_root()) if name not in ("ped2-velocity", "unsupervised")])
+def test_every_suite_on_the_built_in_data_set_can_be_planned(name):
+    suite = read_suite(name, suites_root())
+    planned = plan_suite(suite)
+    assert len({(recipe.label, recipe.name) for recipe in planned.recipes}) == len(suite.methods) + len(suite.rows)
+
+
+@pytest.mark.parametrize(("name", "fits"), [("mulde-l", 1), ("mulde-scales", 1), ("mulde-pooling", 1), ("diffusion-t", 1), ("diffusion-noise", 12)])
+def test_a_sweep_over_scoring_has_one_fit(name, fits):
+    assert len({job.fit_identity for job in plan_suite(read_suite(name, suites_root())).jobs}) == fits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,6 +56,25 @@ class Labels:
         flat = self.flat()
         counts = {"videos": len(self.videos), "frames": len(flat), "anomalous": int(flat.sum())}
         return {"name": self.name, "source": self.source, **counts, "sha256": digest.hexdigest()}
+
+
+@dataclass(frozen=True)
+class Resplit:
+    """Which videos an unsupervised training reads, without labels, and which are tested.
+
+    Attributes:
+        name: of this way to split.
+        train, test: videos in order as `split/name`, the split being the one they were released in.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def document(self) -> dict[str, str]:
+        """Name and sha256 of both lists, for a job's identity."""
+        return {"name": self.name, "sha256": hashlib.sha256(json.dumps([self.train, self.test]).encode()).hexdigest()}
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,10 @@ class Dataset(ABC):
 
     def tracks(self) -> pd.DataFrame | None:
         """Anomalous regions of the test split: video, track, frame (from 0), x0, y0, x1, y1 (inclusive pixels); None where there are none."""
+        return None
+
+    def resplit(self) -> Resplit | None:
+        """The data set's published split for unsupervised training; None where it has none (`vadbench.datasets.resplit` then makes one)."""
         return None
 
     @abstractmethod

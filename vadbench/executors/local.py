@@ -10,35 +10,52 @@ from pathlib import Path
 
 from vadbench.plan import Job
 from vadbench.records import Results, RunRecord
-from vadbench.run import failed_record, run_job
+from vadbench.run import failed_record, run_one_fit
 
 
 def run_jobs(jobs: Sequence[Job], results: Results, cache: Path, *, processes: int = 1, quiet: bool = False) -> Iterator[tuple[Job, RunRecord]]:
-    """Run the jobs and yield each with its record as it ends.
+    """Run the jobs and yield each with its record as it ends; those that differ only in scoring are fitted once.
 
     Args:
         jobs: what to run.
         results: where the records go.
         cache: where the features are.
-        processes: how many jobs at a time; each process gets its share of the cores.
+        processes: how many fits at a time; each process gets its share of the cores.
         quiet: no progress of single jobs.
     """
     if processes == 1:
-        for job in jobs:
-            yield job, run_job(job, results, cache, quiet=quiet)
+        for group in one_fit_each(jobs):
+            yield from run_one_fit(group, results, cache, quiet=quiet)
         return
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_share_cores, initargs=(processes,)) as pool:
-        waiting = {pool.submit(run_job, job, results, cache, quiet=True): job for job in jobs}
+        waiting = {pool.submit(_run_all, group, results, cache): group for group in one_fit_each(jobs)}
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
-                job = waiting.pop(future)
+                group = waiting.pop(future)
                 try:
-                    yield job, future.result()
+                    yield from future.result()
                 except BrokenProcessPool as error:  # killed from outside, mostly for lack of memory
-                    yield job, results.write_run(failed_record(job, error), None)
+                    yield from ((job, _done(job, results) or results.write_run(failed_record(job, error), None)) for job in group)
+
+
+def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs in groups that one fit serves, in the order of their first jobs."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.fit_identity, []).append(job)
+    return list(groups.values())
+
+
+def _done(job: Job, results: Results) -> RunRecord | None:
+    record = results.run(job.document, job.identity)
+    return record if record is not None and record.status == "done" else None
+
+
+def _run_all(group: list[Job], results: Results, cache: Path) -> list[tuple[Job, RunRecord]]:
+    return list(run_one_fit(group, results, cache, quiet=True))
 
 
 def _share_cores(processes: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.evaluate import REGIONS, resampled_values
+from vadbench.evaluate import REGIONS, described, resampled_values
 from vadbench.metrics.uncertainty import Floats, interval
 from vadbench.plan import Plan, PlannedRecipe
 from vadbench.records import RecipeRecord, Results
@@ -92,8 +92,8 @@ def make_table(plan: Plan, results: Results) -> Table:
     datasets = plan.suite.datasets
     columns = tuple(Column(dataset, *metric) for dataset in datasets for metric in METRICS)
     rows, draws = [], []
-    for name in dict.fromkeys(recipe.name for recipe in plan.recipes):
-        planned = [recipe for recipe in plan.recipes if recipe.name == name]
+    for label, name in dict.fromkeys((recipe.label, recipe.name) for recipe in plan.recipes):
+        planned = [recipe for recipe in plan.recipes if (recipe.label, recipe.name) == (label, name)]
         cells: list[Cell] = []
         drawn: list[Floats | None] = []
         for dataset in datasets:
@@ -103,7 +103,7 @@ def make_table(plan: Plan, results: Results) -> Table:
             cells += _cells(there, found, failures)
         draws.append(drawn)
         method, _, features = name.partition("@")
-        rows.append(Row(method, features.replace("+", " + "), tuple(cells)))
+        rows.append(Row(label or method, features.replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in _matching(recipe, records)]
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
     return Table(plan.suite.title or plan.suite.name, _caption(plan, used), columns, _ranked(rows, columns, draws), notes)
@@ -134,10 +134,12 @@ def _matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[Recipe
 def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
     if (recipe.dataset, recipe.name, recipe.seed) != (record.dataset, record.recipe, record.seed):
         return False
-    return all(
-        planned.job.document["config"] == described["config"] and planned.part.calibration == described["calibration"]
-        for planned, described in zip(recipe.parts, record.parts, strict=True)
-    )
+    return all(_decisive(wanted) == _decisive(there) for wanted, there in zip(described(recipe), record.parts, strict=True))
+
+
+def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
+    """What a part is found by; not its features' or videos' digests: a clone without the data makes the same table."""
+    return part["config"], part["calibration"], part.get("read_out"), part.get("resplit", {}).get("name")
 
 
 def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:
@@ -194,10 +196,32 @@ def _equal(first: Floats | None, second: Floats | None) -> bool:
     return first is not None and second is not None and not interval(first - second).excludes_zero
 
 
+def _how_trained(used: list[RecipeRecord]) -> list[str]:
+    """What the unsupervised setting was trained on."""
+    resplits = {record.dataset: record.parts[0]["resplit"] for record in used if "resplit" in record.parts[0]}
+    return [
+        f"{dataset}: trained without labels on {split['train_videos']} videos, some anomalous, and tested on {split['test_videos']} others "
+        f"(split `{split['name']}`); not comparable with one-class figures."
+        for dataset, split in resplits.items()
+    ]
+
+
+def _how_chosen(plan: Plan) -> list[str]:
+    """That an ablation's rows are no method's result to choose from."""
+    methods = [row.method for row in plan.suite.rows]
+    several = [method for method in dict.fromkeys(methods) if methods.count(method) > 1]
+    if not several:
+        return []
+    return [
+        f"Ablation: the rows of {', '.join(several)} are settings or read-outs of one method. None was chosen by the test labels, and none may be: "
+        "the best row is no result of the method."
+    ]
+
+
 def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
     seeds = plan.suite.seeds
     spread = f"; mean ± standard deviation over {seeds} seeds where a method has one" if seeds > 1 else ""
-    sentences = [f"Preset `{plan.suite.preset}`; percent{spread}."]
+    sentences = [f"Preset `{plan.suite.preset}`; setting `{plan.suite.setting}`; percent{spread}."]
     for dataset in plan.suite.datasets:
         records = [record for record in used if record.dataset == dataset]
         if records:
@@ -206,6 +230,7 @@ def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
                 f"frame score = maximum over objects, Gaussian smoothing sigma {sigma:g} (reflect) within each video."
             )
+    sentences += _how_trained(used) + _how_chosen(plan)
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")

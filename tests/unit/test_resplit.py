@@ -1,0 +1,105 @@
+"""The unsupervised setting: which videos are trained on and tested, and their rows, labels and tracks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vadbench.datasets.base import Dataset, Labels, Resplit, Video
+from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
+from vadbench.detector import Features
+from vadbench.errors import BadInput
+from vadbench.features.resplit import resplit_streams
+from vadbench.features.store import Stream
+
+
+class Tiny(Dataset):
+    """Two training and three test videos of as many frames as their place; `01` is in both splits, as in Avenue."""
+
+    name = "tiny"
+
+    def videos(self, split):
+        names = ("01", "02") if split == "train" else ("01", "03", "04")
+        return tuple(Video(name, split, frames) for frames, name in enumerate(names, 1))
+
+    def frames(self, video):
+        raise NotImplementedError
+
+    def labels(self):
+        return Labels("exact", "here", {video.name: np.ones(video.frames, np.uint8) for video in self.videos("test")})
+
+    def tracks(self):
+        return pd.DataFrame({"video": ["01", "03", "04"], "track": [0, 1, 2]})
+
+    def check(self):
+        return []
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return Tiny(tmp_path)
+
+
+def streams(tiny):
+    """A row a frame, whose value tells where it is from: 1000 for training, 100 a video, 1 a frame."""
+    made = {}
+    for split, released in (("train", 1000), ("test", 0)):
+        videos = tiny.videos(split)
+        video = np.repeat(np.arange(len(videos)), [v.frames for v in videos])
+        frame = np.concatenate([np.arange(v.frames) for v in videos])
+        x = (released + 100.0 * video + frame).astype(np.float32)[:, None]
+        made[split] = Stream(Features(x, video, frame, np.zeros((len(x), 4), np.float32)), np.arange(len(x)), {v.name: v.frames for v in videos}, {})
+    return made
+
+
+def test_every_second_test_video_is_trained_on_and_none_is_in_both(tiny):
+    split = resplit_of(tiny)
+    assert split.train == ("train/01", "train/02", "test/03")
+    assert split.test == ("test/01", "test/04")
+
+
+def test_a_data_sets_own_split_goes_first(tiny, monkeypatch):
+    own = Resplit("published", ("test/03",), ("test/01",))
+    monkeypatch.setattr(Tiny, "resplit", lambda self: own)
+    assert resplit_of(tiny) == own
+
+
+def test_one_test_video_cannot_be_split(tiny, monkeypatch):
+    monkeypatch.setattr(Tiny, "videos", lambda self, split: (Video("01", split, 1),))
+    with pytest.raises(BadInput, match="tiny: 1 test videos"):
+        resplit_of(tiny)
+
+
+def test_planning_does_without_the_videos(tiny, monkeypatch):
+    def absent(self, split):
+        raise BadInput("not there")
+
+    monkeypatch.setattr(Tiny, "videos", absent)
+    assert resplit_of(tiny).name == "every-second-test-video"
+
+
+def test_rows_follow_their_videos(tiny):
+    found = resplit_streams(streams(tiny), resplit_of(tiny))
+    assert found["train"].features.x[:, 0].tolist() == [1000, 1100, 1101, 100, 101]
+    assert found["test"].features.x[:, 0].tolist() == [0, 200, 201, 202]
+    assert found["test"].features.video.tolist() == [0, 1, 1, 1]
+    assert found["test"].features.frame.tolist() == [0, 0, 1, 2]
+    assert found["test"].lengths == {"01": 1, "04": 3}
+    assert len(set(found["train"].object_id)) == 5
+
+
+def test_labels_and_tracks_are_of_the_tested_videos_only(tiny):
+    split = resplit_of(tiny)
+    labels = labels_tested(tiny, split)
+    assert {name: len(values) for name, values in labels.videos.items()} == {"01": 1, "04": 3}
+    assert labels.provenance()["anomalous"] == 4
+    assert tracks_tested(tiny, split)["track"].tolist() == [0, 2]
+    assert len(labels_tested(tiny, None).videos) == len(tracks_tested(tiny, None)) == 3
+
+
+def test_a_tested_training_video_is_normal_and_not_confused_with_its_namesake(tiny):
+    split = Resplit("published", ("test/03",), ("train/01", "test/01"))
+    assert {name: values.tolist() for name, values in labels_tested(tiny, split).videos.items()} == {"train/01": [0], "01": [1]}
+    found = resplit_streams(streams(tiny), split)["test"]
+    assert found.features.x[:, 0].tolist() == [1000, 0]
+    assert list(found.lengths) == ["train/01", "01"]
+    assert len(set(found.object_id)) == 2

@@ -1,0 +1,58 @@
+"""The unsupervised setting: training on unlabelled videos, anomalous ones among them, and testing on videos that were not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit
+from vadbench.errors import BadInput
+
+EVERY_SECOND = "every-second-test-video"
+
+
+def resplit_of(dataset: Dataset) -> Resplit:
+    """The data set's own re-split, else every second test video (the second, the fourth, ...) moves to the training videos.
+
+    Where the data set is absent, the lists are empty: tables of old records need none, and a run says what is missing.
+
+    Raises:
+        BadInput: if there is a single test video.
+    """
+    own = dataset.resplit()
+    if own is not None:
+        return own
+    try:
+        train, test = ([f"{split}/{video.name}" for video in dataset.videos(split)] for split in SPLITS)
+    except BadInput:
+        return Resplit(EVERY_SECOND, (), ())
+    if len(test) < 2:
+        raise BadInput(f'{dataset.name}: {len(test)} test videos, the unsupervised setting needs 2 or more; use setting = "one-class"')
+    return Resplit(EVERY_SECOND, (*train, *test[1::2]), tuple(test[::2]))
+
+
+def name_tested(video: str) -> str:
+    """What a tested `split/name` is called in records: its name, with the split where it was released for training."""
+    return video.removeprefix("test/")
+
+
+def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
+    """Frame labels of the tested videos; those released for training are normal."""
+    labels = dataset.labels()
+    if resplit is None:
+        return labels
+    normal = {f"train/{video.name}": np.zeros(video.frames, np.uint8) for video in dataset.videos("train")} if _mixed(resplit) else {}
+    known = labels.videos | normal
+    return Labels(labels.name, labels.source, {name: known[name] for name in map(name_tested, resplit.test)})
+
+
+def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
+    """Anomalous regions of the tested videos, None where the data set has none."""
+    tracks = dataset.tracks()
+    if tracks is None or resplit is None:
+        return tracks
+    return tracks[tracks["video"].isin([name_tested(video) for video in resplit.test])].reset_index(drop=True)
+
+
+def _mixed(resplit: Resplit) -> bool:
+    return any(video.startswith("train/") for video in resplit.test)
