@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vadbench import registry
 from vadbench.datasets.base import Dataset
 from vadbench.errors import BadInput
-from vadbench.evaluate import evaluate, protocol_of, recipe_identity
+from vadbench.evaluate import evaluate, make_protocol, protocol_of, recipe_identity
 from vadbench.locations import cache_root, data_root
 from vadbench.plan import Job, Plan, PlannedRecipe, Suite, make_plan
-from vadbench.records import Results, RunRecord
+from vadbench.records import RecipeRecord, Results, RunRecord
 from vadbench.report import csv, markdown
 from vadbench.report.table import Table, make_table
 
@@ -103,6 +103,47 @@ def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
         if all(states[planned.job.identity] == "done" for planned in recipe.parts):
             _evaluate_once(recipe, results, again=True)
     return write_table(plan, results)
+
+
+def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str], None]) -> int:
+    """Recompute the metrics of every recipe record from stored scores; trains nothing and writes no table.
+
+    Args:
+        results: the records.
+        protocol: fields that differ from the recorded default protocol; such metrics are stored beside the old.
+        say: receives a line for each record that cannot be evaluated, with the reason.
+
+    Returns:
+        How many were evaluated.
+    """
+    make_protocol({name: value for name, value in protocol.items() if name != "calibration"})
+    evaluated = 0
+    records = {(record.runs, record.parts[0].get("read_out")): record for record in results.all_recipes()}
+    for record in records.values():
+        try:
+            recipe = _planned_again(record, protocol)
+            dataset = open_dataset(recipe.dataset)
+            evaluate(recipe, dataset, results, protocol_of(recipe, dataset))
+            evaluated += 1
+        except BadInput as error:
+            say(f"{record.dataset} {record.recipe} seed {record.seed}: not evaluated: {error}")
+    return evaluated
+
+
+def _planned_again(record: RecipeRecord, protocol: dict[str, Any]) -> PlannedRecipe:
+    """The recipe of a record.
+
+    Raises:
+        BadInput: if it can no longer be planned with the same identity: another version, other extraction options, or its boxes file is not here.
+    """
+    settings = {part["method"]: part["config"] for part in record.parts} | ({"protocol": protocol} if protocol else {})
+    setting: Literal["one-class", "unsupervised"] = "unsupervised" if record.parts[0].get("resplit") else "one-class"
+    row = {"label": "again", "method": record.recipe, "read_out": record.parts[0].get("read_out")}
+    suite = Suite(rows=(row,), datasets=(record.dataset,), seeds=record.seed + 1, setting=setting, settings=settings)
+    for recipe in plan_suite(suite).recipes:
+        if tuple(planned.job.identity for planned in recipe.parts) == record.runs:
+            return recipe
+    raise BadInput("its runs are not what this version, these extraction options and these files plan; vadbench run makes it anew")
 
 
 def write_table(plan: Plan, results: Results) -> tuple[Table, Path]:

@@ -108,10 +108,20 @@ def evaluate(
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Recompute every metric from stored scores and write the table again; trains nothing."""
-    from vadbench.benchmark import evaluate_suite
+    """Recompute metrics from stored scores and write the table again; with no methods and no suite, of every record. Trains nothing.
+
+    Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame, protocol.calibration=sqrt, ...
+    """
+    from vadbench.benchmark import evaluate_all, evaluate_suite
+    from vadbench.plan import parse_settings
     from vadbench.records import Results
 
+    if not (methods or datasets or suite):
+        chosen = parse_settings(settings or ())
+        if set(chosen) - {"protocol"}:
+            raise BadInput("--set: of all records only protocol.field=value can be set; name methods and data sets to set more")
+        typer.echo(f"{evaluate_all(Results(results), chosen.get('protocol', {}), _say)} recipes evaluated under {results}")
+        return
     _print_table(*evaluate_suite(_plan(methods, datasets, features, seeds, preset, settings, suite), Results(results)))
 
 

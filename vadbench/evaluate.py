@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from vadbench import protocol as rules
-from vadbench.datasets.base import Dataset, Labels, Resplit
+from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit
 from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.detections import detections, why_no_regions
+from vadbench.detector import Part
 from vadbench.errors import BadInput
 from vadbench.frames import PartFrames, frame_scores
 from vadbench.metrics.boxes import read_boxes, read_scores
@@ -27,14 +29,31 @@ from vadbench.metrics.regions import match, region_metrics
 from vadbench.metrics.uncertainty import Counts, Floats, Key, frame_resamples, region_resamples, resample_counts, with_intervals
 from vadbench.plan import PlannedPart, PlannedRecipe
 from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash
+from vadbench.registry import first_fault
 
 REGIONS = ("rbdc", "tbdc")
 Measured = tuple[list[dict[str, Any]], dict[Key, Floats]]  # rows of a record, and their resampled values
 
 
-def protocol_of(recipe: PlannedRecipe, dataset: Dataset, level: Literal["row", "frame"] = "row") -> rules.Protocol:
-    """The protocol of a recipe on a data set: its calibrations, its rules for empty frames, the data set's smoothing."""
-    return rules.Protocol(parts=tuple(planned.part for planned in recipe.parts), smoothing=dataset.smoothing, calibration_level=level)
+def protocol_of(recipe: PlannedRecipe, dataset: Dataset | type[Dataset]) -> rules.Protocol:
+    """The protocol of a recipe on a data set: its calibrations and empty rules, the data set's smoothing, and what the user chose otherwise.
+
+    Raises:
+        BadInput: on a field that the protocol has not, or a value it does not take.
+    """
+    return make_protocol({"smoothing": dataset.smoothing, **dict(recipe.protocol)}, tuple(planned.part for planned in recipe.parts))
+
+
+def make_protocol(fields: dict[str, Any], parts: tuple[Part, ...] = ()) -> rules.Protocol:
+    """A validated protocol.
+
+    Raises:
+        BadInput: on a field that the protocol has not, or a value it does not take.
+    """
+    try:
+        return rules.Protocol(**{**fields, "parts": parts})
+    except ValidationError as error:
+        raise BadInput(f"protocol: {first_fault(error, rules.Protocol)}") from error
 
 
 def recipe_identity(recipe: PlannedRecipe, protocol: rules.Protocol) -> str:
@@ -62,7 +81,7 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     # parts with different read-outs meet in their defaults
     final = frame_scores([part.only(0) for part in parts] if len(read_outs) == 1 else parts, protocol)
     counts = resample_counts(len(labels.videos), protocol.resamples, protocol.resampling_seed)
-    framed, resampled = _frame_rows(final, read_outs, labels, protocol, counts)
+    framed, resampled = _frame_rows(final, read_outs, labels, _scenes(dataset, labels), protocol, counts)
     kept_only = any(row is None for row in rows) and before is not None and stored is not None
     regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, labels, protocol, counts)  # type: ignore[arg-type]
     record = RecipeRecord(
@@ -135,7 +154,9 @@ def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
     return ("+".join(run.read_outs[0] for run in runs),)
 
 
-def _frame_rows(final: rules.Scores, read_outs: tuple[str, ...], labels: Labels, protocol: rules.Protocol, counts: Counts) -> Measured:
+def _frame_rows(
+    final: rules.Scores, read_outs: tuple[str, ...], labels: Labels, scenes: dict[str, str], protocol: rules.Protocol, counts: Counts
+) -> Measured:
     """Rows of every read-out, unsmoothed and smoothed; intervals for the ranked one. Resampled values are of the smoothed scores."""
     rows: list[dict[str, Any]] = []
     drawn: dict[Key, Floats] = {}
@@ -148,9 +169,26 @@ def _frame_rows(final: rules.Scores, read_outs: tuple[str, ...], labels: Labels,
         if unsmoothed is not None:
             drawn["micro_auc_unsmoothed", None] = unsmoothed
         for column, read_out in enumerate(read_outs):
-            found = frame_metrics(smoothed[:, column], *truth, list(labels.videos))
+            found = [*frame_metrics(smoothed[:, column], *truth, list(labels.videos)), *_scene_rows(smoothed[:, column], labels, scenes)]
             rows += [{**row, "smoothing": named, "read_out": read_out} for row in with_intervals(found, drawn if column == 0 else {})]
     return rows, drawn
+
+
+def _scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
+    """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name alone."""
+    known = {video.name: video.scene for split in SPLITS for video in dataset.videos(split)}
+    return {video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos}
+
+
+def _scene_rows(scores: rules.Scores, labels: Labels, scenes: dict[str, str]) -> list[dict[str, Any]]:
+    """Micro AUC of each scene, `video` being `scene:<id>`; none where all videos show one scene."""
+    scene = np.repeat([scenes[video] for video in labels.videos], labels.lengths())
+    rows = []
+    for name in sorted(set(scenes.values())) if len(set(scenes.values())) > 1 else []:
+        here = scene == name
+        (row, *_) = frame_metrics(scores[here], labels.flat()[here], [int(here.sum())], [name])
+        rows.append({**row, "video": f"scene:{name}"})
+    return rows
 
 
 def _region_rows(

@@ -26,7 +26,7 @@ from vadbench.features.names import StreamName
 from vadbench.records import SCHEMA_VERSION, canonical_hash
 
 Setting = Literal["one-class", "unsupervised"]
-Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes) -> field -> value
+Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes, `protocol`) -> field -> value
 
 
 class SuiteRow(BaseModel):
@@ -131,6 +131,7 @@ class PlannedRecipe:
     parts: tuple[PlannedPart, ...]
     label: str = ""  # in the table, in place of the method's name
     read_out: str | None = None  # shown in place of the method's default
+    protocol: tuple[tuple[str, Any], ...] = ()  # fields of the protocol that differ from its defaults
 
     @property
     def resplit(self) -> Resplit | None:
@@ -298,6 +299,8 @@ def _over_seeds(
     methods = {part.method: registry.load("detectors", part.method) for part in parts}
     streams = {part.stream: plan_stream(dataset, part.stream, settings) for part in parts}
     seeds = range(1) if all(method.info.deterministic for method in methods.values()) else range(suite.seeds)
+    protocol = dict(settings.get("protocol", {}))
+    calibration = protocol.pop("calibration", None)
     planned = []
     for seed in seeds:
         jobs = []
@@ -305,9 +308,9 @@ def _over_seeds(
             method, stream = methods[part.method], streams[part.stream]
             config = resolve_config(method, suite.preset, dataset.name, stream.name, settings.get(part.method, {}))
             job = Job(part.method, dataset.name, dataset.revision, stream, config, 0 if method.info.deterministic else seed, resplit)
-            jobs.append(PlannedPart(replace(part, stream=stream.name), job))
+            jobs.append(PlannedPart(replace(part, stream=stream.name, calibration=calibration or part.calibration), job))
         shown = _read_out(jobs, row)
-        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs), "" if row is None else row.label, shown))
+        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs), "" if row is None else row.label, shown, tuple(protocol.items())))
     return planned
 
 
@@ -323,7 +326,7 @@ def _read_out(parts: list[PlannedPart], row: SuiteRow | None) -> str | None:
 
 
 def _refuse_unused(settings: Settings, recipes: list[PlannedRecipe], what: str) -> None:
-    used = {component for recipe in recipes for part in recipe.parts for component in _components(part.job)}
+    used = {"protocol"} | {component for recipe in recipes for part in recipe.parts for component in _components(part.job)}
     for component in settings:
         if component not in used:
             raise registry.unknown(what, component, used)

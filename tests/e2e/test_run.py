@@ -49,6 +49,19 @@ def test_evaluate_recomputes_the_same_metrics_with_and_without_the_row_scores(va
     assert files(tmp_path / "results" / "recipes") == before
 
 
+def test_every_record_is_evaluated_again_and_under_another_protocol(vadbench, tmp_path):
+    vadbench(*RUN)
+    before = files(tmp_path / "results" / "recipes")
+    assert "3 recipes evaluated" in vadbench("evaluate").stdout
+    assert files(tmp_path / "results" / "recipes") == before
+    assert "3 recipes evaluated" in vadbench("evaluate", "--set", "protocol.smoothing=7").stdout
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("recipes/*/*/*/metrics.json")]
+    assert sorted(record["protocol"]["smoothing"] for record in records) == [3, 3, 3, 7, 7, 7]
+    assert "sigma 7" in vadbench("evaluate", *RUN[1:5], "--set", "protocol.smoothing=7").stdout
+    assert "sigma 3" in vadbench("evaluate", *RUN[1:5]).stdout
+    assert "did you mean smoothing?" in vadbench("evaluate", "--set", "protocol.smooting=7", code=2).stderr
+
+
 def test_plan_tells_what_is_done(vadbench):
     assert "3 jobs (0 done, 0 failed, 3 missing)" in vadbench("plan", *RUN[1:5]).stdout
     vadbench(*RUN)

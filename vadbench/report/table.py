@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.evaluate import REGIONS, described, resampled_values
+from vadbench.evaluate import REGIONS, described, protocol_of, resampled_values
 from vadbench.metrics.uncertainty import Floats, interval
 from vadbench.plan import Plan, PlannedRecipe
+from vadbench.protocol import Protocol
 from vadbench.records import RecipeRecord, Results
 
 Key = tuple[str, str | None, bool]  # metric, convention, smoothed
@@ -133,6 +135,8 @@ def _matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[Recipe
 
 def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
     if (recipe.dataset, recipe.name, recipe.seed) != (record.dataset, record.recipe, record.seed):
+        return False
+    if Protocol(**record.protocol) != protocol_of(recipe, registry.load("datasets", recipe.dataset)):
         return False
     return all(_decisive(wanted) == _decisive(there) for wanted, there in zip(described(recipe), record.parts, strict=True))
 
