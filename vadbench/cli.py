@@ -146,6 +146,40 @@ def table(
     typer.echo(renderers[format_](make_table(plan_suite(read_suite(suite, suites_root())), Results(results))), nl=False)
 
 
+@app.command()
+def ranks(
+    suite: Annotated[str, typer.Argument(help="A suite over two or more data sets (vadbench list suites).")],
+    metric: Annotated[str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")] = "micro AUC",
+    plot: Annotated[Path | None, typer.Option(help="Also draw the critical-difference diagram: .png, .svg or .pdf.")] = None,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's critical difference."""
+    from vadbench.benchmark import plan_suite
+    from vadbench.locations import suites_root
+    from vadbench.plan import read_suite
+    from vadbench.records import Results
+    from vadbench.report import ranks as ranking
+    from vadbench.report.table import make_table
+
+    ranked = ranking.rank_table(make_table(plan_suite(read_suite(suite, suites_root())), Results(results)), metric)
+    if plot is not None:
+        ranking.draw_critical_difference(ranked, plot)
+    typer.echo(ranking.render(ranked), nl=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder.")],
+    second: Annotated[str, typer.Argument(help="The record it is compared with.")],
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Print the differences of two records with their 95 % intervals, and the videos that make them; needs no data set."""
+    from vadbench import compare as comparing
+    from vadbench.records import Results
+
+    typer.echo(comparing.render(comparing.compare(Results(results), first, second)), nl=False)
+
+
 @app.command(name="list")
 def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features or suites.")]) -> None:
     """List what there is, with one line each."""

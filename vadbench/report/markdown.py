@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vadbench.report.layout import table_lines
 from vadbench.report.table import Cell, Table
 
 
@@ -10,9 +11,7 @@ def render(table: Table) -> str:
     several = len({column.dataset for column in table.columns}) > 1
     heads = ["method", "features", *(f"{column.dataset}: {column.title}" if several else column.title for column in table.columns)]
     body = [[row.method, row.features, *(_text(cell, table.notes) for cell in row.cells)] for row in table.rows]
-    widths = [max(len(line[column]) for line in [heads, *body]) for column in range(len(heads))]
-    rule = ["-" * width if column < 2 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    lines = [f"# {table.title}", "", *(_line(texts, widths) for texts in [heads, rule, *body]), "", table.caption]
+    lines = [f"# {table.title}", "", *table_lines(heads, body, left=2), "", table.caption]
     lines += [f"\n[{number}] {note}" for number, note in enumerate(table.notes, 1)]
     return "\n".join(lines) + "\n"
 
@@ -31,8 +30,3 @@ def _text(cell: Cell, notes: tuple[str, ...]) -> str:
     text = cell_text(cell)
     mark = "**" if cell.best == 1 and not cell.peer else ""
     return f"{mark}{text}{mark}" + (" ≈" if cell.peer else "") + (f" [{notes.index(cell.note) + 1}]" if cell.note else "")
-
-
-def _line(texts: list[str], widths: list[int]) -> str:
-    padded = (text.ljust(width) if column < 2 else text.rjust(width) for column, (text, width) in enumerate(zip(texts, widths, strict=True)))
-    return "| " + " | ".join(padded) + " |"

@@ -1,0 +1,234 @@
+"""Two recipes on one data set: the paired difference of every metric with its interval, and the videos that make it.
+
+Everything is in the two records (metrics.json, frames.npz); the data set need not be there. The differences are paired because all recipes
+of a data set were resampled with the same draws of videos (vadbench.metrics.uncertainty).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vadbench.errors import BadInput
+from vadbench.evaluate import REGIONS, resampled_values
+from vadbench.metrics.uncertainty import interval
+from vadbench.records import Arrays, RecipeRecord, Results
+from vadbench.report.layout import table_lines
+from vadbench.report.table import METRICS, Key
+
+RULES = ("smoothing", "windows", "ties", "alpha", "beta", "resamples", "resampling_seed")  # of the protocol; what two recipes must share
+SHORTEST = 4  # digits of an identity
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of both recipes, as fractions.
+
+    Attributes:
+        title: the metric's, as in tables.
+        better: +1 where higher is better, -1 where lower is.
+        first, second: the values, None where undefined.
+        low, high: 95 % interval of `first - second`; None without resampled values.
+        note: why something is missing.
+    """
+
+    title: str
+    better: int
+    first: float | None
+    second: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """`first - second`."""
+        return None if self.first is None or self.second is None else self.first - self.second
+
+    @property
+    def winner(self) -> str | None:
+        """`A` or `B` if it is significantly better, `neither` if the interval holds 0, None without an interval."""
+        if self.low is None or self.high is None:
+            return None
+        if self.low <= 0 <= self.high:
+            return "neither"
+        return "A" if (self.low > 0) == (self.better > 0) else "B"
+
+
+@dataclass(frozen=True)
+class VideoDifference:
+    """The ROC-AUC of one video, smoothed; None with a reason where it has one class."""
+
+    video: str
+    first: float | None
+    second: float | None
+    reason: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """`first - second`."""
+        return None if self.first is None or self.second is None else self.first - self.second
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two records, the difference of every metric, and of every video's AUC, the largest first and undefined ones last."""
+
+    first: RecipeRecord
+    second: RecipeRecord
+    metrics: tuple[Difference, ...]
+    videos: tuple[VideoDifference, ...]
+
+
+def compare(results: Results, first: str, second: str) -> Comparison:
+    """Compare two recipes that were evaluated on the same labels under the same protocol.
+
+    Args:
+        results: where the records are.
+        first: the folder of a record, the beginning of its identity, or `[dataset/]recipe[:seed]`, such as `gmm@velocity`,
+            `ped2/gmm@velocity` or `mulde@velocity:2`.
+        second: likewise.
+
+    Raises:
+        BadInput: if a text names no record or several, or if data set, labels or protocol differ.
+    """
+    (a, a_frames), (b, b_frames) = find(results, first), find(results, second)
+    _require_comparable(a, b)
+    metrics = tuple(_difference(title, key, better, (a, a_frames), (b, b_frames)) for title, key, better in METRICS)
+    return Comparison(a, b, metrics, _videos(a, b))
+
+
+def render(comparison: Comparison) -> str:
+    """The comparison as Markdown text, in percent."""
+    a, b = comparison.first, comparison.second
+    sigma = a.protocol["smoothing"]
+    smoothed = "unsmoothed" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect)"
+    labels = a.labels
+    lines = [f"A  {_told(a)}", f"B  {_told(b)}", f"{a.dataset}, labels `{labels['name']}`, {labels['videos']} test videos; {smoothed}; percent.", ""]
+    notes = list(dict.fromkeys(line.note for line in comparison.metrics if line.note))
+    lines += table_lines(["metric", "A", "B", "A - B", "95 % interval", "better"], [_metric_texts(line, notes) for line in comparison.metrics])
+    lines += [f"\n[{number}] {note}" for number, note in enumerate(notes, 1)]
+    caption = "Interval of the paired difference over {0} draws of the test videos; `neither`: it holds 0, the difference is not significant."
+    lines += ["", caption.format(a.protocol.get("resamples", "the")), ""]
+    lines += table_lines(["video", "A", "B", "A - B"], [_video_texts(line) for line in comparison.videos])
+    lines += ["", "ROC-AUC of each video, largest difference first; a video with one class has none."]
+    return "\n".join(lines) + "\n"
+
+
+def find(results: Results, text: str) -> tuple[RecipeRecord, Arrays | None]:
+    """The record that a text names (see `compare`), and its stored arrays.
+
+    Raises:
+        BadInput: if it names none or several, with those there are.
+    """
+    if (Path(text) / "metrics.json").is_file():
+        folder = Path(text).resolve()
+        dataset, recipe = folder.parts[-3:-1]
+        results = Results(folder.parents[3])
+        record = results.recipe(dataset, recipe, folder.name) if folder.parents[2].name == "recipes" else None
+        if record is None:
+            raise BadInput(f"{text}: not a record's place; expected RESULTS/recipes/DATASET/RECIPE/IDENTITY")
+        return record, results.frames(record)
+    records = list(results.all_recipes())
+    found = [record for record in records if _is_named(record, text)]
+    if len(found) != 1:
+        told = "; ".join(_told(record) for record in found or records) or "no recipe yet; vadbench run makes them"
+        raise BadInput(f"{text!r} names {len(found) or 'no'} record{'s' * (len(found) != 1)} under {results.root}; there are: {told}")
+    return found[0], results.frames(found[0])
+
+
+def _is_named(record: RecipeRecord, text: str) -> bool:
+    recipe, colon, seed = text.partition(":")
+    if recipe in (record.recipe, f"{record.dataset}/{record.recipe}"):
+        return not colon or seed == str(record.seed)
+    return len(text) >= SHORTEST and record.identity.startswith(text)
+
+
+def _require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
+    what = f"{a.recipe} and {b.recipe}"
+    if a.dataset != b.dataset:
+        raise BadInput(f"{what}: data sets {a.dataset} and {b.dataset}; expected one; a table's ranks compare over several (vadbench table)")
+    if a.labels["sha256"] != b.labels["sha256"]:
+        names = " and ".join(f"`{record.labels['name']}` ({record.labels['sha256'][:8]})" for record in (a, b))
+        raise BadInput(f"{what}: labels {names} of {a.dataset} differ; vadbench evaluate gives both the same")
+    for rule in RULES:
+        one, other = a.protocol.get(rule), b.protocol.get(rule)
+        if one != other:
+            raise BadInput(f"{what}: protocol {rule} {one} and {other}; expected the same; vadbench evaluate gives both the same")
+
+
+def _difference(title: str, key: Key, better: int, *sides: tuple[RecipeRecord, Arrays | None]) -> Difference:
+    metric, convention, smoothed = key
+    convention = sides[0][0].protocol["ties"] if metric in REGIONS else convention
+    smoothing = _smoothing(sides[0][0]) if smoothed else "none"
+    rows = [_row(record, metric, convention, smoothing) for record, _ in sides]
+    first, second = (row["value"] for row in rows)
+    if first is None or second is None:
+        reasons = {letter: row["reason"] for letter, row in zip("AB", rows, strict=True) if row["value"] is None}
+        same = len(reasons) == 2 and reasons["A"] == reasons["B"]
+        return Difference(
+            title, better, first, second, note=reasons["A"] if same else "; ".join(f"{letter}: {why}" for letter, why in reasons.items())
+        )
+    name = metric if smoothing != "none" or metric in REGIONS else f"{metric}_unsmoothed"
+    drawn = [None if frames is None else resampled_values(frames, name, convention) for _, frames in sides]
+    if drawn[0] is None or drawn[1] is None or len(drawn[0]) != len(drawn[1]):
+        return Difference(title, better, first, second, note="no resampled values stored; vadbench evaluate makes them")
+    found = interval(drawn[0] - drawn[1])
+    if found.undefined == len(drawn[0]):
+        return Difference(title, better, first, second, note="undefined in every resample")
+    note = f"{found.undefined} of {len(drawn[0])} resamples have one class only and are left out" if found.undefined else None
+    return Difference(title, better, first, second, found.low, found.high, note)
+
+
+def _smoothing(record: RecipeRecord) -> str:
+    sigma = record.protocol["smoothing"]
+    return "none" if sigma is None else f"gaussian-{sigma:g}"
+
+
+def _row(record: RecipeRecord, metric: str, convention: str | None, smoothing: str) -> dict[str, Any]:
+    """The row of the whole set and the ranked read-out."""
+    wanted = (metric, convention, smoothing, record.read_outs[0], None)
+    fields = ("metric", "convention", "smoothing", "read_out", "video")
+    missing = {"value": None, "reason": "not computed by this version; run vadbench evaluate"}
+    return next((row for row in record.rows if tuple(row[field] for field in fields) == wanted), missing)
+
+
+def _videos(a: RecipeRecord, b: RecipeRecord) -> tuple[VideoDifference, ...]:
+    first, second = _video_rows(a), _video_rows(b)
+    lines = [
+        VideoDifference(video, row["value"], second[video]["value"], row["reason"] or second[video]["reason"])
+        for video, row in first.items()
+        if video in second
+    ]
+    return tuple(sorted(lines, key=lambda line: -1.0 if line.value is None else abs(line.value), reverse=True))
+
+
+def _video_rows(record: RecipeRecord) -> dict[str, dict[str, Any]]:
+    wanted = ("micro_auc", _smoothing(record), record.read_outs[0])
+    return {row["video"]: row for row in record.rows if row["video"] and (row["metric"], row["smoothing"], row["read_out"]) == wanted}
+
+
+def _told(record: RecipeRecord) -> str:
+    return f"{record.dataset}/{record.recipe}:{record.seed} {record.identity[:12]}"
+
+
+def _metric_texts(line: Difference, notes: list[str]) -> list[str]:
+    mark = f" [{notes.index(line.note) + 1}]" if line.note else ""
+    low, high = _signed(line.low), _signed(line.high)
+    span = "–" if line.low is None else f"[{low}, {high}]"
+    title = f"{line.title} (lower is better)" if line.better < 0 else line.title
+    return [title + mark, _percent(line.first), _percent(line.second), _signed(line.value), span, line.winner or "–"]
+
+
+def _video_texts(line: VideoDifference) -> list[str]:
+    name = f"{line.video} ({line.reason})" if line.value is None and line.reason else line.video
+    return [name, _percent(line.first), _percent(line.second), _signed(line.value)]
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:+.2f}"
