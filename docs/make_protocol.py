@@ -1,0 +1,108 @@
+"""Write the measured blocks of docs/protocol.md: what each convention does to the same frame scores.
+
+    python docs/make_protocol.py [--results DIR]
+
+Frame scores come from the committed records, labels from the data sets; a data set that is not on this machine keeps its block as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from vadbench.benchmark import open_dataset
+from vadbench.datasets.base import Labels
+from vadbench.errors import BadInput
+from vadbench.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
+from vadbench.protocol import smooth
+from vadbench.records import Results
+from vadbench.report.layout import table_lines
+
+PAGE = Path(__file__).with_name("protocol.md")
+RECIPES = ("mulde@velocity", "knn@velocity", "gmm@velocity", "magnitude@velocity")
+Scores = NDArray[np.float64]
+Convention = Callable[[Scores, Labels], float]
+
+
+def zero_padded(scores: Scores, lengths: NDArray[np.int64], sigma: float) -> Scores:
+    """The Gaussian filter of each video with zeros outside, as some published scripts have it."""
+    videos = np.split(scores, np.cumsum(lengths)[:-1])
+    return np.concatenate([gaussian_filter1d(video, sigma, mode="constant") for video in videos])
+
+
+def micro(sigma: float) -> Convention:
+    """Micro AUC after the default filter of this sigma."""
+    return lambda scores, labels: micro_auc(smooth(scores, labels.lengths(), sigma), labels.flat())
+
+
+def macro(convention: str, shift: float = 0.0, sigma: float = 3.0) -> Convention:
+    """Macro AUC under a convention, of scores moved by a constant, which should not matter."""
+    return lambda scores, labels: macro_auc(smooth(scores, labels.lengths(), sigma) + shift, labels.flat(), labels.lengths(), convention)
+
+
+def legacy(variant: str) -> Convention:
+    """A legacy variant of micro AUC, unsmoothed."""
+    return lambda scores, labels: legacy_micro_auc(scores, labels.flat(), labels.lengths(), variant)
+
+
+CONVENTIONS: dict[str, Convention] = {
+    "micro, unsmoothed": micro(0),
+    **{f"micro, sigma {sigma}": micro(sigma) for sigma in (3, 7, 15)},
+    "micro, sigma 15, zeros outside": lambda scores, labels: micro_auc(zero_padded(scores, labels.lengths(), 15), labels.flat()),
+    "the same, scores - 100": lambda scores, labels: micro_auc(zero_padded(scores - 100, labels.lengths(), 15), labels.flat()),
+    "micro, min-max in each video": legacy("minmax-per-video"),
+    "micro, first 4 frames dropped": legacy("drop-4"),
+    **{f"macro `{name}`": macro(name) for name in ("skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0")},
+    **{f"macro `{name}`, scores - 100": macro(name, -100) for name in ("skip", "pad-rank", "pad-0-1", "pad-0-max")},
+}
+
+
+def block(results: Results, dataset: str) -> str:
+    """The table of a data set: conventions x recipes, percent, seed 0.
+
+    Raises:
+        BadInput: if the data set or its records are not here.
+    """
+    labels = open_dataset(dataset).labels()
+    stored = {record.recipe: results.frames(record) for record in results.all_recipes() if record.dataset == dataset and record.seed == 0}
+    missing = [recipe for recipe in RECIPES if stored.get(recipe) is None]
+    if missing:
+        raise BadInput(f"{results.root}: no record of {', '.join(missing)} on {dataset}; vadbench run makes them")
+    scores = [stored[recipe]["scores"][:, 0] for recipe in RECIPES]  # type: ignore[index]
+    body = [[name, *(_percent(measure(of_recipe, labels)) for of_recipe in scores)] for name, measure in CONVENTIONS.items()]
+    return "\n".join(table_lines(["convention", *(recipe.partition("@")[0] for recipe in RECIPES)], body))
+
+
+def _percent(value: float) -> str:
+    """A dash for what is undefined: `pad-0-0` where a video has no anomaly."""
+    return "–" if np.isnan(value) else f"{100 * value:.1f}"
+
+
+def with_block(page: str, dataset: str, text: str) -> str:
+    """The page with the data set's block replaced."""
+    marked = re.compile(f"(<!-- measured: {dataset} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    return marked.sub(lambda found: found.group(1) + text + found.group(2), page)
+
+
+def main() -> None:
+    """Rewrite the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    results, page = Results(parser.parse_args().results), PAGE.read_text()
+    for dataset in re.findall("<!-- measured: (.*?) -->", page):
+        try:
+            page = with_block(page, dataset, block(results, dataset))
+        except BadInput as error:
+            sys.stderr.write(f"{dataset}: block kept as it is: {error}\n")
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
