@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vadbench.benchmark import plan_suite
+from vadbench.errors import BadInput
 from vadbench.evaluate import protocol_of, recipe_identity
 from vadbench.plan import make_suite
 from vadbench.records import RecipeRecord, Results
@@ -24,7 +25,7 @@ def results(tmp_path):
     return Results(tmp_path / "results")
 
 
-def store(results, recipe, values, reason=None, drawn=None):
+def store(results, recipe, values, reason=None, drawn=None, labels="exact"):
     """A record of the recipe whose every metric is `values`: a number, or a number per metric title."""
     from vadbench.benchmark import open_dataset
 
@@ -45,7 +46,7 @@ def store(results, recipe, values, reason=None, drawn=None):
         parts=(described,),
         runs=(part.job.identity,),
         protocol=protocol.model_dump(mode="json"),
-        labels={"name": "exact", "videos": 2, "frames": 100, "anomalous": 10},
+        labels={"name": labels, "sha256": labels, "videos": 2, "frames": 100, "anomalous": 10},
         read_outs=("score",),
         rows=tuple(rows),
     )
@@ -132,3 +133,10 @@ def test_a_best_is_bold_only_if_it_is_significantly_better(plan, results, gap, p
     assert cell(table, "gmm").peer == cell(table, "knn").peer == peers
     assert ("**" in markdown.render(table)) == (not peers)
     assert ("≈ |" in markdown.render(table)) == peers
+
+
+def test_two_label_sets_never_share_a_table(plan, results):
+    store(results, next(r for r in plan.recipes if r.method == "gmm"), 0.5)
+    store(results, next(r for r in plan.recipes if r.method == "knn"), 0.5, labels="intervals")
+    with pytest.raises(BadInput, match="synthetic: records under different labels"):
+        make_table(plan, results)

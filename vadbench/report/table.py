@@ -107,6 +107,7 @@ def make_table(plan: Plan, results: Results) -> Table:
         method, _, features = name.partition("@")
         rows.append(Row(label or method, features.replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in _matching(recipe, records)]
+    _require_one_label_set(used)
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
     return Table(plan.suite.title or plan.suite.name, _caption(plan, used), columns, _ranked(rows, columns, draws), notes)
 
@@ -131,6 +132,17 @@ def _matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[Recipe
             raise BadInput(f"{recipe.name} on {recipe.dataset}: {len(found)} records of other features or protocols; remove those not meant")
         return exact
     return found
+
+
+def _require_one_label_set(records: list[RecipeRecord]) -> None:
+    """Numbers under different labels never share a table."""
+    sets: dict[str, dict[str, str]] = {}
+    for record in records:
+        sets.setdefault(record.dataset, {})[record.labels.get("sha256", "")] = record.labels["name"]
+    for dataset, names in sets.items():
+        if len(names) > 1:
+            told = ", ".join(f"{name} ({digest[:8]})" for digest, name in names.items())
+            raise BadInput(f"{dataset}: records under different labels, {told}; vadbench evaluate gives all the same")
 
 
 def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
