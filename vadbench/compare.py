@@ -124,9 +124,10 @@ def find(results: Results, text: str) -> tuple[RecipeRecord, Arrays | None]:
     """
     if (Path(text) / "metrics.json").is_file():
         folder = Path(text).resolve()
-        dataset, recipe = folder.parts[-3:-1]
-        results = Results(folder.parents[3])
-        record = results.recipe(dataset, recipe, folder.name) if folder.parents[2].name == "recipes" else None
+        record = None
+        if len(folder.parents) > 3 and folder.parents[2].name == "recipes":
+            results = Results(folder.parents[3])
+            record = results.recipe(*folder.parts[-3:])
         if record is None:
             raise BadInput(f"{text}: not a record's place; expected RESULTS/recipes/DATASET/RECIPE/IDENTITY")
         return record, results.frames(record)
@@ -170,7 +171,8 @@ def _difference(title: str, key: Key, better: int, *sides: tuple[RecipeRecord, A
         return Difference(
             title, better, first, second, note=reasons["A"] if same else "; ".join(f"{letter}: {why}" for letter, why in reasons.items())
         )
-    name = metric if smoothing != "none" or metric in REGIONS else f"{metric}_unsmoothed"
+    beside = not smoothed and metric not in REGIONS and _smoothing(sides[0][0]) != "none"  # the unsmoothed values beside the smoothed ones
+    name = f"{metric}_unsmoothed" if beside else metric
     drawn = [None if frames is None else resampled_values(frames, name, convention) for _, frames in sides]
     if drawn[0] is None or drawn[1] is None or len(drawn[0]) != len(drawn[1]):
         return Difference(title, better, first, second, note="no resampled values stored; vadbench evaluate makes them")
@@ -205,8 +207,10 @@ def _videos(a: RecipeRecord, b: RecipeRecord) -> tuple[VideoDifference, ...]:
 
 
 def _video_rows(record: RecipeRecord) -> dict[str, dict[str, Any]]:
+    """Video -> its row; those of scenes, whose `video` is `scene:<id>`, are left out."""
     wanted = ("micro_auc", _smoothing(record), record.read_outs[0])
-    return {row["video"]: row for row in record.rows if row["video"] and (row["metric"], row["smoothing"], row["read_out"]) == wanted}
+    rows = [row for row in record.rows if (row["metric"], row["smoothing"], row["read_out"]) == wanted]
+    return {row["video"]: row for row in rows if row["video"] and not row["video"].startswith("scene:")}
 
 
 def _told(record: RecipeRecord) -> str:

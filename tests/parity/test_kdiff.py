@@ -147,10 +147,12 @@ def test_learning_rate(oracle):
     detector = Diffusion(Config(), seed=0)
     detector.net = Denoiser(2, (4,), "fourier")
     optimiser = detector.optimiser()
+    schedule = detector.schedule(optimiser, len(oracle["lr/inverse"]))
     found = []
     for _ in range(len(oracle["lr/inverse"])):
         found.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
+        schedule.step()
     np.testing.assert_allclose(found, oracle["lr/inverse"], rtol=1e-10)
     assert found[0] == pytest.approx(2e-4 * learning_rate_factor(0))
 

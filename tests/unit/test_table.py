@@ -140,3 +140,14 @@ def test_two_label_sets_never_share_a_table(plan, results):
     store(results, next(r for r in plan.recipes if r.method == "knn"), 0.5, labels="intervals")
     with pytest.raises(BadInput, match="synthetic: records under different labels"):
         make_table(plan, results)
+
+
+def test_without_smoothing_the_unsmoothed_values_stand_in_every_column(plan, results, monkeypatch):
+    from vadbench.datasets.synthetic import Synthetic
+
+    monkeypatch.setattr(Synthetic, "smoothing", None)
+    recipe = next(r for r in plan.recipes if r.method == "gmm")
+    store(results, recipe, 0.5, drawn=np.full(1000, 0.5))
+    folder = next(results.root.glob("recipes/*/*/*/metrics.json"))
+    folder.write_text(folder.read_text().replace('"gaussian-3"', '"none"'))
+    assert cell(make_table(plan, results), "gmm").value == 0.5

@@ -164,7 +164,7 @@ def draw_critical_difference(table: RankTable, path: Path) -> None:
     _draw_rows(axis, table)
     _draw_groups(axis, table)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200, facecolor="white")
+    figure.savefig(path, dpi=200, facecolor="white", bbox_inches="tight")  # long names widen the picture
 
 
 def _gap(row: Row, columns: Sequence[tuple[int, str]]) -> str | None:
@@ -234,6 +234,7 @@ def _draw_scale(axis: Axes, table: RankTable) -> None:
 def _draw_rows(axis: Axes, table: RankTable) -> None:
     """The better half's labels on the left, the others' on the right, each led to its average rank."""
     half = -(-len(table.ranked) // 2)
+    several = len({row.features for row in table.ranked}) > 1
     for index, row in enumerate(table.ranked):
         left = index < half
         line = index if left else len(table.ranked) - 1 - index
@@ -241,8 +242,8 @@ def _draw_rows(axis: Axes, table: RankTable) -> None:
         edge, align = (2.2, "right") if left else (5.8, "left")
         axis.plot([place, place, edge], [0, depth, depth], color="0.25", linewidth=0.9, solid_joinstyle="miter")
         axis.plot([place], [0], marker="o", markersize=3.5, color="black")
-        axis.text(edge + (-0.06 if left else 0.06), depth, f"{row.name}  {row.average:.2f}" if left else f"{row.average:.2f}  {row.name}",
-                  ha=align, va="center", fontsize=9)  # fmt: skip
+        texts = [row.name if several else row.method, f"{row.average:.2f}"]
+        axis.text(edge + (-0.06 if left else 0.06), depth, "  ".join(texts if left else texts[::-1]), ha=align, va="center", fontsize=9)
 
 
 def _draw_groups(axis: Axes, table: RankTable) -> None:

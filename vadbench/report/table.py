@@ -171,6 +171,7 @@ def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:
 
 def _metric(record: RecipeRecord, key: Key) -> dict[str, Any]:
     metric, convention, smoothed = key
+    smoothed = smoothed and record.protocol["smoothing"] is not None
     for row in record.rows:
         whole = row["video"] is None and row["read_out"] == record.read_outs[0]
         if whole and (row["metric"], row["convention"], row["smoothing"] != "none") == (metric, convention, smoothed):
@@ -183,7 +184,8 @@ def _draws(records: list[RecipeRecord], results: Results) -> list[Floats | None]
     stored = [frames for frames in (results.frames(record) for record in records) if frames is not None]
     drawn: list[Floats | None] = []
     for _, (metric, convention, smoothed), _ in METRICS:
-        name = metric if smoothed or metric in REGIONS else f"{metric}_unsmoothed"
+        filtered = any(record.protocol["smoothing"] is not None for record in records)
+        name = metric if smoothed or metric in REGIONS or not filtered else f"{metric}_unsmoothed"
         one_by_one = [resampled_values(frames, name, convention) for frames in stored]
         values = [of_seed for of_seed in one_by_one if of_seed is not None]
         drawn.append(np.mean(values, axis=0) if values else None)
@@ -242,9 +244,10 @@ def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
         records = [record for record in used if record.dataset == dataset]
         if records:
             labels, sigma = records[0].labels, records[0].protocol["smoothing"]
+            smoothing = "no smoothing" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
             sentences.append(
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
-                f"frame score = maximum over objects, Gaussian smoothing sigma {sigma:g} (reflect) within each video."
+                f"frame score = maximum over objects, {smoothing}."
             )
     sentences += _how_trained(used) + _how_chosen(plan)
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]

@@ -1,0 +1,322 @@
+import math
+
+import numpy as np
+import pytest
+
+from vadbench.compare import Difference, compare, find, render
+from vadbench.errors import BadInput
+from vadbench.protocol import Protocol
+from vadbench.records import RecipeRecord, Results, canonical_hash
+from vadbench.report.table import METRICS
+
+TITLES = [title for title, _, _ in METRICS]
+SHARED = 0.2 * np.random.default_rng(0).normal(size=1000)  # what the draw of videos does to both recipes: much more than their difference
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "results")
+
+
+def row(metric, convention, smoothing, value, video=None, reason=None):
+    told = {"metric": metric, "convention": convention, "smoothing": smoothing, "read_out": "score", "video": video}
+    return {**told, "value": value, "n": 1, "reason": reason}
+
+
+def store(results, recipe, value=0.5, drawn=None, seed=0, dataset="ped2", labels="a" * 64, videos=None, reason=None, identity=None, **protocol):
+    """A record whose every metric is `value` (a number, or one a title), `drawn` its resampled values (likewise), `videos` its AUC by video."""
+    rules = Protocol(smoothing=3.0).model_copy(update=protocol)
+    smoothing = "none" if rules.smoothing is None else f"gaussian-{rules.smoothing:g}"
+    rows, frames = [], {"scores": np.zeros(1)}
+    for title, (metric, convention, smoothed), _ in METRICS:
+        one = value[title] if isinstance(value, dict) else value
+        rows.append(row(metric, convention, smoothing if smoothed else "none", one, reason=reason if one is None else None))
+        if drawn is not None:
+            name = f"{metric}_unsmoothed" if title == "micro AUC, unsmoothed" and rules.smoothing is not None else metric  # as evaluate stores them
+            frames[f"resampled.{name}.{convention or 'plain'}"] = drawn[title] if isinstance(drawn, dict) else drawn
+    for video, auc in (videos or {}).items():
+        rows.append(row("micro_auc", None, smoothing, auc, video, "one class only" if auc is None else None))
+        rows.append(row("macro_auc", "skip", smoothing, 0.123, video))
+    record = RecipeRecord(
+        identity=identity or canonical_hash([dataset, recipe, seed, labels]),
+        dataset=dataset,
+        recipe=recipe,
+        seed=seed,
+        parts=(),
+        runs=(),
+        protocol=rules.model_dump(mode="json"),
+        labels={"name": "exact", "sha256": labels, "videos": 2, "frames": 100, "anomalous": 10},
+        read_outs=("score",),
+        rows=tuple(rows),
+    )
+    results.write_recipe(record, frames)
+    return record
+
+
+def metric(comparison, title):
+    return next(line for line in comparison.metrics if line.title == title)
+
+
+def test_the_difference_of_every_metric_is_a_minus_b(results):
+    store(results, "gmm@velocity", {title: 0.9 - 0.01 * i for i, title in enumerate(TITLES)})
+    store(results, "knn@velocity", {title: 0.6 + 0.01 * i for i, title in enumerate(TITLES)})
+    found = compare(results, "gmm@velocity", "knn@velocity")
+    assert [line.title for line in found.metrics] == TITLES
+    assert [line.value for line in found.metrics] == pytest.approx([0.3 - 0.02 * i for i in range(len(TITLES))])
+
+
+def test_the_interval_is_the_middle_95_percent_of_the_resampled_differences(results):
+    store(results, "gmm@velocity", 0.9, drawn=0.5 + np.arange(1001) / 1000)
+    store(results, "knn@velocity", 0.6, drawn=np.full(1001, 0.5))
+    for line in compare(results, "gmm@velocity", "knn@velocity").metrics:
+        assert (line.low, line.high) == pytest.approx((0.025, 0.975))
+        assert line.note is None
+
+
+def test_each_metric_takes_its_own_resampled_values(results):
+    store(results, "gmm@velocity", 0.9, drawn={title: np.full(10, 0.1 * (i + 1)) for i, title in enumerate(TITLES)})
+    store(results, "knn@velocity", 0.6, drawn=np.zeros(10))
+    lows = [line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics]
+    assert lows == pytest.approx([0.1 * (i + 1) for i in range(len(TITLES))])
+
+
+def test_differences_are_paired_so_what_the_draw_does_to_both_cancels(results):
+    store(results, "gmm@velocity", 0.91, drawn=0.91 + SHARED)
+    store(results, "knn@velocity", 0.90, drawn=0.90 + SHARED)
+    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
+    assert (line.low, line.high) == pytest.approx((0.01, 0.01))
+    assert line.winner == "A"
+
+
+def test_swapping_the_recipes_mirrors_everything(results):
+    own = 0.1 * np.random.default_rng(1).normal(size=1000)
+    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED + own)
+    store(results, "knn@velocity", 0.6, drawn=0.6 + SHARED)
+    forth, back = compare(results, "gmm@velocity", "knn@velocity"), compare(results, "knn@velocity", "gmm@velocity")
+    for one, other in zip(forth.metrics, back.metrics, strict=True):
+        assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+        assert {one.winner, other.winner} == {"A", "B"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "higher_is_better", "lower_is_better"),
+    [
+        (0.01, 0.02, "A", "B"),
+        (-0.02, -0.01, "B", "A"),
+        (-0.01, 0.02, "neither", "neither"),
+        (0.0, 0.02, "neither", "neither"),
+        (-0.02, 0.0, "neither", "neither"),
+        (None, None, None, None),
+    ],
+)
+def test_the_winner_is_the_better_side_of_an_interval_without_zero(low, high, higher_is_better, lower_is_better):
+    assert Difference("AP", 1, 0.5, 0.5, low, high).winner == higher_is_better
+    assert Difference("EER", -1, 0.5, 0.5, low, high).winner == lower_is_better
+
+
+def test_a_lower_error_rate_wins(results):
+    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED)
+    store(results, "knn@velocity", 0.6, drawn=0.6 + SHARED)
+    found = {line.title: line.winner for line in compare(results, "gmm@velocity", "knn@velocity").metrics}
+    assert found == {title: "B" if title == "EER" else "A" for title in TITLES}
+
+
+def test_a_recipe_does_not_win_against_itself(results):
+    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED)
+    found = compare(results, "gmm@velocity", "gmm@velocity")
+    assert {(line.value, line.winner) for line in found.metrics} == {(0.0, "neither")}
+
+
+@pytest.mark.parametrize(("first", "second"), [(None, SHARED), (SHARED, None), (SHARED, SHARED[:10])])
+def test_without_resampled_values_of_both_there_is_a_difference_and_no_interval(results, first, second):
+    store(results, "gmm@velocity", 0.9, drawn=first)
+    store(results, "knn@velocity", 0.6, drawn=second)
+    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
+    assert line.value == pytest.approx(0.3)
+    assert (line.low, line.high, line.winner) == (None, None, None)
+    assert "vadbench evaluate" in line.note
+
+
+def test_resamples_without_a_value_are_left_out_and_told(results):
+    store(results, "gmm@velocity", 0.9, drawn=np.array([0.9, math.nan, 0.9, 0.9]))
+    store(results, "knn@velocity", 0.6, drawn=np.array([0.6, 0.6, math.nan, 0.6]))
+    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
+    assert (line.low, line.high) == pytest.approx((0.3, 0.3))
+    assert line.note.startswith("2 of 4 resamples")
+
+
+def test_a_difference_undefined_in_every_resample_has_no_interval(results):
+    for recipe in ("gmm@velocity", "knn@velocity"):
+        store(results, recipe, 0.9, drawn=np.full(4, math.nan))
+    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
+    assert (line.low, line.winner, line.note) == (None, None, "undefined in every resample")
+
+
+def test_a_metric_that_one_side_lacks_has_no_difference_and_says_whose_and_why(results):
+    store(results, "gmm@velocity", 0.9, drawn=SHARED)
+    store(results, "knn@velocity", None, drawn=SHARED, reason="no normal frame")
+    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
+    assert (line.first, line.second, line.value, line.low) == (0.9, None, None, None)
+    assert line.note == "B: no normal frame"
+
+
+def test_a_reason_both_share_is_told_once(results):
+    for recipe in ("gmm@velocity", "knn@velocity"):
+        store(results, recipe, None, reason="no normal frame")
+    assert metric(compare(results, "gmm@velocity", "knn@velocity"), "RBDC").note == "no normal frame"
+
+
+def test_without_smoothing_the_unsmoothed_values_are_compared(results):
+    for recipe, value in (("gmm@velocity", 0.9), ("knn@velocity", 0.6)):
+        store(results, recipe, value, smoothing=None)
+    found = compare(results, "gmm@velocity", "knn@velocity")
+    assert [line.value for line in found.metrics] == pytest.approx([0.3] * len(TITLES))
+    assert "unsmoothed; percent" in render(found)
+
+
+def test_without_smoothing_there_are_intervals_too(results):
+    for recipe, value in (("gmm@velocity", 0.9), ("knn@velocity", 0.6)):
+        store(results, recipe, value, drawn=np.full(4, value), smoothing=None)
+    assert [line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics] == pytest.approx([0.3] * len(TITLES))
+
+
+def test_videos_come_by_size_of_their_difference_and_undefined_ones_last(results):
+    store(results, "gmm@velocity", videos={"none": None, "same": 0.5, "better": 0.6, "half": 0.7, "worse": 0.1})
+    store(results, "knn@velocity", videos={"worse": 0.5, "none": None, "same": 0.5, "better": 0.5, "half": None})
+    found = compare(results, "gmm@velocity", "knn@velocity").videos
+    assert [line.video for line in found] == ["worse", "better", "same", "none", "half"]
+    assert [line.value for line in found[:3]] == pytest.approx([-0.4, 0.1, 0.0])
+    assert [(line.value, line.reason) for line in found[3:]] == [(None, "one class only")] * 2
+
+
+def test_scenes_are_not_listed_as_videos(results):
+    for recipe in ("gmm@velocity", "knn@velocity"):
+        store(results, recipe, videos={"01_001": 0.5, "scene:01": 0.5})
+    assert [line.video for line in compare(results, "gmm@velocity", "knn@velocity").videos] == ["01_001"]
+
+
+def test_the_text_has_values_differences_intervals_and_winners_in_percent(results):
+    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED, videos={"01": 0.75, "02": None})
+    store(results, "knn@velocity", 0.6, drawn=0.6 + SHARED, videos={"01": 0.5, "02": None})
+    text = " ".join(render(compare(results, "gmm@velocity", "knn@velocity")).split())
+    for fact in (
+        "A ped2/gmm@velocity:0",
+        "B ped2/knn@velocity:0",
+        "labels `exact`, 2 test videos; Gaussian smoothing sigma 3",
+        "| micro AUC | 90.00 | 60.00 | +30.00 | [+30.00, +30.00] | A |",
+        "| EER (lower is better) | 90.00 | 60.00 | +30.00 | [+30.00, +30.00] | B |",
+        "| 01 | 75.00 | 50.00 | +25.00 |",
+        "| 02 (one class only) | – | – | – |",
+    ):
+        assert fact in text
+
+
+def test_the_text_numbers_each_reason_once(results):
+    for recipe in ("gmm@velocity", "knn@velocity"):
+        store(results, recipe, None, reason="no normal frame")
+    text = render(compare(results, "gmm@velocity", "knn@velocity"))
+    assert text.count("no normal frame") == 1
+    assert "| micro AUC [1] | – | – | – | – | – |" in " ".join(text.split())
+
+
+def test_a_record_is_found_by_recipe_and_seed_dataset_identity_or_folder(results):
+    wanted = store(results, "mulde@velocity", seed=2, drawn=SHARED)
+    store(results, "mulde@velocity", seed=1)
+    store(results, "gmm@velocity")
+    folder = results.recipe_folder("ped2", "mulde@velocity", wanted.identity)
+    for text in ("mulde@velocity:2", "ped2/mulde@velocity:2", wanted.identity[:8], wanted.identity, str(folder)):
+        record, frames = find(results, text)
+        assert record == wanted
+        assert np.array_equal(frames["resampled.micro_auc.plain"], SHARED)
+    assert find(results, "gmm@velocity")[0].recipe == "gmm@velocity"
+
+
+def test_a_dataset_tells_records_of_one_recipe_apart(results):
+    for dataset in ("ped2", "avenue"):
+        store(results, "gmm@velocity", dataset=dataset)
+    assert find(results, "avenue/gmm@velocity")[0].dataset == "avenue"
+    with pytest.raises(BadInput, match="names 2 records"):
+        find(results, "gmm@velocity")
+
+
+def test_a_folder_under_other_results_is_found(results, tmp_path):
+    wanted = store(Results(tmp_path / "elsewhere"), "gmm@velocity", drawn=SHARED)
+    record, frames = find(results, str(tmp_path / "elsewhere/recipes/ped2/gmm@velocity" / wanted.identity[:12]))
+    assert record == wanted
+    assert "resampled.micro_auc.plain" in frames
+
+
+def test_a_folder_is_found_relative_to_the_working_folder(results, monkeypatch):
+    wanted = store(results, "gmm@velocity")
+    folder = results.recipe_folder("ped2", "gmm@velocity", wanted.identity)
+    monkeypatch.chdir(folder.parent)
+    assert find(results, folder.name)[0] == wanted
+
+
+def test_a_record_without_arrays_is_found_without_them(results):
+    wanted = store(results, "gmm@velocity", drawn=SHARED)
+    (results.recipe_folder("ped2", "gmm@velocity", wanted.identity) / "frames.npz").unlink()
+    assert find(results, "gmm@velocity") == (wanted, None)
+
+
+def test_a_folder_outside_a_results_tree_is_refused(results, tmp_path):
+    folder = tmp_path / "a/b/c/d"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(BadInput, match="RESULTS/recipes/DATASET/RECIPE/IDENTITY"):
+        find(results, str(folder))
+
+
+def test_an_ambiguous_name_lists_only_the_records_it_fits(results):
+    records = [store(results, "mulde@velocity", seed=seed) for seed in (1, 2)]
+    store(results, "gmm@velocity")
+    with pytest.raises(BadInput, match="names 2 records") as caught:
+        find(results, "mulde@velocity")
+    for record in records:
+        assert f"ped2/mulde@velocity:{record.seed} {record.identity[:12]}" in str(caught.value)
+    assert "gmm" not in str(caught.value)
+
+
+def test_an_ambiguous_identity_lists_the_records_it_begins(results):
+    for recipe, digit in (("gmm@velocity", "0"), ("knn@velocity", "1")):
+        store(results, recipe, identity="beef" + digit * 60)
+    with pytest.raises(BadInput, match=r"names 2 records.*gmm@velocity:0 beef0.*knn@velocity:0 beef1"):
+        find(results, "beef")
+    assert find(results, "beef1")[0].recipe == "knn@velocity"
+
+
+@pytest.mark.parametrize("text", ["mulde", "gmm@velocity:3", "gmm@velocity:", "avenue/gmm@velocity", "bee", "", "no/such/folder"])
+def test_an_unknown_name_lists_every_record(results, text):
+    store(results, "gmm@velocity", identity="beef" * 16)
+    with pytest.raises(BadInput, match=r"names no record.*ped2/gmm@velocity:0 beefbeefbeef"):
+        find(results, text)
+
+
+def test_without_records_the_error_says_what_makes_them(results):
+    with pytest.raises(BadInput, match="vadbench run makes them"):
+        compare(results, "gmm@velocity", "knn@velocity")
+
+
+def test_recipes_of_two_datasets_are_not_compared(results):
+    store(results, "gmm@velocity")
+    store(results, "knn@velocity", dataset="avenue")
+    with pytest.raises(BadInput, match="data sets ped2 and avenue"):
+        compare(results, "gmm@velocity", "knn@velocity")
+
+
+def test_recipes_with_other_labels_are_not_compared(results):
+    store(results, "gmm@velocity")
+    store(results, "knn@velocity", labels="b" * 64)
+    with pytest.raises(BadInput, match=r"aaaaaaaa.*bbbbbbbb.*vadbench evaluate"):
+        compare(results, "gmm@velocity", "knn@velocity")
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [("smoothing", 5.0), ("smoothing", None), ("ties", "order"), ("alpha", 0.2), ("beta", 0.2), ("resamples", 10), ("resampling_seed", 1)],
+)
+def test_recipes_under_another_protocol_are_not_compared(results, rule, value):
+    store(results, "gmm@velocity")
+    store(results, "knn@velocity", **{rule: value})
+    with pytest.raises(BadInput, match=f"protocol {rule} .* and {value}; expected the same"):
+        compare(results, "gmm@velocity", "knn@velocity")
