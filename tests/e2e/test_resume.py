@@ -47,10 +47,15 @@ def test_ten_kills_leave_what_an_uninterrupted_run_leaves(environment, tmp_path)
 
 def test_ctrl_c_exits_130_and_the_next_run_goes_on(environment, tmp_path):
     command = [str(Path(sys.executable).with_name("vadbench")), *RUN, "--set", "mulde.max_steps=100000"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a suite that a shell started in the background inherits an ignored SIGINT, and would pass it on
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heed)
     time.sleep(12)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    try:
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "interrupted; the same command goes on" in told
     assert "Traceback" not in told
