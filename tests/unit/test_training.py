@@ -210,6 +210,7 @@ INTERRUPTED = """
                 os.kill(os.getpid(), signal.SIGINT)
             return super().loss(batch)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process inherits an ignored one
     before = signal.getsignal(signal.SIGINT)
     try:
         Interrupted(NeuralConfig(batch_size=16), seed=0).fit(features(64))
