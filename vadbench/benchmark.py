@@ -69,7 +69,7 @@ def run_suite(
         plan: what to run.
         results: where the records are.
         existing: what to do with jobs that have a finished record; failed ones run again under `skip`.
-        processes: jobs at a time.
+        processes: jobs, and before them clips of an extraction, at a time.
         quiet: no progress bars.
         say: receives one line an event.
 
@@ -84,7 +84,7 @@ def run_suite(
             f"{results.run_folder(done[0].document, done[0].identity)}: exists, and so do {len(done) - 1} others; use --existing skip or rerun"
         )
     todo = list(plan.jobs) if existing == "rerun" else [job for job in plan.jobs if states[job.identity] != "done"]
-    _features(todo, quiet)
+    _features(todo, quiet, processes)
     failed = _run(todo, results, processes, quiet, say)
     broken = {job.identity for job, _ in failed}
     fresh = {job.identity for job in todo}
@@ -153,17 +153,17 @@ def write_table(plan: Plan, results: Results) -> tuple[Table, Path]:
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
 
-def extract_features(plan: Plan, quiet: bool = False) -> None:
-    """Extract every stream of the plan that is not in the cache."""
-    _features(list(plan.jobs), quiet)
+def extract_features(plan: Plan, quiet: bool = False, processes: int = 1) -> None:
+    """Extract every stream of the plan that is not in the cache, several clips at a time where `processes` says so."""
+    _features(list(plan.jobs), quiet, processes)
 
 
-def _features(jobs: list[Job], quiet: bool) -> None:
+def _features(jobs: list[Job], quiet: bool, processes: int) -> None:
     from vadbench.features.extract import ensure
 
     streams = {(job.dataset, job.stream.name): job for job in jobs}
     for job in streams.values():
-        ensure(open_dataset(job.dataset), job.stream, cache_root(), quiet=quiet)
+        ensure(open_dataset(job.dataset), job.stream, cache_root(), quiet=quiet, processes=processes)
 
 
 def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, say: Callable[[str], None]) -> list[tuple[Job, str]]:

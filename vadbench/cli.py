@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 features_app = typer.Typer(help="Extract and verify cached features.", no_args_is_help=True)
-data_app = typer.Typer(help="Check the data sets on this machine.", no_args_is_help=True)
+data_app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args_is_help=True)
 demo_app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
 score_app = typer.Typer(help="Score the output files of any code: csv, parquet, npz, folders of txt.", no_args_is_help=True)
 app.add_typer(score_app, name="score")
@@ -263,6 +263,20 @@ def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench
         raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; get it again as the data set's page says")
 
 
+@data_app.command("fetch")
+def data_fetch(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
+    """Download and unpack a data set under $VADBENCH_DATA; where there is no public link, print how to get it."""
+    from vadbench.benchmark import open_dataset
+    from vadbench.datasets.fetch import fetch
+
+    wanted = open_dataset(dataset)
+    typer.echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")
+    if fetch(wanted, _say):
+        typer.echo(f"unpacked into {wanted.root}; vadbench data check {dataset} verifies it")
+    else:
+        typer.echo(wanted.how_to_get)
+
+
 @demo_app.command("density")
 def demo_density(
     methods: Annotated[str, typer.Option("--methods", help="Comma-separated methods; default: all.")] = "",
@@ -278,11 +292,42 @@ def demo_density(
 
 
 @features_app.command("extract")
-def features_extract(datasets: Datasets = "", features: Streams = "", settings: Set = None, quiet: Quiet = False) -> None:
+def features_extract(
+    datasets: Datasets = "",
+    features: Streams = "",
+    settings: Set = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Clips at a time; each gets its share of the cores.")] = 1,
+    quiet: Quiet = False,
+) -> None:
     """Extract features into the cache; what is there is kept."""
     from vadbench.benchmark import extract_features
 
-    extract_features(_plan("magnitude", datasets, features, None, "fast", settings, ""), quiet)
+    extract_features(_plan("magnitude", datasets, features, None, "fast", settings, ""), quiet, jobs)
+
+
+@features_app.command("import")
+def features_import(
+    dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
+    stream: Annotated[str, typer.Argument(help="<extractor>@import.<label>, for example pose@import.accivad: what the vectors are, and your label.")],
+    train: Annotated[Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")],
+    test: Annotated[Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")],
+    format_: Annotated[str, typer.Option("--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed.")] = "",
+    crops: Annotated[str | None, typer.Option(help="What becomes of several crops a row: average (default) or keep.")] = None,
+    snippet: Annotated[int | None, typer.Option(min=0, help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.")] = None,
+    rows: Annotated[str | None, typer.Option(help="objects or windows; default: objects where a table has boxes.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")] = None,
+) -> None:
+    """Read released features, check them against the data set and put them into the cache, both splits or neither."""
+    from vadbench.benchmark import open_dataset
+    from vadbench.features.importers import import_features
+    from vadbench.locations import cache_root
+
+    options = {"crops": crops, "snippet": snippet, "rows": rows, "suffix": suffix}
+    given = {name: value for name, value in options.items() if value is not None}
+    stored = import_features(open_dataset(dataset), stream, {"train": train, "test": test}, format_, given, cache_root())
+    for split, found in stored.items():
+        kind = "windows" if found.windows else "objects without boxes" if found.box is None else "objects"
+        typer.echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")
 
 
 @features_app.command("verify")

@@ -54,6 +54,12 @@ def why_no_regions(streams: Sequence[Arrays | None], boxes: Sequence[str]) -> st
     """
     if any(stream is None for stream in streams):
         return "row scores (rows.npz) are not here"
-    if any("test_box" not in stream for stream in streams if stream is not None):
-        return "frame-centric: no boxes"
-    return "streams on different boxes" if len(set(boxes)) > 1 else None
+    boxed = with_boxes([stream for stream in streams if stream is not None])
+    if not boxed:
+        return "no boxes"
+    return "streams on different boxes" if len({boxes[place] for place in boxed}) > 1 else None
+
+
+def with_boxes(streams: Sequence[Arrays]) -> list[int]:
+    """Which of the streams have boxes; the others, such as released pose vectors, are left out of the regions."""
+    return [place for place, stream in enumerate(streams) if "test_box" in stream]

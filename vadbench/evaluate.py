@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from vadbench import protocol as rules
 from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit
 from vadbench.datasets.resplit import labels_tested, tracks_tested
-from vadbench.detections import detections, why_no_regions
+from vadbench.detections import detections, why_no_regions, with_boxes
 from vadbench.detector import Part
 from vadbench.errors import BadInput
 from vadbench.frames import PartFrames, frame_scores
@@ -207,13 +207,18 @@ def _region_rows(
         empty = {"convention": protocol.ties, "video": None, "value": None, "n": 0, "reason": reason}
         return with_intervals([{"metric": metric, **empty} for metric in REGIONS], {}), {}
     frames = {video: len(values) for video, values in labels.videos.items()}
-    found = detections([row for row in rows if row is not None], protocol.parts, [part.only(0).row for part in parts], list(frames))
+    streams = [row for row in rows if row is not None]
+    boxed = with_boxes(streams)
+    statistics = [parts[place].only(0).row for place in boxed]
+    found = detections([streams[place] for place in boxed], [protocol.parts[place] for place in boxed], statistics, list(frames))
     settings = {"alpha": protocol.alpha, "beta": protocol.beta, "ties": protocol.ties}
     measured = region_metrics(found, truth, frames, **settings)  # type: ignore[arg-type]
     boxes, regions = read_boxes(found, "detections"), read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
     matched = match(boxes, read_scores(found), regions, videos=frames, **settings)  # type: ignore[arg-type]
     drawn = region_resamples(matched, list(frames.values()), counts, protocol.ties)
-    return with_intervals(measured.rows(), drawn), drawn
+    left_out = [planned.job.stream.name for place, planned in enumerate(recipe.parts) if place not in boxed]
+    told = {"left_out": left_out} if left_out else {}
+    return with_intervals([{**row, **told} for row in measured.rows()], drawn), drawn
 
 
 @cache

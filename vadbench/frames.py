@@ -40,13 +40,18 @@ class PartFrames:
 
     @classmethod
     def of_rows(cls, rows: Arrays, lengths: NDArray[np.int64]) -> PartFrames:
-        """Frame maxima and statistics of a run's row scores; `lengths` are the test videos' frames."""
+        """Frame maxima and statistics of a run's row scores; `lengths` are the test videos' frames.
+
+        A stream of windows has no empty frames: each takes the score of the nearest window's centre in its video (specs/evaluation.md 2.4).
+        """
         maxima = rules.frame_maximum(rows["test_scores"], rows["test_video"], rows["test_frame"], lengths, -np.inf)
         normal, video, frame = rows["train_scores"], rows["train_video"].astype(np.int64), rows["train_frame"].astype(np.int64)
         train_lengths = np.full(int(video.max()) + 1, int(frame.max()) + 1)
         normal_maxima = rules.frame_maximum(normal, video, frame, train_lengths, -np.inf)
         with_objects = np.isfinite(normal_maxima[:, 0])
         statistics = rules.calibration_statistics(normal), rules.calibration_statistics(normal_maxima[with_objects])
+        if "test_windows" in rows:
+            maxima = _nearest_windows(maxima, lengths)
         return cls(np.where(np.isneginf(maxima), np.nan, maxima), *statistics)
 
     def filled(self, empty: str) -> rules.Scores:
@@ -58,6 +63,15 @@ class PartFrames:
         cut = slice(column, column + 1)
         levels = [rules.Statistics(**{name: values[cut] for name, values in level.arrays().items()}) for level in (self.row, self.frame)]
         return PartFrames(self.maxima[:, cut], *levels)
+
+
+def _nearest_windows(maxima: rules.Scores, lengths: NDArray[np.int64]) -> rules.Scores:
+    """[T, C] with each frame that is no window's centre scored as the nearest centre in its video."""
+    centres = np.flatnonzero(~np.isneginf(maxima[:, 0]))
+    video = np.repeat(np.arange(len(lengths)), lengths)
+    frame = np.arange(len(maxima)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    scores, _ = rules.window_to_frames(maxima[centres], video[centres], frame[centres], lengths, window=1)
+    return scores
 
 
 def frame_scores(parts: list[PartFrames], protocol: rules.Protocol) -> rules.Scores:

@@ -21,8 +21,8 @@ from vadbench.datasets.base import Dataset, Resplit
 from vadbench.datasets.resplit import resplit_of
 from vadbench.detector import Detector, MethodConfig, Part, Recipe
 from vadbench.errors import BadInput
-from vadbench.features.extract import StreamPlan, plan_stream
 from vadbench.features.names import StreamName
+from vadbench.features.stream import StreamPlan, plan_stream
 from vadbench.records import SCHEMA_VERSION, canonical_hash
 
 Setting = Literal["one-class", "unsupervised"]

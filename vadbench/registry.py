@@ -1,6 +1,6 @@
 """Names to classes through entry points, loaded only when asked for, so that listing names imports no method.
 
-Groups: vadbench.detectors, vadbench.recipes, vadbench.extractors, vadbench.datasets; any installed package may add to them.
+Groups: vadbench.detectors, vadbench.recipes, vadbench.extractors, vadbench.boxes, vadbench.datasets; any installed package may add to them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vadbench.errors import BadInput
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
-Kind = Literal["detectors", "recipes", "extractors", "datasets"]
+Kind = Literal["detectors", "recipes", "extractors", "boxes", "datasets"]
 
 
 @cache

@@ -22,9 +22,9 @@ import numpy as np
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.detector import Detector, Features
-from vadbench.features.extract import open_stream
 from vadbench.features.resplit import resplit_streams
 from vadbench.features.store import Stream
+from vadbench.features.stream import open_stream
 from vadbench.plan import Job
 from vadbench.records import Arrays, Results, RunRecord
 
@@ -123,6 +123,8 @@ def _rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
     rows = {"scores": scores, "video": features.video, "frame": features.frame, "object_id": stream.object_id}
     if features.box is not None:
         rows["box"] = features.box
+    if stream.manifest.get("unit") == "window":
+        rows["windows"] = np.ones(1, bool)  # a row scores the frame at the centre of its window, and the frames nearer to it than to others
     return {f"{split}_{name}": np.asarray(values) for name, values in rows.items()}
 
 

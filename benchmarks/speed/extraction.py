@@ -19,7 +19,8 @@ from vadbench.datasets.base import Dataset, Split, Video
 from vadbench.datasets.ped2 import Ped2
 from vadbench.datasets.synthetic import Synthetic
 from vadbench.errors import BadInput
-from vadbench.features.extract import ensure, open_stream, plan_stream
+from vadbench.features.extract import ensure
+from vadbench.features.stream import open_stream, plan_stream
 from vadbench.locations import cache_root, data_root
 
 SETUPS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from shown import footage
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
-from vadbench.features.boxes import BoxesFile, Grid, GridOptions
+from vadbench.features.boxes import BoxesFile, FileOptions, Grid, GridOptions
+from vadbench.features.footage import Footage
 from vadbench.features.foreground import Foreground, ForegroundOptions, background, without_covered
-
-VIDEO = Video("clip", "train", 0)
+from vadbench.features.stream import require
 
 
 def still(frames: int = 12, noise: float = 2.0, shape: tuple[int, int] = (240, 360)) -> np.ndarray:
@@ -52,7 +53,7 @@ def test_grid_cells_lie_in_any_frame(height: int, width: int, cell: float, step:
 
 
 def test_grid_keeps_the_cells_that_move_and_no_noise() -> None:
-    boxes = Grid(GridOptions()).boxes(with_block(still(), 30, 20), VIDEO)
+    boxes = Grid(GridOptions()).objects(footage(with_block(still(), 30, 20))).boxes
 
     assert np.array_equal(boxes[0], boxes[1])
     for t, found in enumerate(boxes):
@@ -63,21 +64,21 @@ def test_grid_keeps_the_cells_that_move_and_no_noise() -> None:
 
 
 def test_grid_finds_next_to_nothing_in_a_still_scene() -> None:
-    boxes = Grid(GridOptions()).boxes(still(40), VIDEO)
+    boxes = Grid(GridOptions()).objects(footage(still(40))).boxes
 
     assert sum(map(len, boxes)) < 0.001 * 40 * 551
 
 
 def test_grid_needs_two_frames() -> None:
     with pytest.raises(BadInput, match="1 frame"):
-        Grid(GridOptions()).boxes(still(1), VIDEO)
+        Grid(GridOptions()).objects(footage(still(1))).boxes
 
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_foreground_finds_a_walker_to_the_pixel(scale: int) -> None:
     clip = with_block(still(30, shape=(240 * scale, 360 * scale)), 36 * scale, 16 * scale, 6 * scale)
 
-    boxes = Foreground(ForegroundOptions()).boxes(clip, VIDEO)
+    boxes = Foreground(ForegroundOptions()).objects(footage(clip)).boxes
 
     for t, found in enumerate(boxes):
         left = 100 + 6 * scale * t
@@ -88,7 +89,7 @@ def test_foreground_splits_what_is_larger_than_a_person() -> None:
     mask = np.zeros((240, 360), bool)
     mask[50:130, 40:112] = True  # 80 high, 72 wide: 2 x 3 people
 
-    found = Foreground(ForegroundOptions()).objects(mask)
+    found = Foreground(ForegroundOptions()).components(mask)
 
     assert sorted(found.tolist()) == sorted([x, y, x + 24, y + 40] for y in (50, 90) for x in (40, 64, 88))
 
@@ -99,12 +100,12 @@ def test_foreground_drops_what_is_small_low_or_thin() -> None:
     mask[50:60, 50:80] = True  # 10 high
     mask[100:200, 200:209] = True  # 11 times as high as wide
 
-    assert Foreground(ForegroundOptions()).objects(mask).shape == (0, 4)
+    assert Foreground(ForegroundOptions()).components(mask).shape == (0, 4)
 
 
 @given(arrays(np.bool_, (60, 90), elements=st.booleans(), fill=st.just(False)))
 def test_foreground_boxes_lie_in_the_frame_and_hold_foreground(mask: np.ndarray) -> None:
-    found = Foreground(ForegroundOptions(min_area=1, min_height=1)).objects(mask).astype(int)
+    found = Foreground(ForegroundOptions(min_area=1, min_height=1)).components(mask).astype(int)
 
     for x0, y0, x1, y1 in found:
         assert 0 <= x0 < x1 <= 90
@@ -119,7 +120,7 @@ def test_covered_boxes_are_dropped_and_equal_ones_kept_once() -> None:
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.just(3), st.just(4))))
 def test_background_is_the_median_of_every_pixel(clip: np.ndarray) -> None:
-    assert np.array_equal(background(clip, 200), np.sort(clip, axis=0)[(len(clip) - 1) // 2])
+    assert np.array_equal(background(clip), np.sort(clip, axis=0)[(len(clip) - 1) // 2])
 
 
 class Counted(Dataset):
@@ -131,7 +132,7 @@ class Counted(Dataset):
     def videos(self, split: Split) -> tuple[Video, ...]:
         return (Video("a", "train", 3), Video("b", "train", 2)) if split == "train" else (Video("c", "test", 2),)
 
-    def frames(self, video: Video) -> Any:
+    def read(self, video: Video) -> Any:
         raise AssertionError("a boxes file needs no frames")
 
     def labels(self) -> Labels:
@@ -151,7 +152,8 @@ def put(root: Path, split: Split, count: list[int], boxes: int | None = None) ->
 
 
 def read(root: Path, name: str = "a") -> list[np.ndarray]:
-    return BoxesFile(Counted(root), "mine").boxes(np.empty((0, 0, 0), np.uint8), Video(name, "train", 0))
+    video = next(video for video in Counted(root).videos("train") if video.name == name)
+    return BoxesFile(FileOptions(), Counted(root), "mine").objects(Footage(Counted(root), video)).boxes
 
 
 def test_a_boxes_file_is_cut_into_clips_and_frames(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_a_missing_boxes_file_says_where_to_put_it(tmp_path: Path) -> None:
     put(tmp_path, "train", [1, 0, 2, 0, 1])
 
     with pytest.raises(BadInput, match=r"boxes/counted/bboxes_mine_test.npz: no such boxes file; put it there"):
-        BoxesFile(Counted(tmp_path), "mine").sha256()
+        require(BoxesFile(FileOptions(), Counted(tmp_path), "mine").files())
 
 
 @pytest.mark.parametrize(

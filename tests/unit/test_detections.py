@@ -42,6 +42,6 @@ def test_what_has_no_regions_says_why():
     row = stream([0], [1.0])
     frame_centric = {name: values for name, values in row.items() if name != "test_box"}
     assert why_no_regions([row], ["a"]) is None
-    assert why_no_regions([frame_centric], ["a"]) == "frame-centric: no boxes"
+    assert why_no_regions([frame_centric], ["a"]) == "no boxes"
     assert why_no_regions([row, row], ["a", "b"]) == "streams on different boxes"
     assert why_no_regions([row, None], ["a", "a"]) == "row scores (rows.npz) are not here"

@@ -21,7 +21,7 @@ class Tiny(Dataset):
         names = ("01", "02") if split == "train" else ("01", "03", "04")
         return tuple(Video(name, split, frames) for frames, name in enumerate(names, 1))
 
-    def frames(self, video):
+    def read(self, video):
         raise NotImplementedError
 
     def labels(self):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shown import footage
 
-from vadbench.datasets.base import Video
 from vadbench.errors import BadInput
+from vadbench.features.extractor import Objects
 from vadbench.features.flow import Flow, over_pairs
 from vadbench.features.velocity import Velocity, VelocityOptions, hof, stats, whole_pixels
 
@@ -41,7 +42,7 @@ def test_flow_does_not_depend_on_the_number_of_threads() -> None:
 
     def flows() -> np.ndarray:
         solve = Flow("fast", 400)
-        return np.stack(list(over_pairs(lambda t: solve(frames[t - 1], frames[t]), len(frames))))
+        return np.stack(list(over_pairs(lambda t, previous, current: solve(previous, current), frames)))
 
     try:
         cv2.setNumThreads(1)
@@ -137,6 +138,10 @@ def test_a_frame_without_boxes_gives_no_row(variant: str) -> None:
     assert found.shape == (0, len(Velocity(variant, VelocityOptions()).columns()))
 
 
+def ignored(frames: int) -> None:
+    """Nobody is told of progress."""
+
+
 def scene(speed: int, frames: int = 12) -> np.ndarray:
     """A textured patch of 14 x 20 pixels that moves right over a still texture, [T, 80, 120]."""
     clip = np.repeat(texture(80, 120, 1)[None] // 4 + 60, frames, axis=0)
@@ -151,12 +156,11 @@ def on_patch(speed: int, frames: int, margin: int) -> list[np.ndarray]:
 
 
 def test_foreground_pixels_keep_a_loose_box_from_diluting_the_motion() -> None:
-    video = Video("clip", "train", 12)
     speeds = {}
     for pixels in ("all", "foreground"):
         extractor = Velocity("stats", VelocityOptions(pixels=pixels))
         for margin in (0, 8):
-            x = extractor.extract(scene(2), on_patch(2, 12, margin), video, lambda done: None)
+            x = extractor.extract(footage(scene(2)), Objects(on_patch(2, 12, margin)), ignored).x
             speeds[pixels, margin] = x[2:, 2].mean()
 
     assert speeds["all", 8] < 0.7 * speeds["all", 0]
@@ -167,7 +171,7 @@ def test_the_first_frame_borrows_the_next_pair() -> None:
     clip, boxes = scene(2), on_patch(0, 12, 4)
     advanced: list[int] = []
 
-    x = Velocity("hof1", VelocityOptions()).extract(clip, boxes, Video("clip", "train", 12), advanced.append)
+    x = Velocity("hof1", VelocityOptions()).extract(footage(clip), Objects(boxes), advanced.append).x
 
     assert x.shape == (12, 1)
     assert x[0] == x[1]
@@ -175,13 +179,13 @@ def test_the_first_frame_borrows_the_next_pair() -> None:
 
 
 def test_grey_and_rgb_of_the_same_grey_give_the_same() -> None:
-    clip, boxes, video = scene(2), on_patch(2, 12, 2), Video("clip", "train", 12)
+    clip, objects = scene(2), Objects(on_patch(2, 12, 2))
     extractor = Velocity("stats", VelocityOptions())
 
     rgb = np.repeat(clip[..., None], 3, axis=3)
-    assert np.array_equal(extractor.extract(rgb, boxes, video, lambda done: None), extractor.extract(clip, boxes, video, lambda done: None))
+    assert np.array_equal(extractor.extract(footage(rgb), objects, ignored).x, extractor.extract(footage(clip), objects, ignored).x)
 
 
 def test_one_frame_has_no_flow() -> None:
-    with pytest.raises(BadInput, match="train clip c1: has 1 frame; optical flow needs two"):
-        Velocity("stats", VelocityOptions()).extract(scene(1)[:1], [np.zeros((0, 4), np.float32)], Video("c1", "train", 1), lambda done: None)
+    with pytest.raises(BadInput, match="train clip clip: has 1 frame; optical flow needs two"):
+        Velocity("stats", VelocityOptions()).extract(footage(scene(1)[:1]), Objects([np.zeros((0, 4), np.float32)]), ignored)

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vadbench.errors import BadInput
+
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
 
@@ -101,6 +103,8 @@ class Dataset(ABC):
         streams, boxes: what is extracted where the user names nothing.
         track_source: what the region tracks are (`derived` from masks, `exact`, `published`); None without any.
         generated: whether we make it ourselves; `root` is then the cache.
+        archives: stable public links to .tar.gz or .zip files that `vadbench data fetch` downloads and unpacks under `root`; none where a
+            form has to be filled in.
     """
 
     name: ClassVar[str]
@@ -114,6 +118,7 @@ class Dataset(ABC):
     boxes: ClassVar[str] = "foreground"
     generated: ClassVar[bool] = False
     track_source: ClassVar[str | None] = None
+    archives: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -127,12 +132,34 @@ class Dataset(ABC):
         """
 
     @abstractmethod
+    def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
+        """The clip's frames in order, each [H, W] grey or [H, W, 3] RGB, all of one shape: one pass, one frame in memory.
+
+        Raises:
+            BadInput: while iterating, naming the file that cannot be read.
+        """
+
     def frames(self, video: Video) -> NDArray[np.uint8]:
         """[T, H, W] grey or [T, H, W, 3] RGB, the whole clip.
 
         Raises:
-            BadInput: naming the file that cannot be read.
+            BadInput: as `read`.
         """
+        clip: NDArray[np.uint8] | None = None
+        count = 0
+        for count, frame in enumerate(self.read(video), 1):
+            if clip is None:  # filled in place: a list and its stack would be twice the clip
+                clip = np.empty((video.frames, *frame.shape), np.uint8)
+            if count <= video.frames:
+                clip[count - 1] = frame
+        if clip is None or count != video.frames:
+            raise BadInput(f"{self.name}: {video.split} clip {video.name} decodes to {count} frames, expected {video.frames}; {self.check_hint}")
+        return clip
+
+    @property
+    def check_hint(self) -> str:
+        """The command that says what is wrong with the files."""
+        return f"`vadbench data check {self.name}` says what is wrong"
 
     @abstractmethod
     def labels(self) -> Labels:

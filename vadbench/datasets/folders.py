@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,24 +29,29 @@ def image_paths(folder: Path) -> list[Path]:
     Raises:
         BadInput: if the folder is missing or holds no image, an image without a number, two images of one number, or a gap.
     """
-    if not folder.is_dir():
-        raise BadInput(f"{folder}: no such folder; expected a folder of numbered images, unpack the data set again")
     numbered: dict[int, Path] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = folder / entry.name
-            if path.suffix.lower() not in SUFFIXES or entry.name.startswith("."):
-                continue
-            found = _LAST_NUMBER.search(path.stem)
-            if found is None:
-                raise BadInput(f"{path}: no number in the name of this image; expected names as 001.tif, move the file elsewhere")
-            number = int(found[1])
-            if number in numbered:
-                raise BadInput(f"{path}: frame {number} is also {numbered[number].name}; expected one image a frame, remove one")
-            numbered[number] = path
+    for path in _entries(folder):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        found = _LAST_NUMBER.search(path.stem)
+        if found is None:
+            raise BadInput(f"{path}: no number in the name of this image; expected names as 001.tif, move the file elsewhere")
+        number = int(found[1])
+        if number in numbered:
+            raise BadInput(f"{path}: frame {number} is also {numbered[number].name}; expected one image a frame, remove one")
+        numbered[number] = path
     if not numbered:
         raise BadInput(f"{folder}: empty clip; expected images numbered from 1 ({', '.join(sorted(SUFFIXES))}), unpack the data set again")
     return _without_gaps(folder, numbered)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError as error:
+        raise BadInput(f"{folder}: no such folder; expected a folder of numbered images, unpack the data set again") from error
+    except OSError as error:  # a symlink loop, a file, no permission
+        raise BadInput(f"{folder}: cannot be listed ({error.strerror}); expected a folder of numbered images, unpack the data set again") from error
 
 
 def _without_gaps(folder: Path, numbered: dict[int, Path]) -> list[Path]:
@@ -79,7 +83,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         data = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
-    with _quiet_opencv():
+    with quiet_opencv():
         whole = data and not _cut_off(data)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR) if whole else None
     if image is None:
@@ -95,7 +99,7 @@ def _cut_off(data: bytes) -> bool:
 
 
 @contextmanager
-def _quiet_opencv() -> Iterator[None]:
+def quiet_opencv() -> Iterator[None]:
     """Keep OpenCV's own log of damaged files off the terminal: the error we raise names the file."""
     from cv2.utils import logging
 
@@ -120,19 +124,3 @@ def iterate_clip(folder: Path) -> Iterator[NDArray[np.uint8]]:
         elif image.shape != first.shape:
             raise BadInput(f"{path}: shape {image.shape}, expected {first.shape} as the clip's first frame; unpack the data set again")
         yield image
-
-
-def read_clip(folder: Path) -> NDArray[np.uint8]:
-    """The whole clip: [T, H, W] grey or [T, H, W, 3] RGB.
-
-    Raises:
-        BadInput: as `iterate_clip`.
-    """
-    count = count_frames(folder)
-    clip: NDArray[np.uint8] | None = None
-    for index, image in enumerate(iterate_clip(folder)):
-        if clip is None:  # filled in place: a list and its stack would be twice the clip
-            clip = np.empty((count, *image.shape), np.uint8)
-        clip[index] = image
-    assert clip is not None  # image_paths refuses an empty clip
-    return clip

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
-from vadbench.datasets.folders import count_frames, iterate_clip, read_clip
+from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.regions import COLUMNS
 from vadbench.errors import BadInput
 
@@ -73,13 +73,13 @@ class Synthetic(Dataset):
                 raise BadInput(f"{self._clip(video)}: {found} frames, {video.frames} were rendered; {self._remedy}")
         return videos
 
-    def frames(self, video: Video) -> NDArray[np.uint8]:
-        """[T, 160, 240] grey.
+    def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
+        """Frames [160, 240], grey.
 
         Raises:
-            BadInput: naming the frame that is damaged.
+            BadInput: while iterating, naming the frame that is damaged.
         """
-        return read_clip(self._clip(video))
+        return iterate_clip(self._clip(video))
 
     def labels(self) -> Labels:
         """Exact frame labels: 1 where an anomalous instance is visible.

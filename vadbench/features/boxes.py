@@ -1,43 +1,27 @@
-"""Where objects are: the dense grid's moving cells, published box files, and the foreground detector of `foreground.py`.
+"""Where objects are: the dense grid's moving cells, and published box files.
 
 Boxes are [n, 4] float32 pixels x0, y0, x1, y1 with x right, y down and the ends exclusive.
 """
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 import zlib
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 
 from vadbench.errors import BadInput
-from vadbench.features.foreground import REFERENCE, Foreground
+from vadbench.features.extractor import NeededFile, Objects
+from vadbench.features.foreground import REFERENCE
 
 if TYPE_CHECKING:
-    from vadbench.datasets.base import Dataset, Split, Video
-
-
-class Provider(Protocol):
-    """Finds the objects of a clip.
-
-    Attributes:
-        version: rises with every change of what is found; part of the fingerprint.
-        needs_frames: whether it looks at the pixels.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    needs_frames: ClassVar[bool]
-    Options: ClassVar[type[BaseModel]]
-
-    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
-        """One [n, 4] array a frame, of grey frames [T, H, W]."""
+    from vadbench.datasets.base import Dataset, Split
+    from vadbench.features.footage import Footage
 
 
 class GridOptions(BaseModel):
@@ -59,26 +43,34 @@ class Grid:
 
     name: ClassVar[str] = "grid"
     version: ClassVar[int] = 1
-    needs_frames: ClassVar[bool] = True
+    labelled: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = GridOptions
 
-    def __init__(self, options: GridOptions) -> None:
+    def __init__(self, options: GridOptions, dataset: Dataset | None = None, label: str = "") -> None:
         self.options = options
 
-    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
+    def files(self) -> tuple[NeededFile, ...]:
+        """None: it looks at the frames alone."""
+        return ()
+
+    def objects(self, footage: Footage) -> Objects:
         """The moving cells of each frame; the first frame has those of the second.
 
         Raises:
             BadInput: on a clip of one frame.
         """
-        cells = self.cells(*frames.shape[1:])
-        if len(frames) < 2:
-            raise BadInput(f"{video.split} clip {video.name}: has {len(frames)} frame; temporal differences need two")
-        change = np.stack([_cell_means(_difference(frames[t - 1], frames[t]), cells) for t in range(1, len(frames))])  # [T - 1, cells]
+        footage.require(2, "a temporal difference")
+        frames = footage.grey()
+        previous = next(frames)
+        cells = self.cells(*previous.shape)
+        change = np.empty((len(footage) - 1, len(cells)))
+        for t, frame in enumerate(frames):
+            change[t] = _cell_means(_difference(previous, frame), cells)
+            previous = frame
         typical = np.median(change)
         floor = typical + self.options.noise * 1.4826 * np.median(np.abs(change - typical))
         moving = [cells[of_frame > floor] for of_frame in change]
-        return [moving[0], *moving]
+        return Objects([moving[0], *moving])
 
     def cells(self, height: int, width: int) -> NDArray[np.float32]:
         """[n, 4] all cells that lie in a frame, row by row."""
@@ -100,10 +92,10 @@ class BoxesFile:
 
     name: ClassVar[str] = "file"
     version: ClassVar[int] = 1
-    needs_frames: ClassVar[bool] = False
+    labelled: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = FileOptions
 
-    def __init__(self, dataset: Dataset, label: str) -> None:
+    def __init__(self, options: FileOptions, dataset: Dataset, label: str) -> None:
         self.dataset = dataset
         self.label = label
 
@@ -111,32 +103,18 @@ class BoxesFile:
         """Where the file of a split has to be."""
         return self.dataset.root / "boxes" / self.dataset.name / f"bboxes_{self.label}_{split}.npz"
 
-    @property
-    def present(self) -> bool:
-        """Whether both splits' files are there."""
-        return self.path("train").is_file() and self.path("test").is_file()
+    def files(self) -> tuple[NeededFile, ...]:
+        """Both splits' files."""
+        what = "no such boxes file; put it there (npz with xyxy [M, 4] and count per frame over all clips in order)"
+        return tuple(NeededFile(self.path(split), what) for split in ("train", "test"))
 
-    def sha256(self) -> dict[str, str]:
-        """The digests of both splits' files, by name.
-
-        Raises:
-            BadInput: if one is missing, with where to put it.
-        """
-        digests = {}
-        for split in ("train", "test"):
-            path = self.path(split)
-            if not path.is_file():
-                raise BadInput(f"{path}: no such boxes file; put it there (npz with xyxy [M, 4] and count per frame over all clips in order)")
-            digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        return digests
-
-    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
+    def objects(self, footage: Footage) -> Objects:
         """The file's boxes of this clip.
 
         Raises:
             BadInput: if the file is damaged or does not fit the data set's frame counts.
         """
-        return self._clips(video.split)[video.name]
+        return Objects(self._clips(footage.video.split)[footage.video.name])
 
     def _clips(self, split: Split) -> dict[str, list[NDArray[np.float32]]]:
         return self._train if split == "train" else self._test
@@ -166,20 +144,6 @@ class BoxesFile:
         if start < len(count):
             raise BadInput(f"{path}: counts of {len(count)} frames, {split} of {self.dataset.name} has {start}; the file belongs to another version")
         return clips
-
-
-def make_provider(provider: str, options: dict[str, Any], dataset: Dataset) -> Provider:
-    """The provider `grid`, `foreground` or `file.<label>` with resolved options."""
-    name, _, label = provider.partition(".")
-    if name == "grid":
-        return Grid(GridOptions(**options))
-    return Foreground(Foreground.Options(**options)) if name == "foreground" else BoxesFile(dataset, label)  # type: ignore[arg-type]
-
-
-def provider_class(provider: str) -> type[Provider]:
-    """The class of `grid`, `foreground` or `file.<label>`."""
-    classes: dict[str, type[Provider]] = {"grid": Grid, "foreground": Foreground, "file": BoxesFile}
-    return classes[provider.partition(".")[0]]
 
 
 def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -1,135 +1,32 @@
-"""Videos to cached features: what a stream's name stands for on a data set, and the extraction of what is missing.
+"""Videos to cached features: the extraction of what is missing.
 
-Two stages, each cached a split at a time: boxes, then vectors of those boxes. Memory is bounded by one clip.
+Two stages, each cached a split at a time: boxes, then vectors of those boxes. A clip at a time, in memory that does not grow with its length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
 
-from vadbench import registry
 from vadbench.datasets.base import SPLITS, Dataset, Split, Video
 from vadbench.errors import BadInput
 from vadbench.features import store
-from vadbench.features.boxes import BoxesFile, make_provider, provider_class
-from vadbench.features.names import StreamName
+from vadbench.features.extractor import Advance, Objects, Provider
+from vadbench.features.footage import Footage
 from vadbench.features.parts import Arrays, Parts
+from vadbench.features.per_clip import compute_clips
 from vadbench.features.progress import Frames
-from vadbench.records import canonical_hash
-
-Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
-Compute = Callable[[int, Video, Callable[[int], None]], Arrays]  # the clip's index, the clip, and who is told of finished frames
+from vadbench.features.stream import StreamPlan, make_extractor, make_provider, require
 
 
-class Extractor(Protocol):
-    """Makes one vector of each box of a clip; registered in the entry-point group "vadbench.extractors".
-
-    Attributes:
-        version: rises with every change of what is computed; part of the fingerprint.
-        variants: the first is the default.
-        Options: frozen pydantic; every field described.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    variants: ClassVar[tuple[str, ...]]
-    Options: ClassVar[type[BaseModel]]
-
-    def __init__(self, variant: str, options: Any) -> None: ...
-
-    @classmethod
-    def resolve(cls, options: Any, variant: str, provider: str) -> dict[str, Any]:
-        """The options that change what this variant gives on these boxes, JSON-ready: what the fingerprint covers."""
-
-    def columns(self) -> tuple[str, ...]:
-        """Names of the D columns."""
-
-    def extract(
-        self, frames: NDArray[np.uint8], boxes: list[NDArray[np.float32]], video: Video, advance: Callable[[int], None]
-    ) -> NDArray[np.float32]:
-        """[N, D] one row a box, frame by frame, of [T, H, W] grey or [T, H, W, 3] RGB frames; tells `advance` how many frames are done."""
-
-
-@dataclass(frozen=True)
-class StreamPlan:
-    """A stream of a data set with every option resolved: plain data, cheap to make, nothing read but a boxes file's digest.
-
-    Attributes:
-        name: the canonical name, also the folder's.
-        stream: its parts.
-        dataset: `<name>@<revision>`, the cache's folder.
-        extractor: name, variant, version and options, JSON-ready.
-        boxes: provider, version, options and the digests of a boxes file, JSON-ready.
-    """
-
-    name: str
-    stream: StreamName
-    dataset: str
-    extractor: dict[str, Any]
-    boxes: dict[str, Any]
-
-    @property
-    def components(self) -> tuple[str, str]:
-        """The names whose settings this plan uses: the extractor's and the provider's."""
-        return self.stream.extractor, self.stream.provider.partition(".")[0]
-
-    @property
-    def boxes_fingerprint(self) -> str:
-        """12 hex digits of all that decides the boxes."""
-        return canonical_hash(self.boxes)[:12]
-
-    @property
-    def fingerprint(self) -> str:
-        """12 hex digits of all that decides the vectors: extractor, options, boxes; not threads, not library versions."""
-        return canonical_hash({"extractor": self.extractor, "boxes": self.boxes})[:12]
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """What the stream's manifest says of it."""
-        described = {"dataset": self.dataset, "stream": self.name, "fingerprint": self.fingerprint}
-        return described | {"extractor": self.extractor, "boxes": {**self.boxes, "fingerprint": self.boxes_fingerprint}}
-
-    def folder(self, cache: Path, split: Split) -> Path:
-        """Where the vectors of a split are."""
-        return cache / self.dataset / f"{self.name}@{self.fingerprint}" / split
-
-    def boxes_folder(self, cache: Path, split: Split) -> Path:
-        """Where the boxes of a split are."""
-        return cache / self.dataset / "boxes" / f"{self.stream.provider}@{self.boxes_fingerprint}" / split
-
-
-def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan:
-    """Resolve a stream's name and options; reads no video.
-
-    Args:
-        dataset: whose default boxes apply where the name gives none.
-        stream: `extractor[.variant][@provider]`.
-        settings: options by extractor or provider; those of others are not looked at.
-
-    Raises:
-        BadInput: on an unknown name or option, with the choices, or a boxes file that is missing.
-    """
-    name = StreamName.parse(stream, dataset.boxes)
-    extractor: type[Extractor] = registry.load("extractors", name.extractor)
-    options = _options(extractor.Options, settings.get(name.extractor, {}), name.extractor)
-    described = {
-        "name": name.extractor,
-        "variant": name.variant,
-        "version": extractor.version,
-        "options": extractor.resolve(options, name.variant, name.provider),
-    }
-    return StreamPlan(str(name), name, f"{dataset.name}@{dataset.revision}", described, _plan_boxes(dataset, name.provider, settings))
-
-
-def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False) -> None:
+def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False, processes: int = 1) -> None:
     """Extract what the cache lacks of a stream, both splits; an interrupted extraction goes on at the clip where it stopped.
 
     Args:
@@ -137,47 +34,154 @@ def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False)
         plan: what to extract.
         cache: the store's root.
         quiet: no progress.
+        processes: how many clips at a time.
 
     Raises:
-        BadInput: on videos that cannot be used, features that are not finite, a damaged cache, or a full disk.
+        BadInput: on videos that cannot be used, a file that is missing, features that are not finite, a damaged cache, or a full disk.
     """
     videos = {split: _videos(dataset, split) for split in SPLITS}
-    provider = make_provider(plan.stream.provider, plan.boxes["options"], dataset)
-    if isinstance(provider, BoxesFile):
-        provider.sha256()  # a missing file is told before anything is read; planning, and tables of old records, do without it
-    missing = [split for split in SPLITS if not _is_stored(plan.folder(cache, split), videos[split])]
+    if plan.stream.imported:
+        _require_imported(dataset, plan, cache, videos)
+        return
+    boxes = make_provider(plan, dataset).files() if plan.boxes else ()
+    require((*boxes, *make_extractor(plan).files()))  # told before anything is read; planning, and tables of old records, do without them
+    missing = [split for split in SPLITS if not is_stored(plan.folder(cache, split), videos[split])]
     if not missing:
         return
-    for split in SPLITS:  # the training boxes first: without objects there, nothing else is worth the time
-        _ensure_boxes(dataset, plan, cache, split, videos[split], quiet)
+    work = Extraction(dataset, plan, cache, quiet, processes)
+    for split in SPLITS if plan.boxes else ():  # the training boxes first: without objects there, nothing else is worth the time
+        work.boxes(split, videos[split])
     for split in missing:
-        _ensure_vectors(dataset, plan, cache, split, videos[split], quiet)
+        work.vectors(split, videos[split])
 
 
-def open_stream(dataset: str, plan: StreamPlan, cache: Path, split: Split) -> store.Stream:
-    """The cached stream of a split of `<name>@<revision>`.
+@dataclass(frozen=True)
+class BoxesOfClip:
+    """Finds the objects of a clip; a value that another process can be given."""
 
-    Raises:
-        BadInput: if it is not there, damaged, or of another version of the store.
+    dataset: Dataset
+    plan: StreamPlan
+
+    @cached_property
+    def provider(self) -> Provider:
+        """One for all clips, so that files and weights are read once."""
+        return make_provider(self.plan, self.dataset)
+
+    def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
+        """Arrays box, count a frame, and track where the provider tracks."""
+        from vadbench.features.flow import one_opencv_thread
+
+        with one_opencv_thread():
+            found = self.provider.objects(Footage(self.dataset, video))
+        frames = len(found.boxes)
+        if frames != video.frames:
+            told = f"{self.dataset.name}: boxes {self.plan.stream.provider} has {frames} frames of clip {video.name}"
+            raise BadInput(f"{told}, expected {video.frames}; {self.dataset.check_hint}")
+        advance(video.frames)
+        arrays: Arrays = {"box": np.concatenate(found.boxes), "count": np.array([len(of_frame) for of_frame in found.boxes], np.int64)}
+        return arrays if found.track is None else {**arrays, "track": found.track}
+
+
+@dataclass(frozen=True)
+class VectorsOfClip:
+    """Makes the vectors of a clip; a value that another process can be given.
+
+    Attributes:
+        boxes: the folder of the split's boxes, None for extractors of whole frames.
     """
-    folder = cache / dataset / plan.folder(cache, split).relative_to(cache / plan.dataset)
-    return store.open_folder(folder, f"{dataset}/{plan.name}/{split}")
+
+    dataset: Dataset
+    plan: StreamPlan
+    boxes: Path | None
+
+    def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
+        """Arrays x and, where not every object has a row, of."""
+        extractor = make_extractor(self.plan)
+        objects = Objects([np.zeros((0, 4), np.float32)] * video.frames) if self.boxes is None else _index(self.boxes).of_clip(number, video.frames)
+        rows = extractor.extract(Footage(self.dataset, video), objects, advance)
+        _refuse_not_finite(rows.x, extractor.columns(), f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}")
+        return {"x": rows.x} if rows.of is None else {"x": rows.x, "of": rows.of}
 
 
-def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str, Any]:
-    boxes = provider_class(provider)
-    options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(mode="json")
-    described = {"provider": provider, "version": boxes.version, "options": options}
-    made = make_provider(provider, options, dataset)
-    return described | ({"files": made.sha256() if made.present else {}} if isinstance(made, BoxesFile) else {})
+@dataclass(frozen=True)
+class Extraction:
+    """The two stages of one stream."""
+
+    dataset: Dataset
+    plan: StreamPlan
+    cache: Path
+    quiet: bool
+    processes: int
+
+    def boxes(self, split: Split, videos: tuple[Video, ...]) -> None:
+        """Find the objects of a split, if they are not stored."""
+        plan, folder = self.plan, self.plan.boxes_folder(self.cache, split)
+        with _unless_stored(folder, videos, self.quiet) as parts:
+            if parts is None:
+                return
+            what = f"{self.dataset.name} boxes {plan.stream.provider} {split}"
+            compute_clips(parts, videos, BoxesOfClip(self.dataset, plan), what, self.quiet, self.processes)
+            index = _index_of_boxes([parts.kept(number) for number in range(len(videos))])
+            if split == "train" and not len(index):
+                raise BadInput(
+                    f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all {len(videos)} training clips; lower its thresholds "
+                    f"({', '.join(plan.boxes['options']) or 'it has none'}; --set {plan.components[1]}.<option>=<value>) or name other boxes"
+                )
+            described = {"dataset": plan.dataset, "boxes": plan.boxes, "fingerprint": plan.boxes_fingerprint}
+            store.write(folder, described | circumstances(videos), index, None)
+
+    def vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
+        """Make the vectors of a split, if they are not stored."""
+        plan, folder = self.plan, self.plan.folder(self.cache, split)
+        boxes = plan.boxes_folder(self.cache, split) if plan.boxes else None
+        columns = make_extractor(plan).columns()
+        with _unless_stored(folder, videos, self.quiet) as parts:
+            if parts is None:
+                return
+            what = f"{self.dataset.name} {plan.name} {split}"
+            compute_clips(parts, videos, VectorsOfClip(self.dataset, plan, boxes), what, self.quiet, self.processes)
+            of = [parts.kept(number).get("of") for number in range(len(videos))]
+            index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
+            vectors = (parts.kept(number)["x"].astype(np.float32, copy=False) for number in range(len(videos)))
+            described = plan.manifest | {"columns": list(columns), "unit": "window" if boxes is None else "object"} | circumstances(videos)
+            store.write(folder, described, index, vectors, len(columns))
 
 
-def _options(model: type[BaseModel], values: dict[str, Any], what: str) -> BaseModel:
-    """The options with these values."""
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise BadInput(f"{what}: {registry.first_fault(error, model)}") from error
+def _index_of_boxes(parts: list[Arrays]) -> store.Index:
+    box = np.concatenate([part["box"] for part in parts]).astype(np.float32)
+    track = np.concatenate([part["track"] for part in parts]).astype(np.int64) if all("track" in part for part in parts) else None
+    return store.Index.of_counts(box, [part["count"].astype(np.int64) for part in parts], track)
+
+
+def _of_windows(of: list[NDArray[np.generic] | None]) -> store.Index:
+    return store.Index.of_frames([np.asarray(frames, np.int64) for frames in of])
+
+
+def _of_objects(index: store.Index, of: list[NDArray[np.generic] | None]) -> store.Index:
+    """The rows of the objects that have vectors; None: all of the clip's."""
+    if all(objects is None for objects in of):
+        return index
+    spans = [index.span(clip) for clip in range(len(of))]
+    kept = [
+        np.arange(span.start, span.stop) if objects is None else span.start + objects.astype(np.int64)
+        for span, objects in zip(spans, of, strict=True)
+    ]
+    return index.rows(np.concatenate(kept))
+
+
+@cache
+def _index(folder: Path) -> store.Index:
+    """The objects of a split, read once for all its clips."""
+    return store.read_index(folder, store.read_manifest(folder))
+
+
+def _require_imported(dataset: Dataset, plan: StreamPlan, cache: Path, videos: dict[Split, tuple[Video, ...]]) -> None:
+    for split in SPLITS:
+        if not is_stored(plan.folder(cache, split), videos[split]):
+            raise BadInput(
+                f"{dataset.name} {plan.name}: not imported on this machine; "
+                f"`vadbench features import {dataset.name} {plan.name} --train FILE --test FILE` reads it"
+            )
 
 
 def _videos(dataset: Dataset, split: Split) -> tuple[Video, ...]:
@@ -190,7 +194,7 @@ def _videos(dataset: Dataset, split: Split) -> tuple[Video, ...]:
     return videos
 
 
-def _is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
+def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
     """Whether a stage is there, whole, and of these videos."""
     if not folder.is_dir():
         return False
@@ -205,66 +209,13 @@ def _is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
     return True
 
 
-def _ensure_boxes(dataset: Dataset, plan: StreamPlan, cache: Path, split: Split, videos: tuple[Video, ...], quiet: bool) -> None:
-    from vadbench.features.flow import grey, one_opencv_thread
-
-    provider = make_provider(plan.stream.provider, plan.boxes["options"], dataset)
-    folder = plan.boxes_folder(cache, split)
-
-    def compute(number: int, video: Video, advance: Callable[[int], None]) -> Arrays:
-        frames = grey(_frames(dataset, video)) if provider.needs_frames else np.empty((video.frames, 0, 0), np.uint8)
-        with one_opencv_thread():
-            boxes = provider.boxes(frames, video)
-        advance(video.frames)
-        return {"box": np.concatenate(boxes), "count": np.array([len(of_frame) for of_frame in boxes], np.int64)}
-
-    def finish(parts: list[Arrays]) -> None:
-        box = np.concatenate([part["box"] for part in parts]).astype(np.float32)
-        if split == "train" and not len(box):
-            raise BadInput(
-                f"{dataset.name}: boxes {plan.stream.provider} finds no object in all {len(videos)} training clips; lower its thresholds "
-                f"({', '.join(plan.boxes['options']) or 'it has none'}; --set {plan.components[1]}.<option>=<value>) or name other boxes"
-            )
-        described = {"dataset": plan.dataset, "boxes": plan.boxes, "fingerprint": plan.boxes_fingerprint}
-        index = store.Index.of_counts(box, [part["count"].astype(np.int64) for part in parts])
-        store.write(folder, described | _circumstances(videos), index, None)
-
-    with _unless_stored(folder, videos, quiet) as parts:
-        if parts is not None:
-            what = f"{dataset.name} boxes {plan.stream.provider} {split}"
-            _compute_clips(parts, videos, compute, what, quiet)
-            finish([parts.kept(number) for number in range(len(videos))])
-
-
-def _ensure_vectors(dataset: Dataset, plan: StreamPlan, cache: Path, split: Split, videos: tuple[Video, ...], quiet: bool) -> None:
-    loaded: type[Extractor] = registry.load("extractors", plan.stream.extractor)
-    extractor = loaded(plan.stream.variant, loaded.Options(**plan.extractor["options"]))
-    columns = extractor.columns()
-    folder, boxes_folder = plan.folder(cache, split), plan.boxes_folder(cache, split)
-
-    with _unless_stored(folder, videos, quiet) as parts:
-        if parts is None:
-            return
-        index = store.read_index(boxes_folder, store.read_manifest(boxes_folder))
-
-        def compute(number: int, video: Video, advance: Callable[[int], None]) -> Arrays:
-            x = extractor.extract(_frames(dataset, video), index.of_clip(number, video.frames), video, advance)
-            _refuse_not_finite(x, columns, f"{dataset.name} {split} clip {video.name}: {plan.name}")
-            return {"x": x}
-
-        _compute_clips(parts, videos, compute, f"{dataset.name} {plan.name} {split}", quiet)
-        vectors = (parts.kept(number)["x"].astype(np.float32, copy=False) for number in range(len(videos)))
-        described = plan.manifest | {"columns": list(columns)} | _circumstances(videos)
-        store.write(folder, described, index, vectors, len(columns))
-
-
 @contextmanager
 def _unless_stored(folder: Path, videos: tuple[Video, ...], quiet: bool) -> Iterator[Parts | None]:
     """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps since another process made it just now."""
     from filelock import FileLock, Timeout
 
     parts = Parts(folder.with_name(f".parts-{folder.name}"))
-    if _is_stored(folder, videos) and not parts.folder.exists():
+    if is_stored(folder, videos) and not parts.folder.exists():
         yield None
         return
     with store.disk_trouble_told(folder):
@@ -276,30 +227,10 @@ def _unless_stored(folder: Path, videos: tuple[Video, ...], quiet: bool) -> Iter
             Frames(f"{folder}", 0, quiet).say("another process extracts this; waiting for it")
             lock.acquire()
     try:
-        yield None if _is_stored(folder, videos) else parts
+        yield None if is_stored(folder, videos) else parts
         parts.remove()
     finally:
         lock.release()
-
-
-def _compute_clips(parts: Parts, videos: tuple[Video, ...], compute: Compute, what: str, quiet: bool) -> None:
-    """Compute the clips that have no part yet."""
-    with Frames(what, sum(video.frames for video in videos), quiet) as progress:
-        for number, video in enumerate(videos):
-            if parts.read(number) is None:
-                parts.write(number, compute(number, video, progress.advance))
-            else:
-                progress.reuse(video.frames)
-
-
-def _frames(dataset: Dataset, video: Video) -> NDArray[np.uint8]:
-    frames = dataset.frames(video)
-    if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or len(frames) != video.frames:
-        raise BadInput(
-            f"{dataset.name}: {video.split} clip {video.name} decodes to {frames.dtype} {list(frames.shape)}, "
-            f"expected uint8 of {video.frames} frames; `vadbench data check {dataset.name}` says what is wrong"
-        )
-    return frames
 
 
 def _refuse_not_finite(x: NDArray[np.float32], columns: tuple[str, ...], where: str) -> None:
@@ -309,12 +240,17 @@ def _refuse_not_finite(x: NDArray[np.float32], columns: tuple[str, ...], where: 
         raise BadInput(f"{where} column {columns[column]} is {x[row, column]} in row {row}; features must be finite, look at that clip's frames")
 
 
-def _circumstances(videos: tuple[Video, ...]) -> dict[str, Any]:
-    """What a manifest says beside the plan."""
+def circumstances(videos: tuple[Video, ...]) -> dict[str, Any]:
+    """What a manifest says beside the plan: split, clips with frame counts, their scenes, and library versions."""
     from importlib.metadata import version
 
     import cv2
     import pyarrow as pa
 
     libraries = {"vadbench": version("vadbench"), "numpy": np.__version__, "opencv": cv2.__version__, "pyarrow": pa.__version__}
-    return {"split": videos[0].split, "videos": [[video.name, video.frames] for video in videos], "libraries": libraries}
+    return {
+        "split": videos[0].split,
+        "videos": [[video.name, video.frames] for video in videos],
+        "scenes": [video.scene for video in videos],
+        "libraries": libraries,
+    }

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 import cv2
@@ -56,13 +57,6 @@ class Flow:
         return np.asarray(self._local.dis.calc(np.ascontiguousarray(previous), np.ascontiguousarray(current), None), np.float32)
 
 
-def grey(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[T, H, W] luma of grey [T, H, W] or RGB [T, H, W, 3] frames."""
-    if frames.ndim == 3:
-        return frames
-    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
-
-
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
     """OpenCV without threads of its own inside the block; its former number of threads, which is global, is put back after it.
@@ -78,13 +72,21 @@ def one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def over_pairs(work: Callable[[int], Result], frames: int) -> Iterator[Result]:
-    """work(t) for t = 1 ... frames - 1 in order, on all cores, with few results waiting at a time."""
-    cores = _cores()
+def over_pairs(
+    work: Callable[[int, NDArray[np.uint8], NDArray[np.uint8]], Result], frames: Iterable[NDArray[np.uint8]], threads: int | None = None
+) -> Iterator[Result]:
+    """work(t, frame t - 1, frame t) for t = 1, 2, ... in order, on all cores, with few results waiting at a time.
+
+    Args:
+        work: called from several threads at once.
+        frames: a clip's frames, read one after the other.
+        threads: how many at once; None: one a core.
+    """
+    cores = threads or _cores()
     with one_opencv_thread(), ThreadPoolExecutor(cores) as pool:
         waiting: deque[Future[Result]] = deque()
-        for t in range(1, frames):
-            waiting.append(pool.submit(work, t))
+        for t, (previous, current) in enumerate(pairwise(frames), 1):
+            waiting.append(pool.submit(work, t, previous, current))
             if len(waiting) > 2 * cores:
                 yield waiting.popleft().result()
         while waiting:

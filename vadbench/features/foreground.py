@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from vadbench.features.extractor import NeededFile, Objects
+
 if TYPE_CHECKING:
-    from vadbench.datasets.base import Video
+    from vadbench.datasets.base import Dataset
+    from vadbench.features.footage import Footage
 
 REFERENCE = (240, 360)  # height and width of the frames that sizes in pixels are stated for; other frames scale them
 
@@ -40,18 +43,22 @@ class Foreground:
 
     name: ClassVar[str] = "foreground"
     version: ClassVar[int] = 1
-    needs_frames: ClassVar[bool] = True
+    labelled: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = ForegroundOptions
 
-    def __init__(self, options: ForegroundOptions) -> None:
+    def __init__(self, options: ForegroundOptions, dataset: Dataset | None = None, label: str = "") -> None:
         self.options = options
 
-    def boxes(self, frames: NDArray[np.uint8], video: Video) -> list[NDArray[np.float32]]:
-        """One [n, 4] float32 array a frame, x0, y0, x1, y1, the ends exclusive, of frames [T, H, W]."""
-        still = background(frames, self.options.samples)
-        return [self.objects(differs(frame, still, self.options.threshold)) for frame in frames]
+    def files(self) -> tuple[NeededFile, ...]:
+        """None: it looks at the frames alone."""
+        return ()
 
-    def objects(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def objects(self, footage: Footage) -> Objects:
+        """The components of every frame; two passes, one for the background."""
+        still = background(footage.sampled(self.options.samples))
+        return Objects([self.components(differs(frame, still, self.options.threshold)) for frame in footage.grey()])
+
+    def components(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """[n, 4] boxes of the objects of one foreground mask [H, W]."""
         import cv2
 
@@ -87,11 +94,10 @@ class Foreground:
         return tiles
 
 
-def background(frames: NDArray[np.uint8], samples: int) -> NDArray[np.uint8]:
-    """[H, W] median over at most `samples` evenly spaced frames of [T, H, W]; the lower of two medians, so that it is a grey level."""
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(samples, len(frames))).round().astype(int))
-    middle = (len(chosen) - 1) // 2
-    rows = [np.partition(frames[chosen, y].T, middle, axis=1)[:, middle] for y in range(frames.shape[1])]  # row by row: small temporaries
+def background(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H, W] median over the frames [T, H, W]; the lower of two medians, so that it is a grey level."""
+    middle = (len(frames) - 1) // 2
+    rows = [np.partition(frames[:, y].T, middle, axis=1)[:, middle] for y in range(frames.shape[1])]  # row by row: small temporaries
     return np.stack(rows)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vadbench import registry
 from vadbench.errors import BadInput
 
-PROVIDERS = ("foreground", "grid", "file")
-LABELLED = "file"  # the provider that takes a label, `file.<label>`
+if TYPE_CHECKING:
+    from vadbench.features.extractor import Extractor
+
+IMPORT = "import"  # in place of a provider: rows, and boxes if any, come from the files that `vadbench features import` read
 _PART = re.compile(r"[a-z0-9_-]+")
 
 
@@ -24,7 +26,8 @@ class StreamName:
     Attributes:
         extractor: a name of the entry-point group "vadbench.extractors".
         variant: one of the extractor's variants.
-        provider: `grid`, `foreground` or `file.<label>`; empty where neither the name nor a data set gives one.
+        provider: a name of the group "vadbench.boxes", with `.<label>` where it takes one, or `import.<label>`; empty for extractors of
+            whole frames, and where neither the name nor a data set gives one.
         default_boxes: the data set's own provider.
     """
 
@@ -45,10 +48,21 @@ class StreamName:
         for part in (extractor, *([variant] if dot else []), *(boxes.split(".") if at else [])):
             if not _PART.fullmatch(part):
                 raise BadInput(f"stream {text!r}: expected extractor[.variant][@boxes] of a-z, 0-9, _ and -, for example velocity.hof8@grid")
-        variants: tuple[str, ...] = registry.load("extractors", extractor).variants
-        if dot and variant not in variants:
-            raise registry.unknown(f"variant of {extractor}", variant, variants)
-        return cls(extractor, variant or variants[0], check_provider(boxes) if at else dataset_default_boxes, dataset_default_boxes)
+        loaded: type[Extractor] = registry.load("extractors", extractor)
+        if dot and variant not in loaded.variants:
+            raise registry.unknown(f"variant of {extractor}", variant, loaded.variants)
+        default = dataset_default_boxes if loaded.needs_boxes else ""
+        provider = check_provider(boxes) if at else default
+        if provider.startswith(f"{IMPORT}.") and dot:
+            raise BadInput(f"stream {text!r}: imported vectors have no variant; expected {extractor}@{provider}")
+        if provider and not loaded.needs_boxes and not provider.startswith(f"{IMPORT}."):
+            raise BadInput(f"stream {text!r}: {extractor} describes whole frames, it has no boxes; expected {what}")
+        return cls(extractor, variant or loaded.variants[0], provider, default)
+
+    @property
+    def imported(self) -> bool:
+        """Whether the rows come from files that were imported."""
+        return self.provider.startswith(f"{IMPORT}.")
 
     def __str__(self) -> str:
         default: Any = registry.load("extractors", self.extractor).variants[0]
@@ -64,8 +78,11 @@ def check_provider(text: str) -> str:
         BadInput: on an unknown provider, or a label that is missing or out of place.
     """
     name, dot, label = text.partition(".")
-    if name not in PROVIDERS:
-        raise registry.unknown("boxes", name, PROVIDERS)
-    if (name == LABELLED) != bool(dot) or (dot and not _PART.fullmatch(label)):
-        raise BadInput(f"boxes {text!r}: expected grid, foreground or file.<label>, for example file.vec")
+    known = registry.names("boxes")
+    if name not in (*known, IMPORT):
+        raise registry.unknown("boxes", name, (*known, IMPORT))
+    labelled = name == IMPORT or registry.load("boxes", name).labelled
+    if labelled != bool(dot) or (dot and not _PART.fullmatch(label)):
+        example = f"{name}.<label>, for example file.vec or import.accivad" if labelled else f"{name} alone, it takes no label"
+        raise BadInput(f"boxes {text!r}: expected {example}")
     return text

@@ -3,7 +3,8 @@
     <cache>/<dataset>@<revision>/boxes/<provider>@<fingerprint>/<split>/{index.parquet, manifest.json}
     <cache>/<dataset>@<revision>/<stream>@<fingerprint>/<split>/{x.npy, index.parquet, manifest.json}
 
-index.parquet has one row an object: video (index of the clip in its split), frame, object_id, x0, y0, x1, y1. Row k of x.npy is its vector.
+index.parquet has one row an object, or a window of a frame-centric stream: video (index of the clip in its split), frame, object_id, and of
+objects x0, y0, x1, y1 and, from providers that track, track. Row k of x.npy is its vector.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
+from vadbench.features.extractor import Objects
 from vadbench.records import canonical_hash
 
 SCHEMA_VERSION = 1
@@ -36,34 +38,53 @@ AGAIN = "delete the folder and run `vadbench features extract` to make it anew"
 
 @dataclass(frozen=True)
 class Index:
-    """The objects of a split.
+    """The objects, or the windows, of a split.
 
     Attributes:
         video: [N] int32, the clip as its index in the split.
-        frame: [N] int32, from 0 in its clip.
+        frame: [N] int32, from 0 in its clip; of a window its centre.
         object_id: [N] int64, equal in all streams on the same boxes.
-        box: [N, 4] float32 pixels.
+        box: [N, 4] float32 pixels; None where rows have no boxes.
+        track: [N] int64, the track within the clip; None from providers that do not track.
     """
 
     video: NDArray[np.int32]
     frame: NDArray[np.int32]
     object_id: NDArray[np.int64]
-    box: NDArray[np.float32]
+    box: NDArray[np.float32] | None
+    track: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.video)
 
     @classmethod
-    def of_counts(cls, box: NDArray[np.float32], counts: list[NDArray[np.int64]]) -> Index:
+    def of_counts(cls, box: NDArray[np.float32], counts: list[NDArray[np.int64]], track: NDArray[np.int64] | None = None) -> Index:
         """Number the boxes [N, 4] of all clips in order, given the objects of each frame of each clip."""
         video = np.repeat(np.arange(len(counts), dtype=np.int32), [int(count.sum()) for count in counts])
         frame = np.concatenate([np.repeat(np.arange(len(count), dtype=np.int32), count) for count in counts])
-        return cls(video, frame, np.arange(len(box), dtype=np.int64), box)
+        return cls(video, frame, np.arange(len(box), dtype=np.int64), box, track)
 
-    def of_clip(self, video: int, frames: int) -> list[NDArray[np.float32]]:
-        """The boxes of a clip, one [n, 4] array a frame."""
-        rows = slice(*np.searchsorted(self.video, [video, video + 1]))
-        return np.split(self.box[rows], np.searchsorted(self.frame[rows], np.arange(1, frames)))
+    @classmethod
+    def of_frames(cls, frames: list[NDArray[np.int64]]) -> Index:
+        """Number the windows of all clips in order, given the centre frames of each clip's."""
+        video = np.repeat(np.arange(len(frames), dtype=np.int32), [len(of_clip) for of_clip in frames])
+        return cls(video, np.concatenate(frames).astype(np.int32), np.arange(len(video), dtype=np.int64), None)
+
+    def rows(self, index: NDArray[np.int64]) -> Index:
+        """The rows that `index` selects, their object_id kept."""
+        box, track = (None if self.box is None else self.box[index]), (None if self.track is None else self.track[index])
+        return Index(self.video[index], self.frame[index], self.object_id[index], box, track)
+
+    def span(self, video: int) -> slice:
+        """Where a clip's rows are."""
+        return slice(*(int(end) for end in np.searchsorted(self.video, [video, video + 1])))
+
+    def of_clip(self, video: int, frames: int) -> Objects:
+        """The objects of a clip, by frame."""
+        assert self.box is not None  # a boxes stage has boxes
+        rows = self.span(video)
+        boxes = np.split(self.box[rows], np.searchsorted(self.frame[rows], np.arange(1, frames)))
+        return Objects(boxes, None if self.track is None else self.track[rows])
 
 
 @dataclass(frozen=True)
@@ -151,10 +172,12 @@ def read_index(folder: Path, manifest: dict[str, Any]) -> Index:
     check_files(folder, manifest)
     try:
         table = pq.read_table(folder / INDEX)
-        video, frame, object_id, *corners = (table[name].to_numpy() for name in ("video", "frame", "object_id", *CORNERS))
+        video, frame, object_id = (table[name].to_numpy() for name in ("video", "frame", "object_id"))
+        box = np.stack([table[name].to_numpy() for name in CORNERS], 1) if CORNERS[0] in table.column_names else None
+        track = table["track"].to_numpy() if "track" in table.column_names else None
     except (pa.ArrowException, OSError, KeyError) as error:
         raise BadInput(f"{folder / INDEX}: damaged, not an index of objects; {AGAIN}") from error
-    index = Index(video, frame, object_id, np.stack(corners, 1))
+    index = Index(video, frame, object_id, box, track)
     if len(index) != manifest["rows"]:
         raise BadInput(f"{folder / INDEX}: {len(index)} rows, the manifest says {manifest['rows']}; {AGAIN}")
     return index
@@ -278,7 +301,10 @@ def _parquet(index: Index) -> bytes:
     import pyarrow.parquet as pq
 
     columns = {"video": index.video, "frame": index.frame, "object_id": index.object_id}
-    columns |= {name: np.ascontiguousarray(index.box[:, k]) for k, name in enumerate(CORNERS)}
+    if index.box is not None:
+        columns |= {name: np.ascontiguousarray(index.box[:, k]) for k, name in enumerate(CORNERS)}
+    if index.track is not None:
+        columns["track"] = index.track
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

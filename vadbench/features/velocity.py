@@ -6,7 +6,6 @@ specs/features.md section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -14,12 +13,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from vadbench.errors import BadInput
+from vadbench.features.extractor import Advance, Floats, NeededFile, Objects, Vectors
 
 if TYPE_CHECKING:
-    from vadbench.datasets.base import Video
+    from vadbench.features.footage import Footage
 
-Floats = NDArray[np.float32]
 Corners = NDArray[np.int64]  # [n, 4] whole pixels x0, y0, x1, y1 inside the frame
 BINS = {"hof1": 1, "hof8": 8}
 
@@ -75,39 +73,35 @@ class Velocity:
             return ("mean_l1", "p90_l1", "mean_abs_u", "mean_abs_v", "box_width", "box_height")
         return tuple(f"hof_{k}" for k in range(BINS[self.variant]))
 
-    def extract(self, frames: NDArray[np.uint8], boxes: list[Floats], video: Video, advance: Callable[[int], None]) -> Floats:
-        """[sum of n, D] one row a box, frame by frame.
+    def files(self) -> tuple[NeededFile, ...]:
+        """None: optical flow by OpenCV has no weights."""
+        return ()
 
-        Args:
-            frames: [T, H, W] grey or [T, H, W, 3] RGB.
-            boxes: T arrays [n, 4].
-            video: the clip, for messages.
-            advance: told how many more frames are done.
+    def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
+        """One row an object, frame by frame.
 
         Raises:
             BadInput: on a clip of one frame, which has no flow.
         """
-        from vadbench.features.flow import Flow, grey, over_pairs
+        from vadbench.features.flow import Flow, over_pairs
         from vadbench.features.foreground import background, differs
 
-        if len(frames) < 2:
-            raise BadInput(f"{video.split} clip {video.name}: has {len(frames)} frame; optical flow needs two")
-        images = grey(frames)
+        footage.require(2, "optical flow")
         masked = self.variant == "stats" and self.options.pixels != "all"
-        still = background(images, self.options.samples) if masked else None
+        still = background(footage.sampled(self.options.samples)) if masked else None
         solve = Flow(self.options.flow, self.options.enlarge_below)
 
-        def pair(t: int) -> list[Floats]:
-            flow = solve(images[t - 1], images[t])
-            described = [0, 1] if t == 1 else [t]
-            masks = [None if still is None else differs(images[i], still, self.options.threshold) for i in described]
-            return [self.describe(flow, boxes[i], mask) for i, mask in zip(described, masks, strict=True)]
+        def pair(t: int, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> list[Floats]:
+            flow = solve(previous, current)
+            described = {0: previous, 1: current} if t == 1 else {t: current}
+            masks = [None if still is None else differs(image, still, self.options.threshold) for image in described.values()]
+            return [self.describe(flow, objects.boxes[i], mask) for i, mask in zip(described, masks, strict=True)]
 
         rows: list[Floats] = []
-        for of_pair in over_pairs(pair, len(images)):
+        for of_pair in over_pairs(pair, footage.grey()):
             rows += of_pair
             advance(len(of_pair))
-        return np.concatenate(rows)
+        return Vectors(np.concatenate(rows))
 
     def describe(self, flow: Floats, boxes: Floats, mask: NDArray[np.bool_] | None = None) -> Floats:
         """[n, D] features of the boxes [n, 4] under a flow [H, W, 2]; `mask` [H, W] limits `stats` to some pixels."""

@@ -264,5 +264,8 @@ def _caption(plan: Plan, used: list[RecipeRecord]) -> str:
             f"RBDC and TBDC: alpha {alpha:g}, beta {beta:g}, equal scores averaged, unsmoothed object scores; "
             f"region tracks: {', '.join(f'{source} ({dataset})' for dataset, source in tracks.items())}."
         )
+    boxless = sorted({stream for record in used for row in record.rows for stream in row.get("left_out", ())})
+    if boxless:
+        sentences.append(f"RBDC and TBDC leave out streams without boxes ({', '.join(boxless)}).")
     sentences.append("Macro AUC is the mean over videos: `skip` leaves out those with one class, `pad-rank` adds one frame below and one above all.")
     return " ".join(sentences)

@@ -1,0 +1,79 @@
+"""The arrays of .npy, .npz and .mat files and the numbers of .txt files, never with objects; what the libraries raise becomes one line."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.errors import BadInput
+from vadbench.features.importers.clips import numbers
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array of numbers in an .npy file.
+
+    Raises:
+        BadInput: if the file cannot be read or holds objects.
+    """
+    return numbers(_attempt(path, lambda: np.load(path, allow_pickle=False)), str(path))
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The named arrays of an .npz file.
+
+    Raises:
+        BadInput: if the file cannot be read or holds objects.
+    """
+
+    def read() -> dict[str, NDArray[Any]]:
+        with np.load(path, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("one array without a name")
+            return {name: arrays[name] for name in arrays.files}
+
+    found: dict[str, NDArray[Any]] = _attempt(path, read)
+    return found
+
+
+def read_txt(path: Path) -> NDArray[np.float64]:
+    """The numbers [lines, D] of a text file, apart by white space.
+
+    Raises:
+        BadInput: if the file cannot be read, or its lines differ in length.
+    """
+    found: NDArray[np.float64] = _attempt(path, lambda: np.loadtxt(path, ndmin=2))
+    return found
+
+
+def read_mat(path: Path) -> dict[str, NDArray[Any]]:
+    """The named variables of a MATLAB file of version 4 to 7; cells are arrays of objects, numbers or texts each.
+
+    Raises:
+        BadInput: if the file cannot be read, or is of version 7.3.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        found = _attempt(path, lambda: loadmat(str(path), appendmat=False))
+    except NotImplementedError as error:
+        raise BadInput(f"{path}: a MATLAB 7.3 file; save it again with `save -v7`") from error
+    except MatReadError as error:
+        raise BadInput(f"{path}: not a MATLAB file ({error}); get it anew") from error
+    return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
+def _attempt(path: Path, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{path}: cannot be read as {path.suffix[1:]} ({told[:200]}); get it anew") from error

@@ -1,0 +1,167 @@
+"""What imported files have to fit, and what they become: the clips of a split, and rows of finite float32 in the order of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.datasets.base import SPLITS, Dataset, Split, Video
+from vadbench.errors import BadInput
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ImportedRows:
+    """The rows of one split, in the order of its clips and their frames.
+
+    Attributes:
+        x: [N, D] float32, finite.
+        video: [N] int32, the clip's index in `dataset.videos(split)`.
+        frame: [N] int32, from 0.
+        box: [N, 4] float32 pixels x0, y0, x1, y1, or None.
+        windows: whether a row scores a window centred at its frame (frame-centric); otherwise it is an object.
+    """
+
+    x: Floats
+    video: NDArray[np.int32]
+    frame: NDArray[np.int32]
+    box: Floats | None
+    windows: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a file does not say of itself; each format looks at some of these.
+
+    Attributes:
+        crops: what becomes of [rows, crops, D]: their average, or a row each, of the same frame.
+        snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames equally.
+        rows: whether a table's rows are objects or windows; None: objects where it has boxes, windows where not.
+        suffix: what stands between a clip's name and a file's extension, for example `_i3d`.
+    """
+
+    crops: Literal["average", "keep"] = "average"
+    snippet: int = 16
+    rows: Literal["objects", "windows"] | None = None
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of one split of a data set: the manifest that a file is checked against.
+
+    Attributes:
+        dataset: its name.
+        split: which split.
+        videos: its clips in order.
+        elsewhere: names of the other split's clips, passed over in files that hold both; empty where the two share names.
+    """
+
+    dataset: str
+    split: Split
+    videos: tuple[Video, ...]
+    elsewhere: frozenset[str]
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: Split) -> Clips:
+        """The clips of a split.
+
+        Raises:
+            BadInput: if the data set is not on this machine.
+        """
+        names = {each: [_plain(video.name) for video in dataset.videos(each)] for each in SPLITS}
+        other = frozenset(names["test" if split == "train" else "train"])
+        return cls(dataset.name, split, dataset.videos(split), other if other.isdisjoint(names[split]) else frozenset())
+
+    def match(self, found: Iterable[str], path: Path, what: str) -> dict[int, str]:
+        """Clip -> the name in `found` that is its own.
+
+        Args:
+            found: names in the file or the folder, those of the other split's clips among them.
+            path: for messages.
+            what: what bears the name, for messages (`file`, `array`, `row`).
+
+        Raises:
+            BadInput: naming the first clip that is missing, or a name that belongs to none.
+        """
+        names = {name: _plain(name) for name in found}
+        of = {plain: name for name, plain in names.items()}
+        for video in self.videos:
+            if _plain(video.name) not in of:
+                near = next((name for name in names if name.startswith(_plain(video.name))), None)
+                hint = f" but {near}; --suffix says what follows the clip's name" if near and what == "file" else f"; {len(of)} names are there"
+                raise BadInput(f"{path}: no {what} for {self.named(video)}{hint}")
+        known = {_plain(video.name) for video in self.videos}
+        extra = next((name for name, plain in names.items() if plain not in known | self.elsewhere), None)
+        if extra is not None:
+            raise BadInput(f"{path}: {what} {extra} belongs to no clip of {self.dataset} ({len(self.videos)} {self.split} clips); take it out")
+        return {number: of[_plain(video.name)] for number, video in enumerate(self.videos)}
+
+    def named(self, video: Video) -> str:
+        """The clip in a message."""
+        return f"{self.split} clip {video.name} of {self.dataset}"
+
+
+def numbers(values: Any, where: str) -> NDArray[Any]:
+    """The array `values`.
+
+    Raises:
+        BadInput: unless it holds real numbers.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise BadInput(f"{where}: values of type {array.dtype}, expected real numbers")
+    return array
+
+
+def finite(values: NDArray[Any], where: str, place: Callable[[int], str] = "row {}".format, columns: Sequence[str] = ()) -> Floats:
+    """The [N, D] numbers as float32.
+
+    Raises:
+        BadInput: naming the first row and column that is not finite (as float32), or an array that is not [N, D] with D of at least 1.
+    """
+    if values.ndim != 2 or not values.shape[1]:
+        raise BadInput(f"{where}: an array of shape {list(values.shape)}, expected [rows, features]")
+    with np.errstate(over="ignore"):
+        x = np.asarray(values, np.float32)
+    bad = ~np.isfinite(x)
+    if bad.any():
+        row, column = (int(at) for at in np.argwhere(bad)[0])
+        which = columns[column] if columns else column
+        raise BadInput(f"{where}: {place(row)}, column {which} is {values[row, column]}; features must be finite float32 numbers")
+    return x
+
+
+def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
+    """The boxes [N, 4] as float32.
+
+    Raises:
+        BadInput: unless there is one a row, finite, with x0 < x1 and y0 < y1.
+    """
+    if values.shape != (rows, 4):
+        raise BadInput(f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row")
+    box = values.astype(np.float32)
+    bad = ~np.isfinite(box).all(1) | (box[:, 2:] <= box[:, :2]).any(1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise BadInput(f"{where}: box of row {row} is {box[row].tolist()}, expected finite x0 < x1, y0 < y1")
+    return box
+
+
+def in_order(x: Floats, video: NDArray[Any], frame: NDArray[Any], box: Floats | None, windows: bool) -> ImportedRows:
+    """The rows sorted by clip and frame; those of one frame keep their order."""
+    order = np.lexsort((frame, video))
+    if (order != np.arange(len(order))).any():
+        x, video, frame, box = x[order], video[order], frame[order], None if box is None else box[order]
+    return ImportedRows(x, video.astype(np.int32), frame.astype(np.int32), box, windows)
+
+
+def _plain(name: str) -> str:
+    """A clip's name without the folder of its category."""
+    return name.rpartition("/")[2]

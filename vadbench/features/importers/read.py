@@ -1,0 +1,171 @@
+"""The formats that can be imported; both splits of a stream are read, checked against each other and stored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench import registry
+from vadbench.datasets.base import SPLITS, Dataset, Split
+from vadbench.errors import BadInput
+from vadbench.features.importers.archive import read_mat_features, read_npz_features
+from vadbench.features.importers.clips import Clips, ImportedRows, Layout
+from vadbench.features.importers.concatenated import read_accivad
+from vadbench.features.importers.per_video import clip_files, read_c3d_folder, read_npy_folder
+from vadbench.features.importers.table import read_table
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: what reads it, which fields of `Layout` it looks at, and, of a folder of files, their extension."""
+
+    read: Callable[[Path, Clips, Layout], ImportedRows]
+    looks_at: tuple[str, ...] = ()
+    extension: str = ""
+
+
+FORMATS = {
+    "accivad": Format(read_accivad),
+    "npy": Format(read_npy_folder, ("crops", "snippet", "suffix"), ".npy"),
+    "c3d": Format(read_c3d_folder, ("suffix",), ".txt"),
+    "npz": Format(read_npz_features, ("crops", "snippet", "rows")),
+    "csv": Format(read_table, ("rows",)),
+    "parquet": Format(read_table, ("rows",)),
+    "mat": Format(read_mat_features, ("crops", "snippet")),
+}
+
+
+def read_features(path: Path, format: str, dataset: Dataset, split: Split, layout: Layout | None = None) -> ImportedRows:
+    """The rows that a file or a folder holds for a split, checked against its clips.
+
+    Args:
+        path: the file, or the folder of files.
+        format: a name in `FORMATS`; empty: guessed from the path.
+        dataset: whose clips they are.
+        split: which of them.
+        layout: what the file does not say of itself; default: `Layout()`.
+
+    Raises:
+        BadInput: in one line: a file that is missing, broken or hostile; the first clip that differs; the first number that is not finite.
+    """
+    format = check_format(format or guess_format(path))
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder; expected the {split} features")
+    rows = FORMATS[format].read(path, Clips.of(dataset, split), layout or Layout())
+    if not len(rows.x):
+        raise BadInput(f"{path}: no row for the {split} clips of {dataset.name}; get the file anew")
+    return rows
+
+
+def import_features(
+    dataset: Dataset, stream: str, paths: dict[Split, Path], format: str, given: dict[str, Any], cache: Path
+) -> dict[Split, ImportedRows]:
+    """Read, check and store a stream's released features, both splits or neither.
+
+    Args:
+        dataset: whose clips they are.
+        stream: `<extractor>@import.<label>`.
+        paths: where each split's features are; one folder may hold both.
+        format: a name in `FORMATS`; empty: guessed from the training path.
+        given: fields of `Layout` that the user set.
+        cache: the store's root.
+
+    Returns:
+        What was stored.
+
+    Raises:
+        BadInput: as `read_features`; if the splits disagree; on a stream or a field that does not fit.
+    """
+    from vadbench.features.imports import write_import
+    from vadbench.features.names import StreamName
+
+    if not StreamName.parse(stream, dataset.boxes).imported:
+        raise BadInput(f"stream {stream!r}: expected <extractor>@import.<label>, for example pose@import.accivad")
+    format = check_format(format or guess_format(paths["train"]))
+    layout = make_layout(format, given)
+    rows = {split: read_features(paths[split], format, dataset, split, layout) for split in SPLITS}
+    _require_alike(rows, paths)
+    digests: dict[str, str] = {split: digest(paths[split], format, Clips.of(dataset, split), layout) for split in SPLITS}
+    used = {name: value for name, value in asdict(layout).items() if name in FORMATS[format].looks_at}
+    write_import(dataset, stream, rows, digests, {"format": format, **used}, cache)
+    return rows
+
+
+def make_layout(format: str, given: dict[str, Any]) -> Layout:
+    """The layout with these fields.
+
+    Raises:
+        BadInput: on a field that the format does not look at, or a value that there is not.
+    """
+    looks_at = FORMATS[format].looks_at
+    for name in given:
+        if name not in looks_at:
+            takes = ", ".join(f"--{field}" for field in looks_at) or "none of these options"
+            raise BadInput(f"--{name}: means nothing for {format} features, which take {takes}; leave it out")
+    for name, choices in (("crops", ("average", "keep")), ("rows", ("objects", "windows"))):
+        if given.get(name, choices[0]) not in choices:
+            raise registry.unknown(f"choice for --{name}", given[name], choices)
+    return Layout(**given)
+
+
+def check_format(format: str) -> str:
+    """`format` if it is one.
+
+    Raises:
+        BadInput: if not, with the choices.
+    """
+    if format not in FORMATS:
+        raise registry.unknown("format", format, tuple(FORMATS))
+    return format
+
+
+def guess_format(path: Path) -> str:
+    """The format that a path's suffix, or a folder's files, leave no doubt about.
+
+    Raises:
+        BadInput: if they do.
+    """
+    if path.is_dir():
+        found = [name for name, format in FORMATS.items() if format.extension and next(path.rglob(f"*{format.extension}"), None)]
+        if len(found) == 1:
+            return found[0]
+        trouble = "no .npy and no .txt files" if not found else "both .npy and .txt files"
+        raise BadInput(f"{path}: a folder with {trouble}; give --format (npy: a .npy a clip, c3d: a .txt a clip)")
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder; expected the features of a split")
+    guessed = {".npy": "accivad", **{f".{name}": name for name in ("npz", "csv", "parquet", "mat")}}.get(path.suffix.lower())
+    if guessed is None:
+        raise BadInput(f"{path}: {path.suffix or 'no suffix'} says no format; give --format ({', '.join(FORMATS)})")
+    return guessed
+
+
+def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
+    """Sha256 of the file, or of the names and digests of a folder's files for these clips."""
+    from vadbench.features.store import sha256
+
+    extension = FORMATS[format].extension
+    if not extension:
+        return sha256(path)
+    files = clip_files(path, clips, layout, extension)
+    lines = [f"{clips.videos[number].name} {sha256(file)}\n" for number, file in files.items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path]) -> None:
+    """Refuse splits of different kinds."""
+    train, test = rows["train"], rows["test"]
+    for what, of_train, of_test in (
+        ("numbers a row", train.x.shape[1], test.x.shape[1]),
+        ("boxes", train.box is not None, test.box is not None),
+        ("windows", train.windows, test.windows),
+    ):
+        if of_train != of_test:
+            raise BadInput(f"{paths['test']}: {what}: {of_test}, but {of_train} in {paths['train']}; both splits have to be of one kind")
+    same = train.x.shape == test.x.shape and np.array_equal(train.x, test.x)
+    if same and paths["train"].resolve() == paths["test"].resolve():
+        raise BadInput(f"{paths['test']}: the same rows for train and test; give each split's own file")

@@ -1,0 +1,197 @@
+"""What a stream's name stands for on a data set: every option resolved, a fingerprint of all that decides its vectors, and where they lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from vadbench import registry
+from vadbench.datasets.base import Dataset, Split
+from vadbench.errors import BadInput
+from vadbench.features import store
+from vadbench.features.extractor import Extractor, NeededFile, Provider
+from vadbench.features.names import StreamName
+from vadbench.records import canonical_hash
+
+Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """A stream of a data set with every option resolved: plain data, cheap to make, nothing read but the digests of files it needs.
+
+    Attributes:
+        name: the canonical name, also the folder's.
+        stream: its parts.
+        dataset: `<name>@<revision>`, the cache's folder.
+        extractor: name, variant, version, options and the digests of weights, JSON-ready.
+        boxes: provider, version, options and the digests of its files, JSON-ready; empty for extractors of whole frames.
+    """
+
+    name: str
+    stream: StreamName
+    dataset: str
+    extractor: dict[str, Any]
+    boxes: dict[str, Any]
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The names whose settings this plan uses: the extractor's and the provider's."""
+        return tuple(name for name in (self.stream.extractor, self.stream.provider.partition(".")[0]) if name)
+
+    @property
+    def boxes_fingerprint(self) -> str:
+        """12 hex digits of all that decides the boxes."""
+        return canonical_hash(self.boxes)[:12]
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits of all that decides the vectors: extractor, options, boxes, files; not threads, not library versions."""
+        return canonical_hash({"extractor": self.extractor, "boxes": self.boxes})[:12]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the stream's manifest says of it."""
+        described = {"dataset": self.dataset, "stream": self.name, "fingerprint": self.fingerprint, "extractor": self.extractor}
+        return described | ({"boxes": {**self.boxes, "fingerprint": self.boxes_fingerprint}} if self.boxes else {})
+
+    def folder(self, cache: Path, split: Split) -> Path:
+        """Where the vectors of a split are."""
+        return cache / self.dataset / f"{self.name}@{self.fingerprint}" / split
+
+    def boxes_folder(self, cache: Path, split: Split) -> Path:
+        """Where the boxes of a split are."""
+        return cache / self.dataset / "boxes" / f"{self.stream.provider}@{self.boxes_fingerprint}" / split
+
+
+def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan:
+    """Resolve a stream's name and options; reads no video.
+
+    Args:
+        dataset: whose default boxes apply where the name gives none.
+        stream: `extractor[.variant][@provider]`.
+        settings: options by extractor or provider; those of others are not looked at.
+
+    Raises:
+        BadInput: on an unknown name or option, with the choices.
+    """
+    name = StreamName.parse(stream, dataset.boxes)
+    where = f"{dataset.name}@{dataset.revision}"
+    if name.imported:
+        return _plan_recorded_import(where, name)
+    loaded: type[Extractor] = registry.load("extractors", name.extractor)
+    options = _options(loaded.Options, settings.get(name.extractor, {}), name.extractor)
+    described = {
+        "name": name.extractor,
+        "variant": name.variant,
+        "version": loaded.version,
+        "options": loaded.resolve(options, name.variant, name.provider),
+    }
+    weights = digests(loaded(name.variant, options).files())
+    boxes = _plan_boxes(dataset, name.provider, settings) if name.provider else {}
+    return StreamPlan(str(name), name, where, described | ({"files": weights} if weights else {}), boxes)
+
+
+def make_extractor(plan: StreamPlan) -> Extractor:
+    """The plan's extractor; one and the same for equal plans, so that weights are loaded once a process."""
+    return _made(plan.stream.extractor, plan.stream.variant, json.dumps(plan.extractor["options"], sort_keys=True))
+
+
+def make_provider(plan: StreamPlan, dataset: Dataset) -> Provider:
+    """The plan's provider of boxes."""
+    return _provider(plan.stream.provider, plan.boxes["options"], dataset)
+
+
+def open_stream(dataset: str, plan: StreamPlan, cache: Path, split: Split) -> store.Stream:
+    """The cached stream of a split of `<name>@<revision>`.
+
+    Raises:
+        BadInput: if it is not there, damaged, or of another version of the store.
+    """
+    folder = cache / dataset / plan.folder(cache, split).relative_to(cache / plan.dataset)
+    return store.open_folder(folder, f"{dataset}/{plan.name}/{split}")
+
+
+def digests(files: Iterable[NeededFile]) -> dict[str, str]:
+    """sha256 by file name; empty where one is absent: planning, and tables of old records, do without."""
+    needed = list(files)
+    if not all(file.path.is_file() for file in needed):
+        return {}
+    return {file.path.name: _digest(file.path, file.path.stat().st_mtime_ns, file.path.stat().st_size) for file in needed}
+
+
+def require(files: Iterable[NeededFile]) -> None:
+    """Refuse to begin without a file.
+
+    Raises:
+        BadInput: naming the first that is missing, with what it is and how to get it.
+    """
+    for file in files:
+        if not file.path.is_file():
+            raise BadInput(f"{file.path}: {file.what}")
+
+
+def import_record(cache: Path, dataset: str, name: StreamName) -> Path:
+    """Where the record of an import lies; `dataset` is `<name>@<revision>`."""
+    return cache / dataset / "imports" / f"{name}.json"
+
+
+def plan_import(dataset: str, name: StreamName, options: dict[str, Any], files: dict[str, str]) -> StreamPlan:
+    """The plan of vectors that were read from `files` (sha256 by name) with `options`; `dataset` is `<name>@<revision>`."""
+    extractor = {"name": name.extractor, "variant": "import", "version": 1, "options": {}}
+    boxes = {"provider": name.provider, "version": 1, "options": options, "files": files}
+    return StreamPlan(str(name), name, dataset, extractor, boxes)
+
+
+def _plan_recorded_import(dataset: str, name: StreamName) -> StreamPlan:
+    """The plan of imported vectors, from the files that the import recorded; of none where there was no import."""
+    from vadbench.locations import cache_root
+
+    path = import_record(cache_root(), dataset, name)
+    if not path.is_file():
+        return plan_import(dataset, name, {}, {})
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        return plan_import(dataset, name, dict(recorded["options"]), dict(recorded["files"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path}: damaged, not the record of an import; delete it and run `vadbench features import` again") from error
+
+
+def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str, Any]:
+    boxes: type[Provider] = registry.load("boxes", provider.partition(".")[0])
+    options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(mode="json")
+    described = {"provider": provider, "version": boxes.version, "options": options}
+    needed = _provider(provider, options, dataset).files()
+    return described | ({"files": digests(needed)} if needed else {})
+
+
+def _provider(provider: str, options: dict[str, Any], dataset: Dataset) -> Provider:
+    name, _, label = provider.partition(".")
+    loaded: type[Provider] = registry.load("boxes", name)
+    return loaded(loaded.Options(**options), dataset, label)
+
+
+def _options(model: type[BaseModel], values: dict[str, Any], what: str) -> BaseModel:
+    """The options with these values."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise BadInput(f"{what}: {registry.first_fault(error, model)}") from error
+
+
+@cache
+def _made(extractor: str, variant: str, options: str) -> Extractor:
+    loaded: type[Extractor] = registry.load("extractors", extractor)
+    return loaded(variant, loaded.Options(**json.loads(options)))
+
+
+@cache
+def _digest(path: Path, modified: int, size: int) -> str:
+    """The file's digest, computed again only when the file changed."""
+    return store.sha256(path)
