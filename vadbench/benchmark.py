@@ -48,7 +48,8 @@ def plan_suite(suite: Suite) -> Plan:
     Raises:
         BadInput: on an unknown name or a setting that is none.
     """
-    return make_plan(suite, {name: open_dataset(name) for name in suite.datasets})
+    names = (*suite.datasets, *([suite.train_on] if suite.train_on else []))
+    return make_plan(suite, {name: open_dataset(name) for name in names})
 
 
 def job_states(plan: Plan, results: Results) -> dict[str, State]:
@@ -139,7 +140,9 @@ def _planned_again(record: RecipeRecord, protocol: dict[str, Any]) -> PlannedRec
     settings = {part["method"]: part["config"] for part in record.parts} | ({"protocol": protocol} if protocol else {})
     setting: Literal["one-class", "unsupervised"] = "unsupervised" if record.parts[0].get("resplit") else "one-class"
     row = {"label": "again", "method": record.recipe, "read_out": record.parts[0].get("read_out")}
-    suite = Suite(rows=(row,), datasets=(record.dataset,), seeds=record.seed + 1, setting=setting, settings=settings)
+    trained = record.parts[0].get("train_dataset")
+    scope = record.parts[0].get("scope", "pooled")
+    suite = Suite(rows=(row,), datasets=(record.dataset,), seeds=record.seed + 1, setting=setting, settings=settings, scope=scope, train_on=trained)
     for recipe in plan_suite(suite).recipes:
         if tuple(planned.job.identity for planned in recipe.parts) == record.runs:
             return recipe
@@ -161,9 +164,10 @@ def extract_features(plan: Plan, quiet: bool = False, processes: int = 1) -> Non
 def _features(jobs: list[Job], quiet: bool, processes: int) -> None:
     from vadbench.features.extract import ensure
 
-    streams = {(job.dataset, job.stream.name): job for job in jobs}
-    for job in streams.values():
-        ensure(open_dataset(job.dataset), job.stream, cache_root(), quiet=quiet, processes=processes)
+    streams = {(job.dataset, job.stream.name): job.stream for job in jobs}
+    streams |= {(job.source.dataset, job.source.stream.name): job.source.stream for job in jobs if job.source is not None}
+    for (dataset, _), stream in streams.items():
+        ensure(open_dataset(dataset), stream, cache_root(), quiet=quiet, processes=processes)
 
 
 def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, say: Callable[[str], None]) -> list[tuple[Job, str]]:

@@ -12,7 +12,7 @@ import typer
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from vadbench.plan import Plan, Suite
+    from vadbench.plan import Plan
 
 app = typer.Typer(
     help="The comparative benchmark of density-based video anomaly detection.",
@@ -35,6 +35,8 @@ Streams = Annotated[str, typer.Option("--features", help="Comma-separated stream
 Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic; default: 1, or the suite's.")]
 Preset = Annotated[str, typer.Option(help="fast (CPU-sized) or paper (as published).")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
+Scope = Annotated[str, typer.Option(help="pooled: one training for all scenes; scene: one for each camera.")]
+TrainOn = Annotated[str, typer.Option("--train-on", help="Another data set to train on; the tested ones are --datasets.")]
 SuiteName = Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites); --datasets, --features, --seeds vary it.")]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
@@ -50,6 +52,8 @@ def run(
     seeds: Seeds = None,
     preset: Preset = "fast",
     settings: Set = None,
+    scope: Scope = "pooled",
+    train_on: TrainOn = "",
     suite: SuiteName = "",
     existing: Annotated[str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")] = "skip",
     executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
@@ -66,7 +70,7 @@ def run(
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
     if executor != "local":
         raise registry.unknown("executor", executor, ("local",))
-    plan = _plan(methods, datasets, features, seeds, preset, settings, suite)
+    plan = _plan(methods, datasets, features, seeds, preset, settings, suite, scope, train_on)
     outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, say=_say)  # type: ignore[arg-type]
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
@@ -82,6 +86,8 @@ def plan(
     seeds: Seeds = None,
     preset: Preset = "fast",
     settings: Set = None,
+    scope: Scope = "pooled",
+    train_on: TrainOn = "",
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -89,7 +95,7 @@ def plan(
     from vadbench.benchmark import job_states
     from vadbench.records import Results
 
-    planned = _plan(methods, datasets, features, seeds, preset, settings, suite)
+    planned = _plan(methods, datasets, features, seeds, preset, settings, suite, scope, train_on)
     states = job_states(planned, Results(results))
     for job in planned.jobs:
         typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {job.method:10} {job.dataset:10} {job.stream.name:20} seed {job.seed}")
@@ -348,24 +354,30 @@ def features_verify() -> None:
     raise typer.Exit(2 if broken else 0)
 
 
-def _plan(methods: str, datasets: str, features: str, seeds: int | None, preset: str, settings: list[str] | None, suite: str) -> Plan:
+def _plan(
+    methods: str,
+    datasets: str,
+    features: str,
+    seeds: int | None,
+    preset: str,
+    settings: list[str] | None,
+    suite: str,
+    scope: str = "pooled",
+    train_on: str = "",
+) -> Plan:
     from vadbench.benchmark import plan_suite
-
-    return plan_suite(_suite(methods, datasets, features, seeds, preset, settings, suite))
-
-
-def _suite(methods: str, datasets: str, features: str, seeds: int | None, preset: str, settings: list[str] | None, name: str) -> Suite:
     from vadbench.locations import suites_root
     from vadbench.plan import make_suite, parse_settings, read_suite, vary
 
-    if name:
-        if methods or settings or preset != "fast":
+    if suite:
+        if methods or settings or train_on or (preset, scope) != ("fast", "pooled"):
             raise BadInput("--suite names methods, preset and settings itself; give either a suite or these; --datasets, --features, --seeds vary it")
-        return vary(read_suite(name, suites_root()), _split(datasets), _split(features), seeds)
+        return plan_suite(vary(read_suite(suite, suites_root()), _split(datasets), _split(features), seeds))
     if not methods or not datasets:
         raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
     lists = {"methods": _split(methods), "datasets": _split(datasets), "features": _split(features)}
-    return make_suite({**lists, "seeds": seeds or 1, "preset": preset, "settings": parse_settings(settings or ())})
+    chosen = {"preset": preset, "settings": parse_settings(settings or ()), "scope": scope, "train_on": train_on or None}
+    return plan_suite(make_suite({**lists, **chosen, "seeds": seeds or 1}))
 
 
 def _split(text: str) -> tuple[str, ...]:

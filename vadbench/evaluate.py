@@ -243,6 +243,10 @@ def described(recipe: PlannedRecipe) -> Iterator[dict[str, Any]]:
         told = {**asdict(planned.part), "fingerprint": planned.job.stream.fingerprint, "config": planned.job.document["config"]}
         if recipe.read_out is not None:
             told["read_out"] = recipe.read_out
+        if planned.job.scope != "pooled":
+            told["scope"] = planned.job.scope
+        if planned.job.source is not None:
+            told["train_dataset"] = planned.job.source.dataset
         if planned.job.resplit is not None:
             split = planned.job.resplit
             told["resplit"] = {**split.document, "train_videos": len(split.train), "test_videos": len(split.test)}

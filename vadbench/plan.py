@@ -22,10 +22,11 @@ from vadbench.datasets.resplit import resplit_of
 from vadbench.detector import Detector, MethodConfig, Part, Recipe
 from vadbench.errors import BadInput
 from vadbench.features.names import StreamName
-from vadbench.features.stream import StreamPlan, plan_stream
+from vadbench.features.stream import StreamPlan, is_available, plan_stream
 from vadbench.records import SCHEMA_VERSION, canonical_hash
 
 Setting = Literal["one-class", "unsupervised"]
+Scope = Literal["pooled", "scene"]
 Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes, `protocol`) -> field -> value
 
 
@@ -38,6 +39,7 @@ class SuiteRow(BaseModel):
     method: str = Field(description="a detector, a recipe, or `method@stream+stream` for a fusion")
     settings: Settings = Field({}, description="settings on top of the suite's: component -> field -> value")
     read_out: str | None = Field(None, description="the read-out shown; none: the method's default")
+    scope: Scope | None = Field(None, description="pooled or scene; none: the suite's")
 
 
 class Suite(BaseModel):
@@ -58,10 +60,16 @@ class Suite(BaseModel):
         "one-class", description="one-class: training videos are normal; unsupervised: unlabelled videos with anomalous ones among them"
     )
 
+    scope: Scope = Field("pooled", description="pooled: one training for all scenes; scene: one for each, on its own training videos")
+    train_on: str | None = Field(None, description="another data set to train on, with the same features; none: each data set's own videos")
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not (self.methods or self.rows):
             raise ValueError("name methods, or give rows")
+        unusual = [self.train_on is not None, self.setting == "unsupervised", "scene" in (self.scope, *(row.scope for row in self.rows))]
+        if sum(unusual) > 1:
+            raise ValueError("of train_on, setting unsupervised and scope scene only one at a time")
         twice = [row.label for row in self.rows if [other.label for other in self.rows].count(row.label) > 1]
         if twice:
             raise ValueError(f"labels of rows must differ, {twice[0]!r} is there twice")
@@ -71,6 +79,15 @@ class Suite(BaseModel):
         """The suite's settings with the row's on top."""
         own = {} if row is None else row.settings
         return {component: {**self.settings.get(component, {}), **own.get(component, {})} for component in {**self.settings, **own}}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data set that a cross-data-set job is trained on, and its stream."""
+
+    dataset: str
+    revision: str
+    stream: StreamPlan
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,8 @@ class Job:
     config: MethodConfig
     seed: int
     resplit: Resplit | None = None  # of the unsupervised setting
+    scope: Scope = "pooled"
+    source: Source | None = None  # where it is not the tested data set
 
     @property
     def document(self) -> dict[str, Any]:
@@ -96,10 +115,13 @@ class Job:
             "train_dataset": f"{self.dataset}@{self.revision}",
             "stream": self.stream.name,
             "fingerprint": self.stream.fingerprint,
-            "scope": "pooled",
+            "scope": self.scope,
             "setting": "one-class",
             "seed": self.seed,
         }
+        if self.source is not None:
+            trained = f"{self.source.dataset}@{self.source.revision}"
+            document |= {"train_dataset": trained, "train_fingerprint": self.source.stream.fingerprint}
         return document if self.resplit is None else {**document, "setting": "unsupervised", "resplit": self.resplit.document}
 
     @property
@@ -132,6 +154,15 @@ class PlannedRecipe:
     label: str = ""  # in the table, in place of the method's name
     read_out: str | None = None  # shown in place of the method's default
     protocol: tuple[tuple[str, Any], ...] = ()  # fields of the protocol that differ from its defaults
+
+    @property
+    def shown(self) -> str:
+        """What the table shows: the label, or the method, and where it was trained if that is not usual."""
+        job = self.parts[0].job
+        if self.label:
+            return self.label
+        trained = f" (trained on {job.source.dataset})" if job.source is not None else ""
+        return f"{self.method}{' (per scene)' if job.scope == 'scene' else trained}"
 
     @property
     def resplit(self) -> Resplit | None:
@@ -209,7 +240,7 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
 
     Args:
         suite: what to run.
-        datasets: the suite's data sets by name.
+        datasets: the suite's data sets by name, that of `train_on` among them.
 
     Raises:
         BadInput: on an unknown method, stream or setting, with the choices.
@@ -221,13 +252,13 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         for method, row in rows:
             planned = []
             for parts in _recipes_of(method, suite, dataset):
-                planned += _over_seeds(method.partition("@")[0], parts, suite, row, dataset, resplit)
+                planned += _over_seeds(method.partition("@")[0], parts, suite, row, dataset, datasets, resplit)
             if row is not None:
                 _refuse_unused(row.settings, planned, f"component in the settings of row {row.label!r}")
             recipes += planned
     _refuse_unused(suite.settings, recipes, "component in --set")
     jobs = {part.job.identity: part.job for recipe in recipes for part in recipe.parts}
-    return Plan(suite, tuple(jobs.values()), tuple({(r.label, r.name, r.dataset, r.seed): r for r in recipes}.values()))
+    return Plan(suite, tuple(jobs.values()), tuple({(r.shown, r.name, r.dataset, r.seed): r for r in recipes}.values()))
 
 
 def resolve_config(method: type[Detector], preset: str, dataset: str, stream: str, settings: dict[str, Any]) -> MethodConfig:
@@ -276,12 +307,12 @@ def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part,
 
 
 def _parts_present(recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dataset) -> list[tuple[Part, ...]]:
-    """The recipe on the given streams, matched by extractor (several of one extractor: one row each), or else on all that are installed."""
+    """The recipe on the given streams, matched by extractor (several of one extractor: one row each), or else on all whose weights are here."""
     known = registry.names("extractors")
     choices = []
     for part in recipe.parts:
         extractor = part.stream.partition(".")[0]
-        given = [part.stream] if extractor in known else []
+        given = [part.stream] if extractor in known and is_available(part.stream, dataset) else []
         if streams is not None:
             given = [stream for stream in streams if StreamName.parse(stream, dataset.boxes).extractor == extractor]
         if given:
@@ -293,9 +324,16 @@ def _parts_present(recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dat
 
 
 def _over_seeds(
-    name: str, parts: tuple[Part, ...], suite: Suite, row: SuiteRow | None, dataset: Dataset, resplit: Resplit | None
+    name: str,
+    parts: tuple[Part, ...],
+    suite: Suite,
+    row: SuiteRow | None,
+    dataset: Dataset,
+    datasets: dict[str, Dataset],
+    resplit: Resplit | None,
 ) -> list[PlannedRecipe]:
     settings = suite.settings_of(row)
+    scope = (row.scope if row else None) or suite.scope
     methods = {part.method: registry.load("detectors", part.method) for part in parts}
     streams = {part.stream: plan_stream(dataset, part.stream, settings) for part in parts}
     seeds = range(1) if all(method.info.deterministic for method in methods.values()) else range(suite.seeds)
@@ -307,11 +345,20 @@ def _over_seeds(
         for part in parts:
             method, stream = methods[part.method], streams[part.stream]
             config = resolve_config(method, suite.preset, dataset.name, stream.name, settings.get(part.method, {}))
-            job = Job(part.method, dataset.name, dataset.revision, stream, config, 0 if method.info.deterministic else seed, resplit)
+            source = _source(datasets.get(suite.train_on or ""), dataset, part.stream, settings)
+            job_seed = 0 if method.info.deterministic else seed
+            job = Job(part.method, dataset.name, dataset.revision, stream, config, job_seed, resplit, scope, source)
             jobs.append(PlannedPart(replace(part, stream=stream.name, calibration=calibration or part.calibration), job))
         shown = _read_out(jobs, row)
         planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs), "" if row is None else row.label, shown, tuple(protocol.items())))
     return planned
+
+
+def _source(trained: Dataset | None, tested: Dataset, stream: str, settings: Settings) -> Source | None:
+    """Where to train, None on the tested data set itself."""
+    if trained is None or trained.name == tested.name:
+        return None
+    return Source(trained.name, trained.revision, plan_stream(trained, stream, settings))
 
 
 def _read_out(parts: list[PlannedPart], row: SuiteRow | None) -> str | None:

@@ -21,10 +21,12 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
-from vadbench.detector import Detector, Features
+from vadbench.detector import Detector
+from vadbench.errors import BadInput
 from vadbench.features.resplit import resplit_streams
 from vadbench.features.store import Stream
 from vadbench.features.stream import open_stream
+from vadbench.per_scene import PerScene, scenes
 from vadbench.plan import Job
 from vadbench.records import Arrays, Results, RunRecord
 
@@ -35,7 +37,7 @@ PACKAGES = ("vadbench", "numpy", "scipy", "scikit-learn", "torch", "pytorch-ligh
 class Fit:
     """A fitted detector, the job it was fitted for and the seconds that took."""
 
-    detector: Detector
+    detector: Detector | PerScene
     identity: str
     seconds: float
 
@@ -61,7 +63,7 @@ def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quie
         rows: Arrays | None = None
         try:
             streams = streams or _streams(job, cache_root)
-            detector, seconds, shared = _fitted(job, streams["train"].features, fit, quiet)
+            detector, seconds, shared = _fitted(job, streams, fit, quiet)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
             record, rows = _scored(job, detector, streams, seconds, shared)
         except OSError as error:
@@ -75,24 +77,46 @@ def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quie
 
 def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
     streams: dict[Split, Stream] = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in SPLITS}
+    if job.source is not None:
+        source = job.source
+        streams["train"] = open_stream(f"{source.dataset}@{source.revision}", source.stream, cache_root, "train")
+        _require_alike(streams["train"], streams["test"])
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
 
 
-def _fitted(job: Job, train: Features, fit: Fit | None, quiet: bool) -> tuple[Detector, dict[str, float], str | None]:
+def _require_alike(train: Stream, test: Stream) -> None:
+    """Refuse to score with what was learnt from other features."""
+    for what in ("extractor", "columns"):
+        if train.manifest.get(what) != test.manifest.get(what):
+            told = f"{what} {train.manifest.get(what)} where {test.features.name} has {test.manifest.get(what)}"
+            raise BadInput(f"{train.features.name}: {told}; train_on needs the same features: name them with the same options for both")
+
+
+def _detector(job: Job, config: Any, streams: dict[Split, Stream]) -> Detector | PerScene:
+    method: type[Detector] = registry.load("detectors", job.method)
+    if job.scope == "pooled":
+        return method(config, seed=job.seed)
+    return PerScene(lambda: method(config, seed=job.seed), *(scenes(streams[split]) for split in SPLITS))
+
+
+def _fitted(job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool) -> tuple[Detector | PerScene, dict[str, float], str | None]:
     """The job's detector, the seconds it took, and the identity of the run whose fit it has taken over, if any."""
+    train = streams["train"].features
     config = job.config.model_copy(update={"progress": "off"}) if quiet and "progress" in type(job.config).model_fields else job.config
     seconds: dict[str, float] = {}
     if fit is not None:
-        shared: Detector | None = _timed(seconds, "read_outs", lambda: fit.detector.reconfigured(config, train))
+        shared: Detector | PerScene | None = _timed(seconds, "read_outs", lambda: fit.detector.reconfigured(config, train))
         if shared is not None:
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
-    detector: Detector = registry.load("detectors", job.method)(config, seed=job.seed)
+    detector = _detector(job, config, streams)
     seconds = {}
     _timed(seconds, "fit", lambda: detector.fit(train))
     return detector, seconds, None
 
 
-def _scored(job: Job, detector: Detector, streams: dict[Split, Stream], seconds: dict[str, float], shared: str | None) -> tuple[RunRecord, Arrays]:
+def _scored(
+    job: Job, detector: Detector | PerScene, streams: dict[Split, Stream], seconds: dict[str, float], shared: str | None
+) -> tuple[RunRecord, Arrays]:
     train, test = streams["train"], streams["test"]
     normal = _timed(seconds, "score_normal", lambda: detector.score_normal(train.features))
     scores = _timed(seconds, "score", lambda: detector.score(test.features))

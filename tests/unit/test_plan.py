@@ -69,8 +69,8 @@ def test_a_single_stream_is_not_calibrated():
 
 
 def test_a_recipe_uses_the_streams_there_are_and_names_them():
-    (recipe,) = plan(methods=("accivad",)).recipes
-    assert recipe.name == "accivad@velocity"
+    (recipe,) = plan(methods=("accivad",)).recipes  # of pose there are no weights here
+    assert recipe.name == "accivad@deep+velocity"
     (on_grid,) = plan(methods=("accivad@velocity@grid",)).recipes
     assert on_grid.name == "accivad@velocity@grid"
 
@@ -81,7 +81,7 @@ def test_a_recipe_has_a_row_for_every_stream_of_an_extractor():
 
 
 def test_a_job_two_recipes_share_is_planned_once():
-    planned = plan(methods=("gmm", "accivad"))
+    planned = plan(methods=("gmm", "accivad@velocity"))
     assert len(planned.recipes) == 2
     assert len(planned.jobs) == 1
 
@@ -221,3 +221,24 @@ def test_every_suite_on_the_built_in_data_set_can_be_planned(name):
 @pytest.mark.parametrize(("name", "fits"), [("mulde-l", 1), ("mulde-scales", 1), ("mulde-pooling", 1), ("diffusion-t", 1), ("diffusion-noise", 12)])
 def test_a_sweep_over_scoring_has_one_fit(name, fits):
     assert len({job.fit_identity for job in plan_suite(read_suite(name, suites_root())).jobs}) == fits
+
+
+def test_a_scope_and_another_training_data_set_are_part_of_the_identity_and_named_in_the_table():
+    (usual,) = plan(methods=("gmm",)).recipes
+    (scene,) = plan(methods=("gmm",), scope="scene").recipes
+    (foreign,) = plan(methods=("gmm",), train_on="ped2").recipes
+
+    identities = {recipe.parts[0].job.identity for recipe in (usual, scene, foreign)}
+    assert len(identities) == 3
+    assert [recipe.shown for recipe in (usual, scene, foreign)] == ["gmm", "gmm (per scene)", "gmm (trained on ped2)"]
+    assert foreign.parts[0].job.document["train_dataset"] == "ped2@v1p2"
+
+
+def test_training_on_itself_is_the_usual_job():
+    assert plan(methods=("gmm",), train_on="synthetic").jobs == plan(methods=("gmm",)).jobs
+
+
+@pytest.mark.parametrize("fields", [{"scope": "scene", "train_on": "ped2"}, {"scope": "scene", "setting": "unsupervised"}])
+def test_unusual_trainings_are_not_mixed(fields):
+    with pytest.raises(BadInput, match="only one at a time"):
+        plan(methods=("gmm",), **fields)

@@ -98,6 +98,16 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     return StreamPlan(str(name), name, where, described | ({"files": weights} if weights else {}), boxes)
 
 
+def is_available(stream: str, dataset: Dataset) -> bool:
+    """Whether the extractor's packages and weights are on this machine; its boxes are not looked at."""
+    name = StreamName.parse(stream, dataset.boxes)
+    loaded: type[Extractor] = registry.load("extractors", name.extractor)
+    try:
+        return all(file.path.is_file() for file in loaded(name.variant, loaded.Options()).files())
+    except BadInput:
+        return False
+
+
 def make_extractor(plan: StreamPlan) -> Extractor:
     """The plan's extractor; one and the same for equal plans, so that weights are loaded once a process."""
     return _made(plan.stream.extractor, plan.stream.variant, json.dumps(plan.extractor["options"], sort_keys=True))

@@ -94,8 +94,8 @@ def make_table(plan: Plan, results: Results) -> Table:
     datasets = plan.suite.datasets
     columns = tuple(Column(dataset, *metric) for dataset in datasets for metric in METRICS)
     rows, draws = [], []
-    for label, name in dict.fromkeys((recipe.label, recipe.name) for recipe in plan.recipes):
-        planned = [recipe for recipe in plan.recipes if (recipe.label, recipe.name) == (label, name)]
+    for shown, name in dict.fromkeys((recipe.shown, recipe.name) for recipe in plan.recipes):
+        planned = [recipe for recipe in plan.recipes if (recipe.shown, recipe.name) == (shown, name)]
         cells: list[Cell] = []
         drawn: list[Floats | None] = []
         for dataset in datasets:
@@ -104,8 +104,8 @@ def make_table(plan: Plan, results: Results) -> Table:
             drawn += _draws(found, results)
             cells += _cells(there, found, failures)
         draws.append(drawn)
-        method, _, features = name.partition("@")
-        rows.append(Row(label or method, features.replace("+", " + "), tuple(cells)))
+        features = name.partition("@")[2]
+        rows.append(Row(shown, features.replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in _matching(recipe, records)]
     _require_one_label_set(used)
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
@@ -155,7 +155,8 @@ def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
 
 def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
     """What a part is found by; not its features' or videos' digests: a clone without the data makes the same table."""
-    return part["config"], part["calibration"], part.get("read_out"), part.get("resplit", {}).get("name")
+    trained = part.get("scope"), part.get("train_dataset"), part.get("resplit", {}).get("name")
+    return part["config"], part["calibration"], part.get("read_out"), *trained
 
 
 def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:
@@ -215,9 +216,14 @@ def _equal(first: Floats | None, second: Floats | None) -> bool:
 
 
 def _how_trained(used: list[RecipeRecord]) -> list[str]:
-    """What the unsupervised setting was trained on."""
+    """What was trained on, where it is not all training videos of the tested data set."""
+    told = []
+    if any(part.get("scope") == "scene" for record in used for part in record.parts):
+        told.append("Rows `per scene`: one training for each camera, on its own training videos; the others pool all cameras.")
+    if any("train_dataset" in part for record in used for part in record.parts):
+        told.append("Rows `trained on`: no video of the tested data set was trained on; not comparable with the others.")
     resplits = {record.dataset: record.parts[0]["resplit"] for record in used if "resplit" in record.parts[0]}
-    return [
+    return told + [
         f"{dataset}: trained without labels on {split['train_videos']} videos, some anomalous, and tested on {split['test_videos']} others "
         f"(split `{split['name']}`); not comparable with one-class figures."
         for dataset, split in resplits.items()

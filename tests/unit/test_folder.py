@@ -1,0 +1,252 @@
+"""A user's own videos: what the manifest says, what it may not say, and damage."""
+
+import os
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_images, write_video  # noqa: F401
+
+from vadbench.datasets.base import SPLITS
+from vadbench.datasets.folder import Folder
+from vadbench.errors import BadInput
+
+MANIFEST = """
+labelled_by = "the night shift"
+
+[[clip]]
+path = "videos/normal.avi"
+split = "train"
+scene = "gate"
+
+[[clip]]
+path = "videos/fight.avi"
+split = "test"
+scene = "gate"
+anomalous = [[1, 2], [4, 4]]
+
+[[clip]]
+path = "images/yard"
+split = "test"
+name = "yard-1"
+masks = "masks/yard"
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A training video, a test video with intervals, and a test clip of images with masks: a square in frames 2 and 3."""
+    base = tmp_path / "folder"
+    write_video(base / "videos/normal.avi", 5)
+    write_video(base / "videos/fight.avi", 6)
+    write_images(base / "images/yard", 4, pattern="{}.png", first=8)
+    for path in sorted((base / "images/yard").iterdir(), key=lambda path: int(path.stem)):  # 8 … 11 -> 1 … 4
+        path.rename(path.with_stem(str(int(path.stem) - 7)))
+    (base / "masks/yard").mkdir(parents=True)
+    for frame in range(1, 5):
+        mask = np.zeros((24, 32), np.uint8)
+        mask[4:10, 8:16] = 255 * (frame in (3, 4))
+        cv2.imwrite(str(base / f"masks/yard/{frame}.png"), mask)
+    (base / "dataset.toml").write_text(MANIFEST)
+    return Folder(tmp_path)
+
+
+def say(own, text):
+    """Another manifest."""
+    (own.folder / "dataset.toml").write_text(text)
+    return Folder(own.root)
+
+
+def test_a_whole_folder_passes_its_check(own):
+    assert complaint(own) == ""
+
+
+def test_clips_are_named_in_the_manifests_order(own):
+    assert [(video.name, video.frames, video.scene) for split in SPLITS for video in own.videos(split)] == [
+        ("normal", 5, "gate"), ("fight", 6, "gate"), ("yard-1", 4, "0")
+    ]  # fmt: skip
+
+
+def test_intervals_are_inclusive_from_zero_and_masks_mark_frames(own):
+    labels = own.labels()
+    assert {name: values.tolist() for name, values in labels.videos.items()} == {"fight": [0, 1, 1, 0, 1, 0], "yard-1": [0, 0, 1, 1]}
+    assert labels.source == "dataset.toml: intervals and masks, the night shift"
+
+
+def test_frames_are_read_of_videos_and_images(own):
+    assert [own.frames(video).shape for video in own.videos("test")] == [(6, 24, 32, 3), (4, 24, 32, 3)]
+
+
+def test_masks_are_read_where_there_are_any(own):
+    fight, yard = own.videos("test")
+    assert own.masks(fight) is None
+    assert own.masks(own.videos("train")[0]) is None
+    assert [int(mask.any()) for mask in own.masks(yard)] == [0, 0, 1, 1]
+
+
+def test_regions_are_derived_only_if_every_anomalous_clip_has_masks(own):
+    assert (own.tracks(), own.track_source) == (None, None)
+    normal = say(own, MANIFEST.replace("[[1, 2], [4, 4]]", "[]"))
+    assert normal.track_source == "derived from the masks"
+    assert normal.tracks().to_numpy().tolist() == [["yard-1", 0, 2, 8, 4, 15, 9], ["yard-1", 0, 3, 8, 4, 15, 9]]
+
+
+def test_a_tracks_file_goes_first(own):
+    (own.folder / "regions.csv").write_text("video,track,frame,x0,y0,x1,y1\nfight,a,1,2,3,4,5\n")
+    tracked = say(own, 'tracks = "regions.csv"\n' + MANIFEST)
+    assert tracked.track_source == "regions.csv"
+    assert tracked.tracks().to_numpy().tolist() == [["fight", "a", 1, 2, 3, 4, 5]]
+    assert complaint(tracked) == ""
+
+
+@pytest.mark.parametrize(("row", "told"), [("fight,a,6,2,3,4,5", "frame 6 of fight"), ("run,a,1,2,3,4,5", "run, which is no test clip")])
+def test_tracks_of_other_frames_are_refused(own, row, told):
+    (own.folder / "regions.csv").write_text(f"video,track,frame,x0,y0,x1,y1\n{row}\n")
+    with pytest.raises(BadInput, match=f"regions.csv: has {told}"):
+        say(own, 'tracks = "regions.csv"\n' + MANIFEST).tracks()
+
+
+# the revision
+
+
+def touch_later(path):
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+CHANGES = {
+    "a label": lambda own: say(own, MANIFEST.replace("[4, 4]", "[5, 5]")),
+    "a video's bytes": lambda own: write_video(own.folder / "videos/normal.avi", 7),
+    "a video's time": lambda own: touch_later(own.folder / "videos/normal.avi"),
+    "an image": lambda own: touch_later(own.folder / "images/yard/2.png"),
+    "a mask": lambda own: touch_later(own.folder / "masks/yard/2.png"),
+    "one image more": lambda own: shutil.copy(own.folder / "images/yard/4.png", own.folder / "images/yard/5.png"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_the_revision_changes_with(own, what):
+    before = own.revision
+    CHANGES[what](own)
+    assert Folder(own.root).revision != before
+
+
+def test_the_revision_stays_with_the_content(own):
+    assert re.fullmatch(r"[0-9a-f]{12}", own.revision)
+    assert say(own, "# a remark\n" + MANIFEST).revision == own.revision
+
+
+# what the manifest may not say
+
+TRAIN = '[[clip]]\npath = "videos/normal.avi"\nsplit = "train"\n'
+CLIP = TRAIN + '[[clip]]\npath = "videos/fight.avi"\n'
+
+
+def at(path):
+    """The manifest with another path of its first clip."""
+    return MANIFEST.replace('"videos/normal.avi"', path)
+
+
+WRONG = {
+    "no toml": ("clip = [", r"dataset\.toml: "),
+    "nothing": ("", r"clip: "),
+    "single brackets": ("[clip]\npath = 'videos/fight.avi'", r"expected one \[\[clip\]\] \(two brackets\)"),
+    "unknown field": (CLIP + 'splitt = "test"', r"clip 2 \(videos/fight\.avi\): .*'splitt'.*did you mean split\?"),
+    "unknown field of the whole": ('label_by = "x"\n' + MANIFEST, r"'label_by'.*did you mean labelled_by\?"),
+    "no path": ('[[clip]]\nsplit = "train"', r"clip 1 \(no path\): path: Field required"),
+    "another split": (CLIP + 'split = "validation"', r"clip 2 .*split: Input should be 'train' or 'test', got 'validation'"),
+    "no label": (CLIP + 'split = "test"', r"clip 2 .*no labels; expected anomalous \(\[\] for a normal clip\) or masks"),
+    "two labels": (CLIP + 'split = "test"\nanomalous = []\nmasks = "masks/yard"', r"anomalous and masks; expected"),
+    "anomalous training": (CLIP + 'split = "train"\nanomalous = [[0, 1]]', r"anomalous of a training clip, which is taken as normal"),
+    "half an interval": (CLIP + 'split = "test"\nanomalous = [[3]]', r"anomalous\.0\.1: Field required"),
+    "interval after the end": (CLIP + 'split = "test"\nanomalous = [[3, 6]]', r"interval \[3, 6\] is outside its frames 0 to 5; both ends count"),
+    "interval inverted": (CLIP + 'split = "test"\nanomalous = [[3, 2]]', r"interval \[3, 2\] is outside"),
+    "one name twice": (TRAIN * 2, r"two train clips are named normal; give one of them a name"),
+    "a name as a path": (CLIP + 'split = "train"\nname = "../x"', r"name: String should match"),
+    "absolute path": (at("'/etc/passwd'"), r"path '/etc/passwd' leads out of the folder"),
+    "path of Windows": (at(r"'C:\x.avi'"), r"leads out of the folder"),
+    "path above": (at("'videos/../../x.avi'"), r"leads out of the folder"),
+    "path above of Windows": (at(r"'..\x.avi'"), r"leads out of the folder"),
+    "missing path": (at("'videos/run.avi'"), r"path 'videos/run\.avi' is not there"),
+    "missing tracks": ('tracks = "regions.csv"\n' + MANIFEST, r"path 'regions\.csv' is not there"),
+    "no test clips": (TRAIN, r'no clip has split = "test"'),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_manifest_is_refused_in_one_line(own, what):
+    text, told = WRONG[what]
+    assert re.search(told, complaint(say(own, text))), complaint(say(own, text))
+
+
+def test_a_link_that_leads_out_is_refused(own, tmp_path):
+    outside = write_video(tmp_path / "outside.avi", 3)
+    (own.folder / "videos/fight.avi").unlink()
+    (own.folder / "videos/fight.avi").symlink_to(outside)
+    with pytest.raises(BadInput, match=r"'videos/fight\.avi' is a link that leads out of the folder, to .*outside\.avi"):
+        own.videos("test")
+
+
+def test_an_image_that_is_a_link_out_is_refused(own, tmp_path):
+    outside = tmp_path / "outside.png"
+    (own.folder / "images/yard/2.png").rename(outside)
+    (own.folder / "images/yard/2.png").symlink_to(outside)
+    with pytest.raises(BadInput, match=r"2\.png' is a link that leads out of the folder"):
+        _ = own.revision
+
+
+def test_the_folder_itself_may_be_a_link(own, tmp_path):
+    elsewhere = tmp_path / "root"
+    elsewhere.mkdir()
+    (elsewhere / "folder").symlink_to(own.folder)
+    assert complaint(Folder(elsewhere)) == ""
+
+
+def test_without_a_manifest_the_way_is_told(tmp_path):
+    with pytest.raises(BadInput, match=r"dataset\.toml: not there; write dataset\.toml .*VADBENCH_DATA.*docs/datasets\.md"):
+        _ = Folder(tmp_path).revision
+
+
+# damage
+
+
+def replace_images(base, frames, size=(24, 32)):
+    shutil.rmtree(base / "images/yard")
+    write_images(base / "images/yard", frames, size, "{}.png", first=1)
+
+
+DAMAGE = {
+    "video truncated": (lambda base: truncate(base / "videos/normal.avi"), r"normal\.avi: .*cut off"),
+    "image truncated": (lambda base: truncate(base / "images/yard/2.png"), r"2\.png: truncated"),
+    "images renumbered": (lambda base: (base / "images/yard/2.png").rename(base / "images/yard/7.png"), r"yard: frame 2 is missing"),
+    "mask missing": (lambda base: (base / "masks/yard/4.png").unlink(), r"clip yard-1 has 4 frames and 3 masks; expected one a frame"),
+    "masks missing": (lambda base: shutil.rmtree(base / "masks/yard"), r"path 'masks/yard' is not there"),
+    "image of another size": (
+        lambda base: cv2.imwrite(str(base / "images/yard/3.png"), np.zeros((24, 34, 3), np.uint8)),
+        r"3\.png: shape \(24, 34, 3\), expected \(24, 32, 3\)",
+    ),
+    "video without a frame": (lambda base: (base / "videos/normal.avi").write_bytes(b""), r"normal\.avi: an empty file"),
+    "clip without an image": (lambda base: replace_images(base, 0), r"yard: empty clip"),
+    "video of one frame": (lambda base: write_video(base / "videos/normal.avi", 1), r"^normal$"),
+    "unknown codec": (lambda base: unknown_codec(base / "videos/normal.avi"), r"normal\.avi: unknown codec"),
+    "loop": (lambda base: loop(base / "videos/normal.avi"), r"path 'videos/normal\.avi' is a loop of links"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_named_in_one_line(own, kind):
+    damage, told = DAMAGE[kind]
+    damage(own.folder)
+    assert re.search(told, complaint(own)), complaint(own)
+
+
+def test_extra_files_upper_case_and_a_loop_beside_the_images_do_no_harm(own):
+    yard = own.folder / "images/yard"
+    for name in (".DS_Store", "._1.png", "Thumbs.db"):
+        (yard / name).write_bytes(b"x")
+    (yard / "3.png").rename(yard / "3.PNG")
+    (own.folder / "videos/normal.avi").rename(own.folder / "videos/normal.AVI")
+    (yard / "again").symlink_to(yard)
+    assert complaint(say(own, MANIFEST.replace("normal.avi", "normal.AVI"))) == ""

@@ -1,0 +1,320 @@
+"""ShanghaiTech Campus: the published labels and tracks, and a tiny release damaged in the ways that a user's copy may be."""
+
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_images, write_video  # noqa: F401
+
+from vadbench.datasets.base import SPLITS
+from vadbench.datasets.resplit import resplit_of
+from vadbench.datasets.shanghaitech import ShanghaiTech
+from vadbench.errors import BadInput
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "shanghaitech"
+LABELS = {"01_0014": [0, 1, 1, 0], "03_0031": [1, 1, 1]}
+
+
+class Tiny(ShanghaiTech):
+    counts = {"train": 2, "test": 2}
+    scenes = {"train": 2, "test": 2}
+    size = (24, 32)
+    train_frames = 9
+    test_frames = 7
+    anomalous = 5
+
+
+def write_tracks(root, lengths):
+    """A track file whose last tracked frames are these lengths - 1."""
+    folder = root / "tracks" / "shanghaitech"
+    folder.mkdir(parents=True)
+    rows = [(frame, 1, 2, 5, 5, 9, 20) for frames in lengths.values() for frame in range(frames)]
+    columns = ["Frame_Number", "Person_ID", "State", "BB_tl_0", "BB_tl_1", "BB_br_0", "BB_br_1"]
+    arrays = {
+        "rows": np.array(rows, np.int16),
+        "columns": np.array(columns),
+        "video": np.array(list(lengths)),
+        "count": np.array([*lengths.values()]),
+    }
+    np.savez(folder / "deepsort_train.npz", **arrays)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The official layout; the anomalous pixels of 01_0014 are a square in frames 1 and 2, of 03_0031 in all."""
+    base = tmp_path / "shanghaitech"
+    write_video(base / "training/videos/01_001.avi", 5)
+    write_video(base / "training/videos/02_002.avi", 4)
+    for kind in ("frame", "pixel"):
+        (base / f"testing/test_{kind}_mask").mkdir(parents=True)
+    for name, labels in LABELS.items():
+        write_images(base / "testing/frames" / name, len(labels))
+        np.save(base / "testing/test_frame_mask" / f"{name}.npy", np.array(labels, np.int8))
+        masks = np.zeros((len(labels), 24, 32), bool)
+        masks[np.array(labels, bool), 4:10, 8:16] = True
+        np.save(base / "testing/test_pixel_mask" / f"{name}.npy", masks)
+    return Tiny(tmp_path)
+
+
+def labels_alone(tiny):
+    """What a user has who took the labels and the tracks and no video."""
+    np.savez(tiny.folder / "test_frame_mask.npz", **{name: np.array(labels, np.uint8) for name, labels in LABELS.items()})
+    for folder in ("training", "testing"):
+        shutil.rmtree(tiny.folder / folder)
+    write_tracks(tiny.root, {"01_001": 4, "02_002": 3})
+    return Tiny(tiny.root)
+
+
+# the published files
+
+
+@pytest.fixture
+def shared(tmp_path):
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not on this machine")
+    (tmp_path / "shanghaitech").mkdir()
+    (tmp_path / "tracks").mkdir()
+    (tmp_path / "shanghaitech/test_frame_mask.npz").symlink_to(SHARED / "test_frame_mask.npz")
+    (tmp_path / "tracks/shanghaitech").symlink_to(SHARED / "tracks")
+    return ShanghaiTech(tmp_path)
+
+
+def test_labels_and_tracks_alone_pass_the_check_without_a_video(shared):
+    assert complaint(shared) == ""
+
+
+def test_the_release_has_its_counts(shared):
+    assert [len(shared.videos(split)) for split in SPLITS] == [330, 107]
+    assert shared.labels().provenance() | {"sha256": ""} == {
+        "name": "official", "source": "test_frame_mask.npz", "videos": 107, "frames": 40791, "anomalous": 17326, "sha256": ""
+    }  # fmt: skip
+
+
+def test_lengths_from_tracks_stay_below_the_frames_of_the_release(shared):
+    frames = [video.frames for video in shared.videos("train")]
+    assert 0.98 * 274515 < sum(frames) < 274515
+    with np.load(SHARED / "tracks" / "deepsort_test.npz") as arrays:
+        last = np.maximum.reduceat(arrays["rows"][:, 0], np.cumsum(arrays["count"]) - arrays["count"])
+        lengths = {video.name: video.frames for video in shared.videos("test")}
+        assert all(frame < lengths[name] for name, frame in zip(arrays["video"].tolist(), last, strict=True))
+
+
+# a tiny one
+
+
+def test_a_whole_copy_passes_its_check(tiny):
+    assert complaint(tiny) == ""
+
+
+def test_scenes_are_the_first_two_digits(tiny):
+    assert [(video.name, video.frames, video.scene) for split in SPLITS for video in tiny.videos(split)] == [
+        ("01_001", 5, "01"), ("02_002", 4, "02"), ("01_0014", 4, "01"), ("03_0031", 3, "03")
+    ]  # fmt: skip
+
+
+def test_frames_are_rgb_of_both_splits(tiny):
+    assert tiny.frames(tiny.videos("train")[0]).shape == (5, 24, 32, 3)
+    assert tiny.frames(tiny.videos("test")[1]).shape == (3, 24, 32, 3)
+
+
+def test_labels_say_what_they_were_read_from(tiny):
+    labels = tiny.labels()
+    assert {name: values.tolist() for name, values in labels.videos.items()} == LABELS
+    assert labels.source == "testing/test_frame_mask/*.npy"
+
+
+def test_regions_are_derived_from_pixel_masks(tiny):
+    tracks = tiny.tracks()
+    assert tiny.track_source == "derived from the masks"
+    assert tracks["frame"].tolist() == [1, 2, 0, 1, 2]
+    assert tracks[["x0", "y0", "x1", "y1"]].drop_duplicates().to_numpy().tolist() == [[8, 4, 15, 9]]
+
+
+def test_published_regions_go_first(tiny):
+    folder = tiny.root / "tracks/shanghaitech/regions"
+    folder.mkdir(parents=True)
+    (folder / "01_0014.txt").write_text("0,1,2,3,4,5\n")
+    assert tiny.track_source == "published"
+    assert tiny.tracks().to_numpy().tolist() == [["01_0014", 0, 1, 2, 3, 4, 5]]
+
+
+def test_without_pixel_masks_there_are_no_regions(tiny):
+    shutil.rmtree(tiny.folder / "testing/test_pixel_mask")
+    assert (tiny.tracks(), tiny.track_source, tiny.masks(tiny.videos("test")[0])) == (None, None, None)
+    assert complaint(tiny) == ""
+
+
+def test_training_videos_have_no_masks(tiny):
+    assert tiny.masks(tiny.videos("train")[0]) is None
+
+
+# without videos
+
+
+def test_without_videos_lengths_come_from_labels_and_tracks(tiny):
+    alone = labels_alone(tiny)
+    assert [(video.name, video.frames) for split in SPLITS for video in alone.videos(split)] == [
+        ("01_001", 4), ("02_002", 3), ("01_0014", 4), ("03_0031", 3)
+    ]  # fmt: skip
+    assert complaint(alone) == ""
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_without_videos_reading_says_so_in_one_line(tiny, split):
+    alone = labels_alone(tiny)
+    with pytest.raises(BadInput, match=r"not there; only streams on tracks do without.*download shanghaitech\.tar\.gz") as raised:
+        next(iter(alone.read(alone.videos(split)[0])))
+    assert "\n" not in str(raised.value)
+
+
+def test_without_videos_and_tracks_both_are_asked_for(tiny):
+    alone = labels_alone(tiny)
+    alone.person_tracks.unlink()
+    with pytest.raises(BadInput, match=r"no training videos, and no .*deepsort_train\.npz"):
+        alone.videos("train")
+
+
+def test_a_damaged_track_file_is_named(tiny):
+    alone = labels_alone(tiny)
+    truncate(alone.person_tracks)
+    with pytest.raises(BadInput, match=r"deepsort_train\.npz: (cut off|damaged)"):
+        alone.videos("train")
+
+
+def test_absent_data_says_how_to_get_it(tmp_path):
+    with pytest.raises(BadInput, match=r"svip-lab\.github\.io.*VADBENCH_DATA"):
+        ShanghaiTech(tmp_path).videos("test")
+
+
+# damage
+
+
+def resize(path):
+    cv2.imwrite(str(path), np.zeros((24, 34, 3), np.uint8))
+
+
+DAMAGE = {
+    "video truncated": (lambda base: truncate(base / "training/videos/01_001.avi"), r"01_001\.avi: .*cut off"),
+    "video renumbered": (
+        lambda base: (base / "training/videos/01_001.avi").rename(base / "training/videos/1.avi"),
+        r"1\.avi: expected names as 01_001",
+    ),
+    "video missing": (lambda base: (base / "training/videos/01_001.avi").unlink(), r"videos: 1 videos, the release has 2; download"),
+    "video of another size": (
+        lambda base: write_video(base / "training/videos/02_002.avi", 4, (24, 40)),
+        r"02_002\.avi: frames of shape \(24, 40, 3\)",
+    ),
+    "video without a frame": (lambda base: (base / "training/videos/02_002.avi").write_bytes(b""), r"02_002\.avi: an empty file"),
+    "video of one frame": (lambda base: write_video(base / "training/videos/02_002.avi", 1), r"^6 frames, 24 x 32 RGB"),
+    "unknown codec": (lambda base: unknown_codec(base / "training/videos/02_002.avi"), r"02_002\.avi: unknown codec"),
+    "video a loop": (lambda base: loop(base / "training/videos/02_002.avi"), r"02_002\.avi: cannot be read"),
+    "frame truncated": (lambda base: truncate(base / "testing/frames/01_0014/002.jpg"), r"002\.jpg: truncated"),
+    "frames renumbered": (
+        lambda base: (base / "testing/frames/01_0014/002.jpg").rename(base / "testing/frames/01_0014/009.jpg"),
+        r"01_0014: frame 2 is missing",
+    ),
+    "labels missing": (lambda base: (base / "testing/test_frame_mask/01_0014.npy").unlink(), r"labels of 01_0014 are missing"),
+    "all labels missing": (lambda base: shutil.rmtree(base / "testing/test_frame_mask"), r"test_frame_mask: the frame labels are missing"),
+    "labels truncated": (lambda base: truncate(base / "testing/test_frame_mask/01_0014.npy"), r"01_0014\.npy: cut off"),
+    "labels of another kind": (
+        lambda base: np.save(base / "testing/test_frame_mask/01_0014.npy", np.array([0, 2, 2, 0])),
+        r"labels of 01_0014 are int64 of shape \(4,\); expected 0 or 1",
+    ),
+    "frame of another size": (lambda base: resize(base / "testing/frames/01_0014/002.jpg"), r"002\.jpg: shape \(24, 34, 3\), expected \(24, 32, 3\)"),
+    "clip without a frame": (lambda base: [path.unlink() for path in (base / "testing/frames/01_0014").iterdir()], r"01_0014: empty clip"),
+    "clip of one frame": (
+        lambda base: [(base / f"testing/frames/01_0014/00{frame}.jpg").unlink() for frame in (1, 2, 3)],
+        r"01_0014: 1 frames, 4 labels",
+    ),
+    "frame a loop": (lambda base: loop(base / "testing/frames/01_0014/002.jpg"), r"002\.jpg: cannot be read"),
+    "masks truncated": (lambda base: truncate(base / "testing/test_pixel_mask/01_0014.npy"), r"test_pixel_mask/01_0014\.npy: cut off"),
+    "masks of another size": (
+        lambda base: np.save(base / "testing/test_pixel_mask/01_0014.npy", np.zeros((4, 24, 34), bool)),
+        r"bool of shape \(4, 24, 34\), expected integers of shape \(4, 24, 32\)",
+    ),
+    "masks pickled": (
+        lambda base: np.save(base / "testing/test_pixel_mask/01_0014.npy", np.array([None]), allow_pickle=True),
+        r"test_pixel_mask/01_0014\.npy: cut off or not a NumPy file",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_named_in_one_line(tiny, kind):
+    damage, told = DAMAGE[kind]
+    damage(tiny.folder)
+    assert re.search(told, complaint(tiny)), complaint(tiny)
+
+
+def test_extra_files_upper_case_and_a_loop_beside_the_frames_do_no_harm(tiny):
+    frames, videos = tiny.folder / "testing/frames", tiny.folder / "training/videos"
+    for path in (frames / ".DS_Store", frames / "01_0014/.DS_Store", frames / "01_0014/._001.jpg", videos / ".DS_Store", videos / "._01_001.avi"):
+        path.write_bytes(b"x")
+    (videos / "01_001.avi").rename(videos / "01_001.AVI")
+    (frames / "01_0014/003.jpg").rename(frames / "01_0014/003.JPG")
+    (frames / "again").symlink_to(frames)
+    assert complaint(tiny) == ""
+
+
+# the unsupervised setting
+
+
+def write_lists(tiny, train, test):
+    folder = tiny.folder / "resplit"
+    folder.mkdir()
+    (folder / "train.txt").write_text("\n".join(train))
+    (folder / "test.txt").write_text("\n".join(test))
+
+
+def test_the_published_resplit_is_read_where_its_lists_are(tiny):
+    write_lists(tiny, ["x/01_0014_i3d.npy", "01_001,0", ""], ["03_0031 1", "02_002 0"])
+    split = resplit_of(tiny)
+    assert (split.name, split.train, split.test) == ("zhong-2019", ("test/01_0014", "train/01_001"), ("test/03_0031", "train/02_002"))
+
+
+def test_without_lists_the_split_is_named_otherwise(tiny):
+    assert resplit_of(tiny).name == "every-second-test-video"
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "told"),
+    [
+        (["01_0014"], ["01_0014"], "01_0014 is in train.txt too"),
+        (["01_0014", "01_0014"], ["03_0031"], "01_0014 is listed twice"),
+        (["01_0015"], ["03_0031"], "01_0015 is no video"),
+        (["nothing"], ["03_0031"], "names no video"),
+    ],
+)
+def test_wrong_lists_are_refused(tiny, train, test, told):
+    write_lists(tiny, train, [f"test/{name}" if told.endswith("too") else name for name in test])
+    with pytest.raises(BadInput, match=told):
+        tiny.resplit()
+
+
+def test_one_list_alone_is_refused(tiny):
+    write_lists(tiny, ["01_0014"], ["03_0031"])
+    (tiny.folder / "resplit/test.txt").unlink()
+    with pytest.raises(BadInput, match=r"test\.txt: not there, but the other list"):
+        tiny.resplit()
+
+
+# frame counts
+
+
+def test_counts_are_remembered_and_a_changed_file_is_counted_again(tiny, monkeypatch):
+    assert tiny.videos("train")[0].frames == 5
+    with monkeypatch.context() as patched:
+        patched.setattr("vadbench.datasets.video_files.count_frames", lambda path: pytest.fail(f"{path} counted again"))
+        assert Tiny(tiny.root).videos("train")[0].frames == 5
+    write_video(tiny.folder / "training/videos/01_001.avi", 7)
+    assert Tiny(tiny.root).videos("train")[0].frames == 7
+
+
+def test_a_torn_line_of_the_memory_is_counted_again(tiny, tmp_path):
+    tiny.videos("train")
+    memory = tmp_path / "cache" / "frame_counts.jsonl"
+    memory.write_text(memory.read_text()[:-3])
+    assert [video.frames for video in Tiny(tiny.root).videos("train")] == [5, 4]

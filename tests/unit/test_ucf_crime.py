@@ -1,0 +1,187 @@
+"""UCF-Crime: the published annotations and frame counts, and a tiny release damaged in the ways that a user's copy may be."""
+
+import re
+from pathlib import Path
+
+import pytest
+from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_video  # noqa: F401
+
+from vadbench.datasets.base import SPLITS
+from vadbench.datasets.resplit import resplit_of
+from vadbench.datasets.ucf_crime import UCFCrime
+from vadbench.errors import BadInput
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "ucf_crime"
+FRAMES = {
+    "Abuse/Abuse028_x264.mp4": 6,
+    "Testing_Normal_Videos_Anomaly/Normal_Videos_003_x264.mp4": 4,
+    "Training_Normal_Videos_Anomaly/Normal_Videos001_x264.mp4": 5,
+    "Training_Normal_Videos_Anomaly/Normal_Videos002_x264.mp4": 3,
+}
+ABUSE = "Videos/Abuse/Abuse028_x264.mp4"
+ANNOTATION = "Temporal_Anomaly_Annotation.txt"
+
+
+class Tiny(UCFCrime):
+    counts = {"train": 2, "test": 2}
+    size = (24, 32)
+    test_frames = 10
+    anomalous = 4
+
+
+def write_header(base):
+    rows = [f"x,{path},{count}" for path, count in FRAMES.items()]
+    (base / "header.csv").write_text("\n".join(["video_id,video_path,frame_count", *rows]))
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The official layout without header.csv; of the second interval the last frame is after the video's end."""
+    base = tmp_path / "UCF_Crimes"
+    for path, frames in FRAMES.items():
+        file = base / "Videos" / path
+        write_video(file.with_suffix(".avi"), frames).rename(file)
+    (base / ANNOTATION).write_text("Abuse028_x264.mp4  Abuse  2  3  5  7  \nNormal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1  \n")
+    trained = [path for path in FRAMES if path.startswith("Training")]
+    (base / "Anomaly_Train.txt").write_text("\n".join(["Abuse/Abuse001_x264.mp4", *trained]))
+    return Tiny(tmp_path)
+
+
+# the published files
+
+
+@pytest.fixture
+def shared(tmp_path):
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not on this machine")
+    (tmp_path / "UCF_Crimes").symlink_to(SHARED)
+    return UCFCrime(tmp_path)
+
+
+def test_annotations_and_counts_alone_pass_the_check_without_a_video(shared):
+    assert complaint(shared) == ""
+
+
+def test_the_release_has_its_counts(shared):
+    assert [len(shared.videos(split)) for split in SPLITS] == [800, 290]
+    provenance = shared.labels().provenance()
+    assert (provenance["frames"], provenance["anomalous"]) == (1111808, 84338)
+    assert provenance["source"].endswith("frames from 1, inclusive; 5 intervals cut at the end of their video")
+
+
+# a tiny one
+
+
+def test_a_whole_copy_passes_its_check(tiny):
+    assert complaint(tiny) == ""
+
+
+def test_videos_are_named_as_their_files(tiny):
+    assert [(video.name, video.frames) for split in SPLITS for video in tiny.videos(split)] == [
+        ("Normal_Videos001_x264", 5), ("Normal_Videos002_x264", 3), ("Abuse028_x264", 6), ("Normal_Videos_003_x264", 4)
+    ]  # fmt: skip
+    assert tiny.frames(tiny.videos("test")[0]).shape == (6, 24, 32, 3)
+
+
+def test_intervals_are_inclusive_count_from_one_and_are_cut_at_the_end(tiny):
+    labels = tiny.labels()
+    assert labels.videos["Abuse028_x264"].tolist() == [0, 1, 1, 0, 1, 1]
+    assert "1 intervals cut" in labels.source
+
+
+def test_there_are_neither_masks_nor_regions(tiny):
+    assert (tiny.masks(tiny.videos("test")[0]), tiny.tracks(), tiny.track_source) == (None, None, None)
+
+
+@pytest.mark.parametrize("gone", ["Anomaly_Train.txt", "header.csv"])
+def test_training_videos_come_from_the_list_the_counts_or_the_folder(tiny, gone):
+    write_header(tiny.folder)
+    (tiny.folder / gone).unlink()
+    assert [video.name for video in tiny.videos("train")] == ["Normal_Videos001_x264", "Normal_Videos002_x264"]
+
+
+def test_an_empty_list_is_passed_over(tiny):
+    (tiny.folder / "Anomaly_Train.txt").write_text("")
+    assert len(tiny.videos("train")) == 2
+
+
+def test_without_videos_all_but_reading_works(tiny):
+    write_header(tiny.folder)
+    (tiny.folder / "Videos").rename(tiny.root / "elsewhere")
+    assert complaint(tiny) == ""
+    with pytest.raises(BadInput, match=r"no Abuse028_x264\.mp4 in its folders; only imported features do without videos; download") as raised:
+        next(iter(tiny.read(tiny.videos("test")[0])))
+    assert "\n" not in str(raised.value)
+
+
+def test_the_unsupervised_split_is_not_called_the_papers(tiny):
+    assert resplit_of(tiny).name == "every-second-test-video"
+
+
+def test_absent_data_says_how_to_get_it(tmp_path):
+    with pytest.raises(BadInput, match=r"temporal annotations are missing; download .*crcv\.ucf\.edu.*VADBENCH_DATA"):
+        UCFCrime(tmp_path).videos("test")
+
+
+# damage
+
+
+def annotated(first):
+    return lambda base: (base / ANNOTATION).write_text(f"{first}\nNormal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1\n")
+
+
+def header_lacks_a_video(base):
+    write_header(base)
+    path = base / "header.csv"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "Abuse028" not in line))
+
+
+def header_lies(base):
+    write_header(base)
+    path = base / "header.csv"
+    path.write_text(path.read_text().replace("Abuse028_x264.mp4,6", "Abuse028_x264.mp4,7"))
+
+
+def header_of_another_kind(base):
+    (base / "header.csv").write_text("a,b\n1,2\n")
+
+
+DAMAGE = {
+    "truncated": (lambda base: truncate(base / ABUSE), r"Abuse028_x264\.mp4: .*cut off"),
+    "renumbered": (lambda base: (base / ABUSE).rename(base / "Videos/Abuse/Abuse029_x264.mp4"), r"no Abuse028_x264\.mp4 in its folders"),
+    "labels missing": (lambda base: (base / ANNOTATION).unlink(), r"Temporal_Anomaly_Annotation\.txt: the temporal annotations are missing"),
+    "label missing": (lambda base: (base / ANNOTATION).write_text("Abuse028_x264.mp4 Abuse 2 3 5 6\n"), r"1 test videos, the release has 2"),
+    "label cut off": (annotated("Abuse028_x264.mp4 Abuse 2 3"), r"line 1 is 'Abuse028_x264\.mp4 Abuse 2 3', expected name\.mp4, class and four"),
+    "label twice": (annotated("Normal_Videos_003_x264.mp4 Normal -1 -1 -1 -1"), r"line 2 names Normal_Videos_003_x264\.mp4 again"),
+    "label far after the end": (annotated("Abuse028_x264.mp4 Abuse 2 9 -1 -1"), r"interval 2 9 of Abuse028_x264 is outside its frames 1 to 6"),
+    "label from zero": (annotated("Abuse028_x264.mp4 Abuse 0 3 -1 -1"), r"interval 0 3 of Abuse028_x264 is outside"),
+    "wrong size": (lambda base: write_video(base / "a.avi", 6, (24, 40)).rename(base / ABUSE), r"Abuse028_x264\.mp4: frames of shape \(24, 40, 3\)"),
+    "zero frames": (lambda base: (base / ABUSE).write_bytes(b""), r"Abuse028_x264\.mp4: an empty file"),
+    "one frame": (lambda base: write_video(base / "a.avi", 1).rename(base / ABUSE), r"interval 2 3 of Abuse028_x264 is outside its frames 1 to 1"),
+    "unknown codec": (lambda base: unknown_codec(base / ABUSE), r"Abuse028_x264\.mp4: unknown codec"),
+    "loop": (lambda base: loop(base / ABUSE), r"Abuse028_x264\.mp4: cannot be read"),
+    "counts lack a video": (header_lacks_a_video, r"header\.csv: has no line of Abuse028_x264"),
+    "counts lie": (header_lies, r"11|clip Abuse028_x264 decodes to 6 frames, expected 7"),
+    "counts of another kind": (header_of_another_kind, r"header\.csv: line 2 has no video_path"),
+    "training videos missing": (
+        lambda base: (base / "Anomaly_Train.txt").write_text("Training_Normal_Videos/a.mp4"),
+        r"1 train videos, the release has 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_named_in_one_line(tiny, kind):
+    damage, told = DAMAGE[kind]
+    damage(tiny.folder)
+    assert re.search(told, complaint(tiny)), complaint(tiny)
+
+
+def test_extra_files_upper_case_and_a_loop_beside_the_videos_do_no_harm(tiny):
+    videos = tiny.folder / "Videos"
+    for name in (".DS_Store", "._Abuse028_x264.mp4", "Thumbs.db"):
+        (videos / "Abuse" / name).write_bytes(b"x")
+    (videos / ".DS_Store").write_bytes(b"x")
+    (tiny.folder / ABUSE).rename(videos / "Abuse/Abuse028_x264.MP4")
+    (videos / "again").symlink_to(videos)
+    assert complaint(tiny) == ""

@@ -1,0 +1,211 @@
+"""A user's own videos: a folder with a manifest, `dataset.toml`, that names clips, splits, labels and optional tracks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
+from vadbench.datasets.checks import decoded, seen
+from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
+from vadbench.datasets.manifest import Clip, Manifest, read_manifest
+from vadbench.datasets.regions import COLUMNS, derive_tracks
+from vadbench.datasets.video import iterate_video
+from vadbench.datasets.video_files import frame_counts
+from vadbench.errors import BadInput
+
+MANIFEST = "dataset.toml"
+
+
+class Folder(Dataset):
+    """The videos that `$VADBENCH_DATA/folder/dataset.toml` names.
+
+    The revision is a digest of what the manifest says and of every named file's size and time of change, so that no cache and no record of other
+    content is ever taken for this one; copy with `cp -p` (or rsync -t) to keep it.
+    """
+
+    name = "folder"
+    title = "Own videos"
+    citation = "the manifest's owner"
+    licence = "the manifest's owner's"
+    how_to_get = "write dataset.toml in the folder `folder` of the one that $VADBENCH_DATA names, as docs/datasets.md shows"
+
+    @property
+    def folder(self) -> Path:
+        """Where the manifest lies."""
+        return self.root / self.name
+
+    @cached_property
+    def revision(self) -> str:  # type: ignore[override]
+        """12 hex digits that change with the manifest or a file it names.
+
+        Raises:
+            BadInput: as `manifest`, or naming a file that is missing.
+        """
+        digest = hashlib.sha256(self.manifest.model_dump_json().encode())
+        for path in self._files():
+            status = path.stat()
+            digest.update(f"{path.relative_to(self.folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:12]
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest, checked.
+
+        Raises:
+            BadInput: if it is missing, no TOML, or a field is wrong, with the number of the clip.
+        """
+        path = self.folder / MANIFEST
+        if not path.is_file():
+            raise BadInput(f"{path}: not there; {self.how_to_get} (now {self.root})")
+        return read_manifest(path)
+
+    @property
+    def track_source(self) -> str | None:  # type: ignore[override]
+        """The tracks file, `derived from the masks` where every anomalous test clip has masks, else None."""
+        if self.manifest.tracks is not None:
+            return self.manifest.tracks
+        return "derived from the masks" if self._masked() else None
+
+    def videos(self, split: Split) -> tuple[Video, ...]:
+        """The clips of a split in the manifest's order; video files are counted by decoding on first use.
+
+        Raises:
+            BadInput: as `manifest`, or naming a clip that is missing, leads out of the folder, or has no frame.
+        """
+        return self._videos[split]
+
+    def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
+        """Frames [H, W] grey or [H, W, 3] RGB.
+
+        Raises:
+            BadInput: while iterating, naming the file that is missing, damaged or of another size than the clip's first frame.
+        """
+        path = self._inside(self._clip(video).path)
+        return iterate_clip(path) if path.is_dir() else iterate_video(path)
+
+    def labels(self) -> Labels:
+        """Frame labels from intervals and masks.
+
+        Raises:
+            BadInput: naming the test clip whose interval is outside its frames or whose masks do not fit it.
+        """
+        return self._labels
+
+    def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
+        """Per test frame [H, W], non-zero = anomalous; None for training clips and clips without masks.
+
+        Raises:
+            BadInput: while iterating, naming the image that is missing or damaged.
+        """
+        masks = self._clip(video).masks
+        if masks is None:
+            return None
+        return (mask if mask.ndim == 2 else mask.max(axis=2) for mask in iterate_clip(self._inside(masks)))
+
+    def tracks(self) -> pd.DataFrame | None:
+        """Anomalous regions: of the tracks file, else derived from masks where every anomalous test clip has them, else None.
+
+        Raises:
+            BadInput: if the file cannot be read, or names an unknown clip or a frame after its end.
+        """
+        if self.manifest.tracks is None:
+            clips = {video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None}
+            return derive_tracks(clips) if self._masked() else None
+        from vadbench.scorefiles import read_tracks
+
+        path = self._inside(self.manifest.tracks)
+        table = pd.DataFrame({name: read_tracks(path)[name] for name in COLUMNS})
+        lengths = {video.name: video.frames for video in self.videos("test")}
+        for name, last in table.groupby("video")["frame"].max().items():
+            if last >= lengths.get(str(name), 0):
+                what = f"frame {last:g} of {name}" if name in lengths else f"{name}, which is no test clip"
+                raise BadInput(f"{path}: has {what}; expected test clips' names and frames from 0 below their number of frames")
+        return table.astype({"frame": "int64"})
+
+    def check(self) -> list[Check]:
+        """Every clip decoded, labels, masks and tracks read.
+
+        Raises:
+            BadInput: if the manifest is wrong or a clip is missing; damage within a clip is a line of the answer.
+        """
+        checks = []
+        for split in SPLITS:
+            videos = self.videos(split)
+            short = [video.name for video in videos if video.frames < 2]
+            checks.append(seen(f"{split} clips", lambda videos=videos: str(len(videos))))  # type: ignore[misc]
+            checks.append(Check(f"{split} clips of one frame", "none: motion needs two", ", ".join(short) or "none: motion needs two"))
+            checks.append(seen(f"{split} frames decoded", lambda videos=videos: decoded(self, videos)))  # type: ignore[misc]
+        checks.append(seen("anomalous frames", lambda: f"{self.labels().flat().sum()} of {len(self.labels().flat())} ({self.labels().source})"))
+        checks.append(seen("region tracks", self._told_tracks))
+        return [*checks, seen("revision", lambda: self.revision)]
+
+    @cached_property
+    def _videos(self) -> dict[Split, tuple[Video, ...]]:
+        paths = [self._inside(clip.path) for clip in self.manifest.clip]
+        counts = iter(frame_counts([path for path in paths if not path.is_dir()], self.name))
+        frames = [count_frames(path) if path.is_dir() else next(counts) for path in paths]
+        videos = [Video(clip.called, clip.split, count, clip.scene) for clip, count in zip(self.manifest.clip, frames, strict=True)]
+        return {split: tuple(video for video in videos if video.split == split) for split in SPLITS}
+
+    @cached_property
+    def _labels(self) -> Labels:
+        kinds = sorted({"masks" if clip.masks else "intervals" for clip in self.manifest.clip if clip.split == "test"})
+        source = f"{MANIFEST}: {' and '.join(kinds)}" + (f", {self.manifest.labelled_by}" if self.manifest.labelled_by else "")
+        return Labels("own", source, {video.name: self._label(video) for video in self.videos("test")})
+
+    def _label(self, video: Video) -> NDArray[np.uint8]:
+        masks = self.masks(video)
+        if masks is not None:
+            marked = np.array([mask.any() for mask in masks], np.uint8)
+            if len(marked) != video.frames:
+                raise BadInput(f"{self.folder / MANIFEST}: clip {video.name} has {video.frames} frames and {len(marked)} masks; expected one a frame")
+            return marked
+        labels = np.zeros(video.frames, np.uint8)
+        for first, last in self._clip(video).anomalous or ():
+            if not 0 <= first <= last < video.frames:
+                where = f"clip {video.name}: anomalous interval [{first}, {last}] is outside its frames 0 to {video.frames - 1}"
+                raise BadInput(f"{self.folder / MANIFEST}: {where}; both ends count, from 0")
+            labels[first : last + 1] = 1
+        return labels
+
+    def _clip(self, video: Video) -> Clip:
+        return next(clip for clip in self.manifest.clip if (clip.split, clip.called) == (video.split, video.name))
+
+    def _masked(self) -> bool:
+        """Whether regions can be derived: masks for every test clip that is not normal."""
+        test = [clip for clip in self.manifest.clip if clip.split == "test"]
+        return any(clip.masks for clip in test) and all(clip.masks or not clip.anomalous for clip in test)
+
+    def _told_tracks(self) -> str:
+        tracks = self.tracks()
+        return "none" if tracks is None else f"{len(tracks)} boxes ({self.track_source})"
+
+    def _files(self) -> Iterator[Path]:
+        """Every file that the manifest names, inside the folder."""
+        named = [path for clip in self.manifest.clip for path in (clip.path, clip.masks) if path is not None]
+        for relative in [*named, *([self.manifest.tracks] if self.manifest.tracks else [])]:
+            path = self._inside(relative)
+            for file in image_paths(path) if path.is_dir() else [path]:
+                yield self._inside(str(file.relative_to(self.folder))) if file.is_symlink() else file
+
+    def _inside(self, relative: str) -> Path:
+        """The path, if it is there and neither it nor a link in it leads out of the folder."""
+        what = f"{self.folder / MANIFEST}: path {relative!r}"
+        if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).drive or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
+            raise BadInput(f"{what} leads out of the folder; expected a path relative to the manifest, without ..")
+        path = self.folder / relative
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, until Python 3.13
+            why = "is a loop of links" if not isinstance(error, FileNotFoundError) else "is not there"
+            raise BadInput(f"{what} {why}; expected a file or folder beside the manifest") from error
+        if not real.is_relative_to(self.folder.resolve()):
+            raise BadInput(f"{what} is a link that leads out of the folder, to {real}; copy the file into it")
+        return path

@@ -1,0 +1,108 @@
+"""The manifest of a user's own videos: `dataset.toml`, its fields and their checks."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vadbench import registry
+from vadbench.datasets.base import SPLITS, Split
+from vadbench.errors import BadInput
+
+
+class Clip(BaseModel):
+    """One `[[clip]]`. Paths are relative to the manifest and stay inside its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="a video file, or a folder of images numbered from 0 or 1", min_length=1)
+    split: Split = Field(description="train (normal clips) or test")
+    name: str = Field("", description="what records call the clip; the file's name without suffix where it is not given", pattern=r"^[\w.-]*$")
+    scene: str = Field("0", description="the camera", pattern=r"^[\w.-]+$")
+    anomalous: tuple[tuple[int, int], ...] | None = Field(
+        None, description="first and last frame of each anomalous interval, from 0 and both inclusive; [] for a normal test clip"
+    )
+    masks: str | None = Field(None, description="instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous")
+
+    @property
+    def called(self) -> str:
+        """The clip's name."""
+        return self.name or PurePosixPath(self.path).stem
+
+
+class Manifest(BaseModel):
+    """The file as a whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clip: tuple[Clip, ...] = Field(description="the clips, in order", min_length=1)
+    tracks: str | None = Field(
+        None, description="anomalous regions: csv, parquet or npz with video, track, frame (from 0), x0, y0, x1, y1 (inclusive)"
+    )
+    labelled_by: str = Field("", description="who or what made the labels, recorded beside every number")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file.
+
+    Raises:
+        BadInput: if it cannot be read or is no TOML; naming the number of the clip and the field that is wrong.
+    """
+    try:
+        manifest = _parse(tomllib.loads(path.read_bytes().decode()))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); expected the manifest of the videos") from error
+    except ValueError as error:  # TOML's and ours: told with the file's name
+        raise BadInput(f"{path}: {error}") from error
+    names = [(clip.split, clip.called) for clip in manifest.clip]
+    for place, (split, name) in enumerate(names):
+        if (split, name) in names[:place]:
+            raise BadInput(f"{path}: two {split} clips are named {name}; give one of them a name = ...")
+    for split in SPLITS:
+        if split not in {clip.split for clip in manifest.clip}:
+            raise BadInput(f'{path}: no clip has split = "{split}"; expected one or more')
+    return manifest
+
+
+def _parse(document: dict[str, object]) -> Manifest:
+    """The manifest in a TOML document.
+
+    Raises:
+        BadInput: naming the clip and the field that is wrong.
+    """
+    _known(document, Manifest)
+    listed = document.get("clip", [])
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise BadInput("clip: expected one [[clip]] (two brackets) for each clip")
+    clips = [_clip(number, entry) for number, entry in enumerate(listed, 1)]
+    try:
+        return Manifest.model_validate({**document, "clip": clips})
+    except ValidationError as error:
+        raise BadInput(registry.first_fault(error, Manifest)) from error
+
+
+def _clip(number: int, entry: dict[str, object]) -> Clip:
+    told = f"clip {number} ({entry.get('path', 'no path')})"
+    try:
+        _known(entry, Clip)
+        clip = Clip.model_validate(entry)
+    except ValidationError as error:
+        raise BadInput(f"{told}: {registry.first_fault(error, Clip)}") from error
+    except BadInput as error:
+        raise BadInput(f"{told}: {error}") from error
+    labelled = [name for name in ("anomalous", "masks") if getattr(clip, name) is not None]
+    if clip.split == "train" and (clip.anomalous or clip.masks is not None):
+        raise BadInput(f"{told}: {labelled[0]} of a training clip, which is taken as normal; make its split test, or remove {labelled[0]}")
+    if clip.split == "test" and len(labelled) != 1:
+        raise BadInput(f"{told}: {' and '.join(labelled) or 'no labels'}; expected anomalous ([] for a normal clip) or masks, one of them")
+    return clip
+
+
+def _known(fields: Iterable[str], model: type[BaseModel]) -> None:
+    """Refuse an unknown field before any that it was meant for is called missing."""
+    for field in fields:
+        if field not in model.model_fields:
+            raise registry.unknown("field", field, model.model_fields)

@@ -1,0 +1,262 @@
+"""UBnormal, as released: rendered videos of 29 scenes, 186 normal ones for training and 211 for test, every object annotated by pixel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
+from vadbench.datasets.checks import decoded, seen
+from vadbench.datasets.folders import read_image
+from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
+from vadbench.datasets.regions import COLUMNS, components
+from vadbench.datasets.video import iterate_video
+from vadbench.datasets.video_files import frame_counts, video_paths
+from vadbench.errors import BadInput
+
+NAME = re.compile(r"(normal|abnormal)_scene_(\d+)_scenario\w+")
+LISTS: dict[Split, tuple[str, ...]] = {
+    "train": ("normal_training_video_names.txt",),
+    "test": ("normal_test_video_names.txt", "abnormal_test_video_names.txt"),
+}
+Track = tuple[int, int, int]  # id of the object, its first and last frame
+
+
+class UBnormal(Dataset):
+    """UBnormal in the one-class setting: the normal training videos are trained on, all test videos are tested.
+
+    The abnormal training videos and the validation split are for supervised methods and are not read.
+
+    What is read under `$VADBENCH_DATA/UBnormal`, with N the scene in a video's name:
+
+    - `Scene<N>/<video>.mp4`; frames are counted by decoding.
+    - the split lists `{normal_training,normal_test,abnormal_test}_video_names.txt`, there or in `scripts/`: they are not in the archive but
+      in the authors' repository.
+    - for abnormal videos `Scene<N>/<video>_annotations/<video>_tracks.txt`, a line `id, first, last` for each anomalous object, frames from 0
+      and inclusive: the frame labels, as the authors' script writes them. An interval that ends after its video is cut, one that begins there
+      refused. Of `<video>_new_tracks.txt`, which the authors' region script prefers where it exists, nothing certain is known: it is not read.
+    - `<video>_annotations/<video>_<frame, four digits>_gt.png`, whose pixels hold the id of the object they show: masks and regions of the
+      objects in `_tracks.txt`. Only the images of anomalous frames are opened; one that is missing or has other than one channel is refused.
+
+    How many test frames there are is stated in two ways (89,908 in the authors' script, 92,640 labels in others' code; specs/evaluation.md
+    section 3), so none is checked.
+
+    Attributes:
+        counts: videos of each split.
+        scenes: scenes of all videos together.
+    """
+
+    name = "ubnormal"
+    title = "UBnormal"
+    revision = "2022"
+    citation = "A. Acsintoae et al.: UBnormal: New Benchmark for Supervised Open-Set Video Anomaly Detection. CVPR 2022."
+    licence = "CC BY-NC-ND 4.0"
+    how_to_get = (
+        "download UBnormal.zip by the link in github.com/lilygeorgescu/UBnormal, unpack it into the folder that $VADBENCH_DATA names, "
+        "and copy scripts/*_video_names.txt of that repository into its UBnormal folder"
+    )
+    smoothing = 15.0
+
+    counts: ClassVar[dict[Split, int]] = {"train": 186, "test": 211}
+    scenes: ClassVar[int] = 29
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._listed: dict[Split, tuple[Video, ...]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The folder with Scene1 … Scene29."""
+        return self.root / "UBnormal"
+
+    @property
+    def track_source(self) -> str:  # type: ignore[override]
+        """`published` where such files are in place (`vadbench.datasets.published_tracks`), else made of the release's object masks."""
+        return SOURCE if regions_folder(self.root, self.name).is_dir() else "object masks: the largest component of each anomalous object"
+
+    def videos(self, split: Split) -> tuple[Video, ...]:
+        """The videos of a split in the order of their names; counted by decoding on first use, minutes for all.
+
+        Raises:
+            BadInput: naming the first list or video that is missing.
+        """
+        if split not in self._listed:
+            names = self._names(split)
+            frames = frame_counts([self._path(name) for name in names], self.name)
+            self._listed[split] = tuple(Video(name, split, count, scene_of(name)) for name, count in zip(names, frames, strict=True))
+        return self._listed[split]
+
+    def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
+        """Frames [H, W, 3], RGB; the videos are 720 high and differ in width.
+
+        Raises:
+            BadInput: while iterating, naming the file that is missing or damaged.
+        """
+        return iterate_video(self._path(video.name))
+
+    def labels(self) -> Labels:
+        """Frame labels from the intervals of the anomalous objects.
+
+        Raises:
+            BadInput: naming the file that is missing, damaged, or has an interval outside its video.
+        """
+        clips, cut = {}, 0
+        for video in self.videos("test"):
+            clips[video.name] = np.zeros(video.frames, np.uint8)
+            for _, first, last in self._anomalous(video):
+                clips[video.name][first : last + 1] = 1
+                cut += last >= video.frames
+        source = "*_tracks.txt, frames from 0, inclusive" + (f"; {cut} intervals cut at the end of their video" if cut else "")
+        return Labels("official", source, clips)
+
+    def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
+        """Per test frame [H, W], non-zero = anomalous; None for training videos.
+
+        Raises:
+            BadInput: while iterating, naming the image that is missing, damaged or has other than one channel.
+        """
+        return None if video.split == "train" else self._masks(video)
+
+    def tracks(self) -> pd.DataFrame:
+        """Anomalous regions: published, else in each frame of a track the box of its object's largest component, none where it is hidden.
+
+        Raises:
+            BadInput: as `labels` and `masks`.
+        """
+        published = published_tracks(self.root, self.name, self.videos("test"))
+        if published is not None:
+            return published
+        rows = [
+            (video.name, track, frame, *box)
+            for video in self.videos("test")
+            for track, (number, first, last) in enumerate(self._anomalous(video))
+            for frame in range(first, min(last + 1, video.frames))
+            for box in _largest(components(self._objects(video, frame) == number, least_area=1))
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def check(self) -> list[Check]:
+        """Counts, every frame and every mask of an anomalous frame decoded, labels read; reads all of it.
+
+        Raises:
+            BadInput: if lists or videos are missing (`videos`); damage within a video is a line of the answer.
+        """
+        checks = []
+        for split in SPLITS:
+            checks.append(Check(f"{split} videos", str(self.counts[split]), str(len(self.videos(split)))))
+        found = {video.scene for split in SPLITS for video in self.videos(split)}
+        checks.append(Check("scenes", str(self.scenes), str(len(found))))
+        for split in SPLITS:
+            checks.append(seen(f"{split} frames decoded", lambda split=split: decoded(self, self.videos(split))))  # type: ignore[misc]
+        checks.append(seen("test frames labelled", lambda: f"{len(self.labels().flat())}, {self.labels().flat().sum()} of them anomalous"))
+        return [*checks, seen("masks read", lambda: f"{sum(self._count_masks(video) for video in self.videos('test'))} not empty")]
+
+    @property
+    def _remedy(self) -> str:
+        return f"{self.how_to_get} (now {self.root})"
+
+    def _names(self, split: Split) -> list[str]:
+        names = [name for file in LISTS[split] for name in self._list(file)]
+        if len(names) != self.counts[split] or len(set(names)) != len(names):
+            raise BadInput(f"{self.folder}: {len(set(names))} {split} videos in {', '.join(LISTS[split])}, the release has {self.counts[split]}")
+        return sorted(names)
+
+    def _list(self, file: str) -> list[str]:
+        path = next((path for path in (self.folder / file, self.folder / "scripts" / file) if path.is_file()), None)
+        if path is None:
+            raise BadInput(f"{self.folder / file}: the list of videos is missing; {self._remedy}")
+        names = path.read_text(encoding="utf-8", errors="replace").split()
+        for name in names:
+            found = NAME.fullmatch(name)
+            if found is None or found[1] != file.partition("_")[0]:
+                raise BadInput(f"{path}: {name!r} is no name of this list; expected names as {file.partition('_')[0]}_scene_1_scenario_2")
+        return names
+
+    def _path(self, name: str) -> Path:
+        folder = self.folder / f"Scene{scene_of(name)}"
+        path = folder / f"{name}.mp4"
+        if path.is_file():
+            return path
+        found = video_paths(folder).get(name) if folder.is_dir() else None
+        if found is None:
+            raise BadInput(f"{path}: not there; {self._remedy}")
+        return found
+
+    def _annotations(self, name: str) -> Path:
+        return self.folder / f"Scene{scene_of(name)}" / f"{name}_annotations"
+
+    def _anomalous(self, video: Video) -> list[Track]:
+        """The anomalous objects of a test video, none in a normal one."""
+        if video.name.startswith("normal"):
+            return []
+        path = self._annotations(video.name) / f"{video.name}_tracks.txt"
+        if not path.is_file():
+            raise BadInput(f"{path}: the anomalous objects of {video.name} are missing; {self._remedy}")
+        tracks = []
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if not line.strip():
+                continue
+            track = _track(line)
+            if track is None or not 0 <= track[1] <= track[2] or track[1] >= video.frames or not 0 < track[0] < 256:
+                raise BadInput(f"{path}: line {number} is {line.strip()[:60]!r}, expected id, first, last in frames 0 to {video.frames - 1}")
+            tracks.append(track)
+        if not tracks:
+            raise BadInput(f"{path}: names no anomalous object, expected one or more; {self._remedy}")
+        return tracks
+
+    def _objects(self, video: Video, frame: int) -> NDArray[np.uint8]:
+        """[H, W] ids of the objects that the pixels show."""
+        path = self._annotations(video.name) / f"{video.name}_{frame:04d}_gt.png"
+        image = read_image(path)
+        if image.ndim != 2:
+            raise BadInput(f"{path}: {image.shape[2]} channels, expected one that holds the objects' ids; {self._remedy}")
+        return image
+
+    def _masks(self, video: Video) -> Iterator[NDArray[np.uint8]]:
+        tracks = self._anomalous(video)
+        empty = np.zeros(next(iter(self.read(video))).shape[:2], np.uint8)
+        for frame in range(video.frames):
+            numbers = [number for number, first, last in tracks if first <= frame <= last]
+            if not numbers:
+                yield empty
+                continue
+            mask = np.isin(self._objects(video, frame), numbers).astype(np.uint8)
+            if mask.shape != empty.shape:
+                raise BadInput(f"{self._annotations(video.name)}: the mask of frame {frame} is {mask.shape}, the video's frames are {empty.shape}")
+            yield mask
+
+    def _count_masks(self, video: Video) -> int:
+        return sum(bool(mask.any()) for mask in self._masks(video))
+
+
+def scene_of(name: str) -> str:
+    """The scene in a video's name: `normal_scene_18_scenario_4` -> `18`."""
+    found = NAME.fullmatch(name)
+    if found is None:
+        raise BadInput(f"{name}: no name of UBnormal; expected names as normal_scene_18_scenario_4")
+    return found[2]
+
+
+def _track(line: str) -> Track | None:
+    """`id, first, last` of a line, None where it says something else; numbers may be written as 1.0, and what follows is passed over."""
+    try:
+        values = [float(word) for word in line.split(",")[:3]]
+    except ValueError:
+        return None
+    if len(values) < 3 or not all(value.is_integer() for value in values):
+        return None
+    return int(values[0]), int(values[1]), int(values[2])
+
+
+def _largest(boxes: NDArray[np.int64]) -> list[tuple[int, ...]]:
+    """The box of the largest area among boxes [K, 4] with inclusive corners, in a list that is empty where there are none."""
+    if not len(boxes):
+        return []
+    areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
+    return [tuple(boxes[int(areas.argmax())].tolist())]
