@@ -1,4 +1,4 @@
-"""Where data sets, cached features and suites lie on this machine."""
+"""Where data sets, weights, cached features and suites lie on this machine."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def cache_root() -> Path:
     return _root("VADBENCH_CACHE", "cache")
 
 
+def weights_root() -> Path:
+    """The folder of pretrained weights: `$VADBENCH_WEIGHTS`, else `weights` in the platform's data folder."""
+    return _root("VADBENCH_WEIGHTS", "data", "weights")
+
+
 def suites_root() -> Path:
     """The folder of the suites: `benchmarks/` of a checkout, else the copy inside the installed package."""
     package = Path(__file__).resolve().parent
@@ -23,10 +28,10 @@ def suites_root() -> Path:
     return checkout if (package.parent / "pyproject.toml").is_file() and checkout.is_dir() else package / "benchmarks"
 
 
-def _root(variable: str, kind: str) -> Path:
+def _root(variable: str, kind: str, below: str = "") -> Path:
     if os.environ.get(variable):
         return Path(os.environ[variable]).expanduser()
     import platformdirs
 
     chosen = platformdirs.user_cache_path if kind == "cache" else platformdirs.user_data_path
-    return chosen("vadbench", appauthor=False)
+    return chosen("vadbench", appauthor=False) / below

@@ -1,4 +1,4 @@
-"""Optical flow between consecutive grey frames: OpenCV's DIS and Farneback.
+"""Optical flow between consecutive grey frames: OpenCV's DIS and Farneback, and RAFT from torchvision.
 
 Sources: Kroeger et al., Fast Optical Flow using Dense Inverse Search (ECCV 2016); Farneback, Two-Frame Motion Estimation (SCIA 2003).
 """
@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Method = Literal["ultrafast", "fast", "medium", "farneback"]
+from vadbench.features import raft
+
+Method = Literal["ultrafast", "fast", "medium", "farneback", "raft"]
 Result = TypeVar("Result")
 
 
@@ -26,7 +28,7 @@ class Flow:
     """Flow from one grey frame to the next; each thread has its own solver, for a DIS object keeps buffers.
 
     Args:
-        method: a DIS preset, or `farneback`.
+        method: a DIS preset, `farneback` or `raft`.
         enlarge_below: frames narrower than this many pixels are enlarged x2 first, because small objects vanish on DIS's coarse scales.
     """
 
@@ -34,6 +36,8 @@ class Flow:
         self.method = method
         self.enlarge_below = enlarge_below
         self._local = threading.local()
+        if method == "raft":
+            raft.shared()  # loaded here, once, and not by several threads at a time
 
     def __call__(self, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> NDArray[np.float32]:
         """[H, W, 2] float32 (u right, v down) in pixels of the given frames, both [H, W] uint8."""
@@ -46,6 +50,8 @@ class Flow:
         return np.asarray(cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA) / np.float32(2), np.float32)
 
     def _solve(self, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.method == "raft":
+            return raft.shared()(previous, current)
         if self.method == "farneback":
             start = np.zeros((*previous.shape, 2), np.float32)
             flow = cv2.calcOpticalFlowFarneback(

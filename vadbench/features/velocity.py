@@ -27,7 +27,9 @@ class VelocityOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    flow: Literal["ultrafast", "fast", "medium", "farneback"] = Field("fast", description="preset of OpenCV's DIS, or Farneback")
+    flow: Literal["ultrafast", "fast", "medium", "farneback", "raft"] = Field(
+        "fast", description="preset of OpenCV's DIS, Farneback, or RAFT (torchvision's large network, weights on disk)"
+    )
     enlarge_below: NonNegativeInt = Field(400, description="frames narrower than this many pixels are enlarged x2 before flow; 0 = never")
     pixels: Literal["auto", "all", "foreground"] = Field(
         "auto",
@@ -74,8 +76,10 @@ class Velocity:
         return tuple(f"hof_{k}" for k in range(BINS[self.variant]))
 
     def files(self) -> tuple[NeededFile, ...]:
-        """None: optical flow by OpenCV has no weights."""
-        return ()
+        """RAFT's weights; flow by OpenCV has none."""
+        from vadbench.features import raft
+
+        return (raft.file(),) if self.options.flow == "raft" else ()
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """One row an object, frame by frame.
@@ -98,7 +102,7 @@ class Velocity:
             return [self.describe(flow, objects.boxes[i], mask) for i, mask in zip(described, masks, strict=True)]
 
         rows: list[Floats] = []
-        for of_pair in over_pairs(pair, footage.grey()):
+        for of_pair in over_pairs(pair, footage.grey(), threads=1 if self.options.flow == "raft" else None):
             rows += of_pair
             advance(len(of_pair))
         return Vectors(np.concatenate(rows))
