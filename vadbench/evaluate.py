@@ -176,7 +176,8 @@ def _frame_rows(
 
 def _scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
     """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name alone."""
-    known = {video.name: video.scene for split in SPLITS for video in dataset.videos(split)}
+    splits = SPLITS if any("/" in video for video in labels.videos) else ("test",)  # counting training videos may mean to decode them
+    known = {video.name: video.scene for split in splits for video in dataset.videos(split)}
     return {video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos}
 
 

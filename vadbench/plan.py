@@ -53,6 +53,7 @@ class Suite(BaseModel):
     rows: tuple[SuiteRow, ...] = Field((), description="further rows of the table, with settings of their own: an ablation")
     datasets: tuple[str, ...] = Field(description="data sets", min_length=1)
     features: tuple[str, ...] = Field((), description="streams; none = each data set's own")
+    fusions: tuple[str, ...] = Field((), description="`stream+stream`: each of the methods also on these streams, fused")
     seeds: PositiveInt = Field(1, description="seeds 0 to n-1 of the methods that are not deterministic")
     preset: Literal["fast", "paper"] = Field("fast", description="the methods' settings")
     settings: Settings = Field({}, description="settings on top of the preset: component -> field -> value")
@@ -246,7 +247,8 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         BadInput: on an unknown method, stream or setting, with the choices.
     """
     recipes: list[PlannedRecipe] = []
-    rows: list[tuple[str, SuiteRow | None]] = [*((method, None) for method in suite.methods), *((row.method, row) for row in suite.rows)]
+    fused = [f"{method}@{streams}" for streams in suite.fusions for method in suite.methods if method in registry.names("detectors")]
+    rows: list[tuple[str, SuiteRow | None]] = [*((method, None) for method in (*suite.methods, *fused)), *((row.method, row) for row in suite.rows)]
     for dataset in (datasets[name] for name in suite.datasets):
         resplit = resplit_of(dataset) if suite.setting == "unsupervised" else None
         for method, row in rows:

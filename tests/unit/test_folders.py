@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vadbench.datasets.folders import count_frames, image_paths, iterate_clip, read_clip, read_image
+from vadbench.datasets.folders import count_frames, image_paths, iterate_clip, read_image
 from vadbench.errors import BadInput
 
 PACKBITS = [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_PACKBITS]
@@ -18,6 +18,10 @@ def encoded(image, suffix=".tif"):
 
 def grey(value=0, shape=(12, 16)):
     return (np.random.default_rng(value).integers(0, 256, shape)).astype(np.uint8)
+
+
+def read_clip(folder):
+    return np.stack(list(iterate_clip(folder)))
 
 
 @pytest.fixture
@@ -128,3 +132,22 @@ def test_a_folder_named_as_an_image_is_an_error(clip):
     (clip / "005.tif").mkdir()
     with pytest.raises(BadInput, match=r"005\.tif: cannot be read"):
         read_clip(clip)
+
+
+def test_symlink_loops_are_one_line(clip):
+    (clip / "005.tif").symlink_to("005.tif")
+    with pytest.raises(BadInput, match=r"005\.tif: cannot be read \(Too many levels of symbolic links\)"):
+        read_clip(clip)
+    (clip / "loop").symlink_to("loop")
+    with pytest.raises(BadInput, match=r"loop: cannot be listed \(Too many levels of symbolic links\)"):
+        image_paths(clip / "loop")
+
+
+def test_a_folder_that_holds_itself_is_not_entered(clip):
+    (clip / "again").symlink_to(clip)
+    assert len(read_clip(clip)) == 4
+
+
+def test_a_file_for_a_folder_is_refused(clip):
+    with pytest.raises(BadInput, match=r"001\.tif: cannot be listed"):
+        image_paths(clip / "001.tif")

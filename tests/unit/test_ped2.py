@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vadbench.datasets.ped2 import RELEASE, Ped2, parse_intervals
+from vadbench.datasets.ped2 import Ped2
+from vadbench.datasets.ucsd import RELEASE, parse_intervals
 from vadbench.errors import BadInput
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -17,6 +18,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared"
 class TinyPed2(Ped2):
     clips = {"train": (3, 2), "test": (4, 3)}
     size = (24, 36)
+    masked = 2
     anomalous = 5
 
 
@@ -135,7 +137,7 @@ def clip_of(tiny, name):
 
 def test_a_missing_clip_is_named(tiny):
     clip_of(tiny, "Train002").rename(tiny.root / "elsewhere")
-    with pytest.raises(BadInput, match=r"Train002: clip 2 of 2 is missing; download"):
+    with pytest.raises(BadInput, match=r"Train002: clip 2 of 2 is missing; `vadbench data fetch"):
         tiny.videos("train")
 
 
@@ -183,7 +185,7 @@ def test_mac_leftovers_and_upper_case_do_no_harm(tiny):
 
 def test_missing_labels_are_named(tiny):
     (tiny.folder / "Test" / "UCSDped2.m").unlink()
-    with pytest.raises(BadInput, match=r"UCSDped2\.m: the file of the frame labels is missing; download"):
+    with pytest.raises(BadInput, match=r"UCSDped2\.m: the file of the frame labels is missing; `vadbench data fetch"):
         tiny.labels()
 
 
