@@ -91,16 +91,28 @@ def plan(
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Show the jobs of a run and which of them are finished; runs nothing."""
+    """Show the jobs of a run, which of them are finished and what the others will cost; runs nothing."""
     from vadbench.benchmark import job_states
+    from vadbench.cost import are_cached, expected_seconds, told
+    from vadbench.locations import cache_root
     from vadbench.records import Results
 
     planned = _plan(methods, datasets, features, seeds, preset, settings, suite, scope, train_on)
-    states = job_states(planned, Results(results))
+    states, seconds = job_states(planned, Results(results)), expected_seconds(planned, Results(results), cache_root())
     for job in planned.jobs:
-        typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {job.method:10} {job.dataset:10} {job.stream.name:20} seed {job.seed}")
+        cost = (
+            ""
+            if states[job.identity] == "done"
+            else f"  {'' if are_cached(job, cache_root()) else 'features to extract, then '}{told(seconds[job.identity])}"
+        )
+        named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
+        typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
     counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("done", "failed", "missing"))
     typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
+    left = [seconds[identity] for identity, state in states.items() if state != "done"]
+    known = [value for value in left if value is not None]
+    if left:
+        typer.echo(f"estimated time left on this machine: {told(sum(known))} for {len(known)} jobs; {len(left) - len(known)} unknown")
 
 
 @app.command()

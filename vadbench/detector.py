@@ -196,6 +196,12 @@ class Detector(ABC):
         """
         return None
 
+    def flops(self, rows: int, dim: int, test_rows: int = 0) -> float | None:
+        """Floating-point operations that fitting `rows` rows of `dim` columns and scoring them and `test_rows` others will take, from the config
+        alone; None, the default: not known. `vadbench plan` turns it into time.
+        """
+        return None
+
     def parameter_count(self) -> int:
         """How many numbers were learnt."""
         return sum(int(np.size(values)) for values in self.arrays().values())
