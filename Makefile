@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VISION := .venv-vision
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format types tables bench clean
+.PHONY: help demo test test-all test-vision lint format types tables bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +25,15 @@ test: $(READY) ## the tests that run on every change
 
 test-all: $(READY) ## all tests, the slow and data-heavy ones too
 	$(BIN)/python -m pytest
+
+$(VISION)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VISION)
+	grep -v '^torch==' constraints.txt > $(VISION)/constraints.txt
+	$(VISION)/bin/pip install --quiet --disable-pip-version-check -c $(VISION)/constraints.txt torch==2.14.1 torchvision==0.29.1 -e '.[deep,vision,dev]'
+	touch $@
+
+test-vision: $(VISION)/.ready ## the networks that need torchvision, in an environment of their own (gigabytes)
+	$(VISION)/bin/python -m pytest tests/vision
 
 lint: $(READY) ## style
 	$(BIN)/ruff check
@@ -45,4 +55,4 @@ bench: $(READY) ## the speed benchmarks (minutes)
 	for script in benchmarks/speed/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what make has made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VISION) build dist .mypy_cache .ruff_cache .pytest_cache

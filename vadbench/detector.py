@@ -197,8 +197,9 @@ class Detector(ABC):
         return None
 
     def flops(self, rows: int, dim: int, test_rows: int = 0) -> float | None:
-        """Floating-point operations that fitting `rows` rows of `dim` columns and scoring them and `test_rows` others will take, from the config
-        alone; None, the default: not known. `vadbench plan` turns it into time.
+        """Floating-point operations of fitting `rows` rows of `dim` columns and of scoring them and `test_rows` others; None: not known.
+
+        From the config alone; `vadbench plan` turns it into time.
         """
         return None
 

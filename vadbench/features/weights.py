@@ -94,12 +94,13 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
     Raises:
         BadInput: if the file is missing or no ONNX model.
     """
-    onnxruntime: Any = load_package("onnxruntime", "onnx")
+    onnxruntime: Any = load_package("onnxruntime", "deep")
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected an ONNX model")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave their core to the one that decodes
     options.log_severity_level = 3  # errors alone: warnings on stderr would break the progress bar
     usable = onnxruntime.get_available_providers()
     providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in usable]
