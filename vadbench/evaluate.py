@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from vadbench import protocol as rules
-from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit
+from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
 from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.detections import detections, why_no_regions, with_boxes
 from vadbench.detector import Part
@@ -176,7 +176,7 @@ def _frame_rows(
 
 def _scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
     """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name alone."""
-    splits = SPLITS if any("/" in video for video in labels.videos) else ("test",)  # counting training videos may mean to decode them
+    splits: tuple[Split, ...] = SPLITS if any("/" in video for video in labels.videos) else ("test",)  # counting training videos may mean to decode them
     known = {video.name: video.scene for split in splits for video in dataset.videos(split)}
     return {video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos}
 

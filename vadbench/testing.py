@@ -270,6 +270,28 @@ def changes_nothing(trial: Trial, name: str) -> None:
         trial.require_equal_rows(scores, trial.scores, "a runtime field changes no score", f"{name} = {getattr(config, name)!r}")
 
 
+def reconfigured_scores_like_fitted_anew(trial: Trial) -> None:
+    """Under a config with another scoring, `reconfigured` gives None or what a new fit would score, to the bit, and changes nothing here."""
+    for name in trial.cls.Config.model_fields:
+        config = next(perturbed(trial.config, name), None) if trial.config.role(name) == "scoring" else None
+        if config is None:
+            continue
+        clause, what = "reconfigured scores like a new fit", f"{name} = {getattr(config, name)!r}"
+        try:
+            other = trial.fitted.reconfigured(config, trial.train)
+        except BadInput:
+            continue
+        if other is None:
+            return
+        new = trial.fit(config=config)
+        for which, rows in (("score", trial.bulk), ("score_normal", trial.train)):
+            found, anew = (getattr(detector, which)(rows) for detector in (other, new))
+            same = found.shape == anew.shape and np.array_equal(found, anew)
+            seen = f"of shape {found.shape} and {anew.shape}" if found.shape != anew.shape else f"up to {np.abs(found - anew).max():.3g} apart"
+            trial.require(same, clause, f"with {what}, {which} gives scores {'' if same else seen}")
+        trial.require(np.array_equal(trial.fitted.score(trial.bulk), trial.scores), clause, f"{what} has changed the detector it was asked of")
+
+
 def perturbed(config: MethodConfig, name: str) -> Iterator[MethodConfig]:
     """Valid configs that differ in one field: its `examples` if it has some, else neighbours by its type."""
     field, value = type(config).model_fields[name], getattr(config, name)
@@ -332,6 +354,7 @@ CLAUSES: tuple[Callable[[Trial], None], ...] = (
     survives_saving,
     survives_constant_features,
     every_field_counts,
+    reconfigured_scores_like_fitted_anew,
 )
 
 

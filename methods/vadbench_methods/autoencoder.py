@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from vadbench.detector import DetectorInfo
-from vadbench.training import LightningDetector, NeuralConfig
+from vadbench.training import LightningDetector, NeuralConfig, dense_flops
 
 
 class AutoencoderConfig(NeuralConfig):
@@ -48,8 +48,18 @@ class Autoencoder(LightningDetector):
 
     def build(self, dim: int) -> nn.Module:
         """The encoder and its mirror image, with ReLU after all layers but the bottleneck and the last: a narrow ReLU code may die."""
-        code, units = self.config.code or max(1, dim // 8), self.config.units
-        return nn.Sequential(*layers((dim, *units, code)), *layers((code, *reversed(units), dim)))
+        down = self._widths(dim)
+        return nn.Sequential(*layers(down), *layers(down[::-1]))
+
+    def _widths(self, dim: int) -> tuple[int, ...]:
+        """The encoder's widths, from the features to the code."""
+        return (dim, *self.config.units, self.config.code or max(1, dim // 8))
+
+    def row_flops(self, dim: int) -> tuple[float, float]:
+        """Forward and backward; forward."""
+        down = self._widths(dim)
+        once = dense_flops(down) + dense_flops(down[::-1])
+        return 3 * once, once
 
     def optimiser(self) -> torch.optim.Optimizer:
         """GCL's RMSprop, or the house's Adam."""

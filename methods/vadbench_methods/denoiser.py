@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 Conditioning = Literal["fourier", "concatenated", "film"]
 
+Layer = tuple[Tensor, Tensor]  # W [out, in] and bias [out]
+
 EMBEDDING = 256  # columns of the noise embedding of `film`
 RK4_STEPS = 64
 
@@ -133,6 +135,25 @@ class TwoPlaceNetwork(nn.Module):
             return cast(Tensor, self.last(self.decoder(modulated(latent, c, self.decoder_frequencies))))
         return cast(Tensor, self.last(self.decoder(concatenated(self.encoder(concatenated(x, c)), c))))
 
+    @torch.no_grad()
+    def layers_at(self, c: float, wide: torch.dtype) -> list[Layer]:
+        """The network in evaluation at one c as linear layers with ReLU between them, in `wide`."""
+        layers = [
+            batch_norm_folded(part[i], part[i + 1], wide)  # type: ignore[arg-type]
+            for part in (self.encoder, self.decoder)
+            for i in range(0, len(part), 3)
+        ]
+        layers.append((self.last.weight.to(wide), self.last.bias.to(wide)))
+        for place in (0, len(self.encoder) // 3):
+            weight, bias = layers[place]
+            if self.modulate:
+                angle = 2 * math.pi * c * (self.decoder_frequencies if place else self.encoder_frequencies).to(wide)
+                layers[place] = (weight * angle.cos(), bias + weight @ angle.sin())
+            else:
+                columns = weight.new_tensor([c, math.sin(c), math.cos(c)])
+                layers[place] = (weight[:, :-3], bias + weight[:, -3:] @ columns)
+        return layers
+
 
 class FilmNetwork(nn.Module):
     """The network as the paper's text reads: in every hidden layer a learnt scale and shift (FiLM) of the normalised units, made from sigma.
@@ -164,6 +185,25 @@ class FilmNetwork(nn.Module):
             gamma, beta = film(embedding).chunk(2, -1)
             x = torch.relu(torch.addcmul(beta, norm(linear(x)), 1 + gamma))
         return cast(Tensor, self.last(x))
+
+    @torch.no_grad()
+    def layers_at(self, c: float, wide: torch.dtype) -> list[Layer]:
+        """The network in evaluation at one c as linear layers with ReLU between them, in `wide`."""
+        angle = 2 * math.pi * c * self.frequencies
+        embedding = self.embed(torch.cat([angle.cos(), angle.sin()]))
+        layers = []
+        for linear, norm, film in zip(self.linear, self.norm, self.film, strict=True):
+            gamma, beta = film(embedding).to(wide).chunk(2)
+            weight, bias = batch_norm_folded(cast(nn.Linear, linear), cast(nn.BatchNorm1d, norm), wide)
+            layers.append((weight * (1 + gamma)[:, None], bias * (1 + gamma) + beta))
+        return [*layers, (self.last.weight.to(wide), self.last.bias.to(wide))]
+
+
+def batch_norm_folded(linear: nn.Linear, norm: nn.BatchNorm1d, wide: torch.dtype) -> Layer:
+    """W [out, in] and bias [out] of a linear layer with the BatchNorm after it, in evaluation."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = norm.weight.to(wide) / torch.sqrt(variance.to(wide) + norm.eps)
+    return linear.weight.to(wide) * scale[:, None], (linear.bias.to(wide) - mean.to(wide)) * scale + norm.bias.to(wide)
 
 
 def block(wide: int, narrow: int, extra: int) -> list[nn.Module]:

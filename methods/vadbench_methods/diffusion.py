@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor
 
 from vadbench.detector import DetectorInfo, Features, Standardisation, runtime, scoring
-from vadbench.training import BLOCK, Batches, LightningDetector, NeuralConfig
-from vadbench_methods.denoiser import Conditioning, Denoiser
+from vadbench.training import BLOCK, Batches, LightningDetector, NeuralConfig, dense_flops
+from vadbench_methods.denoiser import EMBEDDING, RK4_STEPS, Conditioning, Denoiser
+from vadbench_methods.folded import FoldedDenoiser
 from vadbench_methods.samplers import SAMPLERS, Sampler, karras_sigmas
 
 RELEASED_STD = 0.6206  # of the ShanghaiTech R3D-18 features, to which the released noise levels belong
@@ -132,6 +133,17 @@ class Diffusion(LightningDetector):
         self.noise = torch.cat([noise, -noise], 1).flatten(0, 1).numpy()
         return Denoiser(dim, self.config.units, self.config.conditioning)
 
+    def row_flops(self, dim: int) -> tuple[float, float]:
+        """Forward and backward; a forward pass for each step left from each t, of each draw (Heun: two), and those of the likelihood."""
+        config = self.config
+        widths = (dim, *config.units, *config.units[-2::-1], dim)
+        once = dense_flops(widths)
+        embedded = 2.0 * EMBEDDING * (EMBEDDING + 2 * sum(widths[1:-1])) if config.conditioning == "film" else 0.0  # a row, in training alone
+        evaluations = config.draws * sum(config.steps - t for t in config.t) * (2 if config.sampler == "heun" else 1)
+        if "likelihood" in config.also:
+            evaluations += 4 * RK4_STEPS * (1 + (dim if dim <= EXACT_TRACE else STORED_NOISE // 2))
+        return 3 * (once + embedded), evaluations * once
+
     def optimiser(self) -> torch.optim.Optimizer:
         """AdamW."""
         config = self.config
@@ -167,8 +179,15 @@ class Diffusion(LightningDetector):
 
     def reconstruct(self, x: Tensor, noise: Tensor, sigmas: tuple[float, ...]) -> Tensor:
         """[B, D] rows x after noise [D] of level sigmas[0] was added and taken away again along `sigmas`."""
-        solve = SAMPLERS[self.config.sampler]
-        return solve(lambda x, sigma: self.net.slope(x, x.new_tensor(sigma)), x + noise * sigmas[0], sigmas)
+        return SAMPLERS[self.config.sampler](self.folded().slope, x + noise * sigmas[0], sigmas)
+
+    def folded(self) -> FoldedDenoiser:
+        """The network as it scores; kept while its weights do not change."""
+        state = (id(self.net), *((values.data_ptr(), values._version) for values in self.net.state_dict(keep_vars=True).values()))
+        kept = getattr(self, "_kept", None)
+        if kept is None or kept[0] != state:
+            self._kept = kept = (state, FoldedDenoiser(self.net))
+        return cast(FoldedDenoiser, kept[1])
 
     def probes(self, batch: Tensor) -> Tensor:
         """[P, D] vectors for the likelihood's trace: exact for few features, else the fixed noise's signs."""

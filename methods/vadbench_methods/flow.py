@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vadbench.detector import DetectorInfo
 from vadbench.errors import BadInput
-from vadbench.training import LightningDetector, NeuralConfig
+from vadbench.training import ACTIVATION, LightningDetector, NeuralConfig, dense_flops
 from vadbench_methods.flow_blocks import ScaleMap, autoregressive, glow, initialise
 
 BACKENDS = {"glow": "normflows", "realnvp": "normflows", "nsf": "zuko", "maf": "zuko"}
@@ -91,6 +91,17 @@ class Flow(LightningDetector):
         if config.backend == "zuko":
             return autoregressive(config.architecture or "nsf", dim, config.layers, config.hidden)
         return glow(dim, config.layers, config.hidden, "swap" if config.architecture == "realnvp" else config.mixing, config.scale_map)
+
+    def row_flops(self, dim: int) -> tuple[float, float]:
+        """Forward and backward; forward. Autoregressive networks give 23 numbers a column for splines (8 bins), 2 for affine maps."""
+        config = self.config
+        kept, hidden, changed = (dim + 1) // 2, config.hidden, dim // 2
+        if config.backend == "zuko":
+            step = dense_flops((dim, hidden, hidden, dim * (2 if config.architecture == "maf" else 23)))
+        else:
+            linear = config.architecture != "realnvp" and config.mixing == "linear"
+            step = dense_flops((kept, hidden, hidden, 2 * changed)) + (4.0 * dim**2 if linear else 0) + ACTIVATION * dim
+        return 3 * config.layers * step, config.layers * step
 
     def schedule(self, optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler | None:
         """The cosine of the paper, to 0 at the last step, or a constant rate."""

@@ -37,7 +37,8 @@ class KNN(Detector):
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
         """`fast`: standardised, because mixed units otherwise decide; not squared, because smoothing a square lets one far row hide its neighbours.
 
-        `paper` is the default config.
+        `paper` is the default config: released for pose and deep features, which it takes unscaled. The frame-centric rows of MULDE's tables (`clip`)
+        use kNN too, but their k and scaling are published nowhere: there `paper` is the released setting carried over, our reading.
         """
         return {"standardise": True, "squared": False} if name == "fast" else {}
 

@@ -1,4 +1,8 @@
-"""Magnitude: the L1 norm of the raw features; learns nothing, and is the bar that a density has to pass."""
+"""Magnitude: the L1 norm of the raw features; learns nothing, and is the bar that a density has to pass.
+
+On `velocity` and `tracks` it is plain speed. On vectors without a natural zero (`deep`, `pose`, `clip`) the norm means nothing in particular:
+it is kept there as a control, a figure that a method on such features should leave behind.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ class MagnitudeConfig(MethodConfig):
 
 
 class Magnitude(Detector):
-    """Anomaly score = sum of |x_j|: on velocity features, plain speed."""
+    """Anomaly score = sum of |x_j|: plain speed on `velocity` and `tracks`, elsewhere a control without meaning (see the module)."""
 
     Config = MagnitudeConfig
     config: MagnitudeConfig
@@ -28,8 +32,15 @@ class Magnitude(Detector):
 
     @classmethod
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
-        """On `velocity` in its default variant, only the four columns of speed: its last two are the box's width and height in pixels."""
-        return {"columns": (0, 1, 2, 3)} if stream.partition("@")[0] == "velocity" else {}
+        """Only columns of speed, where others stand beside them.
+
+        `velocity` in its default variant: the first four; the last two are the box's width and height in pixels. `tracks`: the first, speed in
+        box heights a frame, of which |vx| and |vy| are the parts. All columns of any other stream, for which the norm is a control alone.
+        """
+        what = stream.partition("@")[0]
+        if what == "velocity":
+            return {"columns": (0, 1, 2, 3)}
+        return {"columns": (0,)} if what.partition(".")[0] == "tracks" else {}
 
     def fit(self, train: Features) -> None:
         """Nothing is learnt.

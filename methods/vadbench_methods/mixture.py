@@ -115,8 +115,9 @@ def choose_components(
 ) -> int:
     """The candidate with the best mean log-likelihood of held-out *training* videos.
 
-    Whole videos are held out: neighbouring frames are near-copies, and held out row by row they would reward memorising. A single video is cut into
-    contiguous stretches. At most `rows` rows, drawn with `seed`, take part. A candidate with more parameters than rows to fit is not tried.
+    Whole videos are held out: neighbouring frames are near-copies, and held out row by row they would reward memorising. A single video (also one
+    beside which hardly a row is left) is cut into contiguous stretches. At most `rows` rows, drawn with `seed`, take part. A candidate with more
+    parameters than rows to fit is not tried.
 
     Args:
         x: [N, D] training rows.
@@ -130,14 +131,48 @@ def choose_components(
     """
     if len(candidates) == 1:
         return candidates[0]
-    index = np.sort(np.random.default_rng(seed).choice(len(x), rows, replace=False)) if len(x) > rows else np.arange(len(x))
-    chosen, groups = np.asarray(x[index], np.float64), _groups(np.asarray(video)[index], folds)
+    chosen, groups = _sample(x, video, rows, seed, folds)
     largest = max(1.0, len(chosen) * (1 - 1 / folds) / _parameters(chosen.shape[1]))
     tried = [k for k in sorted(set(candidates)) if k <= largest] or [min(candidates)]
     if len(tried) == 1:
         return tried[0]
     loss = [held_out_nll(chosen, groups, k, seed, floor=floor, absolute=absolute, folds=folds) for k in tried]
     return tried[int(np.argmin(loss))]
+
+
+def choose_floor(
+    x: NDArray[np.floating[Any]],
+    video: NDArray[np.integer[Any]],
+    components: int,
+    floors: Sequence[float],
+    seed: int,
+    *,
+    absolute: bool = False,
+    rows: int = 10_000,
+    folds: int = 3,
+) -> float:
+    """The floor with the best mean log-likelihood of held-out *training* videos, by the same rows and folds as `choose_components`.
+
+    Args:
+        x: [N, D] training rows.
+        video: [N] the rows' videos.
+        components: number of components.
+        floors: as in `fit_mixture`.
+        seed: of the draw and of EM.
+        absolute: as in `fit_mixture`.
+        rows: at most so many rows are used.
+        folds: at most so many folds.
+    """
+    if len(floors) == 1 or len(x) < 4:
+        return min(floors)
+    chosen, groups = _sample(x, video, rows, seed, folds)
+    tried = sorted(set(floors))
+    return tried[int(np.argmin([held_out_nll(chosen, groups, components, seed, floor=floor, absolute=absolute, folds=folds) for floor in tried]))]
+
+
+def subsample(count: int, most: int | None, seed: int) -> NDArray[np.intp] | slice:
+    """At most `most` of `count` rows, drawn at random and in order (a memory map is read forwards); all of them where `most` is None."""
+    return slice(None) if most is None or count <= most else np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
 def held_out_nll(
@@ -152,8 +187,16 @@ def held_out_nll(
     return total / len(x)
 
 
+def _sample(
+    x: NDArray[np.floating[Any]], video: NDArray[np.integer[Any]], rows: int, seed: int, folds: int
+) -> tuple[Float64, NDArray[np.integer[Any]]]:
+    index = subsample(len(x), rows, seed)
+    return np.asarray(x[index], np.float64), _groups(np.asarray(video)[index], folds)
+
+
 def _groups(video: NDArray[np.integer[Any]], folds: int) -> NDArray[np.integer[Any]]:
-    if len(np.unique(video)) > 1:
+    largest = np.unique(video, return_counts=True)[1].max()
+    if len(video) - largest >= 2:  # rows are left to fit where the largest video is held out
         return video
     return np.arange(len(video)) * folds // len(video)
 

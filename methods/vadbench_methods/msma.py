@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vadbench.detector import DetectorInfo, Features, runtime, scoring
-from vadbench.training import LightningDetector, NeuralConfig
-from vadbench_methods.mixture import Mixture, choose_components, fit_mixture
+from vadbench.training import LightningDetector, NeuralConfig, dense_flops
+from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, subsample
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
 from vadbench_methods.mulde import log_uniform, mulde_loss
 from vadbench_methods.nearest import Nearest
@@ -43,6 +43,7 @@ class ScoreNormConfig(NeuralConfig):
     scales: PositiveInt = Field(10, description="noise scales L")
     norm: Norm = scoring("weighted", "what becomes of the score s at scale sigma: sigma |s|, or |s|^2")
     read_outs: tuple[ReadOut, ...] = scoring(("mean",), "score columns, the first is ranked", min_length=1)
+    mixture_rows: PositiveInt | None = scoring(None, "at most so many training rows, drawn at random, are what the mixtures are fitted to; none: all")
     score_batch: PositiveInt = runtime(128, "rows scored at a time, at all L noise scales together")
 
     @model_validator(mode="after")
@@ -112,7 +113,7 @@ class MSMA(LightningDetector):
         """`paper`: the defaults. `fast`, for a CPU: two layers of 256 units, 2000 optimiser steps of 2048 rows, fewer mixtures to choose from."""
         if name != "fast":
             return {}
-        mixtures = {"components": (1, 2, 4, 8, 16), "folds": 3, "selection_rows": 10_000}
+        mixtures = {"components": (1, 2, 4, 8, 16), "folds": 3, "selection_rows": 10_000, "mixture_rows": 50_000}
         return {"units": (256, 256), "max_steps": 2000, "batch_size": 2048, **mixtures}
 
     @property
@@ -124,6 +125,15 @@ class MSMA(LightningDetector):
     def build(self, dim: int) -> nn.Module:
         """The score network, or MULDE's."""
         return NoiseConditionedMLP(dim, self.config.units) if self.config.network == "log-density" else ScoreMLP(dim, self.config.units)
+
+    def row_flops(self, dim: int) -> tuple[float, float]:
+        """Forward and backward; L forward passes. MULDE's network: its training, and L forward passes and input gradients."""
+        scales, widths = self.config.scales, (dim + 1, *self.config.units, dim)
+        if self.config.network == "log-density":
+            once = dense_flops((*widths[:-1], 1))
+            return 9 * once, 2 * scales * once
+        once, shared = dense_flops(widths), dense_flops(widths[:2])
+        return 3 * once, shared + scales * (once - shared)
 
     def noise_scales(self) -> Tensor:
         """[L] noise scales, float64."""
@@ -156,7 +166,8 @@ class MSMA(LightningDetector):
         """Mixtures of the training rows' norms [N, L], each scale's mean and standard deviation, and for knn the norms themselves."""
         self.mean, self.std = values.mean(0), values.std(0) + 1e-8
         video = self._normal[0].video
-        self.mixtures = {name: self._mixture(name, values, video) for name in self.config.read_outs if name.startswith("gmm")}
+        some = subsample(len(values), self.config.mixture_rows, self.seed)
+        self.mixtures = {name: self._mixture(name, values[some], video[some]) for name in self.config.read_outs if name.startswith("gmm")}
         if "knn" in self.config.read_outs:  # the network answers in float32: nothing is lost
             self._remember(values.astype(np.float32), np.asarray(video))
 
@@ -237,7 +248,7 @@ class MSMAInMULDE(MSMA):
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
         """`paper`: the defaults with the stream's learning rate. `fast`: two layers of 256 units, 2000 optimiser steps, as MULDE's."""
         if name == "fast":
-            return {"units": (256, 256), "max_steps": 2000}
+            return {"units": (256, 256), "max_steps": 2000, "mixture_rows": 50_000}
         return {"lr": 1e-4 if stream.startswith("clip") else 5e-4}
 
 

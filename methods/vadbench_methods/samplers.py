@@ -48,8 +48,9 @@ def lms(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
     slopes: list[Tensor] = []
     for sigma, weights in zip(sigmas[:-1], lms_coefficients(sigmas), strict=True):
         slopes = [slope(x, sigma), *slopes[: LMS_ORDER - 1]]
-        for weight, known in zip(weights, slopes, strict=True):
-            x = x.add(known, alpha=weight)
+        x = x.add(slopes[0], alpha=weights[0])
+        for weight, known in zip(weights[1:], slopes[1:], strict=True):
+            x.add_(known, alpha=weight)
     return x
 
 

@@ -142,11 +142,35 @@ class Scaled(Sound):
         return np.minimum(scores, self.config.cap or np.inf)
 
 
-@pytest.mark.parametrize("cls", [Sound, Scaled])
+class Reconfigured(Scaled):
+    """A sound method that keeps its fit under another scoring."""
+
+    def reconfigured(self, config, train):
+        other = type(self)(config, seed=self.seed)
+        other.restore(self.arrays())
+        return other
+
+
+class Stale(Reconfigured):
+    """The old config goes on."""
+
+    def reconfigured(self, config, train):
+        return super().reconfigured(self.config, train)
+
+
+class Overwritten(Reconfigured):
+    """The new config is taken up by the detector itself."""
+
+    def reconfigured(self, config, train):
+        self.config = config
+        return self
+
+
+@pytest.mark.parametrize("cls", [Sound, Scaled, Reconfigured])
 def test_a_sound_method_passes_every_clause(cls):
     passed = []
     check_detector(cls, passed=passed.append)
-    assert len(passed) == 12
+    assert len(passed) == 13
 
 
 @pytest.mark.parametrize(
@@ -166,6 +190,8 @@ def test_a_sound_method_passes_every_clause(cls):
         (FalselyDeterministic, "info.deterministic is true: another seed gives other scores"),
         (Wide, r"score gave shape \(150, 2\), expected \(150, 1\)"),
         (Undescribed, "every config field is described: no description for power"),
+        (Stale, "reconfigured scores like a new fit: with root = True, score gives scores up to "),
+        (Overwritten, "reconfigured scores like a new fit: root = True has changed the detector it was asked of"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from scipy.stats import multivariate_normal, spearmanr
 from vadbench_methods.denoiser import Denoiser
 from vadbench_methods.diffusion import RELEASED_STD, Config, Diffusion, overall_std
+from vadbench_methods.folded import FoldedDenoiser
 from vadbench_methods.samplers import SAMPLERS, karras_sigmas, lms_coefficients
 
 from vadbench.detector import Features
@@ -91,15 +93,40 @@ def test_solvers_converge_with_their_order(sampler, order):
 
 
 @pytest.mark.parametrize("t", [0, 6, 9])
-def test_lms_costs_one_evaluation_a_step_left(model, t):
+def test_lms_costs_one_evaluation_a_step_left(model, t, monkeypatch):
     calls = []
-    handle = model.net.network.register_forward_hook(lambda *_: calls.append(1))
-    model.net.eval()
+    monkeypatch.setattr(FoldedDenoiser, "slope", lambda _, x, sigma: calls.append(sigma) or x)
     sigmas = karras_sigmas(-1, 1.5)[t:]
+    model.reconstruct(torch.randn(4, 5), torch.randn(5), sigmas)
+    assert tuple(calls) == sigmas[:-1]
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+@pytest.mark.parametrize("units", [(8,), (16, 8), (16, 8, 4)])
+@torch.no_grad()
+def test_folded_weights_give_the_network_s_slope(conditioning, units):
+    torch.manual_seed(0)
+    net = Denoiser(3, units, conditioning, 0.6).double()
+    for values in net.parameters():
+        values.add_(0.3 * torch.randn_like(values))  # film, too, then depends on sigma
+    net.loss(torch.randn(64, 3).double(), torch.rand(64, 1).double() + 0.1, torch.randn(64, 3).double())  # running statistics
+    folded, x = FoldedDenoiser(net.eval()), torch.randn(7, 3).double()
+    for sigma in (1e-3, 0.5, 300.0):
+        torch.testing.assert_close(folded.slope(x, sigma), net.slope(x, x.new_tensor(sigma)), rtol=1e-9, atol=1e-12)
+
+
+def test_folded_weights_follow_the_network(model):
+    model.net.eval()
+    before = model.folded()
+    assert model.folded() is before
+    kept = model.net.network.last.bias.detach().clone()
+    with torch.no_grad():
+        model.net.network.last.bias.add_(1.0)
+    x, sigma = torch.randn(4, 5), 0.5
     with torch.inference_mode():
-        model.reconstruct(torch.randn(4, 5), torch.randn(5), sigmas)
-    handle.remove()
-    assert len(calls) == 10 - t
+        torch.testing.assert_close(model.folded().slope(x, sigma), model.net.slope(x, torch.tensor(sigma)), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        model.net.network.last.bias.copy_(kept)
 
 
 # the denoiser
@@ -239,7 +266,8 @@ def test_a_pair_of_draws_ranks_a_gaussian_by_the_distance_to_its_mean():
     x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for draws in (1, 2):
         detector = Diffusion(Config(draws=draws), seed=0)
-        detector.net = ideal_for_gaussian(detector.build(2).double(), torch.ones(2).double())
+        net = ideal_for_gaussian(detector.build(2).double(), torch.ones(2).double())
+        detector.net, detector.folded = net, lambda net=net: SimpleNamespace(slope=lambda x, sigma: net.slope(x, x.new_tensor(sigma)))
         detector.noise = np.float32([[1.0, 0.5], [-1.0, -0.5]])
         rank[draws] = spearmanr(detector.anomaly(x)[:, 0], x.square().sum(1)).statistic
     assert rank[2] > 0.999

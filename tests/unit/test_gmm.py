@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from vadbench_methods.gmm import GMM, GMMConfig
-from vadbench_methods.mixture import Mixture, choose_components, fit_mixture
+from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture, subsample
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
@@ -125,6 +125,32 @@ def test_videos_are_held_out_whole():
 def test_a_candidate_with_more_parameters_than_rows_is_not_tried():
     x = np.random.default_rng(0).standard_normal((200, 15))  # 136 parameters a component
     assert choose_components(x, np.arange(200) // 20, (1, 2, 4), 0) == 1
+
+
+def test_many_dimensions_get_a_larger_floor_than_few():
+    """60 rows a fold barely span 40 dimensions: nearly flat directions would decide. In 2 dimensions 10,000 rows need no floor."""
+    rng = np.random.default_rng(0)
+    few, many = rng.standard_normal((90, 40)), rng.standard_normal((10_000, 2)) @ np.array([[1, 1], [0, 0.01]])
+    assert choose_floor(few, np.arange(90) // 10, 1, (1e-6, 1e-2, 1.0), 0) == 1.0
+    assert choose_floor(many, np.arange(10_000) // 1000, 1, (1e-6, 1e-2, 1.0), 0) == 1e-6
+
+
+def test_a_video_that_holds_nearly_all_rows_is_cut():
+    x, video = two_blobs(300), np.repeat([0, 1], [299, 1])
+    assert choose_components(x, video, (1, 2), 0) == 2
+
+
+def test_a_subsample_is_drawn_in_order_and_only_where_there_are_more_rows():
+    index = subsample(1000, 10, 0)
+    assert len(index) == 10
+    assert (np.diff(index) > 0).all()
+    assert subsample(10, 10, 0) == subsample(10, None, 0) == slice(None)
+
+
+@pytest.mark.parametrize("stream", ["clip", "clip@import.x", "pose@import.accivad", "deep", "tracks", "velocity.hof8@grid"])
+def test_paper_preset_takes_any_stream(stream):
+    config = GMMConfig(**GMM.preset("paper", "shanghaitech", stream))
+    assert (config.components, config.floor, config.absolute, config.init_seed) == ((5,), (1e-6,), True, 0)
 
 
 def test_a_single_candidate_is_used_as_it_is():
