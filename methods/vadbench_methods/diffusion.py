@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor
 
 from vadbench.detector import DetectorInfo, Features, Standardisation, runtime, scoring
-from vadbench.training import BLOCK, Batches, LightningDetector, NeuralConfig, dense_flops
+from vadbench.training import BLOCK, Batches, LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.denoiser import EMBEDDING, RK4_STEPS, Conditioning, Denoiser
 from vadbench_methods.folded import FoldedDenoiser
 from vadbench_methods.samplers import SAMPLERS, Sampler, karras_sigmas
@@ -109,7 +109,7 @@ class Diffusion(LightningDetector):
         `fast`, for a CPU: half the units, smaller batches, a higher learning rate, and 2000 optimiser steps at most.
         """
         if name == "fast":
-            return {"units": (512, 256, 128), "batch_size": 512, "lr": 1e-3, "epochs": 1000, "max_steps": 2000}
+            return {"units": (512, 256, 128), "batch_size": 512, "lr": 1e-3, "epochs": 1000, "max_steps": fast_steps(stream)}
         return {"draws": 1, "t": (6,) if dataset.startswith("shanghaitech") else (9,)}
 
     @property

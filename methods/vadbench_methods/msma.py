@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vadbench.detector import DetectorInfo, Features, runtime, scoring
-from vadbench.training import LightningDetector, NeuralConfig, dense_flops
+from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, subsample
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
 from vadbench_methods.mulde import log_uniform, mulde_loss
@@ -114,7 +114,7 @@ class MSMA(LightningDetector):
         if name != "fast":
             return {}
         mixtures = {"components": (1, 2, 4, 8, 16), "folds": 3, "selection_rows": 10_000, "mixture_rows": 50_000}
-        return {"units": (256, 256), "max_steps": 2000, "batch_size": 2048, **mixtures}
+        return {"units": (256, 256), "max_steps": fast_steps(stream), "batch_size": 2048, **mixtures}
 
     @property
     def read_outs(self) -> tuple[str, ...]:
@@ -248,7 +248,7 @@ class MSMAInMULDE(MSMA):
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
         """`paper`: the defaults with the stream's learning rate. `fast`: two layers of 256 units, 2000 optimiser steps, as MULDE's."""
         if name == "fast":
-            return {"units": (256, 256), "max_steps": 2000, "mixture_rows": 50_000}
+            return {"units": (256, 256), "max_steps": fast_steps(stream), "mixture_rows": 50_000}
         return {"lr": 1e-4 if stream.startswith("clip") else 5e-4}
 
 
