@@ -36,7 +36,7 @@ class Autoencoder(LightningDetector):
         paper="Zaheer et al., Generative Cooperative Learning for Unsupervised Video Anomaly Detection, CVPR 2022 (its generator alone)",
         deterministic=False,
     )
-    calibration: ClassVar[str] = "minmax-p99.9"
+    calibration: ClassVar[str] = "sqrt"  # a squared error: its root, a distance, is what may be added to others
     config: AutoencoderConfig
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -99,6 +99,7 @@ class Diffusion(LightningDetector):
         paper="Tur et al., Exploring Diffusion Models for Unsupervised Video Anomaly Detection, ICIP 2023",
         deterministic=False,
     )
+    calibration: ClassVar[str] = "sqrt"  # a squared error: its root, a distance, is what may be added to others
     net: Denoiser
     noise: NDArray[np.float32]  # [STORED_NOISE, D] rows n, -n, n', -n', ... with n ~ N(0, 1), the same for all rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -65,6 +65,7 @@ class Flow(LightningDetector):
         paper="Cho et al., Unsupervised Video Anomaly Detection via Normalizing Flows with Implicit Latent Features, Pattern Recognition 2022",
         deterministic=False,
     )
+    calibration: ClassVar[str] = "sqrt"  # a negative log-density grows with the square of a distance: its root is what may be added to others
     net: DensityFlow
 
     @classmethod

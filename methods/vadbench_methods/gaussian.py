@@ -21,7 +21,7 @@ class Gaussian(Detector):
 
     Config = GaussianConfig
     info = DetectorInfo("gaussian", "Gaussian", "Ledoit & Wolf, A Well-conditioned Estimator for Large-dimensional Covariance Matrices, 2004", True)
-    calibration = "minmax-p99.9"
+    calibration = "sqrt"  # half a squared distance: its root is what may be added to others
     standardisation: Standardisation
     whiten: NDArray[np.float64]  # [D, D], W with inverse(covariance) = W W^T
 

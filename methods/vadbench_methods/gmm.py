@@ -37,7 +37,7 @@ class GMM(Detector):
 
     Config = GMMConfig
     info = DetectorInfo("gmm", "Gaussian mixture", "Reiss & Hoshen, Attribute-based Representations, 2022 (velocity branch)", deterministic=False)
-    calibration = "minmax-p99.9"
+    calibration = "sqrt"  # a negative log-density grows with the square of a distance: its root is what may be added to others
     config: GMMConfig
     mixture: Mixture
 
