@@ -1,4 +1,4 @@
-"""Speed and memory of extraction: boxes and velocity, on Ped2 where $VADBENCH_DATA has it, else on the synthetic street.
+"""Speed and memory of extraction: boxes, velocity and embeddings, on Ped2 where $VADBENCH_DATA has it, else on the synthetic street.
 
 usage: python benchmarks/speed/extraction.py [--clips N]
 
@@ -29,6 +29,10 @@ SETUPS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "foreground, DIS fast x2 (target 25)": ("velocity", {}),
     "foreground, DIS fast": ("velocity", {"velocity": {"enlarge_below": 0}}),
     "grid, DIS fast x2, hof8": ("velocity.hof8@grid", {}),
+    "grid, Farneback": ("velocity@grid", {"velocity": {"flow": "farneback", "enlarge_below": 0}}),
+    "foreground, EfficientNet-Lite0, 64 px": ("deep@foreground", {}),
+    "foreground, EfficientNet-Lite0, 96 px": ("deep@foreground", {"deep": {"size": 96}}),
+    "EfficientNet-Lite0 of three frames": ("clip", {}),
 }
 
 
@@ -59,8 +63,9 @@ def measure(setup: str, clips: int) -> None:
         ensure(data, plan, Path(folder), quiet=True)
         seconds, busy = time.perf_counter() - began, time.process_time() - worked
         rows = sum(len(open_stream(plan.dataset, plan, Path(folder), split).features) for split in ("train", "test"))
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".onnx")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"| {data.name} | {setup} | {frames / seconds:.0f} | {busy / frames * 1e3:.1f} | {peak:.0f} | {rows / frames:.1f} |", flush=True)
+    print(f"| {data.name} | {setup} | {frames / seconds:.0f} | {busy / frames * 1e3:.1f} | {peak:.0f} | {rows / frames:.1f} | {size / frames / 1e3:.1f} |", flush=True)
 
 
 def main() -> None:
@@ -71,7 +76,7 @@ def main() -> None:
     if options.setup:
         measure(options.setup, options.clips)
         return
-    print("| data set | set-up | frames/s | CPU ms a frame | peak MiB | objects a frame |\n|---|---|---|---|---|---|", flush=True)
+    print("| data set | set-up | frames/s | CPU ms a frame | peak MiB | rows a frame | MB a thousand frames |\n|---|---|---|---|---|---|---|", flush=True)
     for setup in SETUPS:  # a process each, so that peaks are each one's own
         subprocess.run([sys.executable, __file__, "--clips", str(options.clips), "--setup", setup], check=True)
 
