@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vadbench import registry
-from vadbench.datasets.base import Dataset
+from vadbench.datasets.base import SPLITS, Dataset
 from vadbench.errors import BadInput
 from vadbench.evaluate import evaluate, make_protocol, protocol_of, recipe_identity
 from vadbench.locations import cache_root, data_root
@@ -164,10 +164,10 @@ def extract_features(plan: Plan, quiet: bool = False, processes: int = 1) -> Non
 def _features(jobs: list[Job], quiet: bool, processes: int) -> None:
     from vadbench.features.extract import ensure
 
-    streams = {(job.dataset, job.stream.name): job.stream for job in jobs}
-    streams |= {(job.source.dataset, job.source.stream.name): job.source.stream for job in jobs if job.source is not None}
-    for (dataset, _), stream in streams.items():
-        ensure(open_dataset(dataset), stream, cache_root(), quiet=quiet, processes=processes)
+    parts = [(job.dataset, job.stream, SPLITS if job.resplit is None else open_dataset(job.dataset).splits) for job in jobs]
+    parts += [(job.source.dataset, job.source.stream, SPLITS) for job in jobs if job.source is not None]
+    for dataset, stream, splits in {(dataset, stream.fingerprint, splits): (dataset, stream, splits) for dataset, stream, splits in parts}.values():
+        ensure(open_dataset(dataset), stream, cache_root(), quiet=quiet, processes=processes, splits=splits)
 
 
 def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, say: Callable[[str], None]) -> list[tuple[Job, str]]:

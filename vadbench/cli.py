@@ -329,20 +329,22 @@ def features_import(
     stream: Annotated[str, typer.Argument(help="<extractor>@import.<label>, for example pose@import.accivad: what the vectors are, and your label.")],
     train: Annotated[Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")],
     test: Annotated[Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")],
+    unlabelled: Annotated[Path | None, typer.Option(help="Of the videos that only the unsupervised setting trains on (ucf_crime).")] = None,
     format_: Annotated[str, typer.Option("--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed.")] = "",
     crops: Annotated[str | None, typer.Option(help="What becomes of several crops a row: average (default) or keep.")] = None,
     snippet: Annotated[int | None, typer.Option(min=0, help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.")] = None,
     rows: Annotated[str | None, typer.Option(help="objects or windows; default: objects where a table has boxes.")] = None,
     suffix: Annotated[str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")] = None,
 ) -> None:
-    """Read released features, check them against the data set and put them into the cache, both splits or neither."""
+    """Read released features, check them against the data set and put them into the cache, all splits or none."""
     from vadbench.benchmark import open_dataset
     from vadbench.features.importers import import_features
     from vadbench.locations import cache_root
 
     options = {"crops": crops, "snippet": snippet, "rows": rows, "suffix": suffix}
     given = {name: value for name, value in options.items() if value is not None}
-    stored = import_features(open_dataset(dataset), stream, {"train": train, "test": test}, format_, given, cache_root())
+    paths = {"train": train, "test": test} | ({} if unlabelled is None else {"unlabelled": unlabelled})
+    stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root())  # type: ignore[arg-type]
     for split, found in stored.items():
         kind = "windows" if found.windows else "objects without boxes" if found.box is None else "objects"
         typer.echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")

@@ -74,7 +74,9 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     runs = [_finished(planned, recipe.name, labels, results) for planned in recipe.parts]
     rows = [_read_out_rows(results.rows(run), run, recipe.read_out) for run in runs]
     parts = [
-        _part_of(stored, position, run, recipe.read_out, results) if row is None else PartFrames.of_rows(row, labels.lengths())
+        _part_of(recipe.parts[position], stored, position, run, recipe.read_out, results)
+        if row is None
+        else PartFrames.of_rows(row, labels.lengths())
         for position, (run, row) in enumerate(zip(runs, rows, strict=True))
     ]
     read_outs = (recipe.read_out,) if recipe.read_out else _read_outs(runs)
@@ -96,9 +98,10 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
         read_outs=read_outs,
         rows=(*framed, *({**row, "smoothing": "none", "read_out": read_outs[0]} for row in regional[0])),
     )
-    kept = {f"part{i}.{name}": values for i, part in enumerate(parts) for name, values in part.arrays().items()}
+    own = [i for i, planned in enumerate(recipe.parts) if len(parts) == 1 or _kept_alone(planned, results) is None]
+    kept = {f"part{i}.{name}": values for i in own for name, values in parts[i].arrays().items()}
     drawn = {_resampled_name(key): values.astype(np.float32) for key, values in (resampled | regional[1]).items()}  # intervals need no more digits
-    results.write_recipe(record, {**kept, **drawn, "scores": final, "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
+    results.write_recipe(record, {**kept, **drawn, "scores": final[:, :1], "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
     return record
 
 
@@ -128,22 +131,31 @@ def _read_out_rows(rows: Arrays | None, run: RunRecord, read_out: str | None) ->
     return {name: values[:, column] if name.endswith("_scores") else values for name, values in rows.items()}
 
 
-def _part_of(stored: Arrays | None, position: int, record: RunRecord, read_out: str | None, results: Results) -> PartFrames:
+def _part_of(planned: PlannedPart, stored: Arrays | None, position: int, run: RunRecord, read_out: str | None, results: Results) -> PartFrames:
     """A part from this recipe's own frames.npz, or from any recipe that used the run and kept the read-out (None: all)."""
-    column = None
-    if stored is None:
-        for other in results.all_recipes():
-            if record.identity in other.runs and other.parts[other.runs.index(record.identity)].get("read_out") in (None, read_out):
-                stored, position = results.frames(other), other.runs.index(record.identity)
-                whole = other.parts[position].get("read_out") is None
-                column = record.read_outs.index(read_out) if whole and read_out is not None else None
-                break
-    if stored is None:
-        folder = results.run_folder(record.job, record.identity)
-        raise BadInput(f"{folder}: rows.npz is not there (it stays out of git) and no recipe kept its frames; vadbench run --existing rerun makes it")
+    if stored is not None and f"part{position}.maxima" in stored:
+        return _unpacked(stored, position)
+    for other in (*filter(None, [_kept_alone(planned, results)]), *results.all_recipes()):
+        frames = results.frames(other) if run.identity in other.runs else None
+        place = other.runs.index(run.identity) if frames is not None else 0
+        if frames is None or f"part{place}.maxima" not in frames or other.parts[place].get("read_out") not in (None, read_out):
+            continue
+        part = _unpacked(frames, place)
+        whole = other.parts[place].get("read_out") is None
+        return part.only(run.read_outs.index(read_out)) if whole and read_out is not None else part
+    folder = results.run_folder(run.job, run.identity)
+    raise BadInput(f"{folder}: rows.npz is not there (it stays out of git) and no recipe kept its frames; vadbench run --existing rerun makes it")
+
+
+def _unpacked(frames: Arrays, position: int) -> PartFrames:
     prefix = f"part{position}."
-    part = PartFrames.from_arrays({name.removeprefix(prefix): values for name, values in stored.items() if name.startswith(prefix)})
-    return part if column is None else part.only(column)
+    return PartFrames.from_arrays({name.removeprefix(prefix): values for name, values in frames.items() if name.startswith(prefix)})
+
+
+def _kept_alone(planned: PlannedPart, results: Results) -> RecipeRecord | None:
+    """The record of the part's stream by itself, with all read-outs: a fusion need not keep the same frames again."""
+    alone = results.all_recipes(planned.job.dataset, f"{planned.job.method}@{planned.job.stream.name}")
+    return next((record for record in alone if record.runs == (planned.job.identity,) and record.parts[0].get("read_out") is None), None)
 
 
 def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
@@ -176,7 +188,9 @@ def _frame_rows(
 
 def _scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
     """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name alone."""
-    splits: tuple[Split, ...] = SPLITS if any("/" in video for video in labels.videos) else ("test",)  # counting training videos may mean to decode them
+    splits: tuple[Split, ...] = (
+        SPLITS if any("/" in video for video in labels.videos) else ("test",)
+    )  # counting training videos may mean to decode them
     known = {video.name: video.scene for split in splits for video in dataset.videos(split)}
     return {video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos}
 

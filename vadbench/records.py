@@ -116,9 +116,9 @@ class Results:
             if record is not None:
                 yield record
 
-    def all_recipes(self) -> Iterator[RecipeRecord]:
-        """Every recipe record, in the order of their paths."""
-        for path in sorted(self.root.glob("recipes/*/*/*/metrics.json")):
+    def all_recipes(self, dataset: str = "*", recipe: str = "*") -> Iterator[RecipeRecord]:
+        """Every recipe record, or those of one data set or recipe, in the order of their paths."""
+        for path in sorted(self.root.glob(f"recipes/{dataset}/{recipe}/*/metrics.json")):
             record = _read(path, RecipeRecord)
             if record is not None:
                 yield record

@@ -76,7 +76,8 @@ def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quie
 
 
 def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
-    streams: dict[Split, Stream] = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in SPLITS}
+    splits = SPLITS if job.resplit is None else job.resplit.splits
+    streams: dict[Split, Stream] = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in splits}
     if job.source is not None:
         source = job.source
         streams["train"] = open_stream(f"{source.dataset}@{source.revision}", source.stream, cache_root, "train")

@@ -21,7 +21,7 @@ from vadbench.detector import Detector, Features, MethodConfig, Standardisation,
 from vadbench.errors import BadInput
 
 BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
-ACTIVATION = 60.0  # operations that one hidden unit's activation counts as: it takes as long as so many inside a matrix product, measured on AVX2
+ACTIVATION = 250.0  # operations that one hidden unit's activation and noise count as: they take as long as so many of a large matrix product, on AVX2
 
 
 class NeuralConfig(MethodConfig):

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,25 +11,22 @@ from pathlib import Path
 import pytest
 
 UNIT = Path(__file__).resolve().parents[1] / "unit"
-SHRUNK = "from avenue_files import shrink; shrink(); from vadbench.cli import main; main()"
 
 
 @pytest.fixture
-def avenue(tmp_path, monkeypatch):
-    """Runs the command line on a miniature Avenue."""
+def counts(tmp_path, monkeypatch):
+    """What differs from the shipped class, of a miniature that is written under `tmp_path / "data"`; no link leads out of this machine."""
     monkeypatch.syspath_prepend(UNIT)
-    from avenue_files import write_avenue
+    from avenue_files import COUNTS, write_avenue
 
     write_avenue(tmp_path / "data")
-    folders = {"VADBENCH_DATA": str(tmp_path / "data"), "VADBENCH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(UNIT), "no_proxy": "127.0.0.1"}
+    return {**COUNTS, "archives": ()}
 
-    def call(*arguments: str, code: int = 0, links: str = "") -> subprocess.CompletedProcess:
-        command = [sys.executable, "-c", SHRUNK, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **folders, "AVENUE_LINKS": links}, capture_output=True, text=True)
-        assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
-        return done
 
-    return call
+@pytest.fixture
+def avenue(counts, shrunk):
+    """Runs the command line on the miniature."""
+    return shrunk("avenue", counts)
 
 
 def test_check_prints_one_table(avenue, tmp_path):
@@ -64,7 +58,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def links(tmp_path):
+def links(avenue, tmp_path):
     """Both archives of Avenue on a server of our own, as the release has them; the data are gone."""
     web, data = tmp_path / "web", tmp_path / "data"
     web.mkdir()
@@ -74,14 +68,14 @@ def links(tmp_path):
         shutil.rmtree(data / folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=web))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield " ".join(f"http://127.0.0.1:{server.server_port}/{name}.zip" for name in names)
+    yield tuple(f"http://127.0.0.1:{server.server_port}/{name}.zip" for name in names)
     server.shutdown()
     server.server_close()
 
 
-def test_fetched_data_pass_their_check(avenue, links, tmp_path):
+def test_fetched_data_pass_their_check(avenue, shrunk, counts, links, tmp_path):
     assert "`vadbench data fetch avenue`" in avenue("data", "check", "avenue", code=2).stderr
-    told = avenue("data", "fetch", "avenue", links=links)
+    told = shrunk("avenue", {**counts, "archives": links})("data", "fetch", "avenue")
     assert "vadbench data check avenue verifies it" in told.stdout
     assert "ok  test frames decoded" in avenue("data", "check", "avenue").stdout
     assert len(json.loads((tmp_path / "data" / ".checksums.json").read_text())) == 2

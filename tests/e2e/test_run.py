@@ -1,6 +1,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
 RUN = ("run", "--methods", "gmm,knn,magnitude", "--datasets", "synthetic", "--quiet")
@@ -46,6 +47,19 @@ def test_evaluate_recomputes_the_same_metrics_with_and_without_the_row_scores(va
     for path in (tmp_path / "results").rglob("rows.npz"):
         path.unlink()
     vadbench("evaluate", *RUN[1:5])
+    assert files(tmp_path / "results" / "recipes") == before
+
+
+def test_a_fusion_keeps_no_frames_that_its_streams_keep(vadbench, tmp_path):
+    fused = ("run", "--methods", "gaussian,gaussian@velocity+velocity.hof1", "--features", "velocity,velocity.hof1", "--datasets", "synthetic")
+    vadbench(*fused, "--quiet")
+    before = files(tmp_path / "results" / "recipes")
+    (kept,) = (tmp_path / "results").glob("recipes/*/gaussian@velocity+velocity.hof1/*/frames.npz")
+    with np.load(kept) as arrays:
+        assert not [name for name in arrays if name.startswith("part")]
+    for path in (tmp_path / "results").rglob("rows.npz"):
+        path.unlink()
+    vadbench("evaluate", *fused[1:])
     assert files(tmp_path / "results" / "recipes") == before
 
 

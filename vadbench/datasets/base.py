@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 
-Split = Literal["train", "test"]
-SPLITS: tuple[Split, Split] = ("train", "test")
+Split = Literal["train", "test", "unlabelled"]
+SPLITS: tuple[Split, Split] = ("train", "test")  # of every data set; unlabelled videos, where there are any, are for the unsupervised setting alone
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class Resplit:
     test: tuple[str, ...]
 
     @property
+    def splits(self) -> tuple[Split, ...]:
+        """The released splits that have to be read."""
+        return (*SPLITS, "unlabelled") if any(video.startswith("unlabelled/") for video in self.train) else SPLITS
+
+    @property
     def document(self) -> dict[str, str]:
         """Name and sha256 of both lists, for a job's identity."""
         return {"name": self.name, "sha256": hashlib.sha256(json.dumps([self.train, self.test]).encode()).hexdigest()}
@@ -101,6 +106,7 @@ class Dataset(ABC):
         revision: the released version, part of the cache's folder names.
         smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
         streams, boxes: what is extracted where the user names nothing.
+        splits: what `videos` knows; with `unlabelled` where there are videos that only the unsupervised setting trains on, and it on all of them.
         track_source: what the region tracks are (`derived` from masks, `exact`, `published`); None without any.
         generated: whether we make it ourselves; `root` is then the cache.
         archives: stable public links to .tar.gz or .zip files that `vadbench data fetch` downloads and unpacks under `root`; none where a
@@ -116,6 +122,7 @@ class Dataset(ABC):
     smoothing: ClassVar[float] = 3.0
     streams: ClassVar[tuple[str, ...]] = ("velocity",)
     boxes: ClassVar[str] = "foreground"
+    splits: ClassVar[tuple[Split, ...]] = SPLITS
     generated: ClassVar[bool] = False
     track_source: ClassVar[str | None] = None
     archives: ClassVar[tuple[str, ...]] = ()
@@ -125,7 +132,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def videos(self, split: Split) -> tuple[Video, ...]:
-        """The clips of a split in their order, with frame counts.
+        """The clips of one of `splits` in their order, with frame counts.
 
         Raises:
             BadInput: if the data set is absent or incomplete, with how to get it.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vadbench import registry
-from vadbench.datasets.base import SPLITS, Split
+from vadbench.datasets.base import SPLITS
 from vadbench.errors import BadInput
 
 
@@ -19,7 +20,7 @@ class Clip(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(description="a video file, or a folder of images numbered from 0 or 1", min_length=1)
-    split: Split = Field(description="train (normal clips) or test")
+    split: Literal["train", "test"] = Field(description="train (normal clips) or test")
     name: str = Field("", description="what records call the clip; the file's name without suffix where it is not given", pattern=r"^[\w.-]*$")
     scene: str = Field("0", description="the camera", pattern=r"^[\w.-]+$")
     anomalous: tuple[tuple[int, int], ...] | None = Field(
@@ -61,9 +62,9 @@ def read_manifest(path: Path) -> Manifest:
     for place, (split, name) in enumerate(names):
         if (split, name) in names[:place]:
             raise BadInput(f"{path}: two {split} clips are named {name}; give one of them a name = ...")
-    for split in SPLITS:
-        if split not in {clip.split for clip in manifest.clip}:
-            raise BadInput(f'{path}: no clip has split = "{split}"; expected one or more')
+    for wanted in SPLITS:
+        if wanted not in {clip.split for clip in manifest.clip}:
+            raise BadInput(f'{path}: no clip has split = "{wanted}"; expected one or more')
     return manifest
 
 

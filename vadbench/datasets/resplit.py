@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit
+from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.errors import BadInput
 
 EVERY_SECOND = "every-second-test-video"
+ALL_TRAINING = "all-training-videos"
 
 
 def resplit_of(dataset: Dataset) -> Resplit:
-    """The data set's own re-split, else every second test video (the second, the fourth, ...) moves to the training videos.
+    """The data set's own re-split; else all training videos, the unlabelled ones too; else every second test video is trained on too.
 
-    Where the data set is absent, the lists are empty: tables of old records need none, and a run says what is missing.
+    The second holds where the data set has unlabelled videos, the last (the second, the fourth, ...) where it has none. Where the data set is
+    absent, the lists are empty: tables of old records need none, and a run says what is missing.
 
     Raises:
         BadInput: if there is a single test video.
@@ -22,13 +24,16 @@ def resplit_of(dataset: Dataset) -> Resplit:
     own = dataset.resplit()
     if own is not None:
         return own
+    name = ALL_TRAINING if "unlabelled" in dataset.splits else EVERY_SECOND
     try:
-        train, test = ([f"{split}/{video.name}" for video in dataset.videos(split)] for split in SPLITS)
+        train, test, *unlabelled = ([f"{split}/{video.name}" for video in dataset.videos(split)] for split in dataset.splits)
     except BadInput:
-        return Resplit(EVERY_SECOND, (), ())
+        return Resplit(name, (), ())
+    if unlabelled:
+        return Resplit(name, (*train, *unlabelled[0]), tuple(test))
     if len(test) < 2:
         raise BadInput(f'{dataset.name}: {len(test)} test videos, the unsupervised setting needs 2 or more; use setting = "one-class"')
-    return Resplit(EVERY_SECOND, (*train, *test[1::2]), tuple(test[::2]))
+    return Resplit(name, (*train, *test[1::2]), tuple(test[::2]))
 
 
 def name_tested(video: str) -> str:

@@ -1,4 +1,4 @@
-"""UCF-Crime, as released: surveillance videos of many cameras, 800 normal ones for training and 290 for test, with temporal annotations."""
+"""UCF-Crime, as released: surveillance videos of many cameras, 1610 for training (800 of them normal) and 290 for test with annotations."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ OVERRUN = 2  # frames by which the release's intervals end after their video at 
 
 
 class UCFCrime(Dataset):
-    """UCF-Crime in the one-class setting: the 800 normal training videos are trained on, all 290 test videos are tested.
+    """UCF-Crime: the 800 normal training videos are trained on, all 290 test videos are tested.
+
+    In the unsupervised setting (Zaheer et al., CVPR 2022; Tur et al., ICIP 2023) the 810 anomalous training videos are trained on too, without
+    a label: the split `unlabelled`. No other setting reads them, and they need not be there.
 
     What is read under `$VADBENCH_DATA/UCF_Crimes`:
 
     - `Temporal_Anomaly_Annotation.txt` (or `…_for_Testing_Videos.txt`): a line a test video, `name class first last first last`, frames from
       1 and inclusive, -1 where there is no interval. Five intervals end 1 or 2 frames after their video: they are cut, and the labels say so.
     - `Anomaly_Train.txt`, there or in `Anomaly_Detection_splits/` (empty in some archives, whole in the authors' repository): its lines in
-      `Training_Normal_Videos…/` are the training videos. Without it they are those of `header.csv`, else of that folder in `Videos/`.
+      `Training_Normal_Videos…/` are the training videos, those in folders of a class of anomalies the unlabelled ones. Without it they are
+      those of `header.csv`, else of the folders in `Videos/`, less the test videos.
     - `header.csv`, with columns `video_path` and `frame_count`: frames of each video. Without it videos are counted by decoding, hours for all.
     - `Videos/<class>/<name>_x264.mp4`: needed by `read` alone, so that imported features run with the annotations and `header.csv`.
 
     A video is named as its file, without the suffix: `Abuse028_x264`. Scenes are not annotated; all videos are of scene 0. There are neither
-    masks nor regions. Tur et al. (ICIP 2023) train on all 1610 training videos, 810 anomalous ones among them; these are no part of the
-    one-class splits, so the unsupervised setting here is `every-second-test-video` and says so.
+    masks nor regions.
 
     Attributes:
         counts: videos of each split.
@@ -58,8 +61,9 @@ class UCFCrime(Dataset):
     smoothing = 15.0
     streams = ("clip",)
     boxes = ""
+    splits: ClassVar[tuple[Split, ...]] = (*SPLITS, "unlabelled")
 
-    counts: ClassVar[dict[Split, int]] = {"train": 800, "test": 290}
+    counts: ClassVar[dict[Split, int]] = {"train": 800, "test": 290, "unlabelled": 810}
     size: ClassVar[tuple[int, int]] = (240, 320)
     test_frames: ClassVar[int] = 1111808
     anomalous: ClassVar[int] = 84338
@@ -81,7 +85,7 @@ class UCFCrime(Dataset):
             BadInput: naming the list or the first video that is missing.
         """
         if split not in self._listed:
-            names = self._train_names() if split == "train" else list(self._intervals())
+            names = self._names(split)
             if len(names) != self.counts[split]:
                 raise BadInput(f"{self.folder}: {len(names)} {split} videos, the release has {self.counts[split]}; {self._remedy}")
             counts = zip(names, self._frames(names), strict=True)
@@ -124,17 +128,20 @@ class UCFCrime(Dataset):
             BadInput: if lists or counts are missing (`videos`); damage within a video is a line of the answer.
         """
         labels = self.labels()
-        checks = [Check(f"{split} videos", str(expected), str(len(self.videos(split)))) for split, expected in self.counts.items()]
+        checks = [Check(f"{split} videos", str(self.counts[split]), str(len(self.videos(split)))) for split in SPLITS]
         checks.append(Check("test frames labelled", str(self.test_frames), str(len(labels.flat()))))
         checks.append(Check(f"anomalous frames ({labels.source})", str(self.anomalous), str(int(labels.flat().sum()))))
-        for split in SPLITS:
-            videos = self.videos(split)
-            if not self._files():
-                checks.append(seen(f"{split} frames", lambda: "no videos here: imported features only"))
-                continue
-            wanted = f"{sum(video.frames for video in videos)} frames, {self.size[0]} x {self.size[1]} RGB"
-            checks.append(Check(f"{split} frames decoded", wanted, told(lambda videos=videos: decoded(self, videos))))  # type: ignore[misc]
-        return checks
+        listed, needed = self._names("unlabelled"), self.counts["unlabelled"]
+        checks.append(seen("unlabelled videos", lambda: f"{len(listed)} listed; the unsupervised setting, and no other, needs {needed}"))
+        if not self._files():
+            return [*checks, seen("frames", lambda: "no videos here: imported features only")]
+        whole = len(listed) == needed and all(name in self._files() for name in listed)
+        return checks + [self._decoded(split) for split in self.splits if whole or split != "unlabelled"]
+
+    def _decoded(self, split: Split) -> Check:
+        videos = self.videos(split)
+        wanted = f"{sum(video.frames for video in videos)} frames, {self.size[0]} x {self.size[1]} RGB"
+        return Check(f"{split} frames decoded", wanted, told(lambda: decoded(self, videos)))
 
     @property
     def _remedy(self) -> str:
@@ -164,16 +171,28 @@ class UCFCrime(Dataset):
             found[_stem(name)] = [span for span in ((a, b), (c, d)) if span != (-1, -1)]
         return found
 
-    def _train_names(self) -> list[str]:
-        """From the list, the counts, or the folder: the first that names any."""
-        for name in TRAIN_LISTS:
-            path = self.folder / name
-            lines = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
-            listed = [_stem(line) for line in lines if line.startswith(NORMAL)]
-            if listed:
-                return listed
-        counted = [name for name, (folder, _) in self._header().items() if folder.startswith(NORMAL)]
-        return counted or [name for name, path in self._files().items() if path.parent.name.startswith(NORMAL)]
+    def _names(self, split: Split) -> list[str]:
+        """The split's videos; those for training in the order of the list, the counts or the folders: the first that names any normal one."""
+        tested = self._intervals()
+        if split == "test":
+            return list(tested)
+        trained = {name: folder for name, folder in self._trained().items() if name not in tested}
+        if split == "train":
+            return [name for name, folder in trained.items() if folder.startswith(NORMAL)]
+        return [name for name, folder in trained.items() if "Normal" not in folder]
+
+    def _trained(self) -> dict[str, str]:
+        """Video -> its folder, of all that may be for training."""
+        files = {name: path.parent.name for name, path in self._files().items()}
+        for found in (*map(self._train_list, TRAIN_LISTS), {name: folder for name, (folder, _) in self._header().items()}):
+            if any(folder.startswith(NORMAL) for folder in found.values()):
+                return found
+        return files
+
+    def _train_list(self, name: str) -> dict[str, str]:
+        path = self.folder / name
+        lines = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+        return {_stem(line): line.replace("\\", "/").rpartition("/")[0] for line in lines}
 
     def _frames(self, names: list[str]) -> list[int]:
         header = self._header()

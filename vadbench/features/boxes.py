@@ -117,6 +117,8 @@ class BoxesFile:
         return Objects(self._clips(footage.video.split)[footage.video.name])
 
     def _clips(self, split: Split) -> dict[str, list[NDArray[np.float32]]]:
+        if split == "unlabelled":
+            raise BadInput(f"{self.path(split)}: boxes of unlabelled videos are not read from files; name boxes that are found in frames: foreground")
         return self._train if split == "train" else self._test
 
     @cached_property

@@ -26,8 +26,8 @@ from vadbench.features.progress import Frames
 from vadbench.features.stream import StreamPlan, make_extractor, make_provider, require
 
 
-def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False, processes: int = 1) -> None:
-    """Extract what the cache lacks of a stream, both splits; an interrupted extraction goes on at the clip where it stopped.
+def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False, processes: int = 1, splits: tuple[Split, ...] = SPLITS) -> None:
+    """Extract what the cache lacks of a stream; an interrupted extraction goes on at the clip where it stopped.
 
     Args:
         dataset: where the videos are.
@@ -35,21 +35,22 @@ def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False,
         cache: the store's root.
         quiet: no progress.
         processes: how many clips at a time.
+        splits: which are needed; unlabelled videos only in the unsupervised setting.
 
     Raises:
         BadInput: on videos that cannot be used, a file that is missing, features that are not finite, a damaged cache, or a full disk.
     """
-    videos = {split: _videos(dataset, split) for split in SPLITS}
+    videos = {split: _videos(dataset, split) for split in splits}
     if plan.stream.imported:
         _require_imported(dataset, plan, cache, videos)
         return
     boxes = make_provider(plan, dataset).files() if plan.boxes else ()
     require((*boxes, *make_extractor(plan).files()))  # told before anything is read; planning, and tables of old records, do without them
-    missing = [split for split in SPLITS if not is_stored(plan.folder(cache, split), videos[split])]
+    missing = [split for split in splits if not is_stored(plan.folder(cache, split), videos[split])]
     if not missing:
         return
     work = Extraction(dataset, plan, cache, quiet, processes)
-    for split in SPLITS if plan.boxes else ():  # the training boxes first: without objects there, nothing else is worth the time
+    for split in splits if plan.boxes else ():  # the training boxes first: without objects there, nothing else is worth the time
         work.boxes(split, videos[split])
     for split in missing:
         work.vectors(split, videos[split])
@@ -176,11 +177,12 @@ def _index(folder: Path) -> store.Index:
 
 
 def _require_imported(dataset: Dataset, plan: StreamPlan, cache: Path, videos: dict[Split, tuple[Video, ...]]) -> None:
-    for split in SPLITS:
+    for split in videos:
         if not is_stored(plan.folder(cache, split), videos[split]):
+            files = " ".join(f"--{each} FILE" for each in videos)
             raise BadInput(
-                f"{dataset.name} {plan.name}: not imported on this machine; "
-                f"`vadbench features import {dataset.name} {plan.name} --train FILE --test FILE` reads it"
+                f"{dataset.name} {plan.name}: {split} features not imported on this machine; "
+                f"`vadbench features import {dataset.name} {plan.name} {files}` reads them"
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vadbench.datasets.base import SPLITS, Dataset, Split
+from vadbench.datasets.base import Dataset, Split
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.extract import circumstances, is_stored
@@ -20,12 +20,12 @@ from vadbench.features.stream import StreamPlan, import_record, plan_import
 def write_import(
     dataset: Dataset, stream: str, rows: dict[Split, ImportedRows], digests: dict[str, str], options: dict[str, Any], cache: Path
 ) -> StreamPlan:
-    """Store both splits' rows and, after them, record which files they came from, so that planning finds them.
+    """Store all splits' rows and, after them, record which files they came from, so that planning finds them.
 
     Args:
         dataset: whose videos the rows are of.
         stream: `<extractor>@import.<label>`.
-        rows: of both splits.
+        rows: of both splits, and of the unlabelled videos where they are for the unsupervised setting too.
         digests: sha256 of the files read, by name.
         options: how they were read; part of the fingerprint.
         cache: the store's root.
@@ -36,18 +36,18 @@ def write_import(
     from filelock import FileLock
 
     name = StreamName.parse(stream, dataset.boxes)
-    dims = {split: rows[split].x.shape[1] for split in SPLITS}
+    dims = {split: of_split.x.shape[1] for split, of_split in rows.items()}
     if not name.imported:
         raise BadInput(f"stream {stream!r}: expected {name.extractor}@import.<label>, for example {name.extractor}@import.released")
     if len(set(dims.values())) > 1:
-        raise BadInput(f"{dataset.name} {name}: {dims['train']} columns in the training file, {dims['test']} in the test file; expected as many")
+        raise BadInput(f"{dataset.name} {name}: files of {', '.join(map(str, dims.values()))} columns ({', '.join(dims)}); expected as many")
     where = f"{dataset.name}@{dataset.revision}"
     plan, record = plan_import(where, name, options, digests), import_record(cache, where, name)
     with store.disk_trouble_told(record):
         record.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(record.with_name(f".lock-{record.name}")):
-            for split in SPLITS:
-                _write(dataset, plan, split, rows[split], cache)
+            for split, of_split in rows.items():
+                _write(dataset, plan, split, of_split, cache)
             aside = record.with_suffix(".tmp")
             store.write_file(aside, (json.dumps({"options": options, "files": digests}, indent=1) + "\n").encode())
             aside.rename(record)  # last: planning finds an import that is whole, or the one before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -15,20 +16,20 @@ from vadbench.features.store import Stream
 def resplit_streams(streams: dict[Split, Stream], resplit: Resplit) -> dict[Split, Stream]:
     """Both splits with the videos that `resplit` names, in its order; the vectors are copied into memory.
 
-    Objects released for training are numbered after those released for testing, so that no two share an id.
+    Objects released for training are numbered after those released for testing, and unlabelled ones after these, so that no two share an id.
     """
     return {"train": _gather(streams, resplit.train), "test": _gather(streams, resplit.test)}
 
 
 def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
-    after = int(streams["test"].object_id.max(initial=-1)) + 1
+    after = _first_ids(streams)
     lengths: dict[str, int] = {}
     parts: list[tuple[Features, np.ndarray]] = []
     for qualified in videos:
-        released, _, name = qualified.partition("/")
-        stream = streams["train" if released == "train" else "test"]
+        split, name = _parted(qualified)
+        stream = streams[split]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
-        parts.append((stream.features.rows(rows), stream.object_id[rows] + (after if released == "train" else 0)))
+        parts.append((stream.features.rows(rows), stream.object_id[rows] + after[split]))
         lengths[name_tested(qualified)] = stream.lengths[name]
     of_videos = [features for features, _ in parts]
     boxes = [features.box for features in of_videos if features.box is not None]
@@ -40,3 +41,19 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         f"{streams['train'].features.name} (re-split)",
     )
     return Stream(features, np.concatenate([ids for _, ids in parts]), lengths, streams["train"].manifest)
+
+
+def _first_ids(streams: dict[Split, Stream]) -> dict[Split, int]:
+    """What is added to each split's object ids."""
+    first: dict[Split, int] = {}
+    free = 0
+    for split in (each for each in ("test", "train", "unlabelled") if each in streams):
+        first[split] = free
+        free += int(streams[split].object_id.max(initial=-1)) + 1
+    return first
+
+
+def _parted(qualified: str) -> tuple[Split, str]:
+    """`train/01` -> `train`, `01`; the name may have slashes of its own."""
+    split, _, name = qualified.partition("/")
+    return cast(Split, split), name

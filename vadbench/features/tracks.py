@@ -63,6 +63,8 @@ class TracksFile:
             BadInput: if the file is damaged or does not fit the clip.
         """
         video = footage.video
+        if video.split == "unlabelled":
+            raise BadInput(f"{self.path(video.split)}: tracks of unlabelled videos are not read; name a stream and boxes that need frames alone")
         clips = self._train if video.split == "train" else self._test
         if video.name not in clips:
             return Objects([np.zeros((0, 4), np.float32)] * video.frames, np.zeros(0, np.int64))

@@ -60,7 +60,7 @@ class Clips:
         dataset: its name.
         split: which split.
         videos: its clips in order.
-        elsewhere: names of the other split's clips, passed over in files that hold both; empty where the two share names.
+        elsewhere: names of the other splits' clips, passed over in files that hold them too; empty where they share names.
     """
 
     dataset: str
@@ -69,14 +69,14 @@ class Clips:
     elsewhere: frozenset[str]
 
     @classmethod
-    def of(cls, dataset: Dataset, split: Split) -> Clips:
-        """The clips of a split.
+    def of(cls, dataset: Dataset, split: Split, splits: Iterable[Split] = SPLITS) -> Clips:
+        """The clips of one of the `splits` that are imported.
 
         Raises:
             BadInput: if the data set is not on this machine.
         """
-        names = {each: [_plain(video.name) for video in dataset.videos(each)] for each in SPLITS}
-        other = frozenset(names["test" if split == "train" else "train"])
+        names = {each: [_plain(video.name) for video in dataset.videos(each)] for each in splits}
+        other = frozenset(name for each, of_split in names.items() if each != split for name in of_split)
         return cls(dataset.name, split, dataset.videos(split), other if other.isdisjoint(names[split]) else frozenset())
 
     def match(self, found: Iterable[str], path: Path, what: str) -> dict[int, str]:

@@ -1,9 +1,9 @@
-"""The formats that can be imported; both splits of a stream are read, checked against each other and stored."""
+"""The formats that can be imported; all splits of a stream are read, checked against each other and stored."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ FORMATS = {
 }
 
 
-def read_features(path: Path, format: str, dataset: Dataset, split: Split, layout: Layout | None = None) -> ImportedRows:
+def read_features(
+    path: Path, format: str, dataset: Dataset, split: Split, layout: Layout | None = None, splits: Iterable[Split] = SPLITS
+) -> ImportedRows:
     """The rows that a file or a folder holds for a split, checked against its clips.
 
     Args:
@@ -49,6 +51,7 @@ def read_features(path: Path, format: str, dataset: Dataset, split: Split, layou
         dataset: whose clips they are.
         split: which of them.
         layout: what the file does not say of itself; default: `Layout()`.
+        splits: those whose clips the file may hold beside.
 
     Raises:
         BadInput: in one line: a file that is missing, broken or hostile; the first clip that differs; the first number that is not finite.
@@ -56,7 +59,7 @@ def read_features(path: Path, format: str, dataset: Dataset, split: Split, layou
     format = check_format(format or guess_format(path))
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder; expected the {split} features")
-    rows = FORMATS[format].read(path, Clips.of(dataset, split), layout or Layout())
+    rows = FORMATS[format].read(path, Clips.of(dataset, split, splits), layout or Layout())
     if not len(rows.x):
         raise BadInput(f"{path}: no row for the {split} clips of {dataset.name}; get the file anew")
     return rows
@@ -65,12 +68,12 @@ def read_features(path: Path, format: str, dataset: Dataset, split: Split, layou
 def import_features(
     dataset: Dataset, stream: str, paths: dict[Split, Path], format: str, given: dict[str, Any], cache: Path
 ) -> dict[Split, ImportedRows]:
-    """Read, check and store a stream's released features, both splits or neither.
+    """Read, check and store a stream's released features, all splits or none.
 
     Args:
         dataset: whose clips they are.
         stream: `<extractor>@import.<label>`.
-        paths: where each split's features are; one folder may hold both.
+        paths: where the features of train, of test and, for the unsupervised setting, of the unlabelled videos are; one folder may hold all.
         format: a name in `FORMATS`; empty: guessed from the training path.
         given: fields of `Layout` that the user set.
         cache: the store's root.
@@ -86,11 +89,14 @@ def import_features(
 
     if not StreamName.parse(stream, dataset.boxes).imported:
         raise BadInput(f"stream {stream!r}: expected <extractor>@import.<label>, for example pose@import.accivad")
+    if unknown := next((split for split in paths if split not in dataset.splits), None):
+        raise BadInput(f"--{unknown}: {dataset.name} has no {unknown} videos, its splits are {', '.join(dataset.splits)}; leave it out")
     format = check_format(format or guess_format(paths["train"]))
     layout = make_layout(format, given)
-    rows = {split: read_features(paths[split], format, dataset, split, layout) for split in SPLITS}
-    _require_alike(rows, paths)
-    digests: dict[str, str] = {split: digest(paths[split], format, Clips.of(dataset, split), layout) for split in SPLITS}
+    rows = {split: read_features(path, format, dataset, split, layout, paths) for split, path in paths.items()}
+    for split in paths:
+        _require_alike(rows, paths, split)
+    digests: dict[str, str] = {split: digest(path, format, Clips.of(dataset, split, paths), layout) for split, path in paths.items()}
     used = {name: value for name, value in asdict(layout).items() if name in FORMATS[format].looks_at}
     write_import(dataset, stream, rows, digests, {"format": format, **used}, cache)
     return rows
@@ -156,16 +162,16 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path]) -> None:
-    """Refuse splits of different kinds."""
-    train, test = rows["train"], rows["test"]
-    for what, of_train, of_test in (
-        ("numbers a row", train.x.shape[1], test.x.shape[1]),
-        ("boxes", train.box is not None, test.box is not None),
-        ("windows", train.windows, test.windows),
+def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path], split: Split) -> None:
+    """Refuse a split that is of another kind than the training split."""
+    train, other = rows["train"], rows[split]
+    for what, of_train, of_other in (
+        ("numbers a row", train.x.shape[1], other.x.shape[1]),
+        ("boxes", train.box is not None, other.box is not None),
+        ("windows", train.windows, other.windows),
     ):
-        if of_train != of_test:
-            raise BadInput(f"{paths['test']}: {what}: {of_test}, but {of_train} in {paths['train']}; both splits have to be of one kind")
-    same = train.x.shape == test.x.shape and np.array_equal(train.x, test.x)
-    if same and paths["train"].resolve() == paths["test"].resolve():
-        raise BadInput(f"{paths['test']}: the same rows for train and test; give each split's own file")
+        if of_train != of_other:
+            raise BadInput(f"{paths[split]}: {what}: {of_other}, but {of_train} in {paths['train']}; both splits have to be of one kind")
+    same = split != "train" and train.x.shape == other.x.shape and np.array_equal(train.x, other.x)
+    if same and paths["train"].resolve() == paths[split].resolve():
+        raise BadInput(f"{paths[split]}: the same rows for train and {split}; give each split's own file")
