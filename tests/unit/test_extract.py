@@ -149,7 +149,7 @@ def test_settings_may_come_as_text(dataset: Moving) -> None:
     ("settings", "told"),
     [
         ({"velocity": {"flo": "medium"}}, "velocity: unknown field 'flo': choose from enlarge_below, flow, .*did you mean flow"),
-        ({"velocity": {"flow": "best"}}, r"velocity: flow: .*'ultrafast', 'fast', 'medium' or 'farneback', got 'best'"),
+        ({"velocity": {"flow": "best"}}, r"velocity: flow: .*'ultrafast', 'fast', 'medium', 'farneback' or 'raft', got 'best'"),
         ({"foreground": {"min_area": -1}}, r"foreground: min_area: .*greater than 0, got -1"),
     ],
 )

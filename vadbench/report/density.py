@@ -152,7 +152,8 @@ def paint_map(axis: Axes, panel: Map, anomalies: Features) -> Any:
     extent = (-EDGE, EDGE, -EDGE, EDGE)
     image = axis.imshow(ranks(panel.scores), origin="lower", extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="bilinear")
     axis.scatter(anomalies.x[:60, 0], anomalies.x[:60, 1], s=7, marker="x", color="#e4572e", linewidths=0.8)
-    frame(axis, f"{panel.title}\nAUC {panel.auc:.3f}")
+    method, _, read_out = panel.title.partition(": ")  # on two lines: together they may be wider than the map
+    frame(axis, f"{method}\n{read_out}{', ' if read_out else ''}AUC {panel.auc:.3f}")
     return image
 
 

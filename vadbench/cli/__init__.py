@@ -1,0 +1,43 @@
+"""The command line: parses, calls the API, prints. Heavy imports live inside the commands, so that `--help` and `list` are quick."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from vadbench.cli import data, demo, features, reports, runs, score
+from vadbench.errors import BadInput
+
+app = typer.Typer(
+    help="The comparative benchmark of density-based video anomaly detection.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(runs.app)
+app.add_typer(reports.app)
+app.add_typer(score.app, name="score")
+app.add_typer(demo.app, name="demo")
+app.add_typer(features.app, name="features")
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; exit 0 good, 1 a job failed, 2 bad input, 130 interrupted."""
+    try:
+        app()
+    except SystemExit as stop:
+        if stop.code == 130:  # typer's answer to Ctrl-C
+            typer.echo("vadbench: interrupted; the same command goes on where this one stopped", err=True)
+        raise
+    except BadInput as error:
+        typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or "the results or the cache"
+        typer.echo(f"vadbench: no space left on the disk of {where}; free some, then run the same command", err=True)
+        sys.exit(1)

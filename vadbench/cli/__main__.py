@@ -1,0 +1,5 @@
+"""`python -m vadbench.cli`."""
+
+from vadbench.cli import main
+
+main()

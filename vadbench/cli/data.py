@@ -1,0 +1,39 @@
+"""vadbench data: the data sets on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vadbench.cli.options import say
+from vadbench.errors import BadInput
+
+app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args_is_help=True)
+
+
+@app.command("check")
+def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
+    """Verify a data set's counts, sizes, files and labels."""
+    from vadbench.benchmark import open_dataset
+
+    checks = open_dataset(dataset).check()
+    width = max(len(line.what) for line in checks)
+    for line in checks:
+        typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))
+    if not all(line.good for line in checks):
+        raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; get it again as the data set's page says")
+
+
+@app.command("fetch")
+def data_fetch(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
+    """Download and unpack a data set under $VADBENCH_DATA; where there is no public link, print how to get it."""
+    from vadbench.benchmark import open_dataset
+    from vadbench.datasets.fetch import fetch
+
+    wanted = open_dataset(dataset)
+    typer.echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")
+    if fetch(wanted, say):
+        typer.echo(f"unpacked into {wanted.root}; vadbench data check {dataset} verifies it")
+    else:
+        typer.echo(wanted.how_to_get)

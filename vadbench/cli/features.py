@@ -1,0 +1,72 @@
+"""vadbench features: extract, import and verify what is cached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vadbench.cli.options import Datasets, Quiet, Set, Streams, plan_of
+from vadbench.errors import BadInput
+
+app = typer.Typer(help="Extract, import and verify cached features.", no_args_is_help=True)
+
+
+@app.command("extract")
+def features_extract(
+    datasets: Datasets = "",
+    features: Streams = "",
+    settings: Set = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Clips at a time; each gets its share of the cores.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Extract features into the cache; what is there is kept."""
+    from vadbench.benchmark import extract_features
+
+    extract_features(plan_of("magnitude", datasets, features, None, "fast", settings, ""), quiet, jobs)
+
+
+@app.command("import")
+def features_import(
+    dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
+    stream: Annotated[str, typer.Argument(help="<extractor>@import.<label>, for example pose@import.accivad: what the vectors are, and your label.")],
+    train: Annotated[Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")],
+    test: Annotated[Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")],
+    unlabelled: Annotated[Path | None, typer.Option(help="Of the videos that only the unsupervised setting trains on (ucf_crime).")] = None,
+    format_: Annotated[str, typer.Option("--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed.")] = "",
+    crops: Annotated[str | None, typer.Option(help="What becomes of several crops a row: average (default) or keep.")] = None,
+    snippet: Annotated[int | None, typer.Option(min=0, help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.")] = None,
+    rows: Annotated[str | None, typer.Option(help="objects or windows; default: objects where a table has boxes.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")] = None,
+) -> None:
+    """Read released features, check them against the data set and put them into the cache, all splits or none."""
+    from vadbench.benchmark import open_dataset
+    from vadbench.features.importers import import_features
+    from vadbench.locations import cache_root
+
+    options = {"crops": crops, "snippet": snippet, "rows": rows, "suffix": suffix}
+    given = {name: value for name, value in options.items() if value is not None}
+    paths = {"train": train, "test": test} | ({} if unlabelled is None else {"unlabelled": unlabelled})
+    stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root())  # type: ignore[arg-type]
+    for split, found in stored.items():
+        kind = "windows" if found.windows else "objects without boxes" if found.box is None else "objects"
+        typer.echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")
+
+
+@app.command("verify")
+def features_verify() -> None:
+    """Verify every cached file against its manifest."""
+    from vadbench.features.store import verify
+    from vadbench.locations import cache_root
+
+    folders = sorted(path.parent for path in cache_root().rglob("manifest.json"))
+    broken = 0
+    for folder in folders:
+        try:
+            verify(folder)
+        except BadInput as error:
+            broken += 1
+            typer.echo(str(error), err=True)
+    typer.echo(f"{len(folders) - broken} of {len(folders)} folders under {cache_root()} are whole")
+    raise typer.Exit(2 if broken else 0)

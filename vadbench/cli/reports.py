@@ -1,0 +1,108 @@
+"""Commands that tell: table, ranks, compare, list, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vadbench.cli.options import RESULTS, ResultsDir, Set
+
+app = typer.Typer()
+
+
+@app.command()
+def table(
+    suite: Annotated[str, typer.Argument(help="The suite's name (vadbench list suites), or its table's file name.")],
+    format_: Annotated[str, typer.Option("--format", help="markdown or csv.")] = "markdown",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Print a suite's table from the records there are; needs no data set."""
+    from vadbench import registry
+    from vadbench.benchmark import plan_suite
+    from vadbench.locations import suites_root
+    from vadbench.plan import read_suite
+    from vadbench.records import Results
+    from vadbench.report import csv, markdown
+    from vadbench.report.table import make_table
+
+    renderers = {"markdown": markdown.render, "csv": csv.render}
+    if format_ not in renderers:
+        raise registry.unknown("format", format_, renderers)
+    typer.echo(renderers[format_](make_table(plan_suite(read_suite(suite, suites_root())), Results(results))), nl=False)
+
+
+@app.command()
+def ranks(
+    suite: Annotated[str, typer.Argument(help="A suite over two or more data sets (vadbench list suites).")],
+    metric: Annotated[str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")] = "micro AUC",
+    plot: Annotated[Path | None, typer.Option(help="Also draw the critical-difference diagram: .png, .svg or .pdf.")] = None,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's critical difference."""
+    from vadbench.benchmark import plan_suite
+    from vadbench.locations import suites_root
+    from vadbench.plan import read_suite
+    from vadbench.records import Results
+    from vadbench.report import ranks as ranking
+    from vadbench.report.table import make_table
+
+    ranked = ranking.rank_table(make_table(plan_suite(read_suite(suite, suites_root())), Results(results)), metric)
+    if plot is not None:
+        ranking.draw_critical_difference(ranked, plot)
+    typer.echo(ranking.render(ranked), nl=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder.")],
+    second: Annotated[str, typer.Argument(help="The record it is compared with.")],
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Print the differences of two records with their 95 % intervals, and the videos that make them; needs no data set."""
+    from vadbench import compare as comparing
+    from vadbench.records import Results
+
+    typer.echo(comparing.render(comparing.compare(Results(results), first, second)), nl=False)
+
+
+@app.command(name="list")
+def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features or suites.")]) -> None:
+    """List what there is, with one line each."""
+    from vadbench import registry
+
+    kinds: dict[str, tuple[registry.Kind, ...]] = {"methods": ("detectors", "recipes"), "datasets": ("datasets",), "features": ("extractors",)}
+    if what == "suites":
+        import tomllib
+
+        from vadbench.locations import suites_root
+
+        for path in sorted(suites_root().glob("*.toml")):
+            typer.echo(f"{path.stem:22} {tomllib.loads(path.read_text(encoding='utf-8')).get('title', '')}")
+        return
+    if what not in kinds:
+        raise registry.unknown("list", what, (*kinds, "suites"))
+    for kind in kinds[what]:
+        for name in registry.names(kind):
+            typer.echo(f"{name:16} {registry.title(kind, name)}")
+
+
+@app.command()
+def check(
+    method: Annotated[str, typer.Argument(help="A registered method.")],
+    settings: Set = None,
+) -> None:
+    """Test a method against the contract that every method must pass."""
+    from vadbench import registry
+    from vadbench.plan import parse_settings
+    from vadbench.testing import ContractError, check_detector, small_config
+
+    detector = registry.load("detectors", method)
+    config = small_config(detector, parse_settings(settings or ()).get(method, {}))
+    try:
+        check_detector(detector, config, passed=lambda clause: typer.echo(f"ok  {clause}"))
+    except ContractError as error:
+        typer.echo(f"{method}: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{method}: passes the contract")

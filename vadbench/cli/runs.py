@@ -1,0 +1,137 @@
+"""Commands that run: run, plan, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vadbench.cli.options import (
+    RESULTS,
+    Datasets,
+    Methods,
+    Preset,
+    Quiet,
+    ResultsDir,
+    Scope,
+    Seeds,
+    Set,
+    Setting,
+    Streams,
+    SuiteName,
+    TrainOn,
+    plan_of,
+    say,
+)
+from vadbench.errors import BadInput
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = None,
+    preset: Preset = "fast",
+    settings: Set = None,
+    scope: Scope = "pooled",
+    train_on: TrainOn = "",
+    setting: Setting = "one-class",
+    suite: SuiteName = "",
+    existing: Annotated[str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")] = "skip",
+    executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")] = 1,
+    results: ResultsDir = RESULTS,
+    quiet: Quiet = False,
+) -> None:
+    """Run methods on data sets: features, training, scores, metrics, table. What is finished is not run again."""
+    from vadbench import registry
+    from vadbench.benchmark import run_suite
+    from vadbench.records import Results
+
+    if existing not in ("skip", "rerun", "fail"):
+        raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
+    if executor != "local":
+        raise registry.unknown("executor", executor, ("local",))
+    plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, say=say)  # type: ignore[arg-type]
+    _print_table(outcome.table, outcome.path)
+    for job, error in outcome.failed:
+        say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
+    raise typer.Exit(1 if outcome.failed else 0)
+
+
+@app.command()
+def plan(
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = None,
+    preset: Preset = "fast",
+    settings: Set = None,
+    scope: Scope = "pooled",
+    train_on: TrainOn = "",
+    setting: Setting = "one-class",
+    suite: SuiteName = "",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Show the jobs of a run, which of them are finished and what the others will cost; runs nothing."""
+    from vadbench.benchmark import job_states
+    from vadbench.cost import are_cached, expected_seconds, told
+    from vadbench.locations import cache_root
+    from vadbench.records import Results
+
+    planned = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+    states, seconds = job_states(planned, Results(results)), expected_seconds(planned, Results(results), cache_root())
+    for job in planned.jobs:
+        cost = (
+            ""
+            if states[job.identity] == "done"
+            else f"  {'' if are_cached(job, cache_root()) else 'features to extract, then '}{told(seconds[job.identity])}"
+        )
+        named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
+        typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
+    counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("done", "failed", "missing"))
+    typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
+    left = [seconds[identity] for identity, state in states.items() if state != "done"]
+    known = [value for value in left if value is not None]
+    if left:
+        typer.echo(f"estimated time left on this machine: {told(sum(known))} for {len(known)} jobs; {len(left) - len(known)} unknown")
+
+
+@app.command()
+def evaluate(
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = None,
+    preset: Preset = "fast",
+    settings: Set = None,
+    suite: SuiteName = "",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Recompute metrics from stored scores and write the table again; with no methods and no suite, of every record. Trains nothing.
+
+    Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame, protocol.calibration=sqrt, ...
+    """
+    from vadbench.benchmark import evaluate_all, evaluate_suite
+    from vadbench.plan import parse_settings
+    from vadbench.records import Results
+
+    if not (methods or datasets or suite):
+        chosen = parse_settings(settings or ())
+        if set(chosen) - {"protocol"}:
+            raise BadInput("--set: of all records only protocol.field=value can be set; name methods and data sets to set more")
+        typer.echo(f"{evaluate_all(Results(results), chosen.get('protocol', {}), say)} recipes evaluated under {results}")
+        return
+    _print_table(*evaluate_suite(plan_of(methods, datasets, features, seeds, preset, settings, suite), Results(results)))
+
+
+def _print_table(table: Any, path: Path) -> None:
+    from vadbench.report import markdown
+
+    typer.echo("\n" + markdown.render(table))
+    typer.echo(f"written to {path} and {path.with_suffix('.csv')}")
