@@ -35,12 +35,15 @@ class KNN(Detector):
 
     @classmethod
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
-        """`fast`: standardised, because mixed units otherwise decide; not squared, because smoothing a square lets one far row hide its neighbours.
+        """`fast`: not squared, because smoothing a square lets one far row hide its neighbours; standardised where columns are of several units,
+        which would otherwise decide. Those of `deep`, `clip` and `pose` share one: divided by its deviation, a column that is almost always 0 in
+        training would count for all others once it is not.
 
         `paper` is the default config: released for pose and deep features, which it takes unscaled. The frame-centric rows of MULDE's tables (`clip`)
         use kNN too, but their k and scaling are published nowhere: there `paper` is the released setting carried over, our reading.
         """
-        return {"standardise": True, "squared": False} if name == "fast" else {}
+        one_unit = stream.partition("@")[0].partition(".")[0] in ("deep", "clip", "pose")
+        return {"standardise": not one_unit, "squared": False} if name == "fast" else {}
 
     def fit(self, train: Features) -> None:
         """Remember the training rows (as they are: a memory map stays one)."""

@@ -142,6 +142,17 @@ def test_fast_preset_is_a_distance_in_standard_deviations():
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("stream", ["deep", "deep@file.vec", "clip.hiera-l", "pose@import.accivad"])
+def test_fast_preset_leaves_columns_of_one_unit_as_they_are(stream):
+    assert KNN.preset("fast", "ped2", stream) == {"standardise": False, "squared": False}
+
+
+@pytest.mark.parametrize("stream", ["pose", "pose@import.accivad", "deep", "clip", "clip@import.x", "tracks"])
+def test_paper_preset_is_the_released_setting_on_any_stream(stream):
+    config = KNNConfig(**KNN.preset("paper", "shanghaitech", stream))
+    assert (config.k, config.squared, config.standardise) == (1, True, False)
+
+
 def test_k_averages_the_distances():
     detector = KNN(KNNConfig(k=2, squared=False), seed=0)
     detector.fit(features([[0], [1], [5]]))
