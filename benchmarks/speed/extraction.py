@@ -65,7 +65,10 @@ def measure(setup: str, clips: int) -> None:
         rows = sum(len(open_stream(plan.dataset, plan, Path(folder), split).features) for split in ("train", "test"))
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".onnx")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"| {data.name} | {setup} | {frames / seconds:.0f} | {busy / frames * 1e3:.1f} | {peak:.0f} | {rows / frames:.1f} | {size / frames / 1e3:.1f} |", flush=True)
+    print(
+        f"| {data.name} | {setup} | {frames / seconds:.0f} | {busy / frames * 1e3:.1f} | {peak:.0f} | {rows / frames:.1f} | {size / frames / 1e3:.1f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -76,7 +79,10 @@ def main() -> None:
     if options.setup:
         measure(options.setup, options.clips)
         return
-    print("| data set | set-up | frames/s | CPU ms a frame | peak MiB | rows a frame | MB a thousand frames |\n|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| data set | set-up | frames/s | CPU ms a frame | peak MiB | rows a frame | MB a thousand frames |\n|---|---|---|---|---|---|---|",
+        flush=True,
+    )
     for setup in SETUPS:  # a process each, so that peaks are each one's own
         subprocess.run([sys.executable, __file__, "--clips", str(options.clips), "--setup", setup], check=True)
 

@@ -71,10 +71,10 @@ class MULDE(LightningDetector):
 
     @classmethod
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
-        """`fast`, for a CPU: 256 units a layer instead of 4096, at most 2000 steps (1000 on image embeddings), a relative covariance floor,
-        mixtures of 50,000 rows at most.
+        """`fast`, for a CPU: 256 units a layer instead of 4096, few steps, a relative covariance floor, mixtures of 50,000 rows at most.
 
-        `paper`: the defaults, with the released covariance floor and the learning rate that the paper gives the kind of stream.
+        Its steps are 2000 at most (1000 on image embeddings). `paper`: the defaults, with the released covariance floor and the learning rate that
+        the paper gives the kind of stream.
         """
         if name == "fast":
             return {"units": (256, 256), "max_steps": fast_steps(stream), "mixture_rows": 50_000}

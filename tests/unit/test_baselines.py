@@ -9,6 +9,7 @@ from vadbench_methods import gaussian, iforest, ocsvm
 from vadbench_methods.autoencoder import Autoencoder
 from vadbench_methods.gaussian import Gaussian, shrink
 from vadbench_methods.iforest import IsolationForest
+from vadbench_methods.magnitude import Magnitude
 from vadbench_methods.ocsvm import OCSVM
 
 from vadbench.detector import Detector, Features
@@ -29,6 +30,23 @@ def fitted(cls: type[Detector], train: Features, seed: int = 0, **changes: objec
     detector = cls(cls.Config(**{**cls.preset("fast", "", ""), **quick, **changes}), seed=seed)
     detector.fit(train)
     return detector
+
+
+@pytest.mark.parametrize(
+    ("stream", "columns"),
+    [
+        ("velocity", (0, 1, 2, 3)),
+        ("velocity@grid", (0, 1, 2, 3)),
+        ("velocity.hof8", None),
+        ("tracks", (0,)),
+        ("tracks@import.x", (0,)),
+        ("deep", None),
+        ("clip@import.x", None),
+    ],
+)
+def test_magnitude_adds_columns_of_speed_where_others_stand_beside_them(stream: str, columns: tuple[int, ...] | None) -> None:
+    for preset in ("fast", "paper"):
+        assert Magnitude.Config(**Magnitude.preset(preset, "shanghaitech", stream)).columns == columns
 
 
 @pytest.mark.parametrize("cls", [Gaussian, IsolationForest, OCSVM, Autoencoder])

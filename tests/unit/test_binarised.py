@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vadbench.errors import BadInput
-from vadbench.metrics.binarised import auc_binarised, decide
+from vadbench.metrics.binarised import PAPER_K, auc_binarised, by_sensitivity, decide
 
 SCORES, LABELS = np.array([0.0, 1.0, 2.0, 9.0, 3.0, 4.0]), np.array([0, 0, 1, 1, 0, 1])
 
@@ -45,3 +45,20 @@ def test_bad_input_is_refused():
         decide([1.0, np.nan], 0.5)
     with pytest.raises(BadInput, match="batch"):
         decide(SCORES, 0.5, batch=0)
+
+
+def test_every_sensitivity_of_the_paper_in_one_fixed_order():
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1, 0, 1], 100)  # in videos' order, most batches of 50 hold one class
+    scores = labels + rng.standard_normal(400)
+    found = by_sensitivity(scores, labels, batch=50)
+    assert tuple(found) == PAPER_K
+    assert found == by_sensitivity(scores, labels, batch=50)
+    in_order = by_sensitivity(scores, labels, batch=50, seed=None)
+    assert in_order[0.5] == auc_binarised(scores, labels, 0.5, 50)
+    assert found[0.1] > 0.6 > in_order[0.1]
+
+
+def test_scores_and_labels_of_different_lengths_are_refused():
+    with pytest.raises(BadInput, match="expected one of each a frame"):
+        by_sensitivity(SCORES, LABELS[:-1])

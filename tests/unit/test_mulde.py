@@ -181,3 +181,12 @@ def test_every_scale_can_be_a_column():
     scores = detector.score(train)
     z = (scores[:, 1:] - scores[:, 1:].mean(0)) / scores[:, 1:].std(0)
     np.testing.assert_allclose(scores[:, 0], z.mean(1), atol=1e-6)
+
+
+def test_mixtures_of_a_subsample_leave_the_pools_as_they_are():
+    every, some = fitted(read_outs=("gmm1", "mean")), fitted(read_outs=("gmm1", "mean"), mixture_rows=50)
+    test = features(60, seed=1)
+    (all_gmm, all_mean), (some_gmm, some_mean) = every.score(test).T, some.score(test).T
+    np.testing.assert_array_equal(all_mean, some_mean)
+    assert not np.array_equal(all_gmm, some_gmm)
+    assert np.corrcoef(all_gmm, some_gmm)[0, 1] > 0.9

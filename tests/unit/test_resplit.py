@@ -8,8 +8,13 @@ from vadbench.datasets.base import Dataset, Labels, Resplit, Video
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.detector import Features
 from vadbench.errors import BadInput
+from vadbench.features.boxes import BoxesFile
+from vadbench.features.extract import ensure
+from vadbench.features.footage import Footage
 from vadbench.features.resplit import resplit_streams
 from vadbench.features.store import Stream
+from vadbench.features.stream import open_stream, plan_stream
+from vadbench.features.tracks import TracksFile
 
 
 class Tiny(Dataset):
@@ -63,6 +68,36 @@ def test_a_data_sets_own_split_goes_first(tiny, monkeypatch):
     assert resplit_of(tiny) == own
 
 
+class WithUnlabelled(Tiny):
+    """And a video `01` that only the unsupervised setting trains on."""
+
+    splits = ("train", "test", "unlabelled")
+
+    def videos(self, split):
+        return (Video("01", split, 2),) if split == "unlabelled" else super().videos(split)
+
+
+def test_unlabelled_videos_are_trained_on_and_all_test_videos_tested(tmp_path):
+    split = resplit_of(WithUnlabelled(tmp_path))
+    assert split == Resplit("all-training-videos", ("train/01", "train/02", "unlabelled/01"), ("test/01", "test/03", "test/04"))
+    assert split.splits == ("train", "test", "unlabelled")
+
+
+def test_unlabelled_videos_are_read_where_they_are_named_alone(tiny):
+    assert resplit_of(tiny).splits == ("train", "test")
+
+
+def test_rows_of_unlabelled_videos_follow_those_of_training(tmp_path):
+    dataset = WithUnlabelled(tmp_path)
+    features = Features(np.array([[7.0], [8.0]], np.float32), np.zeros(2, int), np.arange(2), np.zeros((2, 4), np.float32))
+    extra = Stream(features, np.arange(2), {"01": 2}, {})
+    found = resplit_streams({**streams(dataset), "unlabelled": extra}, resplit_of(dataset))
+    assert found["train"].features.x[:, 0].tolist() == [1000, 1100, 1101, 7, 8]
+    assert list(found["train"].lengths) == ["train/01", "train/02", "unlabelled/01"]
+    assert found["test"].features.x[:, 0].tolist() == [0, 100, 101, 200, 201, 202]
+    assert len({*found["train"].object_id, *found["test"].object_id}) == 5 + 6
+
+
 def test_one_test_video_cannot_be_split(tiny, monkeypatch):
     monkeypatch.setattr(Tiny, "videos", lambda self, split: (Video("01", split, 1),))
     with pytest.raises(BadInput, match="tiny: 1 test videos"):
@@ -103,3 +138,38 @@ def test_a_tested_training_video_is_normal_and_not_confused_with_its_namesake(ti
     assert found.features.x[:, 0].tolist() == [1000, 0]
     assert list(found.lengths) == ["train/01", "01"]
     assert len(set(found.object_id)) == 2
+
+
+class Filmed(WithUnlabelled):
+    """A patch that moves by."""
+
+    revision = "1"
+
+    def videos(self, split):
+        return tuple(Video(video.name, split, 3) for video in super().videos(split))
+
+    def read(self, video):
+        patch = np.random.default_rng(0).integers(0, 255, (30, 30), np.uint8)
+        for t in range(video.frames):
+            frame = np.full((96, 144), 90, np.uint8)
+            frame[20:50, 10 + 6 * t : 40 + 6 * t] = patch
+            yield frame
+
+
+def test_unlabelled_videos_are_extracted_only_where_they_are_needed(tmp_path):
+    dataset = Filmed(tmp_path)
+    plan = plan_stream(dataset, "velocity@grid", {})
+    ensure(dataset, plan, tmp_path, quiet=True)
+    assert not plan.folder(tmp_path, "unlabelled").exists()
+    ensure(dataset, plan, tmp_path, quiet=True, splits=resplit_of(dataset).splits)
+    found = open_stream("tiny@1", plan, tmp_path, "unlabelled")
+    assert found.lengths == {"01": 3}
+    assert len(found.features)
+    assert found.manifest["split"] == "unlabelled"
+
+
+@pytest.mark.parametrize(("kind", "told"), [(BoxesFile, "boxes of unlabelled"), (TracksFile, "tracks of unlabelled")])
+def test_boxes_from_files_are_never_taken_for_those_of_unlabelled_videos(tmp_path, kind, told):
+    dataset = WithUnlabelled(tmp_path)
+    with pytest.raises(BadInput, match=told):
+        kind(kind.Options(), dataset, "mine").objects(Footage(dataset, dataset.videos("unlabelled")[0]))

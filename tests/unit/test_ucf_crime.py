@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_video  # noqa: F401
 
-from vadbench.datasets.base import SPLITS
+from vadbench.datasets.base import SPLITS, Resplit
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
@@ -19,18 +19,19 @@ FRAMES = {
     "Training_Normal_Videos_Anomaly/Normal_Videos002_x264.mp4": 3,
 }
 ABUSE = "Videos/Abuse/Abuse028_x264.mp4"
+UNLABELLED = "Videos/Abuse/Abuse001_x264.mp4"
 ANNOTATION = "Temporal_Anomaly_Annotation.txt"
 
 
 class Tiny(UCFCrime):
-    counts = {"train": 2, "test": 2}
+    counts = {"train": 2, "test": 2, "unlabelled": 1}
     size = (24, 32)
     test_frames = 10
     anomalous = 4
 
 
-def write_header(base):
-    rows = [f"x,{path},{count}" for path, count in FRAMES.items()]
+def write_header(base, **more):
+    rows = [f"x,{path},{count}" for path, count in [*FRAMES.items(), *more.items()]]
     (base / "header.csv").write_text("\n".join(["video_id,video_path,frame_count", *rows]))
 
 
@@ -63,7 +64,7 @@ def test_annotations_and_counts_alone_pass_the_check_without_a_video(shared):
 
 
 def test_the_release_has_its_counts(shared):
-    assert [len(shared.videos(split)) for split in SPLITS] == [800, 290]
+    assert [len(shared.videos(split)) for split in ("train", "test", "unlabelled")] == [800, 290, 810]
     provenance = shared.labels().provenance()
     assert (provenance["frames"], provenance["anomalous"]) == (1111808, 84338)
     assert provenance["source"].endswith("frames from 1, inclusive; 5 intervals cut at the end of their video")
@@ -114,8 +115,31 @@ def test_without_videos_all_but_reading_works(tiny):
     assert "\n" not in str(raised.value)
 
 
-def test_the_unsupervised_split_is_not_called_the_papers(tiny):
-    assert resplit_of(tiny).name == "every-second-test-video"
+@pytest.mark.parametrize("source", ["Anomaly_Train.txt", "header.csv", "Videos"])
+def test_without_labels_all_training_videos_are_trained_on(tiny, source):
+    write_video(tiny.folder / "a.avi", 7).rename(tiny.folder / UNLABELLED)
+    if source != "Anomaly_Train.txt":
+        (tiny.folder / "Anomaly_Train.txt").unlink()
+    if source == "header.csv":
+        write_header(tiny.folder, **{UNLABELLED.removeprefix("Videos/"): 7, "Normal_Videos_Event/Normal_Videos_900_x264.mp4": 5})
+    split = resplit_of(tiny)
+    assert split.name == "all-training-videos"
+    assert split.train == ("train/Normal_Videos001_x264", "train/Normal_Videos002_x264", "unlabelled/Abuse001_x264")
+    assert split.test == ("test/Abuse028_x264", "test/Normal_Videos_003_x264")
+    assert split.splits == ("train", "test", "unlabelled")
+    assert tiny.frames(tiny.videos("unlabelled")[0]).shape == (7, 24, 32, 3)
+
+
+def test_only_the_unsupervised_setting_misses_the_unlabelled_videos(tiny):
+    assert complaint(tiny) == ""
+    assert resplit_of(tiny) == Resplit("all-training-videos", (), ())  # old tables need no more
+    with pytest.raises(BadInput, match=r"no Abuse001_x264\.mp4 in its folders"):
+        tiny.videos("unlabelled")
+
+
+def test_unlabelled_videos_that_are_there_are_checked(tiny):
+    write_video(tiny.folder / "a.avi", 7, (24, 40)).rename(tiny.folder / UNLABELLED)
+    assert re.search(r"Abuse001_x264\.mp4: frames of shape \(24, 40, 3\)", complaint(tiny))
 
 
 def test_absent_data_says_how_to_get_it(tmp_path):

@@ -3,9 +3,14 @@
 A batch's threshold is L_th = mean + k std of its scores (Algorithm 1). The companion code takes the AUC of the 0/1 decisions, that is
 (TPR + TNR) / 2 at one operating point, and keeps the best k on the test labels (specs/methods.md section 5). The batch a score falls in
 changes its decision, so this is no property of the scores alone.
+
+The paper's figure for a diffusion run's record, from the frame scores that are kept with it (`Results.frames(record)["scores"][:, 0]`, unsmoothed
+where the protocol says so) and the data set's labels (`labels.flat()`): `by_sensitivity(scores, labels)`, one AUC for each of the paper's k.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +19,7 @@ from vadbench.errors import BadInput
 from vadbench.metrics.frame import micro_auc
 
 RELEASED_BATCH = 8192
+PAPER_K = (0.1, 0.3, 0.5, 0.7, 1.0)
 
 
 def decide(scores: ArrayLike, k: float, batch: int = RELEASED_BATCH) -> NDArray[np.bool_]:
@@ -42,6 +48,30 @@ def auc_binarised(scores: ArrayLike, labels: ArrayLike, k: float, batch: int = R
         BadInput: as `decide` and `micro_auc`.
     """
     return micro_auc(decide(scores, k, batch), labels)
+
+
+def by_sensitivity(
+    scores: ArrayLike, labels: ArrayLike, ks: Sequence[float] = PAPER_K, batch: int = RELEASED_BATCH, seed: int | None = 0
+) -> dict[float, float]:
+    """`auc_binarised` for every k, the scores [T] in one fixed random order, as released: in videos' order a batch would be one video's.
+
+    Which of them a paper would print is chosen on the test labels; all are given, and none is ranked.
+
+    Args:
+        scores: [T], of all test videos.
+        labels: [T], 0 or 1.
+        ks: sensitivities of the threshold.
+        batch: scores a batch.
+        seed: of the order; None keeps the order given.
+
+    Raises:
+        BadInput: as `auc_binarised`, or if scores and labels differ in length.
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(labels)
+    if values.shape != truth.shape or values.ndim != 1:
+        raise BadInput(f"scores of shape {values.shape}, labels of shape {truth.shape}; expected one of each a frame (vadbench data check)")
+    order = np.arange(len(values)) if seed is None else np.random.default_rng(seed).permutation(len(values))
+    return {k: auc_binarised(values[order], truth[order], k, batch) for k in ks}
 
 
 def _above(values: NDArray[np.float64], k: float) -> NDArray[np.bool_]:
