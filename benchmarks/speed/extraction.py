@@ -65,10 +65,8 @@ def measure(setup: str, clips: int) -> None:
         rows = sum(len(open_stream(plan.dataset, plan, Path(folder), split).features) for split in ("train", "test"))
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".onnx")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"| {data.name} | {setup} | {frames / seconds:.0f} | {busy / frames * 1e3:.1f} | {peak:.0f} | {rows / frames:.1f} | {size / frames / 1e3:.1f} |",
-        flush=True,
-    )
+    speed, busy_ms = f"{frames / seconds:.0f}", f"{busy / frames * 1e3:.1f}"
+    print(f"| {data.name} | {setup} | {speed} | {busy_ms} | {peak:.0f} | {rows / frames:.1f} | {size / frames / 1e3:.1f} |", flush=True)
 
 
 def main() -> None:

@@ -37,8 +37,8 @@ class KNN(Detector):
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
         """`fast`: distances, and standardised where columns are of several units, which would otherwise decide.
 
-        Not squared, because smoothing a square lets one far row hide its neighbours. The columns of `deep`, `clip` and `pose` share a unit: divided by
-        its deviation, a column that is almost always 0 in training would count for all others once it is not.
+        Not squared, because smoothing a square lets one far row hide its neighbours. The columns of `deep`, `clip` and `pose` share a unit: divided
+        by its deviation, a column that is almost always 0 in training would count for all others once it is not.
 
         `paper` is the default config: released for pose and deep features, which it takes unscaled. The frame-centric rows of MULDE's tables (`clip`)
         use kNN too, but their k and scaling are published nowhere: there `paper` is the released setting carried over, our reading.
