@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -59,6 +60,12 @@ def _run_all(group: list[Job], results: Results, cache: Path) -> list[tuple[Job,
 
 
 def _share_cores(processes: int) -> None:
+    """Give this process its share of the cores: of torch, and of the linear algebra that numpy and scikit-learn have loaded or will load."""
+    import threadpoolctl
     import torch
 
-    torch.set_num_threads(max(torch.get_num_threads() // processes, 1))
+    share = max(torch.get_num_threads() // processes, 1)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(share)
+    torch.set_num_threads(share)
+    threadpoolctl.threadpool_limits(share)
