@@ -75,10 +75,49 @@ def stream(name: str) -> None:
     print(f"| {name} | {columns} | {took / rows * 1e3:.2f} | {busy / rows * 1e3:.2f} | {number / took:.1f} | {peak:.0f} |", flush=True)
 
 
+def statistics(crops: int = 48) -> None:
+    """How far crops of Ped2's first training clip lie from what the network's BatchNorms were trained with, by crop size; no label is read."""
+    import numpy as np
+    import torch
+
+    from vadbench.benchmark import open_dataset
+    from vadbench.features import efficientnet
+    from vadbench.features.deep import resized, square
+    from vadbench.features.footage import Footage
+    from vadbench.features.foreground import Foreground
+
+    ped2 = open_dataset("ped2")
+    footage = Footage(ped2, ped2.videos("train")[0])
+    boxes = Foreground(Foreground.Options()).objects(footage).boxes
+    every = [square(frame, box, (127, 127, 127)) for frame, of_frame in zip(footage, boxes, strict=True) for box in of_frame]
+    chosen = [every[k] for k in np.random.default_rng(0).choice(len(every), crops, replace=False)]
+    model = efficientnet.build().eval()
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    found: list[float] = []
+
+    def look(layer: torch.nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
+        z = (inputs[0] - layer.running_mean[:, None, None]) / (layer.running_var + layer.eps).sqrt()[:, None, None]
+        found.append(z.square().mean().sqrt().item())
+
+    for layer in norms:
+        layer.register_forward_pre_hook(look)
+    print("| size | rms z of BatchNorm inputs, median over layers | fifth last | mean feature | at ReLU6's ceiling |\n|---|---|---|---|---|")
+    for size in (64, 96, 128, 160, 224):
+        pictures = np.stack([resized(crop, size) for crop in chosen]).astype(np.float32)
+        with torch.no_grad():
+            features = model(torch.from_numpy(((pictures - 127) / 128).transpose(0, 3, 1, 2)))
+        print(f"| {size} | {np.median(found):.2f} | {found[-5]:.2f} | {features.mean():.2f} | {(features > 5.9).float().mean():.3f} |")
+        found.clear()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--statistics", action="store_true", help="how crops of each size suit the network, on Ped2")
     parser.add_argument("--stream", choices=STREAMS, help="measure this one alone, in this process")
     options = parser.parse_args()
+    if options.statistics:
+        statistics()
+        return
     if options.stream:
         stream(options.stream)
         return

@@ -175,7 +175,7 @@ def test_an_onnx_file_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variant", "options", "resolved"),
     [
-        ("efficientnet-lite0", DeepOptions(), {"size": 64, "normalise": False}),
+        ("efficientnet-lite0", DeepOptions(), {"size": 96, "normalise": False}),
         ("efficientnet-lite0", DeepOptions(size=96, model="x"), {"size": 96, "normalise": False}),
         ("clip-vit-b16", DeepOptions(size=96), {"normalise": False}),
         ("timm", DeepOptions(model="resnet18", normalise=True), {"model": "resnet18", "file": "", "normalise": True}),

@@ -29,7 +29,7 @@ USES = {  # the options of each variant beside `normalise`
     "timm": ("model", "file"),
     "onnx": ("file", "size", "mean", "std"),
 }
-SIZES = {"efficientnet-lite0": 64, "onnx": 224}
+SIZES = {"efficientnet-lite0": 96, "onnx": 224}
 
 
 class DeepOptions(BaseModel):
@@ -39,7 +39,7 @@ class DeepOptions(BaseModel):
 
     size: PositiveInt | None = Field(
         None,
-        description="width and height in pixels to which a crop is enlarged or shrunk; default 64 for efficientnet-lite0, 224 for onnx; the other "
+        description="width and height in pixels to which a crop is enlarged or shrunk; default 96 for efficientnet-lite0, 224 for onnx; the other "
         "variants have one size of their own",
     )
     normalise: bool = Field(False, description="divide each vector by its length")
