@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-RUN = ("run", "--methods", "gmm,knn,magnitude", "--datasets", "synthetic", "--quiet")
+RUN = ("run", "--methods", "gaussian,knn,magnitude", "--datasets", "synthetic", "--quiet")
 
 
 def files(folder):
@@ -13,7 +13,7 @@ def files(folder):
 
 def test_a_run_writes_records_and_prints_the_table(vadbench, tmp_path):
     told = vadbench(*RUN).stdout
-    for word in ("| gmm", "| knn", "| magnitude", "micro AUC", "macro AUC (skip)", "sigma 3", "labels `"):
+    for word in ("| gaussian", "| knn", "| magnitude", "micro AUC", "macro AUC (skip)", "sigma 3", "labels `"):
         assert word in told
     runs = list((tmp_path / "results").glob("runs/synthetic/velocity/*/*/run.json"))
     assert len(runs) == 3
@@ -91,7 +91,7 @@ def test_existing_fail_refuses_and_rerun_gives_the_same_bytes(vadbench, tmp_path
 
 
 def test_a_failing_job_is_a_footnote_and_the_others_go_on(vadbench, tmp_path):
-    diverges = ("--methods", "mulde,gmm", "--set", "mulde.lr=1e30", "--set", "mulde.max_steps=20")
+    diverges = ("--methods", "mulde,gaussian", "--set", "mulde.lr=1e30", "--set", "mulde.max_steps=20")
     told = vadbench("run", "--datasets", "synthetic", *diverges, "--quiet", code=1)
     assert "the loss is" in told.stderr
     assert "failed: FloatingPointError" in told.stdout

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from street import FRAMES, RUNNER, SIZE, Street, measured, records, write_video
 
+pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
+
 TRAIN = {"01_001": Street(1), "02_001": Street(2, pace=8)}
 TEST = {"01_0014": Street(3, ran=range(20, 32)), "02_0128": Street(4, pace=8)}
 COUNTS = {

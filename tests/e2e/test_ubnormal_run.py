@@ -4,6 +4,8 @@ import cv2
 import pytest
 from street import FRAMES, RUNNER, Street, measured, records, write_video
 
+pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
+
 LISTS = {
     "normal_training": {"normal_scene_1_scenario_1": Street(1), "normal_scene_2_scenario_1_fog": Street(2)},
     "normal_test": {"normal_scene_1_scenario_2": Street(3)},

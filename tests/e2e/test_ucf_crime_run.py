@@ -15,6 +15,8 @@ from vadbench.errors import BadInput
 from vadbench.plan import make_suite
 from vadbench.records import Results
 
+pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
+
 FRAMES, SEGMENTS, ROW = 320, 32, 10
 NORMAL = ("Training_Normal_Videos_Anomaly/Normal_Videos001_x264", "Training_Normal_Videos_Anomaly/Normal_Videos002_x264")
 ABNORMAL = {"Abuse/Abuse001_x264": (101, 200), "Fighting/Fighting002_x264": (1, 50)}  # of the training videos; the release does not say when
