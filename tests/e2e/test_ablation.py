@@ -29,6 +29,7 @@ def run(cache, tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_an_ablation_is_a_row_a_setting_or_read_out_of_one_fit(run):
     plan, results, outcome = run(rows=ROWS, settings={"mulde": SMALL})
     assert not outcome.failed
