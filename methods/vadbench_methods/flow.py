@@ -73,7 +73,7 @@ class Flow(LightningDetector):
     def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
         """`paper`: the defaults with the data set's learning rate. `fast`, for a CPU: 8 steps of 128 units, and 1500 optimiser
         steps at most (1000 on image embeddings), of 512 rows and from a higher learning rate, which a short cosine wants. On image
-        embeddings fixed permutations mix the columns: a matrix of 1280 x 1280 in each step costs six times the coupling itself."""  # noqa: D205, D209
+        embeddings fixed permutations mix the columns: a matrix of 1280 x 1280 in each step costs a dozen times the coupling itself."""  # noqa: D205, D209
         if name == "fast":
             short = {"layers": 8, "hidden": 128, "batch_size": 512, "max_steps": 1500, "lr": 2e-3}
             return short | ({"max_steps": fast_steps(stream), "mixing": "permutation"} if is_embedding(stream) else {})

@@ -1,4 +1,4 @@
-"""Imported vectors: rows that somebody released, checked by `importers.py`, written into the store as a stream of their own."""
+"""Imported vectors: rows that somebody released, checked by `importers/`, written into the store as a stream of their own."""
 
 from __future__ import annotations
 
