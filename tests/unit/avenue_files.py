@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import av
@@ -17,13 +16,6 @@ SIZE = (96, 128)
 ODD = {1: range(10, 22), 2: range(5, 15)}  # test video -> frames with something odd: it is fast and wide
 COUNTS = {"train_clips": len(TRAIN), "train_frames": sum(TRAIN), "test_frames": TEST, "size": SIZE, "anomalous": sum(map(len, ODD.values()))}
 MiniatureAvenue = type("MiniatureAvenue", (Avenue,), COUNTS)
-
-
-def shrink() -> None:
-    """Give the shipped class the counts of the miniature (and the links in $AVENUE_LINKS), in a process that does nothing else."""
-    for name, value in COUNTS.items():
-        setattr(Avenue, name, value)
-    Avenue.archives = tuple(os.environ.get("AVENUE_LINKS", "").split())
 
 
 def write_avi(path: Path, frames, codec: str = "mpeg4", pixels: str = "yuv420p") -> None:
