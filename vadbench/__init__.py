@@ -17,6 +17,7 @@ _PUBLIC = {
     "Results": "vadbench.records",
     "Suite": "vadbench.plan",
     "check_detector": "vadbench.testing",
+    "load_results": "vadbench.export",
     "plan_suite": "vadbench.benchmark",
     "region_metrics": "vadbench.metrics.regions",
     "run_suite": "vadbench.benchmark",

@@ -49,6 +49,7 @@ class Cell:
         low, high: 95 % interval of the bootstrap over videos; what another choice of test videos would do, apart from the seeds.
         best: 1 for the column's best, 2 for its second, 0 otherwise; decided on unrounded means, ties shared.
         peer: whether the column's best is not significantly better (and, of the best itself, whether another cell is its peer).
+        published: the paper's figure (a fraction) for the same method, features, training set and data set; None where there is none.
     """
 
     value: float | None
@@ -59,6 +60,12 @@ class Cell:
     high: float | None = None
     best: int = 0
     peer: bool = False
+    published: float | None = None
+
+    @property
+    def delta(self) -> float | None:
+        """Measured minus published, where both are the same thing."""
+        return None if self.value is None or self.published is None else self.value - self.published
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,29 @@ class Row:
 
 
 @dataclass(frozen=True)
+class PublishedRow:
+    """What a paper reports of one method: a value (a fraction) or None for each column of the table; never ranked."""
+
+    source: str  # `mulde-cvpr2024, table 1`
+    method: str
+    features: str
+    values: tuple[float | None, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Table:
-    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes of the cells that are empty."""
+    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes of the cells that are empty.
+
+    `published` is the papers' block: it stands apart, and takes no part in best and second.
+    """
 
     title: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    published: tuple[PublishedRow, ...] = ()
 
 
 def make_table(plan: Plan, results: Results) -> Table:
