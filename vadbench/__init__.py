@@ -15,7 +15,7 @@ _PUBLIC = {
     "MethodConfig": "vadbench.detector",
     "NeuralConfig": "vadbench.training",
     "Results": "vadbench.records",
-    "Suite": "vadbench.plan",
+    "Suite": "vadbench.suite",
     "check_detector": "vadbench.testing",
     "load_results": "vadbench.export",
     "plan_suite": "vadbench.benchmark",

@@ -13,10 +13,12 @@ from vadbench.datasets.base import SPLITS, Dataset
 from vadbench.errors import BadInput
 from vadbench.evaluate import evaluate, make_protocol, protocol_of, recipe_identity
 from vadbench.locations import cache_root, data_root
-from vadbench.plan import Job, Plan, PlannedRecipe, Suite, make_plan
+from vadbench.plan import Job, Plan, PlannedRecipe, make_plan
 from vadbench.records import RecipeRecord, Results, RunRecord
 from vadbench.report import csv, markdown
-from vadbench.report.table import Table, make_table
+from vadbench.report.from_records import make_table
+from vadbench.report.table import Table
+from vadbench.suite import Suite
 
 Existing = Literal["skip", "rerun", "fail"]
 State = Literal["done", "failed", "missing"]
@@ -48,7 +50,7 @@ def plan_suite(suite: Suite) -> Plan:
     Raises:
         BadInput: on an unknown name or a setting that is none.
     """
-    names = (*suite.datasets, *([suite.train_on] if suite.train_on else []))
+    names = (*suite.datasets, *suite.sources)
     return make_plan(suite, {name: open_dataset(name) for name in names})
 
 

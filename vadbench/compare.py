@@ -15,7 +15,7 @@ from vadbench.evaluate import REGIONS, resampled_values
 from vadbench.metrics.uncertainty import interval
 from vadbench.records import Arrays, RecipeRecord, Results
 from vadbench.report.layout import table_lines
-from vadbench.report.table import METRICS, Key
+from vadbench.report.table import METRICS, USUAL, Key
 
 RULES = ("smoothing", "windows", "ties", "alpha", "beta", "resamples", "resampling_seed")  # of the protocol; what two recipes must share
 SHORTEST = 4  # digits of an identity
@@ -94,8 +94,10 @@ def compare(results: Results, first: str, second: str) -> Comparison:
         BadInput: if a text names no record or several, or if data set, labels or protocol differ.
     """
     (a, a_frames), (b, b_frames) = find(results, first), find(results, second)
-    _require_comparable(a, b)
-    metrics = tuple(_difference(title, key, better, (a, a_frames), (b, b_frames)) for title, key, better in METRICS)
+    require_comparable(a, b)
+    metrics = tuple(
+        _difference(title, key, better, (a, a_frames), (b, b_frames)) for title, (key, better) in ((name, METRICS[name]) for name in USUAL)
+    )
     return Comparison(a, b, metrics, _videos(a, b))
 
 
@@ -120,6 +122,16 @@ def find(results: Results, text: str) -> tuple[RecipeRecord, Arrays | None]:
     """The record that a text names (see `compare`), and its stored arrays.
 
     Raises:
+        BadInput: as `locate`.
+    """
+    where, record = locate(results, text)
+    return record, where.frames(record)
+
+
+def locate(results: Results, text: str) -> tuple[Results, RecipeRecord]:
+    """The record that a text names (see `compare`), and the results that hold it: other ones where the text is a folder elsewhere.
+
+    Raises:
         BadInput: if it names none or several, with those there are.
     """
     if (Path(text) / "metrics.json").is_file():
@@ -130,13 +142,13 @@ def find(results: Results, text: str) -> tuple[RecipeRecord, Arrays | None]:
             record = results.recipe(*folder.parts[-3:])
         if record is None:
             raise BadInput(f"{text}: not a record's place; expected RESULTS/recipes/DATASET/RECIPE/IDENTITY")
-        return record, results.frames(record)
+        return results, record
     records = list(results.all_recipes())
     found = [record for record in records if _is_named(record, text)]
     if len(found) != 1:
         told = "; ".join(_told(record) for record in found or records) or "no recipe yet; vadbench run makes them"
         raise BadInput(f"{text!r} names {len(found) or 'no'} record{'s' * (len(found) != 1)} under {results.root}; there are: {told}")
-    return found[0], results.frames(found[0])
+    return results, found[0]
 
 
 def _is_named(record: RecipeRecord, text: str) -> bool:
@@ -146,7 +158,12 @@ def _is_named(record: RecipeRecord, text: str) -> bool:
     return len(text) >= SHORTEST and record.identity.startswith(text)
 
 
-def _require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
+def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
+    """Refuse records whose numbers do not go together.
+
+    Raises:
+        BadInput: if data set, labels or protocol differ.
+    """
     what = f"{a.recipe} and {b.recipe}"
     if a.dataset != b.dataset:
         raise BadInput(f"{what}: data sets {a.dataset} and {b.dataset}; expected one; a table's ranks compare over several (vadbench table)")

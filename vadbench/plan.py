@@ -1,20 +1,15 @@
-"""Suite or command line -> the jobs to run and the recipes to evaluate; a job's identity.
+"""Suite -> the jobs to run and the recipes to evaluate; a job's identity.
 
-A suite names methods, data sets and features; `make_plan` resolves presets and settings, so that two ways to say one thing give one identity.
+`make_plan` resolves presets and settings, so that two ways to say one thing give one identity.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import ValidationError
 
 from vadbench import registry
 from vadbench.datasets.base import Dataset, Resplit
@@ -24,62 +19,7 @@ from vadbench.errors import BadInput
 from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan, is_available, plan_stream
 from vadbench.records import SCHEMA_VERSION, canonical_hash
-
-Setting = Literal["one-class", "unsupervised"]
-Scope = Literal["pooled", "scene"]
-Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes, `protocol`) -> field -> value
-
-
-class SuiteRow(BaseModel):
-    """A row of a suite with settings of its own, or that shows another read-out than the method's default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    label: str = Field(description="what the table shows in place of the method's name", min_length=1)
-    method: str = Field(description="a detector, a recipe, or `method@stream+stream` for a fusion")
-    settings: Settings = Field({}, description="settings on top of the suite's: component -> field -> value")
-    read_out: str | None = Field(None, description="the read-out shown; none: the method's default")
-    scope: Scope | None = Field(None, description="pooled or scene; none: the suite's")
-
-
-class Suite(BaseModel):
-    """What to run: one TOML file under benchmarks/, or one command line."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
-    title: str = Field("", description="title of the table")
-    methods: tuple[str, ...] = Field((), description="detectors, recipes, or `method@stream+stream` for a fusion")
-    rows: tuple[SuiteRow, ...] = Field((), description="further rows of the table, with settings of their own: an ablation")
-    datasets: tuple[str, ...] = Field(description="data sets", min_length=1)
-    features: tuple[str, ...] = Field((), description="streams; none = each data set's own")
-    fusions: tuple[str, ...] = Field((), description="`stream+stream`: each of the methods also on these streams, fused")
-    seeds: PositiveInt = Field(1, description="seeds 0 to n-1 of the methods that are not deterministic")
-    preset: Literal["fast", "paper"] = Field("fast", description="the methods' settings")
-    settings: Settings = Field({}, description="settings on top of the preset: component -> field -> value")
-    setting: Setting = Field(
-        "one-class", description="one-class: training videos are normal; unsupervised: unlabelled videos with anomalous ones among them"
-    )
-
-    scope: Scope = Field("pooled", description="pooled: one training for all scenes; scene: one for each, on its own training videos")
-    train_on: str | None = Field(None, description="another data set to train on, with the same features; none: each data set's own videos")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not (self.methods or self.rows):
-            raise ValueError("name methods, or give rows")
-        unusual = [self.train_on is not None, self.setting == "unsupervised", "scene" in (self.scope, *(row.scope for row in self.rows))]
-        if sum(unusual) > 1:
-            raise ValueError("of train_on, setting unsupervised and scope scene only one at a time")
-        twice = [row.label for row in self.rows if [other.label for other in self.rows].count(row.label) > 1]
-        if twice:
-            raise ValueError(f"labels of rows must differ, {twice[0]!r} is there twice")
-        return self
-
-    def settings_of(self, row: SuiteRow | None) -> Settings:
-        """The suite's settings with the row's on top."""
-        own = {} if row is None else row.settings
-        return {component: {**self.settings.get(component, {}), **own.get(component, {})} for component in {**self.settings, **own}}
+from vadbench.suite import Scope, Settings, Suite, SuiteRow
 
 
 @dataclass(frozen=True)
@@ -155,6 +95,7 @@ class PlannedRecipe:
     label: str = ""  # in the table, in place of the method's name
     read_out: str | None = None  # shown in place of the method's default
     protocol: tuple[tuple[str, Any], ...] = ()  # fields of the protocol that differ from its defaults
+    published: str | None = None  # what a paper calls the same method with the same settings
 
     @property
     def shown(self) -> str:
@@ -185,63 +126,12 @@ class Plan:
     recipes: tuple[PlannedRecipe, ...]
 
 
-def read_suite(name: str, folder: Path) -> Suite:
-    """The suite `name` of the folder, or `suite--data+sets[--streams][--Nseeds]`, a suite as `vary` has changed it.
-
-    Raises:
-        BadInput: on an unknown name, broken TOML, or a field that is none.
-    """
-    names = suite_names(folder)
-    name, *varied = name.split("--")
-    if name not in names:
-        raise registry.unknown("suite", name, names)
-    if varied:
-        seeds = re.fullmatch(r"([1-9]\d*)seeds", varied[-1])
-        lists = [tuple(part.split("+")) for part in (varied[:-1] if seeds else varied)]
-        datasets, features = [*lists, (), ()][:2]
-        return vary(read_suite(name, folder), datasets, features, int(seeds[1]) if seeds else None)
-    path = folder / f"{name}.toml"
-    try:
-        return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path}: not TOML: {error}") from error
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-
-
-def vary(suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None) -> Suite:
-    """The suite on other data sets, streams or with more seeds, where given; its name says so, and `read_suite` reads it."""
-    given = {"datasets": datasets, "features": features, "seeds": seeds}
-    changes = {name: value for name, value in given.items() if value}
-    if not changes:
-        return suite
-    name = [suite.name, "+".join(datasets or suite.datasets), *(["+".join(features)] if features else []), *([f"{seeds}seeds"] if seeds else [])]
-    return make_suite({**suite.model_dump(), **changes, "name": "--".join(name)})
-
-
-def suite_names(folder: Path) -> list[str]:
-    """The suites of the folder."""
-    return sorted(path.stem for path in folder.glob("*.toml"))
-
-
-def make_suite(fields: dict[str, Any]) -> Suite:
-    """A validated suite.
-
-    Raises:
-        BadInput: naming the first field that is wrong.
-    """
-    try:
-        return Suite(**fields)
-    except ValidationError as error:
-        raise BadInput(registry.first_fault(error, Suite)) from error
-
-
 def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
     """Resolve a suite into jobs and recipes; reads no video and no feature.
 
     Args:
         suite: what to run.
-        datasets: the suite's data sets by name, that of `train_on` among them.
+        datasets: the suite's data sets by name, those of `train_on` among them.
 
     Raises:
         BadInput: on an unknown method, stream or setting, with the choices.
@@ -273,25 +163,6 @@ def resolve_config(method: type[Detector], preset: str, dataset: str, stream: st
         return method.Config(**{**method.preset(preset, dataset, stream), **settings})
     except ValidationError as error:
         raise BadInput(f"{method.info.name}: {registry.first_fault(error, method.Config)}") from error
-
-
-def parse_settings(texts: Iterable[str]) -> Settings:
-    """`component.field=value` texts as settings; values are JSON, anything else is taken as text.
-
-    Raises:
-        BadInput: on a text of another form.
-    """
-    settings: Settings = {}
-    for text in texts:
-        target, equals, value = text.partition("=")
-        component, dot, name = target.rpartition(".")
-        if not (equals and dot and component and name):
-            raise BadInput(f"--set {text!r}: expected component.field=value, for example mulde.beta=0.1")
-        try:
-            settings.setdefault(component, {})[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings.setdefault(component, {})[name] = value
-    return settings
 
 
 def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part, ...]]:
@@ -347,12 +218,13 @@ def _over_seeds(
         for part in parts:
             method, stream = methods[part.method], streams[part.stream]
             config = resolve_config(method, suite.preset, dataset.name, stream.name, settings.get(part.method, {}))
-            source = _source(datasets.get(suite.train_on or ""), dataset, part.stream, settings)
+            source = _source(datasets.get((row.train_on if row else None) or suite.train_on or ""), dataset, part.stream, settings)
             job_seed = 0 if method.info.deterministic else seed
             job = Job(part.method, dataset.name, dataset.revision, stream, config, job_seed, resplit, scope, source)
             jobs.append(PlannedPart(replace(part, stream=stream.name, calibration=calibration or part.calibration), job))
         shown = _read_out(jobs, row)
-        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs), "" if row is None else row.label, shown, tuple(protocol.items())))
+        label, published = ("", None) if row is None else (row.label, row.published)
+        planned.append(PlannedRecipe(name, dataset.name, seed, tuple(jobs), label, shown, tuple(protocol.items()), published))
     return planned
 
 

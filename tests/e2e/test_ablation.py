@@ -5,9 +5,9 @@ import json
 import pytest
 
 from vadbench.benchmark import evaluate_suite, plan_suite, run_suite
-from vadbench.plan import make_suite
 from vadbench.records import Results
 from vadbench.report import markdown
+from vadbench.suite import make_suite
 
 SMALL = {"units": [16, 16], "max_steps": 20}
 ROWS = (

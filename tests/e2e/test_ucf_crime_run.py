@@ -12,8 +12,8 @@ from street import measured, records
 from vadbench.benchmark import plan_suite, run_suite
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
-from vadbench.plan import make_suite
 from vadbench.records import Results
+from vadbench.suite import make_suite
 
 pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
 

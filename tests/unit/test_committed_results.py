@@ -6,10 +6,10 @@ import pytest
 
 from vadbench.benchmark import plan_suite
 from vadbench.locations import suites_root
-from vadbench.plan import read_suite
 from vadbench.records import Results
 from vadbench.report import csv, markdown
-from vadbench.report.table import make_table
+from vadbench.report.from_records import make_table
+from vadbench.suite import read_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Results(ROOT / "results")

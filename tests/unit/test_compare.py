@@ -7,9 +7,9 @@ from vadbench.compare import Difference, compare, find, render
 from vadbench.errors import BadInput
 from vadbench.protocol import Protocol
 from vadbench.records import RecipeRecord, Results, canonical_hash
-from vadbench.report.table import METRICS
+from vadbench.report.table import METRICS, USUAL
 
-TITLES = [title for title, _, _ in METRICS]
+TITLES = list(USUAL)
 SHARED = 0.2 * np.random.default_rng(0).normal(size=1000)  # what the draw of videos does to both recipes: much more than their difference
 
 
@@ -28,7 +28,7 @@ def store(results, recipe, value=0.5, drawn=None, seed=0, dataset="ped2", labels
     rules = Protocol(smoothing=3.0).model_copy(update=protocol)
     smoothing = "none" if rules.smoothing is None else f"gaussian-{rules.smoothing:g}"
     rows, frames = [], {"scores": np.zeros(1)}
-    for title, (metric, convention, smoothed), _ in METRICS:
+    for title, (metric, convention, smoothed) in ((name, METRICS[name][0]) for name in USUAL):
         one = value[title] if isinstance(value, dict) else value
         rows.append(row(metric, convention, smoothing if smoothed else "none", one, reason=reason if one is None else None))
         if drawn is not None:

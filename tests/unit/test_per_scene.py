@@ -15,9 +15,9 @@ from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.frames import PartFrames
 from vadbench.per_scene import PerScene
-from vadbench.plan import make_suite
 from vadbench.records import Results
 from vadbench.run import run_one_fit
+from vadbench.suite import make_suite
 
 SCENES = ["01", "02", "01"]
 

@@ -8,8 +8,8 @@ from vadbench.cost import expected_seconds, told
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.locations import suites_root
-from vadbench.plan import make_suite, parse_settings, read_suite, suite_names, vary
 from vadbench.records import Results, RunRecord
+from vadbench.suite import make_suite, parse_settings, read_suite, suite_names, vary
 
 
 @pytest.fixture(autouse=True)

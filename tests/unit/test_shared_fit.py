@@ -9,9 +9,9 @@ from vadbench.datasets.base import SPLITS
 from vadbench.detector import Features
 from vadbench.executors.local import one_fit_each
 from vadbench.features import store
-from vadbench.plan import make_suite
 from vadbench.records import Results, RunRecord
 from vadbench.run import run_one_fit
+from vadbench.suite import make_suite
 
 SMALL = {"epochs": 3, "max_steps": 6, "batch_size": 64, "progress": "off"}
 SWEEPS = {

@@ -7,11 +7,12 @@ import pytest
 from vadbench.benchmark import plan_suite
 from vadbench.errors import BadInput
 from vadbench.evaluate import protocol_of, recipe_identity
-from vadbench.plan import make_suite
 from vadbench.records import RecipeRecord, Results
 from vadbench.report import csv as csv_report
 from vadbench.report import markdown
-from vadbench.report.table import METRICS, make_table
+from vadbench.report.from_records import make_table
+from vadbench.report.table import METRICS, USUAL
+from vadbench.suite import make_suite
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def store(results, recipe, values, reason=None, drawn=None, labels="exact"):
 
     protocol = protocol_of(recipe, open_dataset(recipe.dataset))
     rows = []
-    for title, (metric, convention, smoothed), _ in METRICS:
+    for title, (metric, convention, smoothed) in ((name, METRICS[name][0]) for name in USUAL):
         value = values[title] if isinstance(values, dict) else values
         smoothing = "gaussian-3" if smoothed else "none"
         row = {"metric": metric, "convention": convention, "smoothing": smoothing, "read_out": "score", "video": None, "value": value}
@@ -50,7 +51,7 @@ def store(results, recipe, values, reason=None, drawn=None, labels="exact"):
         read_outs=("score",),
         rows=tuple(rows),
     )
-    names = {f"{metric}.{convention or 'plain'}" for _, (metric, convention, _), _ in METRICS} | {"micro_auc_unsmoothed.plain"}
+    names = {f"{metric}.{convention or 'plain'}" for metric, convention, _ in (METRICS[name][0] for name in USUAL)} | {"micro_auc_unsmoothed.plain"}
     frames = {} if drawn is None else {f"resampled.{name}": drawn for name in names}
     results.write_recipe(record, {"scores": np.zeros(1), **frames})
 
@@ -97,9 +98,9 @@ def test_best_and_second_are_decided_on_unrounded_values_and_ties_are_shared(pla
 
 def test_a_lower_error_rate_is_better(plan, results):
     for method, eer in (("knn", 0.1), ("gmm", 0.2)):
-        store(results, next(r for r in plan.recipes if r.method == method), dict.fromkeys((title for title, _, _ in METRICS), 0.9) | {"EER": eer})
+        store(results, next(r for r in plan.recipes if r.method == method), dict.fromkeys(USUAL, 0.9) | {"EER": eer})
     table = make_table(plan, results)
-    position = [title for title, _, _ in METRICS].index("EER")
+    position = USUAL.index("EER")
     best = {row.method: row.cells[position].best for row in table.rows}
     assert best["knn"] == 1
     assert best["gmm"] == 2

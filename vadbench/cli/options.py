@@ -47,7 +47,7 @@ def plan_of(
     """
     from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
-    from vadbench.plan import make_suite, parse_settings, read_suite, vary
+    from vadbench.suite import make_suite, parse_settings, read_suite, vary
 
     if suite:
         if methods or settings or train_on or (preset, scope, setting) != ("fast", "pooled", "one-class"):

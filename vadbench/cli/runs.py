@@ -118,8 +118,8 @@ def evaluate(
     Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame, protocol.calibration=sqrt, ...
     """
     from vadbench.benchmark import evaluate_all, evaluate_suite
-    from vadbench.plan import parse_settings
     from vadbench.records import Results
+    from vadbench.suite import parse_settings
 
     if not (methods or datasets or suite):
         chosen = parse_settings(settings or ())

@@ -1,0 +1,120 @@
+"""What papers report: benchmarks/published.csv, read and checked. These figures stand beside measured ones and are never mixed with them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from vadbench.errors import BadInput
+from vadbench.locations import suites_root
+from vadbench.registry import unknown
+
+METRICS = ("micro_auc", "macro_auc", "eer", "rbdc", "tbdc")
+RELEASED = {"pose": "alphapose", "deep": "clip-vit-b16", "velocity": "hof-flownet2"}  # what AccI-VAD's released vectors were made with
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published number.
+
+    Attributes:
+        source, table: paper and its table.
+        setting: object-centric, frame-centric, unsupervised, cross-domain.
+        dataset, train_dataset: what was tested and trained on.
+        features, method: as the paper names them.
+        metric: one of `METRICS`; macro AUC by the paper's own convention, mostly unstated.
+        value: a fraction.
+        note: what a reader has to know.
+        method_id, stream_id: our names, where it is the same thing; empty elsewhere.
+    """
+
+    source: str
+    table: str
+    setting: str
+    dataset: str
+    features: str
+    method: str
+    metric: str
+    value: float
+    note: str
+    method_id: str
+    stream_id: str
+    train_dataset: str
+
+    @property
+    def reference(self) -> str:
+        """`source/table`, as suites name it."""
+        return f"{self.source}/{self.table}"
+
+
+@cache
+def read_published(path: Path | None = None) -> tuple[Figure, ...]:
+    """All published figures.
+
+    Args:
+        path: the file; none: `published.csv` beside the suites.
+
+    Raises:
+        BadInput: naming the line that is wrong: a column that is missing, an empty name, a metric that is none, no percentage.
+    """
+    path = path or suites_root() / "published.csv"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); it is part of vadbench, install it again") from error
+    lines = csv.DictReader(text.splitlines())
+    wanted = [field.name for field in fields(Figure)]
+    if lines.fieldnames != wanted:
+        raise BadInput(f"{path}: columns {', '.join(lines.fieldnames or ()) or 'missing'}; expected {', '.join(wanted)}")
+    return tuple(_figure(row, f"{path}:{number}") for number, row in enumerate(lines, 2))
+
+
+def of_tables(references: tuple[str, ...]) -> tuple[Figure, ...]:
+    """The figures of tables named `source/table`, in the file's order.
+
+    Raises:
+        BadInput: on a table that is none.
+    """
+    figures = read_published()
+    known = sorted({figure.reference for figure in figures})
+    for reference in references:
+        if reference not in known:
+            raise unknown("published table", reference, known)
+    return tuple(figure for figure in figures if figure.reference in references)
+
+
+def stream_id(streams: tuple[str, ...]) -> str:
+    """Our streams as published.csv names them: no boxes, imported ones by what made them, in alphabetical order."""
+    return "+".join(sorted(map(_id_of_stream, streams)))
+
+
+def same_streams(figure: Figure, streams: tuple[str, ...]) -> bool:
+    """Whether a published figure was made with these streams; not where the paper's are not known."""
+    return bool(figure.stream_id) and "+".join(sorted(figure.stream_id.split("+"))) == stream_id(streams)
+
+
+def _id_of_stream(stream: str) -> str:
+    name, _, provider = stream.partition("@")
+    label = provider.removeprefix("import.")
+    if label == provider:
+        return name
+    return f"{name}.{RELEASED.get(name, label) if label == 'accivad' else label}"
+
+
+def _figure(row: dict[str, str], where: str) -> Figure:
+    required = ("source", "table", "setting", "dataset", "features", "method", "train_dataset")
+    empty = next((name for name in required if not row[name]), None)
+    if empty:
+        raise BadInput(f"{where}: {empty} is empty")
+    if row["metric"] not in METRICS:
+        raise BadInput(f"{where}: metric {row['metric']!r}; expected one of {', '.join(METRICS)}")
+    try:
+        value = float(row["value"]) / 100
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise BadInput(f"{where}: value {row['value']!r}; expected a percentage")
+    return Figure(**{**row, "value": value})  # type: ignore[arg-type]

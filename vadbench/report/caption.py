@@ -1,0 +1,96 @@
+"""A table's caption: the protocol, labels, seeds and settings behind its numbers, and how to read its marks."""
+
+from __future__ import annotations
+
+from vadbench.plan import Plan
+from vadbench.records import RecipeRecord
+from vadbench.report.table import USUAL, PublishedRow
+
+MACRO = {
+    "skip": "leaves out those with one class",
+    "pad-rank": "adds one frame below and one above all",
+    "pad-0-1": "adds a normal frame of score 0 and an anomalous one of score 1",
+    "pad-0-max": "adds a normal frame of score 0 and an anomalous one of the largest number",
+}
+
+
+def _how_trained(used: list[RecipeRecord]) -> list[str]:
+    """What was trained on, where it is not all training videos of the tested data set."""
+    told = []
+    if any(part.get("scope") == "scene" for record in used for part in record.parts):
+        told.append("Rows `per scene`: one training for each camera, on its own training videos; the others pool all cameras.")
+    if any("train_dataset" in part for record in used for part in record.parts):
+        told.append("Rows `trained on`: no video of the tested data set was trained on; not comparable with the others.")
+    resplits = {record.dataset: record.parts[0]["resplit"] for record in used if "resplit" in record.parts[0]}
+    return told + [
+        f"{dataset}: trained without labels on {split['train_videos']} videos, some anomalous, and tested on {split['test_videos']} others "
+        f"(split `{split['name']}`); not comparable with one-class figures."
+        for dataset, split in resplits.items()
+    ]
+
+
+def _how_chosen(plan: Plan) -> list[str]:
+    """That an ablation's rows are no method's result to choose from."""
+    methods = [row.method for row in plan.suite.rows]
+    several = [method for method in dict.fromkeys(methods) if methods.count(method) > 1]
+    if not several:
+        return []
+    return [
+        f"Ablation: the rows of {', '.join(several)} are settings or read-outs of one method. None was chosen by the test labels, and none may be: "
+        "the best row is no result of the method."
+    ]
+
+
+def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedRow, ...]) -> str:
+    """The caption: preset, setting and seeds, labels and smoothing of each data set, how to read intervals and marks, the conventions."""
+    seeds = plan.suite.seeds
+    spread = f"; mean ± standard deviation over {seeds} seeds where a method has one" if seeds > 1 else ""
+    sentences = [f"Preset `{plan.suite.preset}`; setting `{plan.suite.setting}`; percent{spread}."]
+    for dataset in plan.suite.datasets:
+        records = [record for record in used if record.dataset == dataset]
+        if records:
+            labels, sigma = records[0].labels, records[0].protocol["smoothing"]
+            smoothing = "no smoothing" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
+            sentences.append(
+                f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
+                f"frame score = maximum over objects, {smoothing}."
+            )
+    sentences += _how_trained(used) + _how_chosen(plan)
+    settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
+    if settings:
+        sentences.append(f"Settings: {', '.join(settings)}.")
+    sentences.append(
+        "In brackets: 95 % interval of a bootstrap over the test videos; ≈ marks the best and those from which it does not differ significantly "
+        "(paired differences), bold only a best without such peers."
+    )
+    tracks = {record.dataset: record.labels["tracks"] for record in used if record.labels.get("tracks")}
+    if tracks:
+        alpha, beta = (used[0].protocol[name] for name in ("alpha", "beta"))
+        sentences.append(
+            f"RBDC and TBDC: alpha {alpha:g}, beta {beta:g}, equal scores averaged, unsmoothed object scores; "
+            f"region tracks: {', '.join(f'{source} ({dataset})' for dataset, source in tracks.items())}."
+        )
+    boxless = sorted({stream for record in used for row in record.rows for stream in row.get("left_out", ())})
+    if boxless:
+        sentences.append(f"RBDC and TBDC leave out streams without boxes ({', '.join(boxless)}).")
+    sentences += _how_macro(plan) + (_how_published(plan) if published else [])
+    return " ".join(sentences)
+
+
+def _how_macro(plan: Plan) -> list[str]:
+    """The conventions of the macro AUCs in the table."""
+    shown = [name for name, rule in MACRO.items() if f"macro AUC ({name})" in (plan.suite.metrics or USUAL)]
+    return [f"Macro AUC is the mean over videos: {', '.join(f'`{name}` {MACRO[name]}' for name in shown)}."] if shown else []
+
+
+def _how_published(plan: Plan) -> list[str]:
+    """That the papers' figures are the papers'."""
+    told = [
+        "Published: as the papers report it, by their own protocols, not measured here; their smoothing and their convention of macro AUC are mostly "
+        "unstated, theirs stands in the first macro column."
+    ]
+    if any(row.published for row in plan.suite.rows):
+        told.append(
+            "Δ: measured minus published, where method, settings, features, training set and data set are the same and the metric has one convention."
+        )
+    return told

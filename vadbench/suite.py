@@ -1,0 +1,159 @@
+"""A suite: what to run and what its table shows; one TOML file under benchmarks/, or one command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from vadbench import registry
+from vadbench.errors import BadInput
+
+Setting = Literal["one-class", "unsupervised"]
+Scope = Literal["pooled", "scene"]
+Preset = Literal["fast", "paper"]
+Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes, `protocol`) -> field -> value
+
+
+class SuiteRow(BaseModel):
+    """A row of a suite with settings of its own, or that shows another read-out than the method's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str = Field(description="what the table shows in place of the method's name", min_length=1)
+    method: str = Field(description="a detector, a recipe, or `method@stream+stream` for a fusion")
+    settings: Settings = Field({}, description="settings on top of the suite's: component -> field -> value")
+    read_out: str | None = Field(None, description="the read-out shown; none: the method's default")
+    scope: Scope | None = Field(None, description="pooled or scene; none: the suite's")
+    train_on: str | None = Field(None, description="another data set to train on; none: the suite's")
+    published: str | None = Field(None, description="what the suite's published tables call the same method with the same settings")
+
+
+class Suite(BaseModel):
+    """What to run: one TOML file under benchmarks/, or one command line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
+    title: str = Field("", description="title of the table")
+    methods: tuple[str, ...] = Field((), description="detectors, recipes, or `method@stream+stream` for a fusion")
+    rows: tuple[SuiteRow, ...] = Field((), description="further rows of the table, with settings of their own: an ablation")
+    datasets: tuple[str, ...] = Field(description="data sets", min_length=1)
+    features: tuple[str, ...] = Field((), description="streams; none = each data set's own")
+    fusions: tuple[str, ...] = Field((), description="`stream+stream`: each of the methods also on these streams, fused")
+    seeds: PositiveInt = Field(1, description="seeds 0 to n-1 of the methods that are not deterministic")
+    preset: Preset = Field("fast", description="the methods' settings")
+    settings: Settings = Field({}, description="settings on top of the preset: component -> field -> value")
+    setting: Setting = Field(
+        "one-class", description="one-class: training videos are normal; unsupervised: unlabelled videos with anomalous ones among them"
+    )
+    scope: Scope = Field("pooled", description="pooled: one training for all scenes; scene: one for each, on its own training videos")
+    train_on: str | None = Field(None, description="another data set to train on, with the same features; none: each data set's own videos")
+    metrics: tuple[str, ...] = Field((), description="the table's columns, such as `micro AUC`; none: all but macro AUC's further conventions")
+    published: tuple[str, ...] = Field((), description="tables of papers that stand below the measured rows: `source/table` of published.csv")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not (self.methods or self.rows):
+            raise ValueError("name methods, or give rows")
+        unusual = [bool(self.sources), self.setting == "unsupervised", "scene" in (self.scope, *(row.scope for row in self.rows))]
+        if sum(unusual) > 1:
+            raise ValueError("of train_on, setting unsupervised and scope scene only one at a time")
+        twice = [row.label for row in self.rows if [other.label for other in self.rows].count(row.label) > 1]
+        if twice:
+            raise ValueError(f"labels of rows must differ, {twice[0]!r} is there twice")
+        return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The data sets trained on beside the tested ones."""
+        return tuple(dict.fromkeys(name for name in (self.train_on, *(row.train_on for row in self.rows)) if name))
+
+    def settings_of(self, row: SuiteRow | None) -> Settings:
+        """The suite's settings with the row's on top."""
+        own = {} if row is None else row.settings
+        return {component: {**self.settings.get(component, {}), **own.get(component, {})} for component in {**self.settings, **own}}
+
+
+def read_suite(name: str, folder: Path) -> Suite:
+    """The suite `name` of the folder, or `suite--data+sets[--streams][--Nseeds][--paper]`, a suite as `vary` has changed it.
+
+    Raises:
+        BadInput: on an unknown name, broken TOML, or a field that is none.
+    """
+    names = suite_names(folder)
+    name, *varied = name.split("--")
+    if name not in names:
+        raise registry.unknown("suite", name, names)
+    if varied:
+        return vary(read_suite(name, folder), *_variation(varied))
+    path = folder / f"{name}.toml"
+    try:
+        return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path}: not TOML: {error}") from error
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def vary(
+    suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None, preset: Preset | None = None
+) -> Suite:
+    """The suite on other data sets, streams, with more seeds or another preset, where given; its name says so, and `read_suite` reads it."""
+    given = {"datasets": datasets, "features": features, "seeds": seeds, "preset": preset}
+    changes = {name: value for name, value in given.items() if value}
+    if not changes:
+        return suite
+    name = [suite.name, "+".join(datasets or suite.datasets), *(["+".join(features)] if features else []), *([f"{seeds}seeds"] if seeds else [])]
+    return make_suite({**suite.model_dump(), **changes, "name": "--".join([*name, *([preset] if preset else [])])})
+
+
+def _variation(parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], int | None, Preset | None]:
+    """What a varied suite's name says of data sets, streams, seeds and preset."""
+    preset = next((preset for preset in get_args(Preset) if parts and parts[-1] == preset), None)
+    parts = parts[:-1] if preset else parts
+    seeds = re.fullmatch(r"([1-9]\d*)seeds", parts[-1]) if parts else None
+    lists = [tuple(part.split("+")) for part in (parts[:-1] if seeds else parts)]
+    datasets, features = [*lists, (), ()][:2]
+    return datasets, features, int(seeds[1]) if seeds else None, preset
+
+
+def suite_names(folder: Path) -> list[str]:
+    """The suites of the folder."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def make_suite(fields: dict[str, Any]) -> Suite:
+    """A validated suite.
+
+    Raises:
+        BadInput: naming the first field that is wrong.
+    """
+    try:
+        return Suite(**fields)
+    except ValidationError as error:
+        raise BadInput(registry.first_fault(error, Suite)) from error
+
+
+def parse_settings(texts: Iterable[str]) -> Settings:
+    """`component.field=value` texts as settings; values are JSON, anything else is taken as text.
+
+    Raises:
+        BadInput: on a text of another form.
+    """
+    settings: Settings = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        component, dot, name = target.rpartition(".")
+        if not (equals and dot and component and name):
+            raise BadInput(f"--set {text!r}: expected component.field=value, for example mulde.beta=0.1")
+        try:
+            settings.setdefault(component, {})[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings.setdefault(component, {})[name] = value
+    return settings
