@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from vadbench import registry
-from vadbench.datasets.base import SPLITS, Dataset
+from vadbench.datasets.base import SPLITS, Dataset, Split
 from vadbench.errors import BadInput
 from vadbench.evaluate import evaluate, make_protocol, protocol_of, recipe_identity
+from vadbench.features.store import MANIFEST
+from vadbench.features.stream import StreamPlan
 from vadbench.locations import cache_root, data_root
 from vadbench.plan import Job, Plan, PlannedRecipe, make_plan
 from vadbench.records import RecipeRecord, Results, RunRecord
@@ -26,11 +28,12 @@ State = Literal["done", "failed", "missing"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a suite left: its table, where that lies, and the jobs that failed with their errors."""
+    """What a suite left: its table, where that lies, the jobs that failed with their errors, and what was lacking for those that did not run."""
 
     table: Table
     path: Path
     failed: tuple[tuple[Job, str], ...]
+    lacking: tuple[str, ...]
 
 
 def open_dataset(name: str) -> Dataset:
@@ -64,7 +67,14 @@ def job_states(plan: Plan, results: Results) -> dict[str, State]:
 
 
 def run_suite(
-    plan: Plan, results: Results, *, existing: Existing = "skip", processes: int = 1, quiet: bool = False, say: Callable[[str], None]
+    plan: Plan,
+    results: Results,
+    *,
+    existing: Existing = "skip",
+    processes: int = 1,
+    quiet: bool = False,
+    partial: bool = False,
+    say: Callable[[str], None],
 ) -> Outcome:
     """Run what is missing of a plan and write its table.
 
@@ -74,10 +84,12 @@ def run_suite(
         existing: what to do with jobs that have a finished record; failed ones run again under `skip`.
         processes: jobs, and before them clips of an extraction, at a time.
         quiet: no progress bars.
+        partial: leave out the jobs whose data or features are not on this machine, and tell in the outcome what they lack.
         say: receives one line an event.
 
     Raises:
-        BadInput: if data are missing, or under `existing="fail"` if a record exists.
+        BadInput: if data are missing (under `partial`: for all there is to run, with nothing done before), or under `existing="fail"` if a record
+            exists.
     """
     results.sweep_temporary()
     states = job_states(plan, results)
@@ -87,16 +99,19 @@ def run_suite(
             f"{results.run_folder(done[0].document, done[0].identity)}: exists, and so do {len(done) - 1} others; use --existing skip or rerun"
         )
     todo = list(plan.jobs) if existing == "rerun" else [job for job in plan.jobs if states[job.identity] != "done"]
-    _features(todo, quiet, processes)
-    failed = _run(todo, results, processes, quiet, say)
-    broken = {job.identity for job, _ in failed}
-    fresh = {job.identity for job in todo}
+    lacking = extract_features(todo, quiet, processes, partial)
+    able = [job for job in todo if not set(_wanted(job)) & set(lacking)]
+    if lacking and not (able or done):
+        raise BadInput(f"nothing of this suite can be run here: {'; '.join(_by_reason(lacking))}")
+    failed = _run(able, results, processes, quiet, say)
+    broken = {job.identity for job, _ in failed} | {job.identity for job in todo if job not in able}
+    fresh = {job.identity for job in able}
     for recipe in _distinct(plan):
         identities = {planned.job.identity for planned in recipe.parts}
         if not identities & broken:
             _evaluate_once(recipe, results, again=bool(identities & fresh))
     table, path = write_table(plan, results)
-    return Outcome(table, path, tuple(failed))
+    return Outcome(table, path, tuple(failed), _by_reason(lacking))
 
 
 def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
@@ -158,18 +173,65 @@ def write_table(plan: Plan, results: Results) -> tuple[Table, Path]:
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
 
-def extract_features(plan: Plan, quiet: bool = False, processes: int = 1) -> None:
-    """Extract every stream of the plan that is not in the cache, several clips at a time where `processes` says so."""
-    _features(list(plan.jobs), quiet, processes)
+def extract_features(jobs: Iterable[Job], quiet: bool = False, processes: int = 1, partial: bool = False) -> dict[Wanted, str]:
+    """Extract every stream of the jobs that is not in the cache, several clips at a time where `processes` says so.
 
+    Returns:
+        Under `partial`, what could not be extracted, each with the reason.
 
-def _features(jobs: list[Job], quiet: bool, processes: int) -> None:
+    Raises:
+        BadInput: if something cannot be extracted; under `partial` only what concerns all.
+    """
     from vadbench.features.extract import ensure
 
-    parts = [(job.dataset, job.stream, SPLITS if job.resplit is None else open_dataset(job.dataset).splits) for job in jobs]
-    parts += [(job.source.dataset, job.source.stream, SPLITS) for job in jobs if job.source is not None]
-    for dataset, stream, splits in {(dataset, stream.fingerprint, splits): (dataset, stream, splits) for dataset, stream, splits in parts}.values():
-        ensure(open_dataset(dataset), stream, cache_root(), quiet=quiet, processes=processes, splits=splits)
+    lacking = {}
+    for wanted in dict.fromkeys(wanted for job in jobs for wanted in _wanted(job)):
+        try:
+            ensure(open_dataset(wanted.dataset), wanted.stream, cache_root(), quiet=quiet, processes=processes, splits=wanted.splits)
+        except BadInput as error:
+            if not partial:
+                raise
+            lacking[wanted] = str(error)
+    return lacking
+
+
+def lacking_sources(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """What the jobs need that is neither in the cache nor can be extracted here, each with how to get it; extracts nothing."""
+    from vadbench.features.extract import require_sources
+
+    lacking = {}
+    for wanted in dict.fromkeys(wanted for job in jobs for wanted in _wanted(job)):
+        try:
+            if not all((wanted.stream.folder(cache_root(), split) / MANIFEST).is_file() for split in wanted.splits):
+                require_sources(open_dataset(wanted.dataset), wanted.stream, cache_root(), wanted.splits)
+        except BadInput as error:
+            lacking[wanted] = str(error)
+    return _by_reason(lacking)
+
+
+def _by_reason(lacking: dict[Wanted, str]) -> tuple[str, ...]:
+    """One line for all streams that lack the same."""
+    streams: dict[tuple[str, str], list[str]] = {}
+    for wanted, reason in lacking.items():
+        streams.setdefault((wanted.dataset, reason), []).append(wanted.stream.name)
+    told = {reason: f"{dataset} {', '.join(names)}: " for (dataset, reason), names in streams.items()}
+    return tuple(reason if reason.startswith(prefix) else prefix + reason for reason, prefix in told.items())
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A stream that a job reads."""
+
+    dataset: str
+    fingerprint: str
+    splits: tuple[Split, ...]
+    stream: StreamPlan = field(compare=False)
+
+
+def _wanted(job: Job) -> list[Wanted]:
+    splits = SPLITS if job.resplit is None else open_dataset(job.dataset).splits
+    own = Wanted(job.dataset, job.stream.fingerprint, splits, job.stream)
+    return [own] if job.source is None else [own, Wanted(job.source.dataset, job.source.stream.fingerprint, SPLITS, job.source.stream)]
 
 
 def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, say: Callable[[str], None]) -> list[tuple[Job, str]]:

@@ -137,11 +137,13 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         BadInput: on an unknown method, stream or setting, with the choices.
     """
     recipes: list[PlannedRecipe] = []
-    fused = [f"{method}@{streams}" for streams in suite.fusions for method in suite.methods if method in registry.names("detectors")]
-    rows: list[tuple[str, SuiteRow | None]] = [*((method, None) for method in (*suite.methods, *fused)), *((row.method, row) for row in suite.rows)]
+    named: list[tuple[str, SuiteRow | None]] = [*((method, None) for method in suite.methods), *((row.method, row) for row in suite.rows)]
+    alone = [(method, row) for method, row in named if row is None or "@" not in method]
+    fused = [(f"{method}@{streams}", row) for streams in suite.fusions for method, row in alone if method in registry.names("detectors")]
+    rest = [each for each in named if each not in alone]
     for dataset in (datasets[name] for name in suite.datasets):
         resplit = resplit_of(dataset) if suite.setting == "unsupervised" else None
-        for method, row in rows:
+        for method, row in (*alone, *fused, *rest):
             planned = []
             for parts in _recipes_of(method, suite, dataset):
                 planned += _over_seeds(method.partition("@")[0], parts, suite, row, dataset, datasets, resplit)

@@ -45,7 +45,7 @@ class Suite(BaseModel):
     rows: tuple[SuiteRow, ...] = Field((), description="further rows of the table, with settings of their own: an ablation")
     datasets: tuple[str, ...] = Field(description="data sets", min_length=1)
     features: tuple[str, ...] = Field((), description="streams; none = each data set's own")
-    fusions: tuple[str, ...] = Field((), description="`stream+stream`: each of the methods also on these streams, fused")
+    fusions: tuple[str, ...] = Field((), description="`stream+stream`: each method, and each row that names no streams, also on these, fused")
     seeds: PositiveInt = Field(1, description="seeds 0 to n-1 of the methods that are not deterministic")
     preset: Preset = Field("fast", description="the methods' settings")
     settings: Settings = Field({}, description="settings on top of the preset: component -> field -> value")
@@ -64,9 +64,10 @@ class Suite(BaseModel):
         unusual = [bool(self.sources), self.setting == "unsupervised", "scene" in (self.scope, *(row.scope for row in self.rows))]
         if sum(unusual) > 1:
             raise ValueError("of train_on, setting unsupervised and scope scene only one at a time")
-        twice = [row.label for row in self.rows if [other.label for other in self.rows].count(row.label) > 1]
+        shown = [(row.label, row.method) for row in self.rows]
+        twice = [label for label, method in shown if shown.count((label, method)) > 1]
         if twice:
-            raise ValueError(f"labels of rows must differ, {twice[0]!r} is there twice")
+            raise ValueError(f"labels of a method's rows must differ, {twice[0]!r} is there twice")
         return self
 
     @property
@@ -102,7 +103,7 @@ def read_suite(name: str, folder: Path) -> Suite:
 
 
 def vary(
-    suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None, preset: Preset | None = None
+    suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None, preset: str | None = None
 ) -> Suite:
     """The suite on other data sets, streams, with more seeds or another preset, where given; its name says so, and `read_suite` reads it."""
     given = {"datasets": datasets, "features": features, "seeds": seeds, "preset": preset}
@@ -113,7 +114,7 @@ def vary(
     return make_suite({**suite.model_dump(), **changes, "name": "--".join([*name, *([preset] if preset else [])])})
 
 
-def _variation(parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], int | None, Preset | None]:
+def _variation(parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None]:
     """What a varied suite's name says of data sets, streams, seeds and preset."""
     preset = next((preset for preset in get_args(Preset) if parts and parts[-1] == preset), None)
     parts = parts[:-1] if preset else parts

@@ -24,7 +24,7 @@ def features_extract(
     """Extract features into the cache; what is there is kept."""
     from vadbench.benchmark import extract_features
 
-    extract_features(plan_of("magnitude", datasets, features, None, "fast", settings, ""), quiet, jobs)
+    extract_features(plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs)
 
 
 @app.command("import")

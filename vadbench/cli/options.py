@@ -16,12 +16,12 @@ Methods = Annotated[str, typer.Option("--methods", help="Comma-separated detecto
 Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
 Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, each extractor[.variant][@boxes]; default: the data set's own.")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic; default: 1, or the suite's.")]
-Preset = Annotated[str, typer.Option(help="fast (CPU-sized) or paper (as published).")]
+Preset = Annotated[str | None, typer.Option(help="fast (CPU-sized) or paper (as published); default: fast, or the suite's.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
 Scope = Annotated[str, typer.Option(help="pooled: one training for all scenes; scene: one for each camera.")]
 TrainOn = Annotated[str, typer.Option("--train-on", help="Another data set to train on; the tested ones are --datasets.")]
 Setting = Annotated[str, typer.Option(help="one-class, or unsupervised: trained on unlabelled videos, anomalous ones among them.")]
-SuiteName = Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites); --datasets, --features, --seeds vary it.")]
+SuiteName = Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites); --datasets, --features, --seeds, --preset vary it.")]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -33,7 +33,7 @@ def plan_of(
     datasets: str,
     features: str,
     seeds: int | None,
-    preset: str,
+    preset: str | None,
     settings: list[str] | None,
     suite: str,
     scope: str = "pooled",
@@ -50,13 +50,19 @@ def plan_of(
     from vadbench.suite import make_suite, parse_settings, read_suite, vary
 
     if suite:
-        if methods or settings or train_on or (preset, scope, setting) != ("fast", "pooled", "one-class"):
-            raise BadInput("--suite names methods, preset and settings itself; give either a suite or these; --datasets, --features, --seeds vary it")
-        return plan_suite(vary(read_suite(suite, suites_root()), split(datasets), split(features), seeds))
+        if methods or settings or train_on or (scope, setting) != ("pooled", "one-class"):
+            raise BadInput("--suite names methods and settings itself; give a suite or these; --datasets, --features, --seeds, --preset vary it")
+        return plan_suite(vary(read_suite(suite, suites_root()), split(datasets), split(features), seeds, preset))
     if not methods or not datasets:
         raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
     lists = {"methods": split(methods), "datasets": split(datasets), "features": split(features)}
-    chosen = {"preset": preset, "settings": parse_settings(settings or ()), "scope": scope, "train_on": train_on or None, "setting": setting}
+    chosen = {
+        "preset": preset or "fast",
+        "settings": parse_settings(settings or ()),
+        "scope": scope,
+        "train_on": train_on or None,
+        "setting": setting,
+    }
     return plan_suite(make_suite({**lists, **chosen, "seeds": seeds or 1}))
 
 

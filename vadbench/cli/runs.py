@@ -35,7 +35,7 @@ def run(
     datasets: Datasets = "",
     features: Streams = "",
     seeds: Seeds = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
     settings: Set = None,
     scope: Scope = "pooled",
     train_on: TrainOn = "",
@@ -57,11 +57,13 @@ def run(
     if executor != "local":
         raise registry.unknown("executor", executor, ("local",))
     plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
-    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, say=say)  # type: ignore[arg-type]
+    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, partial=bool(suite), say=say)  # type: ignore[arg-type]
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
-    raise typer.Exit(1 if outcome.failed else 0)
+    for reason in outcome.lacking:
+        say(f"not run: {reason}")
+    raise typer.Exit(1 if outcome.failed or outcome.lacking else 0)
 
 
 @app.command()
@@ -70,7 +72,7 @@ def plan(
     datasets: Datasets = "",
     features: Streams = "",
     seeds: Seeds = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
     settings: Set = None,
     scope: Scope = "pooled",
     train_on: TrainOn = "",
@@ -79,7 +81,7 @@ def plan(
     results: ResultsDir = RESULTS,
 ) -> None:
     """Show the jobs of a run, which of them are finished and what the others will cost; runs nothing."""
-    from vadbench.benchmark import job_states
+    from vadbench.benchmark import job_states, lacking_sources
     from vadbench.cost import are_cached, expected_seconds, told
     from vadbench.locations import cache_root
     from vadbench.records import Results
@@ -100,6 +102,8 @@ def plan(
     known = [value for value in left if value is not None]
     if left:
         typer.echo(f"estimated time left on this machine: {told(sum(known))} for {len(known)} jobs; {len(left) - len(known)} unknown")
+    for reason in lacking_sources(job for job in planned.jobs if states[job.identity] != "done"):
+        typer.echo(f"cannot run here: {reason}")
 
 
 @app.command()
@@ -108,7 +112,7 @@ def evaluate(
     datasets: Datasets = "",
     features: Streams = "",
     seeds: Seeds = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
     settings: Set = None,
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,

@@ -40,12 +40,7 @@ def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False,
     Raises:
         BadInput: on videos that cannot be used, a file that is missing, features that are not finite, a damaged cache, or a full disk.
     """
-    videos = {split: _videos(dataset, split) for split in splits}
-    if plan.stream.imported:
-        _require_imported(dataset, plan, cache, videos)
-        return
-    boxes = make_provider(plan, dataset).files() if plan.boxes else ()
-    require((*boxes, *make_extractor(plan).files()))  # told before anything is read; planning, and tables of old records, do without them
+    videos = require_sources(dataset, plan, cache, splits)
     missing = [split for split in splits if not is_stored(plan.folder(cache, split), videos[split])]
     if not missing:
         return
@@ -54,6 +49,21 @@ def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False,
         work.boxes(split, videos[split])
     for split in missing:
         work.vectors(split, videos[split])
+
+
+def require_sources(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS) -> dict[Split, tuple[Video, ...]]:
+    """The clips that an extraction reads, if it can begin: they, boxes, tracks and weights are there, or imported vectors are in the cache.
+
+    Raises:
+        BadInput: naming what is missing and how to get it. Planning, and tables of old records, do without.
+    """
+    videos = {split: _videos(dataset, split) for split in splits}
+    if plan.stream.imported:
+        _require_imported(dataset, plan, cache, videos)
+    else:
+        boxes = make_provider(plan, dataset).files() if plan.boxes else ()
+        require((*boxes, *make_extractor(plan).files()))  # told before anything is read
+    return videos
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ def _how_trained(used: list[RecipeRecord]) -> list[str]:
 
 def _how_chosen(plan: Plan) -> list[str]:
     """That an ablation's rows are no method's result to choose from."""
-    methods = [row.method for row in plan.suite.rows]
-    several = [method for method in dict.fromkeys(methods) if methods.count(method) > 1]
+    varied = {(row.method, str(row.settings), row.read_out) for row in plan.suite.rows}
+    several = [name for name in dict.fromkeys(row.method for row in plan.suite.rows) if sum(name == method for method, _, _ in varied) > 1]
     if not several:
         return []
     return [

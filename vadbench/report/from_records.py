@@ -21,6 +21,9 @@ from vadbench.report.papers import published_rows, same_figure
 from vadbench.report.table import METRICS, USUAL, Cell, Column, Key, Row, Table
 from vadbench.suite import Suite
 
+NOT_RUN = "not run; `vadbench plan --suite {}` tells what that takes"
+FOREIGN = "a data set of the paper that vadbench does not have"
+
 
 def make_table(plan: Plan, results: Results) -> Table:
     """The table of a plan from the records there are; what has not run or failed is an empty cell with a note.
@@ -44,7 +47,7 @@ def make_table(plan: Plan, results: Results) -> Table:
             found = [record for recipe in there for record in _matching(recipe, records)]
             keys = [column.key for column in columns if column.dataset == dataset]
             drawn += _draws(found, results, keys)
-            cells += _cells(there, found, failures, keys)
+            cells += _cells(there, found, failures, keys, plan.suite) if dataset in plan.suite.datasets else [Cell(None, note=FOREIGN)] * len(keys)
         draws.append(drawn)
         cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
@@ -65,12 +68,14 @@ def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
     return tuple(Column(dataset, name, *METRICS[name]) for dataset in (*suite.datasets, *foreign) for name in metrics)
 
 
-def _cells(planned: Sequence[PlannedRecipe], found: list[RecipeRecord], failures: dict[str, str | None], keys: Sequence[Key]) -> list[Cell]:
+def _cells(
+    planned: Sequence[PlannedRecipe], found: list[RecipeRecord], failures: dict[str, str | None], keys: Sequence[Key], suite: Suite
+) -> list[Cell]:
     if not planned:
         return [Cell(None, note="not asked for on this data set")] * len(keys)
     if not found:
         errors = [failures[part.job.identity] for recipe in planned for part in recipe.parts if part.job.identity in failures]
-        return [Cell(None, note=f"failed: {errors[0]}" if errors else "not run")] * len(keys)
+        return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.name))] * len(keys)
     missing = len(planned) - len(found)
     note = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
     return [_cell(found, key, note) for key in keys]

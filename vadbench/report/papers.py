@@ -11,14 +11,15 @@ from vadbench.report.table import Column, PublishedRow
 
 def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> tuple[PublishedRow, ...]:
     """One row for each method, features and training set of the papers' tables that has a figure in one of the columns."""
+    crossed = {figure.reference for figure in figures if figure.train_dataset != figure.dataset}
     groups: dict[tuple[str, str, str, str], list[Figure]] = {}
     for figure in figures:
-        trained = "" if figure.train_dataset == figure.dataset else f" (trained on {figure.train_dataset})"
+        trained = f", trained on {figure.train_dataset}" if figure.reference in crossed else ""
         groups.setdefault((figure.source, figure.table, figure.method + trained, figure.features), []).append(figure)
     rows = []
     for (source, table, method, features), group in groups.items():
         values = tuple(next((figure.value for figure in group if _stands_in(figure, column, columns)), None) for column in columns)
-        notes = tuple(dict.fromkeys(figure.note for figure in group if figure.note))
+        notes = tuple(dict.fromkeys(figure.note for figure in group if figure.note and not method.endswith(figure.note)))
         if any(value is not None for value in values):
             rows.append(PublishedRow(f"{source}, {table}", method, features, values, notes))
     return tuple(rows)

@@ -1,0 +1,52 @@
+"""A suite runs what the data and features on this machine allow, and says what is missing for the rest."""
+
+import pytest
+
+from vadbench.benchmark import lacking_sources, plan_suite, run_suite
+from vadbench.errors import BadInput
+from vadbench.records import Results
+from vadbench.suite import make_suite
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
+
+    def call(datasets, partial=True):
+        plan = plan_suite(make_suite({"name": "some", "methods": ["magnitude"], "datasets": datasets}))
+        return plan, lambda: run_suite(plan, Results(tmp_path / "results"), quiet=True, partial=partial, say=str)
+
+    return call
+
+
+def test_what_can_run_runs_and_the_rest_is_told(run):
+    _, go = run(["synthetic", "avenue"])
+    outcome = go()
+    (told,) = outcome.lacking
+    assert told.startswith("avenue velocity: ")
+    assert "vadbench data fetch avenue" in told
+    (row,) = outcome.table.rows
+    here, there = row.cells[0], row.cells[len(row.cells) // 2]
+    assert here.value > 0.5
+    assert (there.value, there.note) == (None, "not run; `vadbench plan --suite some` tells what that takes")
+
+
+def test_with_nothing_to_run_nothing_is_written(run, tmp_path):
+    _, go = run(["avenue"])
+    with pytest.raises(BadInput, match="nothing of this suite can be run here: avenue velocity: "):
+        go()
+    assert not (tmp_path / "results" / "tables").exists()
+
+
+def test_a_command_line_that_names_data_sets_wants_them_all(run):
+    _, go = run(["synthetic", "avenue"], partial=False)
+    with pytest.raises(BadInput, match="CUHK Avenue is not there"):
+        go()
+
+
+def test_the_plan_tells_what_is_missing_once_for_all_streams_that_lack_the_same(run, tmp_path):
+    suite = make_suite({"methods": ["magnitude"], "datasets": ["avenue"], "features": ["velocity", "velocity.hof1", "deep@import.accivad"]})
+    (line,) = lacking_sources(plan_suite(suite).jobs)
+    assert line.startswith("avenue velocity, velocity.hof1, deep@import.accivad: ")
+    assert not (tmp_path / "cache").exists()
