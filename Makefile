@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 VISION := .venv-vision
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vision lint format types tables bench clean
+.PHONY: help demo test test-all test-vision lint format types tables docs bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ tables: $(READY) ## write results/tables/ from the committed records again
 	for suite in $$(ls results/tables/*.md | xargs -n1 basename -s .md); do \
 		$(BIN)/vadbench table $$suite > results/tables/$$suite.md && $(BIN)/vadbench table $$suite --format csv > results/tables/$$suite.csv || exit 1; \
 	done
+
+docs: $(READY) ## the documentation as a site, in build/docs
+	$(BIN)/mkdocs build --strict --site-dir build/docs
 
 bench: $(READY) ## the speed benchmarks (minutes)
 	for script in benchmarks/speed/*.py; do $(BIN)/python $$script || exit 1; done

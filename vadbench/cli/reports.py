@@ -8,29 +8,40 @@ from typing import Annotated
 import typer
 
 from vadbench.cli.options import RESULTS, ResultsDir, Set
+from vadbench.errors import BadInput
 
 app = typer.Typer()
+SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv"}
 
 
 @app.command()
 def table(
     suite: Annotated[str, typer.Argument(help="The suite's name (vadbench list suites), or its table's file name.")],
-    format_: Annotated[str, typer.Option("--format", help="markdown or csv.")] = "markdown",
+    format_: Annotated[str | None, typer.Option("--format", help="markdown, latex, html or csv; markdown, or what --out's name ends in.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file (.md, .tex, .html, .csv) instead of printing.", dir_okay=False)] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Print a suite's table from the records there are; needs no data set."""
+    """Print a suite's table from the records there are, or write it to a file; needs no data set."""
     from vadbench import registry
     from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
-    from vadbench.plan import read_suite
     from vadbench.records import Results
-    from vadbench.report import csv, markdown
-    from vadbench.report.table import make_table
+    from vadbench.report import csv, html, latex, markdown
+    from vadbench.report.from_records import make_table
+    from vadbench.suite import read_suite
 
-    renderers = {"markdown": markdown.render, "csv": csv.render}
-    if format_ not in renderers:
-        raise registry.unknown("format", format_, renderers)
-    typer.echo(renderers[format_](make_table(plan_suite(read_suite(suite, suites_root())), Results(results))), nl=False)
+    renderers = {"markdown": markdown.render, "latex": latex.render, "html": html.render, "csv": csv.render}
+    chosen = format_ or (SUFFIXES.get(out.suffix) if out is not None else "markdown")
+    if chosen is None:
+        raise BadInput(f"{out}: no format known by this name; expected one that ends in {', '.join(SUFFIXES)}, or give --format")
+    if chosen not in renderers:
+        raise registry.unknown("format", chosen, renderers)
+    text = renderers[chosen](make_table(plan_suite(read_suite(suite, suites_root())), Results(results)))
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    Results(out.parent).write_text(out.name, text)
+    typer.echo(f"{chosen} table written to {out}")
 
 
 @app.command()
@@ -43,10 +54,10 @@ def ranks(
     """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's critical difference."""
     from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
-    from vadbench.plan import read_suite
     from vadbench.records import Results
     from vadbench.report import ranks as ranking
-    from vadbench.report.table import make_table
+    from vadbench.report.from_records import make_table
+    from vadbench.suite import read_suite
 
     ranked = ranking.rank_table(make_table(plan_suite(read_suite(suite, suites_root())), Results(results)), metric)
     if plot is not None:
@@ -95,7 +106,7 @@ def check(
 ) -> None:
     """Test a method against the contract that every method must pass."""
     from vadbench import registry
-    from vadbench.plan import parse_settings
+    from vadbench.suite import parse_settings
     from vadbench.testing import ContractError, check_detector, small_config
 
     detector = registry.load("detectors", method)

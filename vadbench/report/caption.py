@@ -31,13 +31,15 @@ def _how_trained(used: list[RecipeRecord]) -> list[str]:
 
 def _how_chosen(plan: Plan) -> list[str]:
     """That an ablation's rows are no method's result to choose from."""
-    varied = {(row.method, str(row.settings), row.read_out) for row in plan.suite.rows}
-    several = [name for name in dict.fromkeys(row.method for row in plan.suite.rows) if sum(name == method for method, _, _ in varied) > 1]
+    settings: dict[str, set[tuple[str, str | None]]] = {}
+    for row in plan.suite.rows:
+        settings.setdefault(row.method.partition("@")[0], set()).add((str(row.settings), row.read_out))
+    several = [method for method, different in settings.items() if len(different) > 1]
     if not several:
         return []
     return [
-        f"Ablation: the rows of {', '.join(several)} are settings or read-outs of one method. None was chosen by the test labels, and none may be: "
-        "the best row is no result of the method."
+        f"Rows of {', '.join(several)} differ in settings or read-out; none was chosen by the test labels, and none may be: the best row is "
+        "no result of the method."
     ]
 
 
@@ -59,27 +61,29 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")
-    sentences.append(
-        "In brackets: 95 % interval of a bootstrap over the test videos; ≈ marks the best and those from which it does not differ significantly "
-        "(paired differences), bold only a best without such peers."
-    )
+    sentences += _how_located(plan, used) + _how_macro(plan) + (_how_published(plan) if published else [])
+    return " ".join(sentences)
+
+
+def _how_located(plan: Plan, used: list[RecipeRecord]) -> list[str]:
+    """How RBDC and TBDC are measured, where the table shows them."""
+    if not {"RBDC", "TBDC"} & set(plan.suite.metrics or USUAL):
+        return []
+    told = []
     tracks = {record.dataset: record.labels["tracks"] for record in used if record.labels.get("tracks")}
     if tracks:
         alpha, beta = (used[0].protocol[name] for name in ("alpha", "beta"))
-        sentences.append(
+        told.append(
             f"RBDC and TBDC: alpha {alpha:g}, beta {beta:g}, equal scores averaged, unsmoothed object scores; "
             f"region tracks: {', '.join(f'{source} ({dataset})' for dataset, source in tracks.items())}."
         )
     boxless = sorted({stream for record in used for row in record.rows for stream in row.get("left_out", ())})
-    if boxless:
-        sentences.append(f"RBDC and TBDC leave out streams without boxes ({', '.join(boxless)}).")
-    sentences += _how_macro(plan) + (_how_published(plan) if published else [])
-    return " ".join(sentences)
+    return told + ([f"RBDC and TBDC leave out streams without boxes ({', '.join(boxless)})."] if boxless else [])
 
 
 def _how_macro(plan: Plan) -> list[str]:
     """The conventions of the macro AUCs in the table."""
-    shown = [name for name, rule in MACRO.items() if f"macro AUC ({name})" in (plan.suite.metrics or USUAL)]
+    shown = [name for name in MACRO if f"macro AUC ({name})" in (plan.suite.metrics or USUAL)]
     return [f"Macro AUC is the mean over videos: {', '.join(f'`{name}` {MACRO[name]}' for name in shown)}."] if shown else []
 
 

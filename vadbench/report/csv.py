@@ -4,21 +4,44 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
-from vadbench.report.table import Table
+from vadbench.report.table import Cell, Column, PublishedRow, Row, Table
 
-HEADER = ("method", "features", "dataset", "metric", "convention", "smoothed", "value", "std", "n", "low", "high", "peer_of_best", "note")
+HEADER = (
+    *("block", "source", "method", "features", "dataset", "metric", "convention", "smoothed"),
+    *("value", "std", "n", "low", "high", "best", "peer", "published", "delta", "note"),
+)
+Line = dict[str, object]
 
 
 def render(table: Table) -> str:
-    """The table as CSV text; an undefined value is empty, with its reason in `note`."""
+    """The table as CSV text; an undefined value is empty, with its reason in `note`; a paper's row has a line for each figure that it reports."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
+    writer.writeheader()
     for row in table.rows:
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            metric, convention, smoothed = column.key
-            value, spread, low, high = ("" if number is None else repr(number) for number in (cell.value, cell.spread, cell.low, cell.high))
-            where = (row.method, row.features, column.dataset, metric, convention or "", smoothed)
-            writer.writerow([*where, value, spread, cell.n, low, high, cell.peer, cell.note or ""])
+        writer.writerows(_measured(row, column, cell) for column, cell in zip(table.columns, row.cells, strict=True))
+    for published in table.published:
+        writer.writerows(_published(published, table.columns))
     return text.getvalue()
+
+
+def _measured(row: Row, column: Column, cell: Cell) -> Line:
+    """`best` is 1 or 2 for the best and second of the means, 0 otherwise, whatever the intervals; `peer` says whether the best is contested."""
+    marks = {"best": cell.best, "peer": cell.peer}
+    numbers = {"value": cell.value, "std": cell.spread, "n": cell.n, "low": cell.low, "high": cell.high}
+    paper = {"published": cell.published, "delta": cell.delta}
+    return {**_where("measured", row, column), **numbers, **marks, **paper, "note": cell.note}
+
+
+def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]:
+    for column, value in zip(columns, row.values, strict=True):
+        if value is not None:
+            yield {**_where("published", row, column), "source": row.source, "value": value, "note": "; ".join(row.notes)}
+
+
+def _where(block: str, row: Row | PublishedRow, column: Column) -> Line:
+    metric, convention, smoothed = column.key
+    place = {"dataset": column.dataset, "metric": metric, "convention": convention, "smoothed": smoothed}
+    return {"block": block, "method": row.method, "features": row.features, **place}

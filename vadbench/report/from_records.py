@@ -169,5 +169,5 @@ def _ranked(rows: list[Row], columns: tuple[Column, ...], draws: list[list[Float
 
 
 def _equal(first: Floats | None, second: Floats | None) -> bool:
-    """Whether the paired difference of two metrics is not significant; unknown counts as different."""
-    return first is not None and second is not None and not interval(first - second).excludes_zero
+    """Whether the paired difference of two metrics is not significant; without resamples it is not known to be."""
+    return first is None or second is None or not interval(first - second).excludes_zero

@@ -1,8 +1,107 @@
-"""Markdown tables that read well unrendered too."""
+"""What every renderer of a table shares: numbers, marks, headings, footnotes and the sentences that explain them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal
+
+from vadbench.report.table import Cell, Column, PublishedRow, Table
+
+Mark = Literal["best", "second", "peer", ""]
+MINUS = "\N{MINUS SIGN}"
+
+
+def marks(table: Table) -> list[list[Mark]]:
+    """How each cell is emphasised, by rows: a column has either a clear best and its second, or a best with peers; never a false best.
+
+    A best that is not significantly better than some other row is one of the peers, and there is no second behind it.
+    """
+    contested = [any(row.cells[position].peer for row in table.rows) for position in range(len(table.columns))]
+    return [[_mark(cell, undecided) for cell, undecided in zip(row.cells, contested, strict=True)] for row in table.rows]
+
+
+def _mark(cell: Cell, undecided: bool) -> Mark:
+    if undecided:
+        return "peer" if cell.peer else ""
+    return {1: "best", 2: "second"}.get(cell.best, "")  # type: ignore[return-value]
+
+
+def percent(fraction: float | None) -> str:
+    """`97.1`, or a dash where there is no value."""
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def points(difference: float) -> str:
+    """A difference of two fractions in percentage points, signed: `+0.3`."""
+    return f"{100 * difference:+z.1f}".replace("-", MINUS)
+
+
+def spread(cell: Cell) -> str:
+    """`± 0.2`, the deviation over seeds, or nothing."""
+    return "" if cell.spread is None else f"± {100 * cell.spread:.1f}"
+
+
+def interval(cell: Cell) -> str:
+    """`[93.0, 98.9]`, the interval over videos, or nothing."""
+    return "" if cell.low is None or cell.high is None else f"[{percent(cell.low)}, {percent(cell.high)}]"
+
+
+def delta(cell: Cell) -> str:
+    """`Δ −0.3`, measured minus published, or nothing."""
+    return "" if cell.delta is None else f"Δ {points(cell.delta)}"
+
+
+def footnotes(table: Table) -> list[str]:
+    """The notes of the measured cells, then those of the published rows; numbered from 1."""
+    return list(dict.fromkeys([*table.notes, *(note for row in table.published for note in row.notes)]))
+
+
+def numbers(notes: Sequence[str], told: Sequence[str]) -> list[int]:
+    """The numbers of some notes among all."""
+    return [notes.index(note) + 1 for note in told]
+
+
+def by_source(table: Table) -> dict[str, list[PublishedRow]]:
+    """The published rows under the table they come from, in the order of the first row of each."""
+    return {source: [row for row in table.published if row.source == source] for source in dict.fromkeys(row.source for row in table.published)}
+
+
+def datasets(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """The data sets over the columns, each with the number of neighbouring columns it spans."""
+    return [(dataset, len(list(of_it))) for dataset, of_it in groupby(column.dataset for column in columns)]
+
+
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """A text cut at its backticks: pieces, and whether each stood between two of them."""
+    pieces = re.split(r"`([^`]*)`", text)
+    return [(piece, position % 2 == 1) for position, piece in enumerate(pieces) if piece]
+
+
+def slug(title: str) -> str:
+    """A title as a label or anchor: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "table"
+
+
+def legend(table: Table, second: str = "underlined", intervals: bool = True) -> str:
+    """The sentences after the caption that explain this table's marks, as the renderer shows them.
+
+    Args:
+        table: whose marks are explained; a mark that no cell has is not.
+        second: how the renderer shows a second.
+        intervals: whether the renderer shows the intervals.
+    """
+    cells = [cell for row in table.rows for cell in row.cells]
+    found = {mark for of_row in marks(table) for mark in of_row}
+    told = []
+    if intervals and any(interval(cell) for cell in cells):
+        told.append("In brackets: 95 % interval of a bootstrap over the test videos.")
+    if "best" in found:
+        told.append(f"Bold: a best that is significantly better than every other row (paired differences); {second}: the second behind it.")
+    if "peer" in found:
+        told.append("≈ marks a best and the rows from which it does not differ significantly (paired differences).")
+    return " ".join(told)
 
 
 def table_lines(heads: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:
