@@ -46,13 +46,14 @@ format: $(READY) ## mend style
 types: $(READY) ## static types, strict
 	$(BIN)/mypy
 
-tables: $(READY) ## write results/tables/ from the committed records again
+tables: $(READY) ## write results/tables/, and the output of the documentation's examples, from the committed records again
 	for suite in $$(ls results/tables/*.md | xargs -n1 basename -s .md); do \
 		$(BIN)/vadbench table $$suite > results/tables/$$suite.md && $(BIN)/vadbench table $$suite --format csv > results/tables/$$suite.csv || exit 1; \
 	done
+	$(BIN)/python docs/run_examples.py
 
 docs: $(READY) ## the documentation as a site, in build/docs
-	$(BIN)/mkdocs build --strict --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/docs
 
 bench: $(READY) ## the speed benchmarks (minutes)
 	for script in benchmarks/speed/*.py; do $(BIN)/python $$script || exit 1; done

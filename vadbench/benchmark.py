@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Dataset, Split
@@ -21,6 +21,9 @@ from vadbench.report import csv, markdown
 from vadbench.report.from_records import make_table
 from vadbench.report.table import Table
 from vadbench.suite import Suite
+
+if TYPE_CHECKING:
+    from vadbench.report.wandb import Sink
 
 Existing = Literal["skip", "rerun", "fail"]
 State = Literal["done", "failed", "missing"]
@@ -74,6 +77,7 @@ def run_suite(
     processes: int = 1,
     quiet: bool = False,
     partial: bool = False,
+    sink: Sink | None = None,
     say: Callable[[str], None],
 ) -> Outcome:
     """Run what is missing of a plan and write its table.
@@ -85,6 +89,7 @@ def run_suite(
         processes: jobs, and before them clips of an extraction, at a time.
         quiet: no progress bars.
         partial: leave out the jobs whose data or features are not on this machine, and tell in the outcome what they lack.
+        sink: where training curves and, at the end, the records are told too; its failure fails nothing.
         say: receives one line an event.
 
     Raises:
@@ -103,7 +108,7 @@ def run_suite(
     able = [job for job in todo if not set(_wanted(job)) & set(lacking)]
     if lacking and not (able or done):
         raise BadInput(f"nothing of this suite can be run here: {'; '.join(_by_reason(lacking))}")
-    failed = _run(able, results, processes, quiet, say)
+    failed = _run(able, results, processes, quiet, sink, say)
     broken = {job.identity for job, _ in failed} | {job.identity for job in todo if job not in able}
     fresh = {job.identity for job in able}
     for recipe in _distinct(plan):
@@ -111,6 +116,8 @@ def run_suite(
         if not identities & broken:
             _evaluate_once(recipe, results, again=bool(identities & fresh))
     table, path = write_table(plan, results)
+    if sink is not None:
+        sink.publish(plan, say)
     return Outcome(table, path, tuple(failed), _by_reason(lacking))
 
 
@@ -234,13 +241,14 @@ def _wanted(job: Job) -> list[Wanted]:
     return [own] if job.source is None else [own, Wanted(job.source.dataset, job.source.stream.fingerprint, SPLITS, job.source.stream)]
 
 
-def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, say: Callable[[str], None]) -> list[tuple[Job, str]]:
+def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, sink: Sink | None, say: Callable[[str], None]) -> list[tuple[Job, str]]:
     if not jobs:
         return []
     from vadbench.executors.local import run_jobs
 
     failed = []
-    for number, (job, record) in enumerate(run_jobs(jobs, results, cache_root(), processes=processes, quiet=quiet), 1):
+    curves = None if sink is None else sink.curves
+    for number, (job, record) in enumerate(run_jobs(jobs, results, cache_root(), processes=processes, quiet=quiet, curves=curves), 1):
         say(f"[{number}/{len(jobs)}] {_told(job, record)}")
         if record.status == "failed":
             failed.append((job, record.error or "unknown error"))

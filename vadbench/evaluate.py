@@ -111,6 +111,25 @@ def resampled_values(frames: Arrays, metric: str, convention: str | None) -> Flo
     return None if values is None else values.astype(np.float64)
 
 
+def stored_rows(record: RecipeRecord, results: Results) -> list[Arrays]:
+    """The row scores of each part of an evaluated recipe, of the read-out it shows alone; `vadbench.detections` makes boxes of them.
+
+    Raises:
+        BadInput: if a part's rows.npz is not here, with the command that makes it.
+    """
+    rows = []
+    for part, identity in zip(record.parts, record.runs, strict=True):
+        place = {"dataset": record.dataset, "stream": part["stream"], "method": part["method"]}
+        run = results.run(place, identity)
+        found = None if run is None else _read_out_rows(results.rows(run), run, part.get("read_out"))
+        if found is None:
+            again = f"vadbench run --methods {part['method']} --datasets {record.dataset} --features {part['stream']} --seeds {record.seed + 1}"
+            missing = results.run_folder(place, identity) / "rows.npz"
+            raise BadInput(f"{missing}: not there (it stays out of git); {again} --existing rerun --results {results.root} makes it")
+        rows.append(found)
+    return rows
+
+
 def _finished(planned: PlannedPart, name: str, labels: Labels, results: Results) -> RunRecord:
     run = results.run(planned.job.document, planned.job.identity)
     if run is None or run.status != "done":

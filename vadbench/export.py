@@ -1,9 +1,10 @@
-"""All records as one tidy table: one row a metric of a record, whatever made it. `load_results` gives it, `export_results` writes it."""
+"""All records as one tidy table, a row a metric: `load_results` gives it as a data frame, `export_results` writes it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,41 +20,50 @@ COLUMNS: dict[str, str] = {
     "features": "its streams, joined by `+`",
     "seed": "seed of the run; 0 for deterministic methods",
     "setting": "`one-class`, or `unsupervised`",
-    "split": "the re-split of an unsupervised setting; empty: the data set's own",
+    "split": "the re-split of an unsupervised setting; missing: the data set's own",
     "scope": "`pooled`, or `scene`: one training a camera",
     "train_dataset": "what was trained on",
-    "metric": "`micro_auc`, `macro_auc`, `eer`, `average_precision`, `rbdc`, `tbdc`, …",
-    "convention": "of macro AUC, or how ties are counted (RBDC, TBDC); empty: there is one way only",
+    "metric": "`micro_auc`, `macro_auc`, `eer`, `average_precision`, `fpr_at_95_tpr`, `prevalence`, `rbdc` or `tbdc`",
+    "convention": "of macro AUC, or how ties are counted (RBDC, TBDC); missing: there is one way only",
     "smoothing": "`none`, or the Gaussian's sigma in frames: `gaussian-3`",
     "read_out": "which score column of the method",
-    "ranked": "whether it is the read-out that tables rank: the method's default, or the one its row names",
-    "video": "video, or `scene:<id>`; empty: the whole test set",
+    "ranked": "whether it is the read-out that a table shows: the method's default, or the one that the table's row names",
+    "video": "video, or `scene:<id>`; missing: the whole test set",
     "value": "a fraction between 0 and 1; missing: undefined, see `reason`",
-    "low": "lower end of the 95 % interval of a bootstrap over the test videos",
+    "low": "lower end of the 95 % interval of a bootstrap over the test videos; missing: not computed (single videos, other read-outs)",
     "high": "its upper end",
     "n": "what the metric counts: frames, videos, regions or tracks",
     "reason": "why the value is undefined",
+    "left_out": "streams of a fusion without boxes, which RBDC and TBDC leave out, joined by `+`",
     "labels": "name of the frame labels",
     "fit_seconds": "training time, wall clock, summed over the recipe's jobs",
     "score_seconds": "time to score the test set, summed likewise",
-    "train_rows": "training rows, summed",
-    "test_rows": "test rows, summed",
-    "parameters": "numbers learnt or kept, summed; missing where a method does not count them",
+    "train_rows": "training rows, summed likewise",
+    "test_rows": "test rows, summed likewise",
+    "parameters": "numbers learnt or kept, summed likewise; missing where a method does not count them",
     "peak_memory_mib": "largest resident size of a job's process, MiB, at its end; earlier jobs of the same process count",
-    "config": "JSON list: settings of each part",
+    "config": "JSON list: method, stream and settings of each part",
+    "fingerprints": "of the streams' features, joined by `+`: which files and options they were extracted with",
     "protocol": "JSON: the protocol",
     "commit": "git commit of the code that ran, `+` where it was changed; of the last job",
     "identity": "hash of the recipe's record",
     "runs": "identities of its jobs, joined by `,`",
+}
+TYPES: dict[str, str] = {  # of the columns that are no text; Int64 may be missing
+    **dict.fromkeys(("value", "low", "high", "fit_seconds", "score_seconds", "peak_memory_mib"), "float64"),
+    **dict.fromkeys(("seed", "n", "train_rows", "test_rows", "parameters"), "Int64"),
+    "ranked": "bool",
 }
 
 
 def load_results(results: str | Path = "results", *, videos: bool = False) -> pd.DataFrame:
     """The records under a results folder as a data frame, one row a metric; `COLUMNS` says what each column holds.
 
+    What has not run, or failed, has no row. A missing text is None, a missing number NaN or NA.
+
     Args:
         results: folder of the records, as `vadbench run --results` wrote it.
-        videos: also the rows of single videos and scenes, ten times as many.
+        videos: also the rows of single videos and scenes.
 
     Raises:
         BadInput: if there is no such folder, or a record is damaged.
@@ -65,8 +75,7 @@ def load_results(results: str | Path = "results", *, videos: bool = False) -> pd
         raise BadInput(f"{root}: no records; expected a folder that vadbench run --results wrote")
     store = Results(root)
     runs = {run.identity: run for run in store.all_runs()}
-    told = (_told(record, [runs[run] for run in record.runs if run in runs]) for record in store.all_recipes())
-    return pd.DataFrame(_rows(told, videos), columns=list(COLUMNS))
+    return pd.DataFrame(_rows(store.all_recipes(), runs, videos), columns=list(COLUMNS), dtype=object).astype(TYPES)
 
 
 def export_results(results: str | Path, path: Path) -> int:
@@ -79,28 +88,34 @@ def export_results(results: str | Path, path: Path) -> int:
         raise BadInput(f"{path}: suffix {path.suffix or 'missing'}; expected .parquet or .csv")
     table = load_results(results, videos=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    if path.suffix == ".csv":
-        table.to_csv(aside, index=False)
-    else:
-        table.to_parquet(aside, index=False)
-    aside.replace(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix == ".csv":
+            table.to_csv(aside, index=False)
+        else:
+            # a text column without any text would be stored without a type
+            table.astype({name: "string" for name in COLUMNS if name not in TYPES}).to_parquet(aside, index=False)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return len(table)
 
 
-def _rows(told: Iterator[tuple[RecipeRecord, dict[str, Any]]], videos: bool) -> Iterator[dict[str, Any]]:
-    for record, common in told:
+def _rows(records: Iterable[RecipeRecord], runs: dict[str, RunRecord], videos: bool) -> Iterator[dict[str, Any]]:
+    for record in records:
+        common = {**_described(record), **_cost([runs.get(identity) for identity in record.runs])}
         shown = record.parts[0].get("read_out") or record.read_outs[0]
         for row in record.rows:
             if videos or row["video"] is None:
-                yield {**common, **row, "ranked": row["read_out"] == shown}
+                left_out = "+".join(row.get("left_out", ())) or None
+                yield {**common, **row, "left_out": left_out, "ranked": row["read_out"] == shown}
 
 
-def _told(record: RecipeRecord, runs: list[RunRecord]) -> tuple[RecipeRecord, dict[str, Any]]:
-    """A record with what all its rows share."""
+def _described(record: RecipeRecord) -> dict[str, Any]:
+    """What all rows of a record share, cost apart."""
     method, _, features = record.recipe.partition("@")
     part = record.parts[0]
-    return record, {
+    return {
         "dataset": record.dataset,
         "method": method,
         "features": features,
@@ -111,25 +126,32 @@ def _told(record: RecipeRecord, runs: list[RunRecord]) -> tuple[RecipeRecord, di
         "train_dataset": part.get("train_dataset", record.dataset),
         "labels": record.labels["name"],
         "config": json.dumps([{"method": one["method"], "stream": one["stream"], **one["config"]} for one in record.parts]),
+        "fingerprints": "+".join(one.get("fingerprint", "") for one in record.parts),
         "protocol": json.dumps(record.protocol, sort_keys=True),
         "identity": record.identity,
         "runs": ",".join(record.runs),
-        **_cost(runs if len(runs) == len(record.runs) else []),
     }
 
 
-def _cost(runs: list[RunRecord]) -> dict[str, Any]:
-    """What the recipe's jobs cost together; nothing if a job's record is not there."""
-    if not runs:
+def _cost(jobs: list[RunRecord | None]) -> dict[str, Any]:
+    """What a recipe's jobs cost together; nothing where the record of a job is not there."""
+    runs = [run for run in jobs if run is not None]
+    if len(runs) < len(jobs):
         return {}
-    parameters = [run.parameters for run in runs]
+    peaks = [run.peak_memory_mib for run in runs]
     git = runs[-1].environment.get("git")
     return {
-        "fit_seconds": sum(run.seconds.get("fit", 0.0) for run in runs),
-        "score_seconds": sum(run.seconds.get("score", 0.0) for run in runs),
+        "fit_seconds": _sum(run.seconds.get("fit") for run in runs),
+        "score_seconds": _sum(run.seconds.get("score") for run in runs),
         "train_rows": sum(run.train_rows for run in runs),
         "test_rows": sum(run.test_rows for run in runs),
-        "parameters": None if None in parameters else sum(filter(None, parameters)),
-        "peak_memory_mib": max((run.peak_memory_mib or 0.0 for run in runs), default=None),
+        "parameters": _sum(run.parameters for run in runs),
+        "peak_memory_mib": None if None in peaks else max(peak for peak in peaks if peak is not None),
         "commit": None if git is None else git["commit"] + ("+" if git["dirty"] else ""),
     }
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """The sum, None where a summand is not known."""
+    known = list(values)
+    return None if None in known else sum(value for value in known if value is not None)

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +33,8 @@ from vadbench.records import Arrays, Results, RunRecord
 
 PACKAGES = ("vadbench", "numpy", "scipy", "scikit-learn", "torch", "pytorch-lightning", "opencv-python-headless", "faiss-cpu")
 
+Curves = Callable[[Job], AbstractContextManager[Any]]  # gives the pytorch-lightning logger of a job's training, or None, while it lasts
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -42,7 +45,9 @@ class Fit:
     seconds: float
 
 
-def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quiet: bool = False) -> Iterator[tuple[Job, RunRecord]]:
+def run_one_fit(
+    jobs: Sequence[Job], results: Results, cache_root: Path, *, quiet: bool = False, curves: Curves | None = None
+) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
     The first is fitted; the others take its fit over where the method can. One that fails is recorded as failed and does not raise.
@@ -52,6 +57,7 @@ def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quie
         results: where the record goes.
         cache_root: where the features are.
         quiet: no progress.
+        curves: where networks' training curves are logged; None: nowhere.
 
     Raises:
         KeyboardInterrupt: as it comes; nothing is written.
@@ -63,7 +69,7 @@ def run_one_fit(jobs: Sequence[Job], results: Results, cache_root: Path, *, quie
         rows: Arrays | None = None
         try:
             streams = streams or _streams(job, cache_root)
-            detector, seconds, shared = _fitted(job, streams, fit, quiet)
+            detector, seconds, shared = _fitted(job, streams, fit, quiet, curves)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
             record, rows = _scored(job, detector, streams, seconds, shared)
         except OSError as error:
@@ -93,14 +99,26 @@ def _require_alike(train: Stream, test: Stream) -> None:
             raise BadInput(f"{train.features.name}: {told}; train_on needs the same features: name them with the same options for both")
 
 
-def _detector(job: Job, config: Any, streams: dict[Split, Stream]) -> Detector | PerScene:
+def _detector(job: Job, config: Any, streams: dict[Split, Stream], logger: Any) -> Detector | PerScene:
     method: type[Detector] = registry.load("detectors", job.method)
-    if job.scope == "pooled":
-        return method(config, seed=job.seed)
-    return PerScene(lambda: method(config, seed=job.seed), *(scenes(streams[split]) for split in SPLITS))
+
+    def made() -> Detector:
+        detector = method(config, seed=job.seed)
+        if logger is not None:
+            detector.logger = logger  # type: ignore[attr-defined]  # `_logger` has seen that the method takes one
+        return detector
+
+    return made() if job.scope == "pooled" else PerScene(made, *(scenes(streams[split]) for split in SPLITS))
 
 
-def _fitted(job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool) -> tuple[Detector | PerScene, dict[str, float], str | None]:
+def _logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
+    """The logger of the job's training; None where the method trains no network, or nothing is logged."""
+    return nullcontext() if curves is None or not hasattr(registry.load("detectors", job.method), "logger") else curves(job)
+
+
+def _fitted(
+    job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
+) -> tuple[Detector | PerScene, dict[str, float], str | None]:
     """The job's detector, the seconds it took, and the identity of the run whose fit it has taken over, if any."""
     train = streams["train"].features
     config = job.config.model_copy(update={"progress": "off"}) if quiet and "progress" in type(job.config).model_fields else job.config
@@ -109,9 +127,10 @@ def _fitted(job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool
         shared: Detector | PerScene | None = _timed(seconds, "read_outs", lambda: fit.detector.reconfigured(config, train))
         if shared is not None:
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
-    detector = _detector(job, config, streams)
     seconds = {}
-    _timed(seconds, "fit", lambda: detector.fit(train))
+    with _logger(job, curves) as logger:
+        detector = _detector(job, config, streams, logger)
+        _timed(seconds, "fit", lambda: detector.fit(train))
     return detector, seconds, None
 
 

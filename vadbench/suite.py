@@ -102,9 +102,7 @@ def read_suite(name: str, folder: Path) -> Suite:
         raise BadInput(f"{path}: {error}") from error
 
 
-def vary(
-    suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None, preset: str | None = None
-) -> Suite:
+def vary(suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None, preset: str | None = None) -> Suite:
     """The suite on other data sets, streams, with more seeds or another preset, where given; its name says so, and `read_suite` reads it."""
     given = {"datasets": datasets, "features": features, "seeds": seeds, "preset": preset}
     changes = {name: value for name, value in given.items() if value}

@@ -32,7 +32,7 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
     """
     config = detector.config
     interrupt = Interrupt()
-    callbacks: list[lightning.Callback] = [interrupt, *reporters(detector)]
+    callbacks: list[lightning.Callback] = [interrupt, *reporters(detector), *([] if detector.logger is None else [Curve()])]
     average = Average(detector.net, config.ema) if config.ema is not None else None
     handler = signal.getsignal(signal.SIGINT)
     with quiet():
@@ -44,7 +44,7 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
             max_epochs=1,  # `Batches` holds all epochs: Lightning's work between two of them is saved
             gradient_clip_val=config.gradient_clip,
             callbacks=[*callbacks, average] if average else callbacks,
-            logger=False,
+            logger=False if detector.logger is None else detector.logger,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -172,6 +172,28 @@ class Lines(lightning.Callback):
         if (step + 1) * self.count // total > step * self.count // total:
             rate = self.rows / (time.perf_counter() - self.began)
             sys.stderr.write(f"{self.name}: step {step + 1}/{total}, loss {module.latest:.4g}, {rate:.0f} samples/s\n")
+
+
+class Curve(lightning.Callback):
+    """Sends loss, learning rate and samples/s to the trainer's logger, at most `POINTS` times and always at the last step."""
+
+    POINTS = 500
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self.rows, self.began = 0, time.perf_counter()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Tensor, step: int) -> None:
+        """Log where another part of the steps is done; samples/s are those since the last point."""
+        self.rows += len(batch)
+        total = int(trainer.num_training_batches)
+        if trainer.logger is None or (step + 1) * self.POINTS // total == step * self.POINTS // total:
+            return
+        now = time.perf_counter()
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        values = {"train/loss": module.latest, "train/lr": lr, "train/samples_per_s": self.rows / (now - self.began)}
+        trainer.logger.log_metrics(values, step=step + 1)
+        self.rows, self.began = 0, now
 
 
 @contextmanager

@@ -118,8 +118,10 @@ class LightningDetector(Detector):
 
     Attributes:
         net: the network, from `build`, on the device where it was last used.
+        logger: a pytorch-lightning logger that receives the training's curves; None: nothing is logged. It changes no score.
     """
 
+    logger: Any = None
     net: nn.Module
     standardisation: Standardisation
 

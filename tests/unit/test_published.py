@@ -69,7 +69,7 @@ def test_a_broken_line_is_named(tmp_path, field, value, message):
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
         writer.writerows(lines)
-    with pytest.raises(BadInput, match="published.csv:3") as error:
+    with pytest.raises(BadInput, match=r"published\.csv:3") as error:
         read_published(tmp_path / "published.csv")
     assert message in str(error.value)
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from vadbench.cli import data, demo, features, reports, runs, score
+from vadbench.cli import data, demo, export, features, figures, publish, reports, runs, score, site
 from vadbench.errors import BadInput
 
 app = typer.Typer(
@@ -18,7 +18,11 @@ app = typer.Typer(
 )
 app.add_typer(runs.app)
 app.add_typer(reports.app)
+app.add_typer(export.app)
+app.add_typer(figures.app)
+app.add_typer(site.app)
 app.add_typer(score.app, name="score")
+app.add_typer(publish.app, name="publish")
 app.add_typer(demo.app, name="demo")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")

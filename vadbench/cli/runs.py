@@ -44,6 +44,7 @@ def run(
     existing: Annotated[str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")] = "skip",
     executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
     jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")] = 1,
+    wandb: Annotated[str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")] = "",
     results: ResultsDir = RESULTS,
     quiet: Quiet = False,
 ) -> None:
@@ -57,7 +58,8 @@ def run(
     if executor != "local":
         raise registry.unknown("executor", executor, ("local",))
     plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
-    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, partial=bool(suite), say=say)  # type: ignore[arg-type]
+    sink = _sink(wandb, results)
+    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, partial=bool(suite), sink=sink, say=say)  # type: ignore[arg-type]
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
@@ -132,6 +134,20 @@ def evaluate(
         typer.echo(f"{evaluate_all(Results(results), chosen.get('protocol', {}), say)} recipes evaluated under {results}")
         return
     _print_table(*evaluate_suite(plan_of(methods, datasets, features, seeds, preset, settings, suite), Results(results)))
+
+
+def _sink(mode: str, results: Path) -> Any:
+    """Where `--wandb` sends curves and records; None without it."""
+    if not mode:
+        return None
+    from vadbench import registry
+    from vadbench.report.wandb import MODES, Sink
+    from vadbench.report.wandb.session import library
+
+    if mode not in MODES:
+        raise registry.unknown("choice for --wandb", mode, MODES)
+    library()
+    return Sink(mode, results)  # type: ignore[arg-type]
 
 
 def _print_table(table: Any, path: Path) -> None:

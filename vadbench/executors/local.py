@@ -11,10 +11,12 @@ from pathlib import Path
 
 from vadbench.plan import Job
 from vadbench.records import Results, RunRecord
-from vadbench.run import failed_record, run_one_fit
+from vadbench.run import Curves, failed_record, run_one_fit
 
 
-def run_jobs(jobs: Sequence[Job], results: Results, cache: Path, *, processes: int = 1, quiet: bool = False) -> Iterator[tuple[Job, RunRecord]]:
+def run_jobs(
+    jobs: Sequence[Job], results: Results, cache: Path, *, processes: int = 1, quiet: bool = False, curves: Curves | None = None
+) -> Iterator[tuple[Job, RunRecord]]:
     """Run the jobs and yield each with its record as it ends; those that differ only in scoring are fitted once.
 
     Args:
@@ -23,15 +25,16 @@ def run_jobs(jobs: Sequence[Job], results: Results, cache: Path, *, processes: i
         cache: where the features are.
         processes: how many fits at a time; each process gets its share of the cores.
         quiet: no progress of single jobs.
+        curves: where networks' training curves are logged; it must be picklable where there are several processes.
     """
     if processes == 1:
         for group in one_fit_each(jobs):
-            yield from run_one_fit(group, results, cache, quiet=quiet)
+            yield from run_one_fit(group, results, cache, quiet=quiet, curves=curves)
         return
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_share_cores, initargs=(processes,)) as pool:
-        waiting = {pool.submit(_run_all, group, results, cache): group for group in one_fit_each(jobs)}
+        waiting = {pool.submit(_run_all, group, results, cache, curves): group for group in one_fit_each(jobs)}
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -55,8 +58,8 @@ def _done(job: Job, results: Results) -> RunRecord | None:
     return record if record is not None and record.status == "done" else None
 
 
-def _run_all(group: list[Job], results: Results, cache: Path) -> list[tuple[Job, RunRecord]]:
-    return list(run_one_fit(group, results, cache, quiet=True))
+def _run_all(group: list[Job], results: Results, cache: Path, curves: Curves | None) -> list[tuple[Job, RunRecord]]:
+    return list(run_one_fit(group, results, cache, quiet=True, curves=curves))
 
 
 def _share_cores(processes: int) -> None:

@@ -44,14 +44,14 @@ def make_table(plan: Plan, results: Results) -> Table:
         drawn: list[Floats | None] = []
         for dataset in dict.fromkeys(column.dataset for column in columns):
             there = [recipe for recipe in planned if recipe.dataset == dataset]
-            found = [record for recipe in there for record in _matching(recipe, records)]
+            found = [record for recipe in there for record in matching(recipe, records)]
             keys = [column.key for column in columns if column.dataset == dataset]
             drawn += _draws(found, results, keys)
             cells += _cells(there, found, failures, keys, plan.suite) if dataset in plan.suite.datasets else [Cell(None, note=FOREIGN)] * len(keys)
         draws.append(drawn)
         cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
-    used = [record for recipe in plan.recipes for record in _matching(recipe, records)]
+    used = [record for recipe in plan.recipes for record in matching(recipe, records)]
     _require_one_label_set(used)
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
     block = published_rows(published, columns)
@@ -81,7 +81,7 @@ def _cells(
     return [_cell(found, key, note) for key in keys]
 
 
-def _matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[RecipeRecord]:
+def matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[RecipeRecord]:
     """The record of a planned recipe."""
     found = [record for record in records if _same(recipe, record)]
     if len(found) > 1:

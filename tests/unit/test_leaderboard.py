@@ -1,0 +1,343 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from leaderboard_records import write_failure, write_record
+
+from vadbench.errors import BadInput
+from vadbench.export import load_results
+from vadbench.records import Results
+from vadbench.report.leaderboard import build, write_site
+from vadbench.report.leaderboard.charts import LANE, POINTS, runs_of_ones, scatter, timeline
+from vadbench.report.leaderboard.clips import make_clips
+from vadbench.report.leaderboard.entries import make_entries
+from vadbench.report.leaderboard.payload import payload
+from vadbench.report.leaderboard.site import slug
+from vadbench.report.leaderboard.standings import make_standings, shared_datasets
+from vadbench.report.table import METRICS
+
+MICRO, EER, RBDC = (list(METRICS).index(name) for name in ("micro AUC", "EER", "RBDC"))
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "results")
+
+
+def entries_of(results):
+    return make_entries(load_results(results.root), results.all_runs())
+
+
+def one(results, **fields):
+    found = [entry for entry in entries_of(results) if all(getattr(entry, name) == value for name, value in fields.items())]
+    assert len(found) == 1, f"{len(found)} entries with {fields}"
+    return found[0]
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="entries">(.*?)</script>', page.read_text(), re.DOTALL).group(1))
+
+
+def test_seeds_become_one_entry_with_mean_deviation_and_mean_interval(results):
+    for seed, micro in enumerate((0.8, 0.9)):
+        write_record(results, "street", "alpha", micro, seed=seed, seconds=2.0 + seed)
+    entry = one(results, method="alpha")
+    cell = entry.cells[MICRO]
+    assert (cell.value, cell.spread, cell.n) == (pytest.approx(0.85), pytest.approx(np.std([0.8, 0.9], ddof=1)), 2)
+    assert (cell.low, cell.high) == (pytest.approx(0.75), pytest.approx(0.9))
+    assert entry.seeds == (0, 1)
+    assert entry.cost["fit_seconds"] == 2.5
+
+
+def test_an_undefined_value_keeps_its_reason_and_is_never_zero(results):
+    write_record(results, "street", "alpha", None)
+    entry = one(results, method="alpha")
+    assert (entry.cells[MICRO].value, entry.cells[MICRO].note) == (None, "one class only")
+    assert entry.cells[RBDC].note == "no region annotations"
+    shown = payload([entry], lambda kind, name: name)
+    assert shown["texts"][shown["rows"][0][7][MICRO]] == "one class only"
+
+
+def test_a_value_that_some_seeds_lack_says_so(results):
+    write_record(results, "street", "alpha", 0.8, seed=0)
+    write_record(results, "street", "alpha", None, seed=1)
+    cell = one(results, method="alpha").cells[MICRO]
+    assert (cell.value, cell.n, cell.note) == (0.8, 1, "undefined for 1 of 2 seeds")
+
+
+def test_unsmoothed_records_fill_the_columns_of_smoothed_ones(results):
+    record = write_record(results, "street", "alpha", 0.8, protocol={"smoothing": None})
+    results.write_recipe(record.model_copy(update={"rows": tuple(row for row in record.rows if row["smoothing"] == "none")}), {})
+    assert one(results, method="alpha").cells[MICRO].value == 0.8
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"protocol": {"smoothing": 7.0}},
+        {"part": {"train_dataset": "elsewhere"}},
+        {"part": {"scope": "scene"}},
+        {"part": {"resplit": {"name": "every-second", "sha256": "0"}}},
+    ],
+    ids=lambda other: next(iter(next(iter(other.values())))),
+)
+def test_what_is_not_comparable_is_another_group_and_never_ranked_with_the_rest(results, other):
+    for dataset in ("street", "square"):
+        for method in ("alpha", "beta"):
+            write_record(results, dataset, method, 0.8)
+        write_record(results, dataset, "gamma", 0.9, **other)
+    entries = entries_of(results)
+    groups = {entry.method: entry.group for entry in entries if entry.group.dataset == "street"}
+    assert groups["alpha"] == groups["beta"] != groups["gamma"]
+    assert len(payload(entries, lambda kind, name: name)["groups"]) == 4
+    standings, _ = make_standings(entries)
+    assert [{row.method for row in standing.tables[MICRO].rows} for standing in standings] == [{"alpha", "beta"}]
+
+
+def test_of_several_settings_none_but_presets_are_ranked(results):
+    from vadbench import registry
+    from vadbench.plan import resolve_config
+
+    preset = resolve_config(registry.load("detectors", "knn"), "fast", "street", "velocity", {}).settings("fit", "scoring")
+    write_record(results, "street", "knn", 0.8, config=preset)
+    write_record(results, "street", "knn", 0.9, config={**preset, "k": 77})
+    usual, ablated = sorted(entries_of(results), key=lambda entry: entry.level)
+    assert (usual.settings, usual.unranked) == ("fast", None)
+    assert ablated.settings == "fast, k=77"
+    assert "several settings" in ablated.unranked
+
+
+def test_a_single_choice_of_settings_is_ranked_whatever_it_is(results):
+    write_record(results, "street", "alpha", 0.8, config={"width": 3})
+    assert one(results, method="alpha").unranked is None
+
+
+def test_read_outs_that_are_not_the_default_are_never_ranked(results):
+    write_record(results, "street", "alpha", 0.8, read_outs=("mixture", "mean"))
+    write_record(results, "street", "beta", 0.9, read_outs=("mixture", "mean"), part={"read_out": "mean"})
+    assert one(results, method="alpha").read_out == "mixture"
+    assert one(results, method="beta").unranked == "read-out mean, which is not the method's default"
+
+
+def test_two_extractions_of_one_feature_are_told_apart(results):
+    write_record(results, "street", "alpha", 0.8, part={"fingerprint": "aaaaaaaa"})
+    write_record(results, "street", "alpha", 0.9, part={"fingerprint": "bbbbbbbb"})
+    assert sorted(entry.extraction for entry in entries_of(results)) == ["aaaaaa", "bbbbbb"]
+
+
+def test_a_failed_job_is_an_entry_of_dashes_with_its_error(results):
+    write_record(results, "ped2", "alpha", 0.8)
+    write_failure(results, "ped2", "beta", "out of memory")
+    failed, done = one(results, method="beta"), one(results, method="alpha")
+    assert failed.group == done.group
+    assert {cell.value for cell in failed.cells} == {None}
+    assert failed.unranked == "seed 0 failed: out of memory"
+
+
+def test_a_failed_seed_stands_beside_those_that_ran(results):
+    write_record(results, "ped2", "alpha", 0.8, seed=0)
+    write_failure(results, "ped2", "alpha", "out of memory", seed=1)
+    entry = one(results, method="alpha")
+    assert (entry.seeds, entry.failures, entry.unranked) == ((0,), ("seed 1 failed: out of memory",), None)
+
+
+def test_ranks_are_averaged_over_shared_data_sets_and_null_where_a_result_is_missing(results):
+    known = {"street": {"alpha": 0.9, "beta": 0.8, "gamma": 0.7}, "square": {"alpha": 0.9, "beta": 0.8}}
+    for dataset, methods in known.items():
+        for method, micro in methods.items():
+            write_record(results, dataset, method, micro)
+    (standing,), count = make_standings(entries_of(results))
+    table = standing.tables[MICRO]
+    ranks = {row.method: (row.ranks, row.average, row.borda) for row in table.rows}
+    assert ranks == {"alpha": ((1, 1), 1, 2), "beta": ((2, 2), 2, 0), "gamma": (None, None, None)}
+    assert "square" in next(row.reason for row in table.rows if row.method == "gamma")
+    assert {row.method: row.average for row in standing.tables[EER].rows}["alpha"] == 1  # the lowest error is the best
+    assert count == 1
+
+
+def test_streams_fused_in_another_order_are_the_same_features(results):
+    for dataset in ("street", "square"):
+        write_record(results, dataset, "alpha", 0.9, stream="velocity+deep")
+        write_record(results, dataset, "beta", 0.8, stream="deep+velocity")
+    (standing,), _ = make_standings(entries_of(results))
+    assert [row.method for row in standing.tables[MICRO].ranked] == ["alpha", "beta"]
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("uvwxyz")), max_size=6))
+def test_no_other_choice_of_data_sets_gives_more_ranked_results(there):
+    def results_of(chosen):
+        methods = set.intersection(*(there[dataset] for dataset in chosen))
+        return len(methods) * len(chosen) if len(methods) > 1 else 0
+
+    every = [chosen for count in range(2, len(there) + 1) for chosen in combinations(sorted(there), count)]
+    found = shared_datasets(there)
+    assert (results_of(found) if found else 0) == max(map(results_of, every), default=0)
+
+
+@given(st.lists(st.text(min_size=1, max_size=80), min_size=2, max_size=5, unique=True))
+def test_file_names_are_plain_and_no_two_names_share_one(names):
+    slugs = [slug(name) for name in names]
+    assert len({one.lower() for one in slugs}) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_-][a-z0-9_.-]*", one) for one in slugs)
+
+
+HOSTILE = "<script>alert(1)</script>\"'&/../../x"
+
+
+def test_text_from_records_is_text_on_every_page(results, tmp_path):
+    write_record(results, "street", "alpha", None)
+    frame = load_results(results.root)
+    for column in ("dataset", "method", "features", "reason", "labels", "split", "scope", "train_dataset", "read_out", "commit"):
+        frame[column] = HOSTILE
+    frame["config"] = json.dumps([{"method": HOSTILE, "stream": HOSTILE, HOSTILE: HOSTILE}])
+    site = write_site(frame, tmp_path / "site").parent
+    pages = sorted(site.rglob("*.html"))
+    assert {path.parent.name for path in pages} == {"site", "methods", "datasets"}
+    for page in pages:
+        assert "<script>alert" not in page.read_text()
+        assert "alert(1)</script>" not in page.read_text()
+    data = data_of(site / "index.html")
+    assert data["methods"][0]["name"] == HOSTILE
+    assert data["texts"][data["rows"][0][7][MICRO]] == HOSTILE
+    assert (site / data["methods"][0]["href"]).is_file()
+
+
+def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(results, tmp_path):
+    for dataset in ("street", "ped2"):
+        for method in ("alpha", "knn", "mulde"):
+            write_record(results, dataset, method, 0.8)
+    site = build(results.root, tmp_path / "site").parent
+    for page in site.rglob("*.html"):
+        for address in re.findall(r'(?:href|src)="([^"]*)"', page.read_text()):
+            assert not address.startswith(("http:", "https:", "//", "data:")), f"{page.name} loads {address}"
+            target = page.parent / address.partition("#")[0] if address.partition("#")[0] else page
+            assert target.is_file(), f"{page.name} links to {address}"
+    for name in ("table.js", "theme.js", "style.css"):
+        assert "http" not in (site / "assets" / name).read_text()
+
+
+def test_pages_tell_title_paper_settings_versions_and_clips(results, tmp_path):
+    write_record(results, "ped2", "knn", 0.8, config={"k": 5})
+    site = build(results.root, tmp_path / "site").parent
+    method, dataset = (site / "methods" / "knn.html").read_text(), (site / "datasets" / "ped2.html").read_text()
+    for text in ("k nearest neighbours", "Reiss &amp; Hoshen", "<code>5</code>", "numpy 2", "cccccccccc"):
+        assert text in method, f"the method's page lacks {text}"
+    for text in ("Test001", "80.0", "a file", "official"):
+        assert text in dataset, f"the data set's page lacks {text}"
+
+
+def test_read_outs_that_are_not_ranked_stand_on_the_methods_page_alone(results, tmp_path):
+    write_record(results, "street", "alpha", 0.8, read_outs=("mixture", "zenith"))
+    site = build(results.root, tmp_path / "site").parent
+    assert "zenith" in (site / "methods" / "alpha.html").read_text()
+    assert "zenith" not in (site / "index.html").read_text()
+
+
+def test_hardest_clips_come_first_and_one_class_clips_have_no_auc(results):
+    write_record(results, "street", "alpha", 0.9)
+    clips = make_clips(entries_of(results), results)
+    assert [clip.name for clip in clips.hardest] == ["Test002", "Test001"]
+    assert (clips.clips[2].mean, clips.clips[2].reason) == (None, "one class only")
+    assert [one.video for one in clips.timelines] == ["Test002", "Test001"]
+
+
+def test_timelines_of_a_data_set_that_is_not_here_say_why_nothing_is_shaded(results, tmp_path):
+    write_record(results, "street", "alpha", 0.9)
+    page = (build(results.root, tmp_path / "site").parent / "datasets" / "street.html").read_text()
+    assert "street is not on the machine that made this page" in page
+    assert 'class="anomaly"' not in page
+
+
+def test_labels_that_are_not_the_records_are_not_shaded(results, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path))
+    (tmp_path / "folder").mkdir()
+    write_record(results, "street", "alpha", 0.9, sha256="1" * 64)
+    clips = make_clips(entries_of(results), results)
+    assert clips.unshaded is not None
+    assert not any(one.shaded for one in clips.timelines)
+
+
+@given(st.lists(st.integers(0, 1), max_size=30))
+def test_shaded_stretches_cover_the_anomalous_frames_and_no_others(labels):
+    covered = np.zeros(len(labels), int)
+    for start, length in runs_of_ones(np.array(labels, np.uint8)):
+        covered[start : start + length] += 1
+    assert covered.tolist() == labels
+
+
+def test_a_long_clip_is_drawn_with_few_points_that_keep_its_extremes():
+    scores = np.random.default_rng(0).normal(size=50_000)
+    (lane,) = timeline("clip", [("alpha", "–", scores)], None).lanes
+    heights = [float(point.split(",")[1]) for point in lane.points.split()]
+    assert len(heights) <= POINTS
+    assert (min(heights), max(heights)) == (2.0, LANE - 2)
+
+
+def test_constant_scores_are_a_line_in_the_middle():
+    (lane,) = timeline("clip", [("alpha", "–", np.ones(5))], np.zeros(5, np.uint8)).lanes
+    assert {point.split(",")[1] for point in lane.points.split()} == {f"{LANE / 2:.1f}"}
+
+
+def test_labels_of_a_scatter_plot_do_not_cover_each_other():
+    chart = scatter([(f"m{number}", 10.0 * (1 + number), 0.9 + 0.001 * number) for number in range(6)])
+    places = {(dot.label_x, dot.label_y) for dot in chart.dots}
+    assert len(places) == 6
+    assert all(chart.left <= dot.x <= chart.right and chart.top <= dot.y <= chart.bottom for dot in chart.dots)
+
+
+def test_another_folder_is_never_replaced_and_a_site_is(results, tmp_path):
+    write_record(results, "street", "alpha", 0.9)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "index.html").write_text("mine")
+    with pytest.raises(BadInput, match="no leaderboard"):
+        build(results.root, tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "index.html").read_text() == "mine"
+    build(results.root, tmp_path / "site")
+    (tmp_path / "site" / "methods" / "gone.html").write_text("stale")
+    build(results.root, tmp_path / "site")
+    assert not (tmp_path / "site" / "methods" / "gone.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site", "thesis"]
+
+
+def test_a_frame_without_records_is_refused(results, tmp_path):
+    write_record(results, "street", "alpha", 0.9)
+    with pytest.raises(BadInput, match="no record"):
+        write_site(load_results(results.root).iloc[:0], tmp_path / "site")
+    assert not (tmp_path / "site").exists()
+
+
+def test_entries_keep_their_order_whatever_that_of_the_rows(results):
+    for method in ("beta", "alpha"):
+        write_record(results, "street", method, 0.9)
+    frame = load_results(results.root)
+    first, second = (make_entries(rows) for rows in (frame, frame.iloc[::-1]))
+    assert [entry.method for entry in first] == [entry.method for entry in second] == ["alpha", "beta"]
+
+
+def test_serve_shows_a_site_on_localhost_until_it_is_interrupted(results, tmp_path):
+    write_record(results, "street", "alpha", 0.9)
+    site = build(results.root, tmp_path / "site").parent
+    command = [sys.executable, "-m", "vadbench.cli", "serve", "--port", "0", "--site", str(site)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            address = server.stderr.readline().split()[0]
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address) as answer:
+                assert answer.read() == (site / "index.html").read_bytes()
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+
+
+def test_serve_says_what_is_missing(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "vadbench.cli", "serve", "--site", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "vadbench leaderboard --out" in done.stderr

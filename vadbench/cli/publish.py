@@ -1,0 +1,66 @@
+"""vadbench publish: what is on disk, told elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vadbench.cli.options import RESULTS, ResultsDir, SuiteName, say
+from vadbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from vadbench.records import RecipeRecord, Results
+
+app = typer.Typer(help="Publish records elsewhere; nothing is run again.", no_args_is_help=True)
+
+
+@app.callback()
+def _several() -> None:
+    """Keeps `wandb` a command of its own while it is the only one."""
+
+
+@app.command()
+def wandb(
+    suite: SuiteName = "",
+    mode: Annotated[str, typer.Option(help="offline: files for `wandb sync`; online: sent to the account that `wandb login` knows.")] = "offline",
+    project: Annotated[str, typer.Option(help="The project on Weights & Biases.")] = "vadbench",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Publish records to Weights & Biases: a run for each job and fusion, and the leaderboard. A second time changes nothing."""
+    from vadbench import registry
+    from vadbench.records import Results
+    from vadbench.report.wandb import MODES
+    from vadbench.report.wandb.publish import publish
+    from vadbench.report.wandb.session import Target, library
+
+    if mode not in MODES:
+        raise registry.unknown("choice for --mode", mode, MODES)
+    library()
+    records = _records(Results(results), suite)
+    try:
+        told = publish(Target(mode, results, project), records, suite or "all")  # type: ignore[arg-type]
+    except BadInput:
+        raise
+    except Exception as error:  # whatever the library raises
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        say(f"vadbench: Weights & Biases failed: {told}; the same command goes on where this one stopped")
+        raise typer.Exit(1) from error
+    typer.echo(told)
+
+
+def _records(results: Results, suite: str) -> list[RecipeRecord]:
+    """The records of a suite, or all.
+
+    Raises:
+        BadInput: if there are none, or no such suite.
+    """
+    from vadbench.benchmark import plan_suite
+    from vadbench.locations import suites_root
+    from vadbench.report.wandb.publish import records_of
+    from vadbench.suite import read_suite
+
+    records = records_of(plan_suite(read_suite(suite, suites_root())), results) if suite else list(results.all_recipes())
+    if not records:
+        raise BadInput(f"{results.root}: no records{f' of suite {suite}' if suite else ''}; vadbench run makes them")
+    return records

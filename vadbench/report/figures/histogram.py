@@ -1,0 +1,56 @@
+"""Histograms: the scores of normal and of anomalous frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench.metrics.uncertainty import Floats
+from vadbench.report.figures.curves import percent
+from vadbench.report.figures.scored import Scored, labels_of, origin, smoothing
+from vadbench.report.figures.style import COLOURS, picture
+
+BINS = 60
+FAR = 1.5  # interquartile ranges above the upper quartile, where the axis ends
+
+
+def draw_histogram(scored: Scored, out: Path) -> str:
+    """Write the histogram of a record's frame scores by class; returns the caption.
+
+    Raises:
+        BadInput: if the data set's labels are not on this machine.
+    """
+    from matplotlib.colors import to_rgba
+
+    anomalous = labels_of(scored.record).flat().astype(bool)
+    edges = bin_edges(scored.scores).tolist()
+    above = int((scored.scores > edges[-1]).sum())
+    far = f" The last bin holds the {above} frames above it, up to {scored.scores.max():.3g}." if above else ""
+    caption = f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100 %.{far}"
+    with picture(out, 5.2, 2.8, caption) as figure:
+        axis = figure.subplots()
+        for title, chosen, colour, hatch in (("normal", ~anomalous, COLOURS[0], ""), ("anomalous", anomalous, COLOURS[1], "////")):
+            values = np.minimum(scored.scores[chosen], edges[-1])
+            weights = np.full(len(values), 100 / max(len(values), 1))
+            label = f"{title} ({len(values)} frames)"
+            look: dict[str, Any] = {"facecolor": to_rgba(colour, 0.35), "edgecolor": colour, "hatch": hatch, "linewidth": 1.2}
+            axis.hist(values, edges, weights=weights, histtype="stepfilled", label=label, **look)
+        if above:
+            tallest = 100 * max(float((scored.scores[chosen] >= edges[-2]).mean()) for chosen in (~anomalous, anomalous) if chosen.any())
+            axis.text(edges[-1], tallest, f"≥ {edges[-2]:.4g}", ha="right", va="bottom", fontsize=7)
+        axis.set(
+            xlabel=f"frame score of {scored.method} on {scored.features}", ylabel="share of the class's frames, percent", xlim=(edges[0], edges[-1])
+        )
+        axis.set_title(f"micro AUC {percent(scored.row('micro_auc'))} percent", loc="left")
+        axis.legend(frameon=False)
+    return caption
+
+
+def bin_edges(scores: Floats) -> Floats:
+    """[BINS + 1] from the lowest score to the highest, or to where few reach: a handful of extremes would leave one bin for all others."""
+    lower, upper = np.quantile(scores, (0.25, 0.75))
+    top = min(float(scores.max()), float(upper + FAR * (upper - lower)))
+    lowest = float(scores.min())
+    return np.linspace(lowest, top if top > lowest else lowest + 1.0, BINS + 1)

@@ -1,0 +1,57 @@
+"""RBDC and TBDC curves: detected regions and tracks against false positives a frame, with bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from vadbench.errors import BadInput
+from vadbench.metrics.boxes import read_boxes, read_scores
+from vadbench.metrics.regions import match
+from vadbench.metrics.uncertainty import Counts, resample_counts
+from vadbench.report.figures.curves import LEGEND_LINE, Curve, legend_above, paint, percent, region_curves, width_for
+from vadbench.report.figures.detected import detected
+from vadbench.report.figures.scored import Scored, names, origin, tracks_of
+from vadbench.report.figures.style import WIDTH, picture
+
+RATES = {"rbdc": "detected regions", "tbdc": "detected tracks"}
+
+
+def draw_regions(scored: Sequence[Scored], out: Path) -> str:
+    """Write the RBDC and TBDC curves of records of one data set; returns the caption.
+
+    Raises:
+        BadInput: if row scores (rows.npz), boxes or the data set's regions are not there.
+    """
+    truth = tracks_of(scored[0].record)
+    protocol = scored[0].record.protocol
+    counts = resample_counts(len(scored[0].videos), protocol["resamples"], protocol["resampling_seed"])
+    curves = [_curves(one, truth, counts) for one in scored]
+    caption = (
+        f"{origin(scored)} Regions are scored by their own objects, unsmoothed: alpha {protocol['alpha']:g}, beta {protocol['beta']:g}, "
+        f"region tracks {scored[0].record.labels['tracks']}. Bands, pointwise, and brackets: 95 % interval of a bootstrap over the test videos "
+        f"({len(counts)} resamples, the same for all)."
+    )
+    legend = [f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}" for name, one in zip(names(scored), scored, strict=True)]
+    with picture(out, width_for(legend, WIDTH), 3.8 + LEGEND_LINE * len(scored), caption) as figure:
+        axes = figure.subplots(1, 2)
+        for axis, (metric, rate) in zip(axes, RATES.items(), strict=True):
+            paint(axis, [of_record[metric] for of_record in curves], legend)
+            axis.set(xlabel="false positives a frame", ylabel=rate)
+        legend_above(figure, axes[0], "areas, percent")
+    return caption
+
+
+def _curves(scored: Scored, truth: pd.DataFrame, counts: Counts) -> dict[str, Curve]:
+    """Both curves of a record."""
+    found = detected(scored)
+    if found is None:
+        raise BadInput(f"{scored.record.recipe}: its streams have no boxes; vadbench plot roc needs none")
+    protocol = scored.record.protocol
+    boxes = read_boxes(found.boxes, "detections")
+    regions = read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
+    frames = dict(zip(scored.videos, map(int, scored.lengths), strict=True))
+    matched = match(boxes, read_scores(found.boxes), regions, protocol["alpha"], protocol["beta"], protocol["ties"], frames)
+    return region_curves(matched, scored.lengths, counts)

@@ -1,0 +1,177 @@
+"""What a figure needs of a record: its frame scores as its protocol smooths them, its name among others, and the ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vadbench import protocol as rules
+from vadbench.benchmark import open_dataset
+from vadbench.compare import locate, require_comparable
+from vadbench.datasets.base import Dataset, Labels, Resplit
+from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
+from vadbench.errors import BadInput
+from vadbench.evaluate import REGIONS
+from vadbench.records import RecipeRecord, Results
+from vadbench.registry import unknown
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A record and the frame scores of the read-out it shows.
+
+    Attributes:
+        record: the record.
+        results: where it lies.
+        videos: names of the tested videos, in order.
+        lengths: [V] their frames.
+        scores: [T] of all frames of all videos, smoothed as the record's protocol says.
+    """
+
+    record: RecipeRecord
+    results: Results
+    videos: tuple[str, ...]
+    lengths: NDArray[np.int64]
+    scores: rules.Scores
+
+    @property
+    def method(self) -> str:
+        """The detector or recipe, with what is unusual: how it was trained, or another read-out than its default."""
+        part = self.record.parts[0]
+        unusual = [part["read_out"]] if "read_out" in part else []
+        unusual += ["per scene"] if part.get("scope") == "scene" else []
+        unusual += [f"trained on {part['train_dataset']}"] if "train_dataset" in part else []
+        unusual += ["unsupervised"] if "resplit" in part else []
+        method = self.record.recipe.partition("@")[0]
+        return f"{method} ({', '.join(unusual)})" if unusual else method
+
+    @property
+    def features(self) -> str:
+        """The streams, joined by `+`."""
+        return self.record.recipe.partition("@")[2]
+
+    @property
+    def name(self) -> str:
+        """`method on features, seed n`."""
+        return f"{self.method} on {self.features}, seed {self.record.seed}"
+
+    def frames_of(self, video: str) -> slice:
+        """Where a video's frames are in `scores`.
+
+        Raises:
+            BadInput: if it is none of the tested videos, with the nearest.
+        """
+        if video not in self.videos:
+            raise unknown(f"test video of {self.record.dataset}", video, self.videos)
+        place = self.videos.index(video)
+        end = int(self.lengths[: place + 1].sum())
+        return slice(end - int(self.lengths[place]), end)
+
+    def scaled(self, scale: str = "range") -> rules.Scores:
+        """[T] between 0 and 1: by the range of all test frames' scores, or by rank: the share of the other frames that score lower.
+
+        Raises:
+            BadInput: on another scale.
+        """
+        if scale == "range":
+            span = float(np.ptp(self.scores))
+            return np.asarray((self.scores - self.scores.min()) / (span or 1.0))
+        if scale == "rank":
+            from scipy.stats import rankdata
+
+            return np.asarray((rankdata(self.scores) - 1) / max(len(self.scores) - 1, 1))
+        raise unknown("scale", scale, ("range", "rank"))
+
+    def row(self, metric: str, video: str | None = None) -> dict[str, Any]:
+        """The record's row of a metric, smoothed where the protocol smooths; `value` is None, with a `reason`, where there is none."""
+        sigma = self.record.protocol["smoothing"]
+        smoothing = "none" if sigma is None or metric in REGIONS else f"gaussian-{sigma:g}"
+        wanted = (metric, smoothing, self.record.read_outs[0], video)
+        for row in self.record.rows:
+            if (row["metric"], row["smoothing"], row["read_out"], row["video"]) == wanted:
+                return row
+        return {"value": None, "reason": "not computed by this version; run vadbench evaluate"}
+
+
+def read_scored(results: Results, texts: Sequence[str]) -> list[Scored]:
+    """The records that the texts name, as `vadbench compare` names them; all of one data set, labels and protocol.
+
+    Raises:
+        BadInput: if a text names no record or several, if its frame scores are not here, or if data set, labels or protocol differ.
+    """
+    found = [_scored(*locate(results, text)) for text in texts]
+    for other in found[1:]:
+        require_comparable(found[0].record, other.record)
+    return found
+
+
+def _scored(results: Results, record: RecipeRecord) -> Scored:
+    frames = results.frames(record)
+    if frames is None or not {"scores", "lengths", "videos"} <= set(frames):
+        folder = results.recipe_folder(record.dataset, record.recipe, record.identity)
+        raise BadInput(f"{folder / 'frames.npz'}: no frame scores; vadbench evaluate --results {results.root} makes them")
+    final = frames["scores"].reshape(len(frames["scores"]), -1)[:, 0]
+    smoothed = rules.smooth(final, frames["lengths"], record.protocol["smoothing"])
+    return Scored(record, results, tuple(map(str, frames["videos"])), frames["lengths"], smoothed)
+
+
+def names(scored: Sequence[Scored]) -> list[str]:
+    """Short names that tell the records apart: by what differs of method and features, then also by seed, then by identity."""
+    methods, features = (len({getattr(one, part) for one in scored}) for part in ("method", "features"))
+    told = [f"{one.method} on {one.features}" if methods > 1 < features else one.features if features > 1 else one.method for one in scored]
+    for extra in (lambda one: f"seed {one.record.seed}", lambda one: one.record.identity[:8]):
+        if len(set(told)) < len(told):
+            told = [f"{name}, {extra(one)}" for name, one in zip(told, scored, strict=True)]
+    return told
+
+
+def origin(scored: Sequence[Scored]) -> str:
+    """A caption's sentence: what was tested on what."""
+    record, labels = scored[0].record, scored[0].record.labels
+    methods, features, seeds = (list(dict.fromkeys(values)) for values in zip(*((s.method, s.features, s.record.seed) for s in scored), strict=True))
+    what = f"{', '.join(methods)} on {', '.join(features)}, " if len(methods) == 1 or len(features) == 1 else ""  # else the names say it
+    told = f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames; "
+    return f"{told}{what}seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
+
+
+def smoothing(scored: Sequence[Scored]) -> str:
+    """A caption's sentence: what a frame's score is."""
+    sigma = scored[0].record.protocol["smoothing"]
+    how = "unsmoothed" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
+    return f"Frame score: maximum over objects, {how}."
+
+
+def labels_of(record: RecipeRecord) -> Labels:
+    """The frame labels that the record was evaluated with.
+
+    Raises:
+        BadInput: if the data set is not on this machine, with how to get it, or its labels are others than the record's.
+    """
+    dataset = open_dataset(record.dataset)
+    labels = labels_tested(dataset, _resplit(record, dataset))
+    if labels.provenance()["sha256"] != record.labels["sha256"]:
+        raise BadInput(f"{record.dataset}: labels `{labels.name}` here are not those of the record; vadbench evaluate gives it these")
+    return labels
+
+
+def tracks_of(record: RecipeRecord) -> pd.DataFrame:
+    """The region tracks of the tested videos.
+
+    Raises:
+        BadInput: if the data set is not on this machine, with how to get it, or has no regions.
+    """
+    dataset = open_dataset(record.dataset)
+    labels_of(record)
+    tracks = tracks_tested(dataset, _resplit(record, dataset))
+    if tracks is None:
+        raise BadInput(f"{record.dataset}: no region annotations; vadbench plot roc needs frame labels only")
+    return tracks
+
+
+def _resplit(record: RecipeRecord, dataset: Dataset) -> Resplit | None:
+    return resplit_of(dataset) if "resplit" in record.parts[0] else None

@@ -1,0 +1,342 @@
+"use strict";
+// The tables. `.board`: entries from the page's JSON (payload.py says what it holds), filtered, sorted within their groups, a page at a time.
+// `.sortable`: tables whose rows are in the page. Texts become text nodes: nothing from a record is ever read as HTML.
+(() => {
+  const PAGE = 50; // rows shown at a time
+  const SAMPLE = 400; // rows that a scale is taken from
+  const FILTERS = ["dataset", "training", "features", "method"];
+  const collator = new Intl.Collator("en", { numeric: true });
+  const source = document.getElementById("entries");
+  const data = source ? JSON.parse(source.textContent) : null;
+  const [GROUP, METHOD, FEATURES, REMARK, SEEDS, UNRANKED, FAILURES, CELLS, COSTS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+  function element(name, attributes = {}, ...children) {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value !== null && value !== undefined) made.setAttribute(key, value);
+    }
+    made.append(...children.filter((child) => child !== null));
+    return made;
+  }
+
+  const told = {
+    dataset: (row) => data.groups[row[GROUP]].dataset,
+    training: (row) => data.groups[row[GROUP]].training,
+    features: (row) => data.texts[row[FEATURES]],
+    method: (row) => data.methods[row[METHOD]].name,
+  };
+  const named = (name) => [...new Set(data.rows.map(told[name]))].sort(collator.compare);
+
+  // What Find looks through, in small letters; made when it is first used.
+  let haystacks = null;
+  function haystack(row) {
+    haystacks ??= new Map();
+    if (!haystacks.has(row)) {
+      const group = data.groups[row[GROUP]];
+      const texts = [told.method(row), told.features(row), data.texts[row[REMARK]], group.dataset, group.training, group.rules];
+      haystacks.set(row, texts.join(" ").toLowerCase());
+    }
+    return haystacks.get(row);
+  }
+
+  const measured = (row, metric) => (Array.isArray(row[CELLS][metric]) ? row[CELLS][metric][0] : null);
+
+  // Ascending or descending; what is missing comes last either way, and equals keep their order.
+  function compare(a, b, descending) {
+    if (a === null || b === null) return (a === null) - (b === null);
+    if (typeof a === "string") return descending ? collator.compare(b, a) : collator.compare(a, b);
+    return descending ? b - a : a - b;
+  }
+
+  // All rows sorted within their groups by a column, once for each column and direction: a filter then only has to go through them.
+  const orders = new Map();
+  function ordered(column, descending) {
+    const key = `${column.key} ${descending}`;
+    if (!orders.has(key)) {
+      const ranks = column.text ? new Map(named(column.key).map((text, index) => [text, index])) : null;
+      const keyed = data.rows.map((row) => [row, ranks ? ranks.get(column.text(row)) : column.value(row)]);
+      keyed.sort(([a, first], [b, second]) => a[GROUP] - b[GROUP] || compare(first, second, descending));
+      orders.set(key, keyed.map(([row]) => row));
+    }
+    return orders.get(key);
+  }
+
+  // Place of every ranked row in its group by a metric, over all rows of the page; ties share the better place.
+  const placesBy = new Map();
+  function places(metric) {
+    if (!placesBy.has(metric)) {
+      const groups = new Map();
+      for (const row of data.rows) {
+        if (row[UNRANKED] >= 0 || measured(row, metric) === null) continue;
+        if (!groups.has(row[GROUP])) groups.set(row[GROUP], []);
+        groups.get(row[GROUP]).push(row);
+      }
+      const found = new Map();
+      for (const rows of groups.values()) {
+        rows.sort((a, b) => compare(measured(a, metric), measured(b, metric), data.metrics[metric].better > 0));
+        rows.forEach((row, index) => {
+          const tied = index > 0 && measured(rows[index - 1], metric) === measured(row, metric);
+          found.set(row, tied ? found.get(rows[index - 1]) : index + 1);
+        });
+      }
+      placesBy.set(metric, found);
+    }
+    return placesBy.get(metric);
+  }
+
+  // Ends of the scale of a metric's interval bars: most intervals of these rows, to the next 5 %; what lies beyond is cut off.
+  function scale(rows, metric) {
+    const step = Math.ceil(rows.length / SAMPLE);
+    const cells = rows.filter((row, index) => index % step === 0).map((row) => row[CELLS][metric]).filter(Array.isArray);
+    if (!cells.length) return [0, 1];
+    const lows = cells.map((cell) => cell[2] ?? cell[0]).sort((a, b) => a - b);
+    const highs = cells.map((cell) => cell[3] ?? cell[0]).sort((a, b) => a - b);
+    const low = Math.floor(20 * lows[Math.floor(0.05 * (lows.length - 1))]) / 20;
+    return [low, Math.max(Math.ceil(20 * highs[Math.ceil(0.95 * (highs.length - 1))]) / 20, low + 0.05)];
+  }
+
+  const percent = (value) => (100 * value).toFixed(1);
+
+  function amount(value) {
+    if (value >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString("en");
+    return value >= 1 ? value.toFixed(1) : value.toPrecision(2);
+  }
+
+  // A long name may break after each of its streams.
+  function breakable(text) {
+    return text.split("+").flatMap((part, index) => (index ? ["+", document.createElement("wbr"), part] : [part]));
+  }
+
+  function board(place) {
+    const form = place.querySelector("form");
+    const table = place.querySelector("table");
+    const pages = place.querySelector(".pages");
+    const without = place.dataset.without.split(" ");
+    const alone = without.includes("method"); // one method's page: its features lead the rows, and it has no places among others
+    const number = [...document.querySelectorAll(".board")].indexOf(place);
+    const filtered = FILTERS.filter((name) => form.elements[name]);
+    const state = { key: "0", descending: data.metrics[0].better > 0, metric: 0, page: 0 };
+    let shown = [];
+    let scales = [];
+    let notes = [];
+
+    function footnote(text) {
+      const known = notes.indexOf(text);
+      return known >= 0 ? known + 1 : notes.push(text);
+    }
+
+    const note = (text) => element("a", { class: "why", href: `#note-${number}-${footnote(text)}`, title: text, "aria-label": `note ${footnote(text)}` }, element("sup", {}, String(footnote(text))));
+    const missing = (text) => [element("span", { title: text }, "–"), note(text)];
+
+    function columns() {
+      const show = form.elements.show.value;
+      const metrics = data.metrics.map((metric, index) => ({ key: String(index), title: metric.name, metric: index, first: metric.better > 0, value: (row) => measured(row, index) }));
+      const lead = [
+        ...(alone ? [] : [{ key: "method", title: "Method", text: told.method }]),
+        { key: "features", title: "Features", text: told.features, class: alone ? "" : "wide" },
+        { key: "seeds", title: "Seeds", value: (row) => row[SEEDS], class: "wide", first: true },
+      ];
+      if (show === "cost") {
+        const costs = data.costs.map((cost, index) => ({ key: `cost${index}`, title: cost.unit ? `${cost.name}, ${cost.unit}` : cost.name, first: false, value: (row) => row[COSTS][index] }));
+        return [...lead, metrics[0], ...costs];
+      }
+      return [...lead, ...metrics.filter((column, index) => show === "all" || show === String(index) || (show === "main" && data.metrics[index].usual))];
+    }
+
+    // Whether the filters leave a row.
+    function filter() {
+      const wanted = filtered.map((name) => [told[name], form.elements[name].value]).filter(([, choice]) => choice);
+      const words = form.elements.find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      return (row) => wanted.every(([text, choice]) => text(row) === choice) && words.every((word) => haystack(row).includes(word));
+    }
+
+    function header() {
+      const cells = columns().map((column) => {
+        const sorted = column.key === state.key;
+        const button = element("button", { type: "button" }, column.title);
+        button.addEventListener("click", () => {
+          state.descending = sorted ? !state.descending : Boolean(column.first);
+          state.key = column.key;
+          if (column.metric !== undefined) state.metric = column.metric;
+          state.page = 0;
+          update();
+          table.querySelector(`th[data-key="${column.key}"] button`).focus();
+        });
+        const ends = column.metric === undefined ? null : element("span", { class: "scale", "aria-hidden": "true" }, scales[column.metric].map((end) => Math.round(100 * end)).join("–"));
+        const style = [column.text ? "" : "num", column.class || ""].join(" ").trim();
+        const direction = sorted ? (state.descending ? "descending" : "ascending") : null;
+        return element("th", { scope: "col", class: style, "aria-sort": direction, "data-key": column.key }, button, ends);
+      });
+      if (!alone) cells.unshift(element("th", { scope: "col", class: "num place", title: `by ${data.metrics[state.metric].name}, among all ranked rows under the heading` }, "#"));
+      return element("tr", {}, ...cells);
+    }
+
+    function figure(row, metric) {
+      const cell = row[CELLS][metric];
+      if (!Array.isArray(cell)) return element("td", { class: "num" }, ...missing(data.texts[cell]));
+      const [mean, spread, low, high, why] = cell;
+      const parts = [element("span", { class: "mean" }, percent(mean))];
+      if (spread !== null) parts.push(element("span", { class: "spread" }, ` ±${percent(spread)}`));
+      if (why !== undefined) parts.push(note(data.texts[why]));
+      if (low !== null && high !== null) {
+        const [start, end] = scales[metric];
+        const at = (point) => `${((100 * (point - start)) / (end - start)).toFixed(1)}%`;
+        const beyond = mean < start ? "interval below" : mean > end ? "interval above" : "interval";
+        const bar = element("span", { class: beyond, "aria-hidden": "true", style: `--low:${at(low)};--high:${at(high)};--mean:${at(mean)}` });
+        parts.push(bar, element("span", { class: "unseen" }, ` 95 % interval ${percent(low)} to ${percent(high)}`));
+      }
+      const deviation = spread === null ? "" : `, deviation over seeds ${(100 * spread).toFixed(2)}`;
+      const interval = low === null || high === null ? "" : `, 95 % interval ${percent(low)} to ${percent(high)}`;
+      return element("td", { class: "num", title: `${(100 * mean).toFixed(2)} %${deviation}${interval}` }, ...parts);
+    }
+
+    function lead(row) {
+      const method = data.methods[row[METHOD]];
+      const name = alone ? element("span", { class: "streams" }, ...breakable(told.features(row))) : element("a", { href: method.href }, method.name);
+      const below = [element("span", { class: "remark" }, data.texts[row[REMARK]])];
+      if (!alone) below.unshift(element("span", { class: "narrow streams" }, ...breakable(told.features(row))));
+      return element("th", { scope: "row" }, name, ...below);
+    }
+
+    function cellOf(row, column, first) {
+      if (first) return lead(row);
+      if (column.key === "features") return element("td", { class: "wide streams" }, ...breakable(told.features(row)));
+      if (column.key === "seeds") return element("td", { class: "num wide" }, String(row[SEEDS]), row[FAILURES] >= 0 ? note(data.texts[row[FAILURES]]) : null);
+      if (column.metric !== undefined) return figure(row, column.metric);
+      const known = column.value(row);
+      return element("td", { class: "num" }, ...(known === null ? missing("not recorded") : [amount(known)]));
+    }
+
+    function placed(row) {
+      const found = places(state.metric).get(row);
+      if (found !== undefined) return element("td", { class: "num place" }, String(found));
+      const why = row[UNRANKED] >= 0 ? data.texts[row[UNRANKED]] : `no ${data.metrics[state.metric].name}`;
+      return element("td", { class: "num place" }, ...missing(why));
+    }
+
+    function heading(group, width) {
+      const { dataset, href, training, rules } = data.groups[group];
+      const name = without.includes("dataset") ? element("span", {}, training) : element("a", { href }, dataset);
+      const what = without.includes("dataset") ? ` ${rules}` : ` ${training}; ${rules}`;
+      return element("tr", { class: "group" }, element("th", { scope: "rowgroup", colspan: width }, name, element("span", { class: "remark" }, what)));
+    }
+
+    function body() {
+      const shownColumns = columns();
+      const width = shownColumns.length + (alone ? 0 : 1);
+      const bodies = [];
+      let last = null;
+      for (const row of shown.slice(state.page * PAGE, (state.page + 1) * PAGE)) {
+        if (row[GROUP] !== last) bodies.push(element("tbody", {}, heading(row[GROUP], width)));
+        last = row[GROUP];
+        const cells = shownColumns.map((column, index) => cellOf(row, column, index === 0));
+        if (!alone) cells.unshift(placed(row));
+        bodies[bodies.length - 1].append(element("tr", {}, ...cells));
+      }
+      return bodies;
+    }
+
+    function status() {
+      const [from, to] = [state.page * PAGE + 1, Math.min((state.page + 1) * PAGE, shown.length)];
+      const count = (n) => n.toLocaleString("en");
+      place.querySelector(".status").textContent = shown.length
+        ? `${count(shown.length)} of ${count(data.rows.length)} rows${shown.length > PAGE ? `, ${count(from)} to ${count(to)} shown` : ""}`
+        : "No row matches; Reset shows all.";
+      pages.hidden = shown.length <= PAGE;
+      const [back, forth] = pages.querySelectorAll("button");
+      back.disabled = state.page === 0;
+      forth.disabled = to >= shown.length;
+      pages.querySelector("span").textContent = `${state.page + 1} of ${Math.max(1, Math.ceil(shown.length / PAGE))}`;
+    }
+
+    function update() {
+      const show = form.elements.show.value;
+      if (!columns().some((column) => column.key === state.key)) {
+        state.metric = data.metrics[Number(show)] ? Number(show) : 0;
+        state.key = String(state.metric);
+        state.descending = data.metrics[state.metric].better > 0;
+      }
+      const column = columns().find((one) => one.key === state.key);
+      shown = ordered(column, state.descending).filter(filter());
+      scales = data.metrics.map((_, metric) => scale(shown, metric));
+      render();
+    }
+
+    function render() {
+      notes = [];
+      table.classList.toggle("single", data.metrics[Number(form.elements.show.value)] !== undefined);
+      const bodies = body();
+      table.tHead.replaceChildren(header());
+      [...table.tBodies].forEach((one) => one.remove());
+      table.append(...bodies);
+      place.querySelector(".notes").replaceChildren(...notes.map((text, index) => element("li", { id: `note-${number}-${index + 1}` }, text)));
+      status();
+    }
+
+    // Filters stand in the address, so that a view can be linked to.
+    function remember() {
+      if (number > 0) return;
+      const chosen = new URLSearchParams();
+      for (const name of [...filtered, "show", "find"]) {
+        const { value: choice } = form.elements[name];
+        if (choice && !(name === "show" && choice === "main")) chosen.set(name, choice);
+      }
+      history.replaceState(null, "", chosen.size ? `#${chosen}` : location.pathname + location.search);
+    }
+
+    function fill() {
+      for (const name of filtered) {
+        form.elements[name].append(...named(name).map((choice) => element("option", { value: choice }, choice)));
+      }
+      const metrics = data.metrics.map((metric, index) => element("option", { value: index }, metric.name));
+      form.elements.show.append(element("option", { value: "main" }, "main metrics"), element("option", { value: "all" }, "all metrics"), ...metrics, element("option", { value: "cost" }, "cost"));
+    }
+
+    function restore() {
+      const wanted = number > 0 ? new URLSearchParams() : new URLSearchParams(location.hash.slice(1));
+      for (const name of [...filtered, "find", "show"]) {
+        if (wanted.has(name)) form.elements[name].value = wanted.get(name);
+      }
+      const narrow = matchMedia("(max-width: 720px)").matches; // one metric fits a phone
+      if (!wanted.has("show") || !form.elements.show.value) form.elements.show.value = narrow && place.dataset.show === "main" ? "0" : place.dataset.show;
+    }
+
+    fill();
+    restore();
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", () => { state.page = 0; update(); remember(); });
+    form.addEventListener("reset", () => setTimeout(() => { form.elements.show.value = place.dataset.show; state.page = 0; update(); remember(); }));
+    pages.addEventListener("click", (event) => {
+      const step = Number(event.target.dataset.step);
+      if (!step) return;
+      state.page += step;
+      render();
+      table.scrollIntoView({ block: "nearest" });
+    });
+    update();
+  }
+
+  // A table whose rows are in the page: a button in every header.
+  function sortable(table) {
+    const rows = [...table.tBodies[0].rows];
+    const read = (row, index) => {
+      const text = row.cells[index].textContent.trim();
+      if (text === "" || text.startsWith("–")) return null;
+      return table.tHead.rows[0].cells[index].classList.contains("num") ? Number(text.replaceAll(",", "")) : text;
+    };
+    [...table.tHead.rows[0].cells].forEach((head, index) => {
+      const button = element("button", { type: "button" }, head.textContent);
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const before = head.getAttribute("aria-sort");
+        const descending = before ? before === "ascending" : head.dataset.first === "descending";
+        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+        table.tBodies[0].append(...rows.sort((a, b) => compare(read(a, index), read(b, index), descending)));
+      });
+    });
+  }
+
+  if (data) document.querySelectorAll(".board").forEach(board);
+  document.querySelectorAll("table.sortable").forEach(sortable);
+})();

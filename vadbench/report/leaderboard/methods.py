@@ -1,0 +1,172 @@
+"""What a method's page shows beside its rows: settings, records, other read-outs, and its AUC against time among all methods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vadbench.report.leaderboard.catalogue import About, about
+from vadbench.report.leaderboard.charts import Scatter, scatter
+from vadbench.report.leaderboard.entries import Entry
+from vadbench.report.leaderboard.standings import row_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vadbench.records import RunRecord
+
+MOST_RECORDS = 300  # that a page lists
+MOST_SETTINGS = 40
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One choice of settings: its label, where it was used, and (name, value) of every setting by part."""
+
+    label: str
+    where: tuple[str, ...]
+    parts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of one seed, `environment` by its number in `MethodPage.environments`."""
+
+    entry: Entry
+    seed: int
+    identity: str
+    runs: str
+    environment: int | None
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """The micro AUC, mean over seeds, of a read-out that is not ranked."""
+
+    name: str
+    dataset: str
+    features: str
+    value: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """AUC against time on one data set: all methods on the features on which most were run with this one; `untimed` have no recorded time."""
+
+    dataset: str
+    features: str
+    chart: Scatter
+    untimed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MethodPage:
+    """Everything on a method's page; `of_records` and `of_settings` are how many there are, of which the page lists some."""
+
+    about: About
+    entries: tuple[Entry, ...]
+    costs: tuple[Cost, ...]
+    settings: tuple[Settings, ...]
+    of_settings: int
+    records: tuple[Record, ...]
+    of_records: int
+    environments: tuple[str, ...]
+    read_outs: tuple[ReadOut, ...]
+    failures: tuple[tuple[Entry, str], ...]
+
+
+def method_page(
+    name: str, entries: Sequence[Entry], rivals: dict[str, dict[str, list[Entry]]], runs: dict[str, RunRecord], others: list[ReadOut]
+) -> MethodPage:
+    """The page of one method.
+
+    Args:
+        name: the method.
+        entries: its rows.
+        rivals: data set -> features -> one entry of every method, as `vadbench.report.leaderboard.clips.by_features` gives them.
+        runs: run records by identity; may lack some.
+        others: its read-outs that are not ranked.
+    """
+    settings = _settings(entries)
+    triples = [(entry, *one) for entry in entries for one in zip(entry.seeds, entry.identities, entry.runs, strict=True)]
+    environments: dict[str, int] = {}
+    records = []
+    for entry, seed, identity, jobs in triples[:MOST_RECORDS]:
+        told = dict.fromkeys(_environment(runs[job]) for job in jobs.split(",") if job in runs)
+        number = environments.setdefault("; ".join(told), len(environments)) if told else None
+        records.append(Record(entry, seed, identity, jobs, number))
+    return MethodPage(
+        about=about(name),
+        entries=tuple(entries),
+        costs=tuple(_costs(name, rivals)),
+        settings=tuple(settings[:MOST_SETTINGS]),
+        of_settings=len(settings),
+        records=tuple(records),
+        of_records=len(triples),
+        environments=tuple(environments),
+        read_outs=tuple(others[:MOST_RECORDS]),
+        failures=tuple((entry, failure) for entry in entries for failure in entry.failures),
+    )
+
+
+def other_read_outs(frame: pd.DataFrame) -> dict[str, list[ReadOut]]:
+    """The read-outs of every method that the data frame does not rank, mean over all seeds and settings of a data set and features."""
+    rows = frame[frame["video"].isna() & ~frame["ranked"] & (frame["metric"] == "micro_auc")]
+    rows = (
+        rows.assign(smoothed=rows["smoothing"] != "none")
+        .sort_values("smoothed", kind="stable")
+        .drop_duplicates(["identity", "read_out"], keep="last")
+    )
+    found: dict[str, list[ReadOut]] = {}
+    for key, same in rows.groupby(["method", "dataset", "features", "config", "read_out"], sort=True):
+        method, dataset, features, _, read_out = map(str, key)
+        value = None if same["value"].isna().all() else float(same["value"].mean())
+        found.setdefault(method, []).append(ReadOut(read_out, dataset, features, value, len(same)))
+    return found
+
+
+def _settings(entries: Iterable[Entry]) -> list[Settings]:
+    used: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        parts = json.loads(entry.config)
+        plain = json.dumps([{name: value for name, value in part.items() if name != "stream"} for part in parts])
+        used.setdefault((entry.settings, plain), []).append(f"{entry.group.dataset}: {entry.features}")
+    return [Settings(label, tuple(dict.fromkeys(where)), _distinct(json.loads(config))) for (label, config), where in used.items()]
+
+
+def _distinct(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Parts with equal settings once."""
+    told = [
+        (part["method"], tuple((name, json.dumps(value, ensure_ascii=False)) for name, value in part.items() if name != "method")) for part in parts
+    ]
+    return tuple(dict.fromkeys(told))
+
+
+def _environment(run: RunRecord) -> str:
+    """Python, packages and threads of a run, in one line."""
+    environment, threads = run.environment, run.runtime.get("threads")
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(environment.get("packages", {}).items()) if version)
+    python = [f"Python {environment['python']}"] if "python" in environment else []
+    return ", ".join(
+        [*python, packages, *([environment["platform"]] if "platform" in environment else []), *([f"{threads} threads"] if threads else [])]
+    )
+
+
+def _costs(name: str, rivals: dict[str, dict[str, list[Entry]]]) -> Iterable[Cost]:
+    for dataset, by_features in rivals.items():
+        mine = {streams: entries for streams, entries in sorted(by_features.items()) if any(entry.method == name for entry in entries)}
+        if not mine:
+            continue
+        streams, shown = max(mine.items(), key=lambda choice: len(choice[1]))
+        chart = scatter(_points(name, shown))
+        if chart is not None:
+            yield Cost(dataset, streams, chart, tuple(row_name(entry) for entry in shown if entry.seconds is None))
+
+
+def _points(name: str, entries: Sequence[Entry]) -> list[tuple[str, float, float]]:
+    """(row, seconds, AUC), the page's own method first, so that its label has its place."""
+    timed = [(entry.method != name, row_name(entry), entry.seconds, entry.level) for entry in entries]
+    return [(row, seconds, auc) for _, row, seconds, auc in sorted(timed, key=lambda point: point[:2]) if seconds is not None]

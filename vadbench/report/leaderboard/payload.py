@@ -1,0 +1,97 @@
+"""The entries as JSON for the table in the page (assets/table.js): short, every text once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from vadbench.report.leaderboard.entries import COSTS, Entry
+from vadbench.report.table import METRICS, USUAL, Cell
+
+DIGITS = 6  # of fractions: a hundredth of what is shown; places are decided on these too
+COST_TITLES = {
+    "fit_seconds": ("training", "s"),
+    "score_seconds": ("scoring", "s"),
+    "train_rows": ("training rows", ""),
+    "test_rows": ("test rows", ""),
+    "parameters": ("parameters", ""),
+    "peak_memory_mib": ("peak memory", "MiB"),
+}
+
+
+class _Texts:
+    """Texts by number, each once."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        return self.numbers.setdefault(text, len(self.numbers))
+
+
+def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[str, Any]:
+    """What the table shows.
+
+    Args:
+        entries: its rows.
+        link: the address of the page of a kind (`methods`, `datasets`) and a name.
+
+    Returns:
+        `metrics`, `costs`: the columns; `groups`, `methods`; `texts`; `rows`: [group, method, features, remark, seeds, unranked, failures, cells,
+        costs], texts by number, -1 for none. A cell is [value, deviation, low, high, note], null for none, or the number of the reason.
+    """
+    texts = _Texts()
+    groups: dict[Any, int] = {}
+    methods: dict[str, int] = {}
+    rows = []
+    for entry in entries:
+        rows.append(
+            [
+                groups.setdefault(entry.group, len(groups)),
+                methods.setdefault(entry.method, len(methods)),
+                texts(entry.features),
+                texts(remark(entry)),
+                len(entry.seeds),
+                _text(entry.unranked, texts),
+                _text("; ".join(entry.failures), texts),
+                [_cell(cell, texts) for cell in entry.cells],
+                [None if entry.cost[name] is None else round(float(entry.cost[name] or 0), 3) for name in COSTS],
+            ]
+        )
+    return {
+        "metrics": [{"name": name, "better": better, "usual": name in USUAL} for name, (_, better) in METRICS.items()],
+        "costs": [{"name": COST_TITLES[name][0], "unit": COST_TITLES[name][1]} for name in COSTS],
+        "groups": [
+            {
+                "dataset": group.dataset,
+                "href": link("datasets", group.dataset),
+                "training": group.training,
+                "rules": f"{group.protocol}; labels: {group.labels or 'none'}",
+            }
+            for group in groups
+        ],
+        "methods": [{"name": name, "href": link("methods", name)} for name in methods],
+        "texts": list(texts.numbers),
+        "rows": rows,
+    }
+
+
+def remark(entry: Entry) -> str:
+    """What is said below the method's name: its settings, and a read-out that is not its default."""
+    told = [entry.settings]
+    if entry.unranked and entry.unranked.startswith("read-out"):
+        told.append(f"read-out {entry.read_out}")
+    if entry.extraction:
+        told.append(f"features {entry.extraction}")
+    return "; ".join(told)
+
+
+def _cell(cell: Cell, texts: _Texts) -> Any:
+    if cell.value is None:
+        return texts(cell.note or "no value")
+    numbers = [None if number is None else round(number, DIGITS) for number in (cell.value, cell.spread, cell.low, cell.high)]
+    return [*numbers, texts(cell.note)] if cell.note else numbers
+
+
+def _text(text: str | None, texts: _Texts) -> int:
+    return texts(text) if text else -1

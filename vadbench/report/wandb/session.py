@@ -1,0 +1,138 @@
+"""One W&B run: started quietly and privately. The only module that starts the library."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from vadbench.errors import BadInput
+from vadbench.records import Results
+
+if TYPE_CHECKING:
+    import wandb
+
+Mode = Literal["offline", "online"]
+MODES: tuple[str, ...] = get_args(Mode)
+ID_LENGTH = 12  # as in the records' folder names; W&B takes up to 64 characters
+MARK = "vadbench.json"
+
+QUIET = {"silent": True, "console": "off"}  # nothing is printed, and nothing printed is captured
+PRIVATE = {  # no source, no git state, no host name, no hardware, no packages: what matters of them is in the records
+    "disable_code": True,
+    "disable_git": True,
+    "disable_job_creation": True,
+    "save_code": False,
+    "host": "",
+    "program": "vadbench",
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+}
+SETTINGS = {
+    "use_dot_wandb": False,
+    "allow_val_change": True,  # a job's config is given with its curves, and again, with more in it, with its metrics
+    "finish_timeout": 300.0,  # what is not sent by then stays on disk, for `wandb sync`
+}
+
+
+class NotInstalled(BadInput):
+    """The library is not there."""
+
+
+def library() -> Any:
+    """The package wandb.
+
+    Raises:
+        NotInstalled: where it is absent, with the command that installs it.
+    """
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        if error.name != "wandb":
+            raise
+        raise NotInstalled("Weights & Biases is not installed; pip install 'vadbench[wandb]'") from error
+    return wandb
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where runs go.
+
+    Attributes:
+        mode: offline: everything stays on this disk, for `wandb sync`; online: it is also sent.
+        folder: the results folder; W&B's own files lie in its folder `wandb`.
+        project: W&B's project.
+    """
+
+    mode: Mode
+    folder: Path
+    project: str = "vadbench"
+
+
+def start(target: Target, identity: str, **described: Any) -> wandb.Run:
+    """A W&B run, new or, where the server knows its id, continued. The caller finishes it: it is a context manager.
+
+    Args:
+        target: where it goes.
+        identity: what its id is the beginning of.
+        described: `name`, `group`, `job_type`, `config` of wandb.init.
+
+    Raises:
+        NotInstalled: where the library is absent.
+        BadInput: online, where no key of an account is known; nobody is asked for one.
+        Exception: whatever the library raises.
+    """
+    wandb = library()
+    target.folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its log file is of no use here, and on a full disk every line of it is a traceback
+    wandb.setup(wandb.Settings(**QUIET))  # the library's warnings follow the settings of the process, not those of the run
+    if target.mode == "online" and wandb.run is None and not wandb.login(prompt=False, verify=False):
+        raise BadInput("no key of a Weights & Biases account; run `wandb login`, set WANDB_API_KEY, or stay offline")
+    return wandb.init(  # type: ignore[no-any-return]
+        mode=target.mode,
+        dir=target.folder,
+        project=target.project,
+        id=identity[:ID_LENGTH],
+        resume="allow",
+        reinit="create_new",  # the user's own run, where there is one, stays the current one
+        settings=wandb.Settings(**QUIET, **PRIVATE, **SETTINGS),
+        **described,
+    )
+
+
+def mark(target: Target, run: wandb.Run, content: str | None) -> None:
+    """Say in the folder of a finished run what is in it: the hash of what was published, or None for training curves.
+
+    Raises:
+        OSError: on a full disk, which the library does not tell of.
+    """
+    document = {"id": run.id, "content": content, "project": target.project, "mode": target.mode}
+    Results(target.folder).write_text(f"wandb/{Path(run.dir).parent.name}/{MARK}", json.dumps(document) + "\n")
+
+
+def marks(target: Target) -> dict[str, str | None]:
+    """By id, what `mark` last said of the runs that went to this target and whose folders are there."""
+    paths = sorted((target.folder / "wandb").glob(f"*run-*/{MARK}"))  # a folder's name begins with its time
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return {each["id"]: each["content"] for each in documents if (each["project"], each["mode"]) == (target.project, target.mode)}
+
+
+_failed: set[Path] = set()
+
+
+def failed(folder: Path) -> bool:
+    """Whether W&B has failed for this folder in this process."""
+    return folder in _failed
+
+
+def warn(folder: Path, error: Exception) -> None:
+    """Say on stderr, once a process, that W&B does not work; the folder is left alone from then on."""
+    if folder not in _failed:
+        _failed.add(folder)
+        told = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {' '.join(str(error).split())}"
+        sys.stderr.write(f"vadbench: nothing more is logged to Weights & Biases: {told}\n")
