@@ -47,9 +47,7 @@ types: $(READY) ## static types, strict
 	$(BIN)/mypy
 
 tables: $(READY) ## write results/tables/, and the output of the documentation's examples, from the committed records again
-	for suite in $$(ls results/tables/*.md | xargs -n1 basename -s .md); do \
-		$(BIN)/vadbench table $$suite > results/tables/$$suite.md && $(BIN)/vadbench table $$suite --format csv > results/tables/$$suite.csv || exit 1; \
-	done
+	$(BIN)/python benchmarks/make_tables.py
 	$(BIN)/python docs/run_examples.py
 
 docs: $(READY) ## the documentation as a site, in build/docs

@@ -38,6 +38,7 @@ def history(folder):
     return [entry["history"]["item"] for entry in map(json.loads, lines) if entry["type"] == "history"]
 
 
+@pytest.mark.slow
 def test_a_run_logs_curves_and_records_and_publishing_again_changes_nothing(vadbench, tmp_path):
     told = vadbench(*RUN, "--wandb", "offline", "--jobs", "2", "--results", "logged")
     assert "3 runs published" in told.stderr  # two jobs and the leaderboard
@@ -65,6 +66,7 @@ def test_scores_are_the_same_to_the_bit_and_nothing_is_logged_unless_asked_for(v
     assert rows(tmp_path / "logged") == rows(tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_without_the_package_a_run_is_warned_once_and_publish_says_what_to_install(vadbench, environment, tmp_path):
     run = [*RUN, "--wandb", "offline"]
     done = subprocess.run([sys.executable, "-c", NO_WANDB, *run], cwd=tmp_path, env=environment, capture_output=True, text=True)

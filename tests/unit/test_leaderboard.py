@@ -212,7 +212,7 @@ def test_text_from_records_is_text_on_every_page(results, tmp_path):
 
 def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(results, tmp_path):
     for dataset in ("street", "ped2"):
-        for method in ("alpha", "knn", "mulde"):
+        for method in ("alpha", "knn"):
             write_record(results, dataset, method, 0.8)
     site = build(results.root, tmp_path / "site").parent
     for page in site.rglob("*.html"):

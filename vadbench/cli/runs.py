@@ -142,11 +142,9 @@ def _sink(mode: str, results: Path) -> Any:
         return None
     from vadbench import registry
     from vadbench.report.wandb import MODES, Sink
-    from vadbench.report.wandb.session import library
 
     if mode not in MODES:
         raise registry.unknown("choice for --wandb", mode, MODES)
-    library()
     return Sink(mode, results)  # type: ignore[arg-type]
 
 

@@ -35,7 +35,8 @@ def draw_regions(scored: Sequence[Scored], out: Path) -> str:
         f"({len(counts)} resamples, the same for all)."
     )
     legend = [f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}" for name, one in zip(names(scored), scored, strict=True)]
-    with picture(out, width_for(legend, WIDTH), 3.8 + LEGEND_LINE * len(scored), caption) as figure:
+    width = width_for(legend, WIDTH)
+    with picture(out, width, width / 2 + 0.2 + LEGEND_LINE * len(scored), caption) as figure:
         axes = figure.subplots(1, 2)
         for axis, (metric, rate) in zip(axes, RATES.items(), strict=True):
             paint(axis, [of_record[metric] for of_record in curves], legend)

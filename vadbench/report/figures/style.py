@@ -82,13 +82,18 @@ def picture(path: Path, width: float, height: float, caption: str) -> Iterator[F
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     lines = textwrap.wrap(caption.replace(" %", "\N{NO-BREAK SPACE}%"), int(width * _LETTERS))
+    below = _LINE * len(lines) + 0.1  # inches that the panels may not use
     with rc_context(RULES):
-        figure = Figure(figsize=(width, height + _LINE * len(lines)), layout="constrained")
+        figure = Figure(
+            figsize=(width, height + below), layout=ConstrainedLayoutEngine(rect=(0, below / (height + below), 1, height / (height + below)))
+        )
         FigureCanvasAgg(figure)
         yield figure
-        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7, color=GREY, linespacing=1.25)
+        place = (0.07 / width, (below - 0.03) / (height + below))
+        figure.text(*place, "\n".join(lines), va="top", fontsize=7, color=GREY, linespacing=1.25, in_layout=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.part")
         metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: caption}

@@ -1,0 +1,15 @@
+"""Write every table of results/tables/ again from the committed records; needs no data set. `make tables` runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vadbench.benchmark import plan_suite, write_table
+from vadbench.locations import suites_root
+from vadbench.records import Results
+from vadbench.suite import read_suite
+
+if __name__ == "__main__":
+    results = Results(Path(__file__).resolve().parents[1] / "results")
+    for path in sorted((results.root / "tables").glob("*.md")):
+        write_table(plan_suite(read_suite(path.stem, suites_root())), results)
