@@ -32,7 +32,7 @@ def write_record(
 
     `part` has more fields of the recipe's part: scope, train_dataset, resplit, read_out, fingerprint.
     """
-    config, part = config or {}, part or {}
+    config, part = config or {}, {"fingerprint": "f" * 12, **(part or {})}
     job = {"dataset": dataset, "method": method, "stream": stream, "seed": seed, "config": config, **part}
     run = RunRecord(
         status="done",
@@ -49,6 +49,7 @@ def write_record(
         environment={"python": "3.11", "packages": {"numpy": "2"}, "git": {"commit": "c" * 40, "dirty": False}},
     )
     results.write_run(run, None)
+    common = {"method": method, "config": config, "calibration": "none", "empty": "train-min", **part}
     shown = part.get("read_out") or read_outs[0]
     rows = [row for read_out in ((shown,) if "read_out" in part else read_outs) for row in _rows(micro, read_out)]
     record = RecipeRecord(
@@ -56,7 +57,7 @@ def write_record(
         dataset=dataset,
         recipe=f"{method}@{stream}",
         seed=seed,
-        parts=({"method": method, "stream": stream, "config": config, "calibration": "none", "empty": "train-min", "fingerprint": "f" * 12, **part},),
+        parts=tuple({"stream": one, **common} for one in stream.split("+")),
         runs=(run.identity,),
         protocol=Protocol(**{"smoothing": 3.0, **(protocol or {})}).model_dump(mode="json"),
         labels={"name": "official", "source": "a file", "videos": 3, "frames": 3 * LENGTH, "anomalous": 30, "sha256": sha256, "tracks": None},

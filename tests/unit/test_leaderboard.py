@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leaderboard_records import write_failure, write_record
+from leaderboard_records import LENGTH, VIDEOS, write_failure, write_record
+from shown import Shown
 
+from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
 from vadbench.export import load_results
 from vadbench.records import Results
@@ -19,6 +21,8 @@ from vadbench.report.leaderboard import build, write_site
 from vadbench.report.leaderboard.charts import LANE, POINTS, runs_of_ones, scatter, timeline
 from vadbench.report.leaderboard.clips import make_clips
 from vadbench.report.leaderboard.entries import make_entries
+from vadbench.report.leaderboard.failures import add_failures
+from vadbench.report.leaderboard.methods import other_read_outs
 from vadbench.report.leaderboard.payload import payload
 from vadbench.report.leaderboard.site import slug
 from vadbench.report.leaderboard.standings import make_standings, shared_datasets
@@ -33,7 +37,7 @@ def results(tmp_path):
 
 
 def entries_of(results):
-    return make_entries(load_results(results.root), results.all_runs())
+    return add_failures(make_entries(load_results(results.root), results.all_runs()), results.all_runs())
 
 
 def one(results, **fields):
@@ -131,6 +135,26 @@ def test_two_extractions_of_one_feature_are_told_apart(results):
     write_record(results, "street", "alpha", 0.8, part={"fingerprint": "aaaaaaaa"})
     write_record(results, "street", "alpha", 0.9, part={"fingerprint": "bbbbbbbb"})
     assert sorted(entry.extraction for entry in entries_of(results)) == ["aaaaaa", "bbbbbb"]
+
+
+def test_figures_of_two_extractions_are_never_averaged_or_ranked_together(results):
+    for dataset in ("street", "square"):
+        for method in ("alpha", "beta"):
+            write_record(results, dataset, method, 0.8, part={"fingerprint": "aaaaaaaa"})
+        write_record(results, dataset, "gamma", 0.9, part={"fingerprint": "bbbbbbbb"})
+    (standing,), _ = make_standings(entries_of(results))
+    assert {row.method for row in standing.tables[MICRO].rows} == {"alpha", "beta"}
+
+
+def test_what_is_usual_comes_first(results):
+    write_record(results, "street", "alpha", 0.8, part={"train_dataset": "elsewhere"})
+    write_record(results, "street", "alpha", 0.8, part={"scope": "scene"})
+    write_record(results, "street", "alpha", 0.8)
+    assert [entry.group.training for entry in entries_of(results)] == [
+        "one-class, pooled",
+        "one-class, per scene",
+        "one-class, pooled, trained on elsewhere",
+    ]
 
 
 def test_a_failed_job_is_an_entry_of_dashes_with_its_error(results):
@@ -234,6 +258,13 @@ def test_pages_tell_title_paper_settings_versions_and_clips(results, tmp_path):
         assert text in dataset, f"the data set's page lacks {text}"
 
 
+def test_read_outs_of_other_trainings_are_not_averaged(results):
+    for micro, part in ((0.8, {}), (0.6, {"train_dataset": "elsewhere"})):
+        write_record(results, "street", "alpha", micro, read_outs=("mixture", "mean"), part=part)
+    found = other_read_outs(load_results(results.root))["alpha"]
+    assert [(entry.read_out, entry.cells[MICRO].value) for entry in found] == [("mean", 0.8), ("mean", 0.6)]
+
+
 def test_read_outs_that_are_not_ranked_stand_on_the_methods_page_alone(results, tmp_path):
     write_record(results, "street", "alpha", 0.8, read_outs=("mixture", "zenith"))
     site = build(results.root, tmp_path / "site").parent
@@ -256,13 +287,22 @@ def test_timelines_of_a_data_set_that_is_not_here_say_why_nothing_is_shaded(resu
     assert 'class="anomaly"' not in page
 
 
-def test_labels_that_are_not_the_records_are_not_shaded(results, tmp_path, monkeypatch):
-    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path))
-    (tmp_path / "folder").mkdir()
-    write_record(results, "street", "alpha", 0.9, sha256="1" * 64)
+class Street(Shown):
+    """The data set of the records: the second half of every clip is anomalous."""
+
+    def labels(self):
+        halves = np.repeat(np.array([0, 1], np.uint8), LENGTH // 2)
+        return Labels("official", "a file", dict.fromkeys(VIDEOS, halves))
+
+
+@pytest.mark.parametrize(("theirs", "stretches"), [(True, [1, 1]), (False, [0, 0])], ids=["the records' labels", "other labels"])
+def test_what_is_anomalous_is_shaded_by_the_labels_of_the_records_alone(results, monkeypatch, theirs, stretches):
+    street = Street(np.zeros((1, 2, 2), np.uint8))
+    monkeypatch.setattr("vadbench.benchmark.open_dataset", lambda name: street)
+    write_record(results, "street", "alpha", 0.9, sha256=street.labels().provenance()["sha256"] if theirs else "1" * 64)
     clips = make_clips(entries_of(results), results)
-    assert clips.unshaded is not None
-    assert not any(one.shaded for one in clips.timelines)
+    assert [len(one.anomalies) for one in clips.timelines] == stretches
+    assert (clips.unshaded is None) == theirs
 
 
 @given(st.lists(st.integers(0, 1), max_size=30))

@@ -14,7 +14,7 @@ from vadbench.errors import BadInput
 from vadbench.protocol import smooth
 from vadbench.records import RecipeRecord, Results
 from vadbench.report.leaderboard.charts import Timeline, timeline
-from vadbench.report.leaderboard.entries import Entry, Group
+from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.leaderboard.standings import row_name
 
 MOST_METHODS = 8  # whose clips and timelines are shown
@@ -62,15 +62,17 @@ class Clips:
 
 
 def by_features(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """For all features (their streams in one order), one entry a method, best micro AUC first, of the group in which most methods are ranked.
+    """For all features (their streams in one order), one entry a method, best micro AUC first.
+
+    They are of one group and one extraction of the features: those in which most methods are ranked.
 
     Args:
         entries: of one data set.
     """
-    alike: dict[str, dict[Group, dict[str, Entry]]] = {}
-    for entry in sorted(entries, key=lambda entry: (entry.settings == "paper", entry.settings, entry.extraction)):
+    alike: dict[str, dict[Any, dict[str, Entry]]] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.settings == "paper", entry.settings)):
         if entry.unranked is None and entry.cells[0].value is not None:
-            alike.setdefault(entry.streams, {}).setdefault(entry.group, {}).setdefault(entry.method, entry)
+            alike.setdefault(entry.streams, {}).setdefault((entry.group, entry.extracted), {}).setdefault(entry.method, entry)
     largest = {streams: max(groups.values(), key=len) for streams, groups in alike.items()}
     return {streams: sorted(methods.values(), key=lambda entry: -entry.level) for streams, methods in largest.items()}
 

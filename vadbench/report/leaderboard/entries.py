@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -66,10 +66,10 @@ class Group:
         return f"{smoothing}; otherwise than the default protocol: {', '.join(self.rules)}" if self.rules else f"default protocol ({smoothing})"
 
     @property
-    def title(self) -> str:
-        """All of it in one line."""
-        labels = f"; labels {self.labels}" if self.labels else ""
-        return f"{self.dataset}: {self.training}; {self.protocol}{labels}"
+    def order(self) -> tuple[Any, ...]:
+        """Where it stands among others: of a data set, what is usual comes first."""
+        unusual = self.setting != "one-class", self.train_dataset != self.dataset, bool(self.rules), self.scope != "pooled"
+        return self.dataset, *unusual, self.training, self.rules, self.labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ class Entry:
     cost: dict[str, float | None]
     unranked: str | None = None
     extraction: str = ""
-    failures: tuple[str, ...] = field(default=())
+    failures: tuple[str, ...] = ()
 
     @property
     def recipe(self) -> str:
@@ -112,9 +112,19 @@ class Entry:
         return f"{self.method}@{self.features}"
 
     @property
+    def order(self) -> tuple[Any, ...]:
+        """Where it stands among others: by group, method and features."""
+        return self.group.order, self.method, self.features, self.settings, self.fingerprints
+
+    @property
     def streams(self) -> str:
         """The features in one order: what is fused has none, though its name does."""
         return "+".join(sorted(self.features.split("+")))
+
+    @property
+    def extracted(self) -> tuple[tuple[str, str], ...]:
+        """The streams with the fingerprints of their extraction, in one order."""
+        return tuple(sorted(zip(self.features.split("+"), self.fingerprints.split("+"), strict=True)))
 
     @property
     def level(self) -> float:
@@ -134,25 +144,23 @@ def make_entries(frame: pd.DataFrame, runs: Iterable[RunRecord] = ()) -> list[En
 
     Args:
         frame: rows of whole test sets are used.
-        runs: run records, where they are at hand: they say which jobs failed, and which read-out is a method's default.
+        runs: run records, where they are at hand: they say which read-out is a method's default.
     """
-    runs = list(runs)
     whole = frame[frame["video"].isna() & frame["ranked"]]
     if whole.empty:
-        return add_failures([], runs)
+        return []
     heads = whole.drop_duplicates("identity").sort_values("seed", kind="stable").reset_index(drop=True)
     values = _pivoted(whole, heads["identity"])
     defaults = {run.identity: run.read_outs[0] for run in runs if run.read_outs}
-    alike: dict[tuple[Any, ...], list[tuple[int, dict[str, Any]]]] = {}
     records: list[dict[str, Any]] = heads.astype(object).where(heads.notna(), None).to_dict("records")  # type: ignore[assignment]
-    for position, head in enumerate(records):
-        alike.setdefault(tuple(head[name] for name in SAME), []).append((position, head))
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for position, record in enumerate(records):
+        alike.setdefault(tuple(record[name] for name in SAME), []).append(position)
     entries = [
-        _entry([head for _, head in same], {name: table[[position for position, _ in same]] for name, table in values.items()}, defaults)
-        for same in alike.values()
+        _entry([records[position] for position in positions], {name: table[positions] for name, table in values.items()}, defaults)
+        for positions in alike.values()
     ]
-    entries.sort(key=lambda entry: (entry.group.title, entry.method, entry.features, entry.settings, entry.fingerprints))
-    return add_failures(_told_apart(_settled(entries)), runs)
+    return _told_apart(_settled(sorted(entries, key=lambda entry: entry.order)))
 
 
 def _pivoted(whole: pd.DataFrame, identities: pd.Series) -> dict[str, Any]:
@@ -244,12 +252,13 @@ def _unranked(record: dict[str, Any], seeds: tuple[int, ...], defaults: dict[str
 
 def _settled(entries: list[Entry]) -> list[Entry]:
     """Of one method on one choice of features under several settings, only presets are ranked: nothing may be chosen by the test labels."""
-    settings: dict[Any, int] = {}
+    settings: dict[tuple[Group, str], set[str]] = {}
     for entry in entries:
-        settings[entry.group, entry.recipe] = settings.get((entry.group, entry.recipe), 0) + (entry.unranked is None)
+        if entry.unranked is None:
+            settings.setdefault((entry.group, entry.recipe), set()).add(entry.config)
     return [
         replace(entry, unranked=UNSETTLED)
-        if entry.unranked is None and not catalogue.is_preset(entry.settings) and settings[entry.group, entry.recipe] > 1
+        if entry.unranked is None and not catalogue.is_preset(entry.settings) and len(settings[entry.group, entry.recipe]) > 1
         else entry
         for entry in entries
     ]
@@ -265,60 +274,3 @@ def _told_apart(entries: list[Entry]) -> list[Entry]:
         replace(entry, extraction="+".join(one[:6] for one in entry.fingerprints.split("+"))) if (entry.group, entry.features) in several else entry
         for entry in entries
     ]
-
-
-def add_failures(entries: list[Entry], runs: list[RunRecord]) -> list[Entry]:
-    """The entries with the errors of failed jobs: beside other seeds that have a record, else as an entry without values."""
-    failures: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        if run.status == "failed":
-            key = json.dumps([_where(run), f"{run.job['method']}@{run.job['stream']}", _config(run)], sort_keys=True)
-            failures.setdefault(key, []).append(run)
-    places = {json.dumps([_trained(entry.group), entry.recipe, json.loads(entry.config)], sort_keys=True): i for i, entry in enumerate(entries)}
-    found = list(entries)
-    for key, of_one in failures.items():
-        told = tuple(f"seed {run.job['seed']} failed: {run.error or 'unknown error'}" for run in of_one)
-        if key in places:
-            found[places[key]] = replace(found[places[key]], failures=told)
-        else:
-            found.append(_without_values(of_one[0], told, entries))
-    return found
-
-
-def _where(run: RunRecord) -> list[str | None]:
-    job = run.job
-    return [job["dataset"], job["setting"], job.get("resplit", {}).get("name"), job["scope"], job["train_dataset"].partition("@")[0]]
-
-
-def _trained(group: Group) -> list[str | None]:
-    return [group.dataset, group.setting, group.split, group.scope, group.train_dataset]
-
-
-def _config(run: RunRecord) -> list[dict[str, Any]]:
-    return [{"method": run.job["method"], "stream": run.job["stream"], **run.job["config"]}]
-
-
-def _without_values(run: RunRecord, told: tuple[str, ...], entries: list[Entry]) -> Entry:
-    """An entry of dashes, in the group that its evaluation would have joined."""
-    dataset, setting, split, scope, train_dataset = _where(run)
-    known = catalogue.dataset_class(run.job["dataset"])
-    alone = Group(str(dataset), str(setting), split, str(scope), str(train_dataset), "", (), None if known is None else known.smoothing)
-    group = next((entry.group for entry in entries if _trained(entry.group) == _trained(alone) and not entry.group.rules), alone)
-    config = json.dumps(_config(run))
-    return Entry(
-        group=group,
-        method=run.job["method"],
-        features=run.job["stream"],
-        settings=catalogue.settings_label(str(dataset), config),
-        config=config,
-        fingerprints=run.job["fingerprint"],
-        read_out="",
-        seeds=(),
-        identities=(),
-        runs=(),
-        commits=(),
-        cells=(Cell(None, note=told[0]),) * len(METRICS),
-        cost=dict.fromkeys(COSTS),
-        unranked=told[0],
-        failures=told,
-    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.report.leaderboard.catalogue import About, about
 from vadbench.report.leaderboard.charts import Scatter, scatter
-from vadbench.report.leaderboard.entries import Entry
+from vadbench.report.leaderboard.entries import Entry, make_entries
 from vadbench.report.leaderboard.standings import row_name
 
 if TYPE_CHECKING:
@@ -42,17 +42,6 @@ class Record:
 
 
 @dataclass(frozen=True)
-class ReadOut:
-    """The micro AUC, mean over seeds, of a read-out that is not ranked."""
-
-    name: str
-    dataset: str
-    features: str
-    value: float | None
-    seeds: int
-
-
-@dataclass(frozen=True)
 class Cost:
     """AUC against time on one data set: all methods on the features on which most were run with this one; `untimed` have no recorded time."""
 
@@ -74,12 +63,12 @@ class MethodPage:
     records: tuple[Record, ...]
     of_records: int
     environments: tuple[str, ...]
-    read_outs: tuple[ReadOut, ...]
+    read_outs: tuple[Entry, ...]
     failures: tuple[tuple[Entry, str], ...]
 
 
 def method_page(
-    name: str, entries: Sequence[Entry], rivals: dict[str, dict[str, list[Entry]]], runs: dict[str, RunRecord], others: list[ReadOut]
+    name: str, entries: Sequence[Entry], rivals: dict[str, dict[str, list[Entry]]], runs: dict[str, RunRecord], others: list[Entry]
 ) -> MethodPage:
     """The page of one method.
 
@@ -112,19 +101,12 @@ def method_page(
     )
 
 
-def other_read_outs(frame: pd.DataFrame) -> dict[str, list[ReadOut]]:
-    """The read-outs of every method that the data frame does not rank, mean over all seeds and settings of a data set and features."""
-    rows = frame[frame["video"].isna() & ~frame["ranked"] & (frame["metric"] == "micro_auc")]
-    rows = (
-        rows.assign(smoothed=rows["smoothing"] != "none")
-        .sort_values("smoothed", kind="stable")
-        .drop_duplicates(["identity", "read_out"], keep="last")
-    )
-    found: dict[str, list[ReadOut]] = {}
-    for key, same in rows.groupby(["method", "dataset", "features", "config", "read_out"], sort=True):
-        method, dataset, features, _, read_out = map(str, key)
-        value = None if same["value"].isna().all() else float(same["value"].mean())
-        found.setdefault(method, []).append(ReadOut(read_out, dataset, features, value, len(same)))
+def other_read_outs(frame: pd.DataFrame) -> dict[str, list[Entry]]:
+    """By method, entries of the read-outs that the data frame does not rank."""
+    rows = frame[~frame["ranked"]]
+    found: dict[str, list[Entry]] = {}
+    for entry in make_entries(rows.assign(ranked=True, identity=rows["identity"] + "/" + rows["read_out"])):
+        found.setdefault(entry.method, []).append(entry)
     return found
 
 
@@ -148,11 +130,9 @@ def _distinct(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, 
 def _environment(run: RunRecord) -> str:
     """Python, packages and threads of a run, in one line."""
     environment, threads = run.environment, run.runtime.get("threads")
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(environment.get("packages", {}).items()) if version)
-    python = [f"Python {environment['python']}"] if "python" in environment else []
-    return ", ".join(
-        [*python, packages, *([environment["platform"]] if "platform" in environment else []), *([f"{threads} threads"] if threads else [])]
-    )
+    packages = [f"{name} {version}" for name, version in sorted(environment.get("packages", {}).items()) if version]
+    python, platform = f"Python {environment.get('python', 'unknown')}", environment.get("platform")
+    return ", ".join([python, *packages, *([platform] if platform else []), *([f"{threads} threads"] if threads else [])])
 
 
 def _costs(name: str, rivals: dict[str, dict[str, list[Entry]]]) -> Iterable[Cost]:

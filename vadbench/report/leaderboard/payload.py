@@ -8,7 +8,7 @@ from typing import Any
 from vadbench.report.leaderboard.entries import COSTS, Entry
 from vadbench.report.table import METRICS, USUAL, Cell
 
-DIGITS = 6  # of fractions: a hundredth of what is shown; places are decided on these too
+DIGITS = 5  # of deviations and ends of intervals, which are only shown; a mean decides on places too
 COST_TITLES = {
     "fit_seconds": ("training", "s"),
     "score_seconds": ("scoring", "s"),
@@ -89,8 +89,8 @@ def remark(entry: Entry) -> str:
 def _cell(cell: Cell, texts: _Texts) -> Any:
     if cell.value is None:
         return texts(cell.note or "no value")
-    numbers = [None if number is None else round(number, DIGITS) for number in (cell.value, cell.spread, cell.low, cell.high)]
-    return [*numbers, texts(cell.note)] if cell.note else numbers
+    shown = [None if number is None else round(number, DIGITS) for number in (cell.spread, cell.low, cell.high)]
+    return [round(cell.value, 12), *shown, *([texts(cell.note)] if cell.note else [])]
 
 
 def _text(text: str | None, texts: _Texts) -> int:

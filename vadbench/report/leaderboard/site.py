@@ -16,10 +16,11 @@ from vadbench.records import Results
 from vadbench.report.leaderboard.catalogue import about, dataset_class
 from vadbench.report.leaderboard.clips import by_features, make_clips
 from vadbench.report.leaderboard.entries import Entry, make_entries
+from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload, remark
 from vadbench.report.leaderboard.standings import Standing, make_standings
-from vadbench.report.table import METRICS, USUAL
+from vadbench.report.table import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
         BadInput: if the frame is empty, or `out` holds something else.
     """
     runs = [] if results is None else list(results.all_runs())
-    entries = make_entries(frame, runs)
+    entries = add_failures(make_entries(frame, runs), runs)
     if not entries:
         raise BadInput("leaderboard: no record; vadbench run makes some")
     by_dataset: dict[str, list[Entry]] = {}
@@ -76,7 +77,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
         write(folder, "index.html", "index.html", entries=entries, records=sum(len(entry.seeds) for entry in entries))
         standings, count = make_standings(entries)
         diagrams = _draw_diagrams(standings, folder)
-        write(folder, "ranks.html", "ranks.html", standings=standings, count=count, diagrams=diagrams, usual=USUAL)
+        write(folder, "ranks.html", "ranks.html", standings=standings, count=count, diagrams=diagrams)
         by_identity, others = {run.identity: run for run in runs}, other_read_outs(frame)
         rivals = {name: by_features(of_dataset) for name, of_dataset in by_dataset.items()}
         for name in methods:
@@ -101,7 +102,7 @@ class _Writer:
 
     def __init__(self, methods: list[str], datasets: list[str]) -> None:
         self.environment = _environment()
-        self.common = {"methods": [about(name) for name in methods], "datasets": datasets, "metrics": METRICS, "remark": remark, "mark": MARK}
+        self.common = {"methods": [about(name) for name in methods], "datasets": datasets, "remark": remark, "mark": MARK}
 
     def __call__(self, folder: Path, template: str, path: str, *, entries: Any = (), **context: Any) -> None:
         """Write the page `path`; `entries` are the rows of its table."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from vadbench.report.leaderboard.catalogue import UNKNOWN
-from vadbench.report.leaderboard.entries import Entry, Group
+from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.ranks import RankTable, rank_table
 from vadbench.report.table import METRICS, Cell, Column, Row, Table
 
 MOST_DATASETS = 12  # of which every choice is weighed
 MOST_STANDINGS = 12  # of many features: as much as a page can show
-SEVERAL = (Cell(None, note="several results, of features extracted in several ways"),) * len(METRICS)
+SEVERAL = (Cell(None, note="several results, which differ in the order of their streams alone"),) * len(METRICS)
 MISSING = (Cell(None, note="no result with these features"),) * len(METRICS)
 
 
@@ -62,12 +62,18 @@ def make_standings(entries: Iterable[Entry]) -> tuple[list[Standing], int]:
 
 
 def _results(entries: Sequence[Entry]) -> dict[tuple[str, str], tuple[Cell, ...]]:
-    """(row, data set) -> its cells; of entries under another label set than most of their data set's, nothing."""
-    found: dict[tuple[str, str], tuple[Cell, ...]] = {}
+    """(row, data set) -> its cells; of a data set, only under the labels and of the extraction of the features that most entries share."""
+    by_dataset: dict[str, list[Entry]] = {}
     for entry in entries:
-        if _one_label_set(entry.group, entries):
-            key = row_name(entry), entry.group.dataset
-            found[key] = SEVERAL if key in found else entry.cells
+        by_dataset.setdefault(entry.group.dataset, []).append(entry)
+    found: dict[tuple[str, str], tuple[Cell, ...]] = {}
+    for dataset, same in by_dataset.items():
+        conditions = [(entry.group.labels, entry.extracted) for entry in same]
+        usual = max(sorted(set(conditions)), key=conditions.count)
+        for entry, condition in zip(same, conditions, strict=True):
+            if condition == usual:
+                key = row_name(entry), dataset
+                found[key] = SEVERAL if key in found else entry.cells
     return found
 
 
@@ -95,12 +101,6 @@ def shared_datasets(there: dict[str, set[str]]) -> tuple[str, ...]:
             if methods > 1 and (methods * count, count) > best[0]:
                 best = (methods * count, count), chosen
     return best[1]
-
-
-def _one_label_set(group: Group, entries: Sequence[Entry]) -> bool:
-    """Whether this is the label set by which most of a data set's entries were evaluated: figures under two are never mixed."""
-    names = [entry.group.labels for entry in entries if entry.group.dataset == group.dataset]
-    return group.labels == max(sorted(set(names)), key=names.count)
 
 
 def _tables(features: str, datasets: Sequence[str], results: dict[tuple[str, str], tuple[Cell, ...]]) -> Iterable[RankTable]:

@@ -125,7 +125,11 @@
       return known >= 0 ? known + 1 : notes.push(text);
     }
 
-    const note = (text) => element("a", { class: "why", href: `#note-${number}-${footnote(text)}`, title: text, "aria-label": `note ${footnote(text)}` }, element("sup", {}, String(footnote(text))));
+    function note(text) {
+      const mark = footnote(text);
+      return element("a", { class: "why", href: `#note-${number}-${mark}`, title: text, "aria-label": `note ${mark}` }, element("sup", {}, String(mark)));
+    }
+
     const missing = (text) => [element("span", { title: text }, "–"), note(text)];
 
     function columns() {
@@ -167,7 +171,8 @@
         const direction = sorted ? (state.descending ? "descending" : "ascending") : null;
         return element("th", { scope: "col", class: style, "aria-sort": direction, "data-key": column.key }, button, ends);
       });
-      if (!alone) cells.unshift(element("th", { scope: "col", class: "num place", title: `by ${data.metrics[state.metric].name}, among all ranked rows under the heading` }, "#"));
+      const by = `place by ${data.metrics[state.metric].name} among all ranked rows under the heading`;
+      if (!alone) cells.unshift(element("th", { scope: "col", class: "num place", title: by }, element("span", { "aria-hidden": "true" }, "#"), element("span", { class: "unseen" }, by)));
       return element("tr", {}, ...cells);
     }
 
@@ -297,15 +302,19 @@
       for (const name of [...filtered, "find", "show"]) {
         if (wanted.has(name)) form.elements[name].value = wanted.get(name);
       }
-      const narrow = matchMedia("(max-width: 720px)").matches; // one metric fits a phone
-      if (!wanted.has("show") || !form.elements.show.value) form.elements.show.value = narrow && place.dataset.show === "main" ? "0" : place.dataset.show;
+      if (!wanted.has("show") || !form.elements.show.value) form.elements.show.value = usual();
+    }
+
+    // What is shown at first: on a phone one metric, which fits.
+    function usual() {
+      return place.dataset.show === "main" && matchMedia("(max-width: 720px)").matches ? "0" : place.dataset.show;
     }
 
     fill();
     restore();
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", () => { state.page = 0; update(); remember(); });
-    form.addEventListener("reset", () => setTimeout(() => { form.elements.show.value = place.dataset.show; state.page = 0; update(); remember(); }));
+    form.addEventListener("reset", () => setTimeout(() => { form.elements.show.value = usual(); state.page = 0; update(); remember(); }));
     pages.addEventListener("click", (event) => {
       const step = Number(event.target.dataset.step);
       if (!step) return;
