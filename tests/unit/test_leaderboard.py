@@ -366,15 +366,18 @@ def test_serve_shows_a_site_on_localhost_until_it_is_interrupted(results, tmp_pa
     write_record(results, "street", "alpha", 0.9)
     site = build(results.root, tmp_path / "site").parent
     command = [sys.executable, "-m", "vadbench.cli", "serve", "--port", "0", "--site", str(site)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    # a suite that a shell started in the background inherits an ignored SIGINT, and would pass it on
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **heed) as server:
         try:
             address = server.stderr.readline().split()[0]
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address) as answer:
                 assert answer.read() == (site / "index.html").read_bytes()
-        finally:
             server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
+            assert server.wait(20) == 0
+        finally:
+            server.kill()
 
 
 def test_serve_says_what_is_missing(tmp_path):
