@@ -264,13 +264,29 @@ os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == {
 
 
 def test_two_processes_extract_once(dataset: Moving, tmp_path: Path) -> None:
-    slow = "real = Moving.frames\nMoving.frames = lambda self, video: (time.sleep(0.15), real(self, video))[1]"
-    both = [start(dataset, tmp_path / "cache", slow) for _ in range(2)]
-    told = b"".join(process.communicate()[1] for process in both)
+    """The first waits at its first clip until the second has said that it waits."""
+    began, go = tmp_path / "began", tmp_path / "go"
+    gate = f"""
+real, began, go = Moving.read, Path({str(began)!r}), Path({str(go)!r})
+def gated(self, video):
+    began.touch()
+    while not go.exists():
+        time.sleep(0.02)
+    return real(self, video)
+Moving.read = gated
+"""
+    first = start(dataset, tmp_path / "cache", gate)
+    while not began.exists() and first.poll() is None:
+        time.sleep(0.02)
+    second = start(dataset, tmp_path / "cache", gate)
+    assert second.stderr is not None
+    waiting = second.stderr.readline()
+    go.touch()
+    told = first.communicate()[1] + second.communicate()[1]
 
-    assert [process.returncode for process in both] == [0, 0]
+    assert b"another process extracts this; waiting for it" in waiting
+    assert [first.returncode, second.returncode] == [0, 0]
     assert sorted(dataset.decoded()) == sorted(2 * [video.name for split in SPLITS for video in dataset.videos(split)])
-    assert b"another process extracts this; waiting for it" in told
     assert b"frames/s" in told
 
 

@@ -234,7 +234,8 @@ def test_the_suffix_is_the_format_and_equal_pictures_are_equal_files(scored, tmp
         draw_timeline(scored, "a", tmp_path / "new" / f"{name}{suffix}")
     first, second = ((tmp_path / "new" / f"{name}{suffix}").read_bytes() for name in ("one", "two"))
     assert first.startswith(beginning)
-    assert first == second
+    clip = rb"p[0-9a-f]{10}\b"  # matplotlib names an SVG's clip paths after places in memory
+    assert re.sub(clip, b"", first) == re.sub(clip, b"", second)
     assert len(list((tmp_path / "new").iterdir())) == 2
 
 

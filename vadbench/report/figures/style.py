@@ -29,7 +29,7 @@ RULES: Any = {
     "lines.linewidth": 1.2,
     "svg.fonttype": "none",  # text stays text
     "pdf.fonttype": 42,
-    "svg.hashsalt": "vadbench",  # equal pictures are equal files
+    "svg.hashsalt": "vadbench",  # ids that do not change from run to run, but for those of clip paths
 }
 _METADATA: dict[str, dict[str, str | None]] = {
     ".png": {"Software": None},
