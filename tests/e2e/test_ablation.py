@@ -46,7 +46,7 @@ def test_an_ablation_is_a_row_a_setting_or_read_out_of_one_fit(run):
     smoothed = [row for row in records["gmm5"].rows if row["metric"] == "micro_auc" and row["smoothing"] != "none" and row["video"] is None]
     whole = {row["read_out"]: row["value"] for row in smoothed}
     assert outcome.table.rows[2].cells[0].value == whole["max"]
-    assert "None was chosen by the test labels" in outcome.table.caption
+    assert "none was chosen by the test labels" in outcome.table.caption
     for path in results.root.rglob("rows.npz"):
         path.unlink()
     assert evaluate_suite(plan, results)[0] == outcome.table
