@@ -274,6 +274,14 @@ def test_only_what_changed_is_published_again_under_its_id(results):
     assert "2 runs published, 2 there already" in publish_all(results)  # back again: the last content counts
 
 
+def test_a_run_started_twice_in_a_second_has_two_folders(tmp_path):
+    target = Target("offline", tmp_path)
+    for _ in range(3):
+        with start(target, "0123456789abcdef"):
+            pass
+    assert len(list((tmp_path / "wandb").glob("offline-run-*-0123456789ab"))) == 3
+
+
 def test_another_project_is_another_place(results):
     publish_all(results)
     assert "4 runs published" in publish_all(results, project="other")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -93,6 +95,7 @@ def start(target: Target, identity: str, **described: Any) -> wandb.Run:
     wandb.setup(wandb.Settings(**QUIET))  # the library's warnings follow the settings of the process, not those of the run
     if target.mode == "online" and wandb.run is None and not wandb.login(prompt=False, verify=False):
         raise BadInput("no key of a Weights & Biases account; run `wandb login`, set WANDB_API_KEY, or stay offline")
+    _wait_for_a_free_folder(target, identity)
     return wandb.init(  # type: ignore[no-any-return]
         mode=target.mode,
         dir=target.folder,
@@ -103,6 +106,12 @@ def start(target: Target, identity: str, **described: Any) -> wandb.Run:
         settings=wandb.Settings(**QUIET, **PRIVATE, **SETTINGS),
         **described,
     )
+
+
+def _wait_for_a_free_folder(target: Target, identity: str) -> None:
+    """W&B names a run's folder by its id and the local time to the second: within one second the same run would be written over itself."""
+    while list((target.folder / "wandb").glob(f"*run-{datetime.now():%Y%m%d_%H%M%S}-{identity[:ID_LENGTH]}")):
+        time.sleep(0.05)
 
 
 def mark(target: Target, run: wandb.Run, content: str | None) -> None:
