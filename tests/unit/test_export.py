@@ -37,7 +37,7 @@ def record(rows, runs=("a",), read_outs=("score",), **part):
         "recipe": "knn@velocity",
         "seed": 2,
         "protocol": {"smoothing": 3.0},
-        "labels": {"name": "exact"},
+        "labels": {"name": "exact", "sha256": "e" * 64},
     }
     return RecipeRecord(**fields, parts=(described,) * len(runs), runs=runs, read_outs=read_outs, rows=tuple(rows))
 
@@ -57,7 +57,7 @@ def loaded(results, *runs_and_record, videos=False):
 
 def test_a_row_says_what_was_measured_of_what(results):
     (row,) = loaded(results, run("a"), record([metric(0.75, low=0.5, high=0.875)])).to_dict("records")
-    assert (row["dataset"], row["method"], row["features"], row["seed"], row["labels"]) == ("toy", "knn", "velocity", 2, "exact")
+    assert (row["dataset"], row["method"], row["features"], row["seed"], row["labels_sha256"]) == ("toy", "knn", "velocity", 2, "e" * 64)
     assert (row["value"], row["low"], row["high"], row["n"], row["ranked"]) == (0.75, 0.5, 0.875, 3, True)
     assert json.loads(row["config"]) == [{"method": "knn", "stream": "velocity", "k": 1}]
     assert (row["fit_seconds"], row["peak_memory_mib"], row["commit"], row["runs"]) == (1.5, 100.0, "abc+", "a")

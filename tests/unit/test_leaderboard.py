@@ -90,8 +90,9 @@ def test_unsmoothed_records_fill_the_columns_of_smoothed_ones(results):
         {"part": {"train_dataset": "elsewhere"}},
         {"part": {"scope": "scene"}},
         {"part": {"resplit": {"name": "every-second", "sha256": "0"}}},
+        {"sha256": "1" * 64},
     ],
-    ids=lambda other: next(iter(next(iter(other.values())))),
+    ids=["smoothing", "train_dataset", "scope", "resplit", "labels"],
 )
 def test_what_is_not_comparable_is_another_group_and_never_ranked_with_the_rest(results, other):
     for dataset in ("street", "square"):
@@ -219,7 +220,7 @@ HOSTILE = "<script>alert(1)</script>\"'&/../../x"
 def test_text_from_records_is_text_on_every_page(results, tmp_path):
     write_record(results, "street", "alpha", None)
     frame = load_results(results.root)
-    for column in ("dataset", "method", "features", "reason", "labels", "split", "scope", "train_dataset", "read_out", "commit"):
+    for column in ("dataset", "method", "features", "reason", "labels", "labels_sha256", "split", "scope", "train_dataset", "read_out", "commit"):
         frame[column] = HOSTILE
     frame["config"] = json.dumps([{"method": HOSTILE, "stream": HOSTILE, HOSTILE: HOSTILE}])
     site = write_site(frame, tmp_path / "site").parent

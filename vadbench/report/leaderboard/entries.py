@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vadbench.records import RunRecord
 
 COSTS = ("fit_seconds", "score_seconds", "train_rows", "test_rows", "parameters", "peak_memory_mib")
-GROUPED = ("dataset", "setting", "split", "scope", "train_dataset", "labels", "protocol")  # what makes figures comparable
+GROUPED = ("dataset", "setting", "split", "scope", "train_dataset", "labels", "labels_sha256", "protocol")  # what makes figures comparable
 SAME = (*GROUPED, "method", "features", "config", "fingerprints", "read_out")  # what the records of one entry share
 UNSETTLED = "one of several settings, and no preset: an ablation or an older version; nothing may be chosen by the test labels"
 
@@ -38,6 +38,7 @@ class Group:
         scope: `pooled` or `scene`.
         train_dataset: what was trained on.
         labels: name of the frame labels; empty where nothing was evaluated.
+        labels_sha256: their hash; None where nothing was evaluated, or the record has none.
         rules: the protocol's fields that differ from the data set's default protocol, `field=value`; calibrations are part of them where a
             record's differ from those that its method declares.
         smoothing: the protocol's sigma in frames, None without a filter.
@@ -49,6 +50,7 @@ class Group:
     scope: str
     train_dataset: str
     labels: str
+    labels_sha256: str | None
     rules: tuple[str, ...]
     smoothing: float | None
 
@@ -66,10 +68,16 @@ class Group:
         return f"{smoothing}; otherwise than the default protocol: {', '.join(self.rules)}" if self.rules else f"default protocol ({smoothing})"
 
     @property
+    def labelled(self) -> str:
+        """The labels in words: name and beginning of the hash."""
+        name = self.labels or "none"
+        return f"{name} ({self.labels_sha256[:8]})" if self.labels_sha256 else name
+
+    @property
     def order(self) -> tuple[Any, ...]:
         """Where it stands among others: of a data set, what is usual comes first."""
         unusual = self.setting != "one-class", self.train_dataset != self.dataset, bool(self.rules), self.scope != "pooled"
-        return self.dataset, *unusual, self.training, self.rules, self.labels
+        return self.dataset, *unusual, self.training, self.rules, self.labelled
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
     """An entry of dashes, in the group that its evaluation would have joined."""
     dataset, setting, split, scope, train_dataset = _where(run)
     known = catalogue.dataset_class(run.job["dataset"])
-    alone = Group(str(dataset), str(setting), split, str(scope), str(train_dataset), "", (), None if known is None else known.smoothing)
+    alone = Group(str(dataset), str(setting), split, str(scope), str(train_dataset), "", None, (), None if known is None else known.smoothing)
     group = next((entry.group for entry in entries if _trained(entry.group) == _trained(alone) and not entry.group.rules), alone)
     config = json.dumps(_config(run))
     return Entry(

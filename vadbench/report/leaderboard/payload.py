@@ -66,7 +66,7 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
                 "dataset": group.dataset,
                 "href": link("datasets", group.dataset),
                 "training": group.training,
-                "rules": f"{group.protocol}; labels: {group.labels or 'none'}",
+                "rules": f"{group.protocol}; labels: {group.labelled}",
             }
             for group in groups
         ],

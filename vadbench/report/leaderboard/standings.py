@@ -68,7 +68,7 @@ def _results(entries: Sequence[Entry]) -> dict[tuple[str, str], tuple[Cell, ...]
         by_dataset.setdefault(entry.group.dataset, []).append(entry)
     found: dict[tuple[str, str], tuple[Cell, ...]] = {}
     for dataset, same in by_dataset.items():
-        conditions = [(entry.group.labels, entry.extracted) for entry in same]
+        conditions = [(entry.group.labelled, entry.extracted) for entry in same]
         usual = max(sorted(set(conditions)), key=conditions.count)
         for entry, condition in zip(same, conditions, strict=True):
             if condition == usual:
