@@ -40,6 +40,7 @@ class Suite(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
+    file: str = Field("", description="its TOML file, where it is a user's own")
     title: str = Field("", description="title of the table")
     methods: tuple[str, ...] = Field((), description="detectors, recipes, or `method@stream+stream` for a fusion")
     rows: tuple[SuiteRow, ...] = Field((), description="further rows of the table, with settings of their own: an ablation")
@@ -71,6 +72,11 @@ class Suite(BaseModel):
         return self
 
     @property
+    def called(self) -> str:
+        """What `--suite` takes for it: the name, or the user's own file, with the variation."""
+        return self.file + self.name.removeprefix(Path(self.file).stem)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The data sets trained on beside the tested ones."""
         return tuple(dict.fromkeys(name for name in (self.train_on, *(row.train_on for row in self.rows)) if name))
@@ -82,20 +88,33 @@ class Suite(BaseModel):
 
 
 def read_suite(name: str, folder: Path) -> Suite:
-    """The suite `name` of the folder, or `suite--data+sets[--streams][--Nseeds][--paper]`, a suite as `vary` has changed it.
+    """The suite `name` of the folder, or of the file where it is a path that ends in `.toml`.
+
+    `suite--data+sets[--streams][--Nseeds][--paper]` is a suite as `vary` has changed it.
 
     Raises:
-        BadInput: on an unknown name, broken TOML, or a field that is none.
+        BadInput: on an unknown name, a file that is not there, broken TOML, or a field that is none.
     """
-    names = suite_names(folder)
-    name, *varied = name.split("--")
-    if name not in names:
-        raise registry.unknown("suite", name, names)
-    if varied:
-        return vary(read_suite(name, folder), *_variation(varied))
-    path = folder / f"{name}.toml"
+    head, suffix, tail = name.partition(".toml")
+    if suffix:
+        (name, path), varied = (Path(head).name, Path(head + suffix)), tail.split("--")[1:]
+        if not path.is_file():
+            raise BadInput(f"{path}: no such suite file; vadbench list suites lists those that come with vadbench")
+    else:
+        names = suite_names(folder)
+        name, *varied = name.split("--")
+        if name not in names:
+            raise registry.unknown("suite", name, names)
+        path = folder / f"{name}.toml"
+    suite = _read(path, {"name": name, "file": str(path) if suffix else ""})
+    return vary(suite, *_variation(varied)) if varied else suite
+
+
+def _read(path: Path, called: dict[str, str]) -> Suite:
     try:
-        return make_suite({"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))})
+        return make_suite({**tomllib.loads(path.read_text(encoding="utf-8")), **called})
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path}: not TOML: {error}") from error
     except BadInput as error:

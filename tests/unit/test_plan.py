@@ -132,6 +132,19 @@ def test_every_suite_can_be_read():
         assert read_suite(name, suites_root()).title
 
 
+def test_a_suite_of_ones_own_is_a_file_anywhere(tmp_path):
+    path = tmp_path / "own--tables" / "mine.toml"
+    path.parent.mkdir()
+    path.write_text('methods = ["gmm"]\ndatasets = ["synthetic"]\n')
+    suite = read_suite(str(path), suites_root())
+    assert (suite.name, suite.called, suite.methods) == ("mine", str(path), ("gmm",))
+    varied = vary(suite, datasets=("ped2",), seeds=2)
+    assert (varied.name, varied.called) == ("mine--ped2--2seeds", f"{path}--ped2--2seeds")
+    assert read_suite(varied.called, suites_root()) == varied
+    with pytest.raises(BadInput, match="no such suite file"):
+        read_suite(str(tmp_path / "other.toml"), suites_root())
+
+
 @pytest.mark.parametrize(("text", "message"), [("methods = [", "not TOML"), ('methods = ["gmm"]\n', "datasets"), ("colour = 1\n", "colour")])
 def test_a_broken_suite_names_its_file(tmp_path, text, message):
     (tmp_path / "mine.toml").write_text(text)

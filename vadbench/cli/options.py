@@ -21,7 +21,9 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=va
 Scope = Annotated[str, typer.Option(help="pooled: one training for all scenes; scene: one for each camera.")]
 TrainOn = Annotated[str, typer.Option("--train-on", help="Another data set to train on; the tested ones are --datasets.")]
 Setting = Annotated[str, typer.Option(help="one-class, or unsupervised: trained on unlabelled videos, anomalous ones among them.")]
-SuiteName = Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites); --datasets, --features, --seeds, --preset vary it.")]
+SuiteName = Annotated[
+    str, typer.Option("--suite", help="A suite (vadbench list suites), or a TOML file; --datasets, --features, --seeds, --preset vary it.")
+]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]

@@ -75,7 +75,7 @@ def _cells(
         return [Cell(None, note="not asked for on this data set")] * len(keys)
     if not found:
         errors = [failures[part.job.identity] for recipe in planned for part in recipe.parts if part.job.identity in failures]
-        return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.name))] * len(keys)
+        return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.called))] * len(keys)
     missing = len(planned) - len(found)
     note = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
     return [_cell(found, key, note) for key in keys]

@@ -60,7 +60,7 @@ def sweeps(plan: Plan, results: Results, metric: str) -> list[Sweep]:
                 found.append(Sweep(column.dataset, features, column, tuple(points)))
     if all(point.cell.value is None for sweep in found for point in sweep.points):
         raise BadInput(
-            f"suite {suite.name}: nothing has run under {results.root}; vadbench run --suite {suite.name} --results {results.root} runs it"
+            f"suite {suite.name}: nothing has run under {results.root}; vadbench run --suite {suite.called} --results {results.root} runs it"
         )
     return found
 
@@ -96,7 +96,7 @@ def told(plan: Plan, found: list[Sweep]) -> str:
     missing = sum(cell.value is None for cell in cells)
     seeds = f"mean over up to {suite.seeds} seeds" if suite.seeds > 1 else "seed 0"
     where = "; ".join(dict.fromkeys(f"{sweep.dataset}, {sweep.features}" for sweep in found))
-    gap = f" {missing} of {len(cells)} cells have not run or failed: vadbench run --suite {suite.name} runs them." if missing else ""
+    gap = f" {missing} of {len(cells)} cells have not run or failed: vadbench run --suite {suite.called} runs them." if missing else ""
     shared = [f"{component}.{name}={value}" for component, fields in suite.settings.items() for name, value in fields.items()]
     settings = f" Settings: {', '.join(shared)}." if shared else ""
     return (
