@@ -71,12 +71,21 @@ class Features:
 
 @dataclass(frozen=True)
 class DetectorInfo:
-    """What tables say of a method: its name, title and paper, and whether the seed changes anything."""
+    """What tables say of a method.
+
+    Attributes:
+        name: as commands call it.
+        title: as tables may call it.
+        paper: its citation.
+        deterministic: whether the seed changes nothing.
+        test_chosen: settings of the preset `paper` that its authors chose by test labels: such figures are shown, and not ranked.
+    """
 
     name: str
     title: str
     paper: str
     deterministic: bool
+    test_chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ class Diffusion(LightningDetector):
         title="Diffusion",
         paper="Tur et al., Exploring Diffusion Models for Unsupervised Video Anomaly Detection, ICIP 2023",
         deterministic=False,
+        test_chosen=("t",),
     )
     calibration: ClassVar[str] = "sqrt"  # a squared error: its root, a distance, is what may be added to others
     net: Denoiser

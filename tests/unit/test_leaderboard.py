@@ -120,6 +120,18 @@ def test_of_several_settings_none_but_presets_are_ranked(results):
     assert "several settings" in ablated.unranked
 
 
+def test_published_settings_that_were_chosen_by_test_labels_are_not_ranked(results):
+    from vadbench import registry
+    from vadbench.plan import resolve_config
+
+    detector = registry.load("detectors", "diffusion")
+    for preset, value in (("fast", 0.8), ("paper", 0.9)):
+        config = resolve_config(detector, preset, "street", "velocity", {}).settings("fit", "scoring")
+        write_record(results, "street", "diffusion", value, config=config)
+    unranked = {entry.settings: entry.unranked for entry in entries_of(results)}
+    assert unranked == {"fast": None, "paper": "preset paper: its authors chose diffusion's t by test labels"}
+
+
 def test_a_single_choice_of_settings_is_ranked_whatever_it_is(results):
     write_record(results, "street", "alpha", 0.8, config={"width": 3})
     assert one(results, method="alpha").unranked is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vadbench import registry
 from vadbench.plan import Plan
 from vadbench.records import RecipeRecord
 from vadbench.report.table import USUAL, PublishedRow
@@ -43,6 +44,15 @@ def _how_chosen(plan: Plan) -> list[str]:
     ]
 
 
+def _how_published_settings(plan: Plan) -> list[str]:
+    """Which settings of the preset `paper` are no choice that a user could have made."""
+    if plan.suite.preset != "paper":
+        return []
+    methods = dict.fromkeys(job.method for job in plan.jobs)
+    chosen = [f"{field} of {method}" for method in methods for field in registry.load("detectors", method).info.test_chosen]
+    return [f"Preset `paper` takes {', '.join(chosen)} as published, which the authors chose by test labels: an oracle's figures."] if chosen else []
+
+
 def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedRow, ...]) -> str:
     """The caption: preset, setting and seeds, labels and smoothing of each data set, how to read intervals and marks, the conventions."""
     seeds = plan.suite.seeds
@@ -57,7 +67,7 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
                 f"frame score = maximum over objects, {smoothing}."
             )
-    sentences += _how_trained(used) + _how_chosen(plan)
+    sentences += _how_trained(used) + _how_chosen(plan) + _how_published_settings(plan)
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")

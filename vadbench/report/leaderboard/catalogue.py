@@ -84,6 +84,17 @@ def is_preset(label: str) -> bool:
     return label in ("fast", "paper", "default")
 
 
+def test_chosen(config: str) -> list[str]:
+    """`method's field` of what a method's authors chose by test labels in their settings; none of an unknown method.
+
+    Args:
+        config: as of `settings_label`.
+    """
+    methods = dict.fromkeys(part["method"] for part in json.loads(config))
+    known = {method: detector for method in methods if (detector := _detector(method)) is not None}
+    return [f"{method}'s {field}" for method, detector in known.items() for field in detector.info.test_chosen]
+
+
 def unusual_calibrations(method: str, parts: list[dict[str, Any]]) -> list[str]:
     """`calibration=name on stream` of a protocol's parts whose calibration is not the one that the method declares; none of an unknown method."""
     usual: dict[str, str] = {}

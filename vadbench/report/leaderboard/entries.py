@@ -255,6 +255,8 @@ def _unranked(record: dict[str, Any], seeds: tuple[int, ...], defaults: dict[str
     declared = [defaults[run] for run in record["runs"].split(",") if run in defaults]
     if declared and record["read_out"] not in (*declared, "+".join(declared)):
         return f"read-out {record['read_out']}, which is not the method's default"
+    if catalogue.settings_label(record["dataset"], record["config"]) == "paper" and (chosen := catalogue.test_chosen(record["config"])):
+        return f"preset paper: its authors chose {', '.join(chosen)} by test labels"
     return None
 
 
