@@ -96,6 +96,11 @@ def test_best_and_second_are_decided_on_unrounded_values_and_ties_are_shared(pla
     assert (cell(table, "gmm").best, cell(table, "knn").best) == (1, 1)
 
 
+def test_a_value_alone_in_its_column_is_no_best(plan, results):
+    store(results, next(r for r in plan.recipes if r.method == "gmm"), 0.9)
+    assert cell(make_table(plan, results), "gmm").best == 0
+
+
 def test_a_lower_error_rate_is_better(plan, results):
     for method, eer in (("knn", 0.1), ("gmm", 0.2)):
         store(results, next(r for r in plan.recipes if r.method == method), dict.fromkeys(USUAL, 0.9) | {"EER": eer})

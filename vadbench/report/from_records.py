@@ -155,10 +155,10 @@ def _ranked(rows: list[Row], columns: tuple[Column, ...], draws: list[list[Float
     """The rows with the best and second-best cells of each column marked, and those that are the best's peers."""
     cells = [list(row.cells) for row in rows]
     for j, column in enumerate(columns):
-        means = {row[j].value for row in cells}
-        ranking = sorted((mean for mean in means if mean is not None), reverse=column.better > 0)
-        if not ranking or len(rows) < 2:
+        means = [mean for row in cells if (mean := row[j].value) is not None]
+        if len(means) < 2:  # nothing to be better than
             continue
+        ranking = sorted(set(means), reverse=column.better > 0)
         leader = next(i for i, row in enumerate(cells) if row[j].value == ranking[0])
         peers = {i for i, row in enumerate(cells) if i != leader and row[j].value is not None and _equal(draws[leader][j], draws[i][j])}
         for i, row in enumerate(cells):
