@@ -69,6 +69,11 @@ class Features:
             raise BadInput(f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench features verify)")
 
 
+def one_unit(stream: str) -> bool:
+    """Whether a stream's columns share one unit, so that unscaled distances mean something: embeddings and poses, in any variant, imported or not."""
+    return stream.partition("@")[0].partition(".")[0] in ("deep", "clip", "pose")
+
+
 @dataclass(frozen=True)
 class DetectorInfo:
     """What tables say of a method.

@@ -30,9 +30,12 @@ class Gaussian(Detector):
         train.require_rows(2)
         self.standardisation = Standardisation.fit(train.x)
         covariance, fourth = self._moments(train.x)
-        constant = np.diagonal(covariance) < 1e-6
-        covariance[constant, constant] = 1.0  # a constant feature says nothing of density: variance 1 in its own unit
-        values, vectors = np.linalg.eigh(shrink(covariance, fourth, len(train)))
+        varying = np.flatnonzero(np.diagonal(covariance) >= 1e-6)
+        shrunken = np.eye(len(covariance))  # a constant feature says nothing of density: variance 1 in its own unit
+        if len(varying):
+            block = np.ix_(varying, varying)
+            shrunken[block] = shrink(covariance[block], fourth, len(train))
+        values, vectors = np.linalg.eigh(shrunken)
         self.whiten = vectors / np.sqrt(np.maximum(values, 1e-12))
 
     def _moments(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Standardisation, scoring
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Standardisation, one_unit, scoring
 from vadbench_methods.nearest import Nearest
 
 
@@ -43,8 +43,7 @@ class KNN(Detector):
         `paper` is the default config: released for pose and deep features, which it takes unscaled. The frame-centric rows of MULDE's tables (`clip`)
         use kNN too, but their k and scaling are published nowhere: there `paper` is the released setting carried over, our reading.
         """
-        one_unit = stream.partition("@")[0].partition(".")[0] in ("deep", "clip", "pose")
-        return {"standardise": not one_unit, "squared": False} if name == "fast" else {}
+        return {"standardise": not one_unit(stream), "squared": False} if name == "fast" else {}
 
     def fit(self, train: Features) -> None:
         """Remember the training rows (as they are: a memory map stays one)."""

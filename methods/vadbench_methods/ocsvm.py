@@ -17,7 +17,9 @@ class OCSVMConfig(MethodConfig):
     """Defaults are ours: the exact solver grows with the square of the rows, the map and the subsample keep large streams feasible."""
 
     nu: float = Field(0.05, gt=0, le=1, description="bound on the share of training rows outside the boundary")
-    gamma: PositiveFloat | None = Field(None, description="kernel exp(-gamma |a - b|^2) of standardised features; none: 1 / their number")
+    gamma: PositiveFloat | None = Field(
+        None, description="kernel exp(-gamma |a - b|^2) of standardised features; none: 1 / the number of those that vary"
+    )
     landmarks: PositiveInt = Field(300, description="training rows that span the Nystroem map, at most all that are used")
     rows: PositiveInt = Field(100_000, description="training rows used, drawn at random where there are more")
     passes: PositiveInt = Field(20, description="passes of gradient descent over them")
@@ -43,7 +45,7 @@ class OCSVM(Detector):
         train.require_rows(2)
         standardisation = Standardisation.fit(train.x)
         x = standardisation.apply(self._subsample(train.x)).astype(np.float64)
-        gamma = self.config.gamma or 1 / x.shape[1]
+        gamma = self.config.gamma or 1 / max(int((x.std(0) > 0).sum()), 1)
         nystroem = Nystroem(gamma=gamma, n_components=min(self.config.landmarks, len(x)), random_state=self.seed)
         mapped = nystroem.fit_transform(x)
         svm = SGDOneClassSVM(nu=self.config.nu, max_iter=self.config.passes, tol=None, average=True, random_state=self.seed)

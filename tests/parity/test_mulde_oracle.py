@@ -91,6 +91,14 @@ def test_values_at_sixteen_scales(oracle, batch):
     close(net.at_scales(batch[0], scales.to(batch[0])), arrays["logdens_L"], GROUPS[group][1])
 
 
+def test_squared_norms_of_the_gradient_at_sixteen_scales(oracle, batch):
+    group, arrays = oracle
+    net, rows = network(under("w5/", arrays)), batch[0]
+    scales = torch.from_numpy(arrays["sigma_L"]).to(rows)
+    norms = [net.input_gradient(rows, sigma.expand(len(rows), 1)).square().sum(1) for sigma in scales]
+    close(torch.stack(norms, 1), arrays["score_sqnorm_L"], GROUPS[group][1])
+
+
 def test_read_outs_on_the_reference_vectors(oracles):
     with np.load(oracles / "methods" / "mulde_oracle.npz") as arrays:
         gmm = under("gmm/", arrays)

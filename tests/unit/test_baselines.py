@@ -81,6 +81,19 @@ def test_gaussian_is_the_log_density_of_a_gaussian() -> None:
     assert spearmanr(found, expected).statistic > 0.999
 
 
+@pytest.mark.parametrize("rows", [60, 2000])
+def test_constant_columns_change_no_ranking(rows: int) -> None:
+    """A thousand of them would otherwise undo the Gaussian's shrinkage and flatten the kernel."""
+    x = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], rows + 200).astype(np.float32)
+    wide = np.concatenate([x, np.full((len(x), 1000), 3.0, np.float32)], 1)
+    for cls in (Gaussian, OCSVM):
+        alone, among = (cls(cls.Config(), seed=0) for _ in range(2))
+        alone.fit(features(x[:rows]))
+        among.fit(features(wide[:rows]))
+        first, second = (one.score(features(test[rows:])) for one, test in ((alone, x), (among, wide)))
+        np.testing.assert_allclose(first - first[0], second - second[0], rtol=1e-6, atol=1e-6)
+
+
 def test_isolation_forest_scores_as_scikit_learn(train: Features) -> None:
     test = features(np.random.default_rng(1).normal(size=(300, 5)) * 5)
     reference = SklearnForest(n_estimators=100, max_samples=256, random_state=7).fit(train.x)

@@ -357,9 +357,23 @@ def test_repeated_columns_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("preset", "dataset", "t"), [("paper", "shanghaitech", (6,)), ("paper", "ped2", (9,)), ("paper", "ucf_crime", (9,)), ("fast", "ped2", (6,))]
+    ("preset", "dataset", "stream", "t"),
+    [
+        ("paper", "shanghaitech", "clip@import.r3d-resnet18", (6,)),
+        ("paper", "shanghaitech", "clip@import.r3d-resnext101", (9,)),
+        ("paper", "ucf_crime", "clip@import.r3d-resnet18", (9,)),
+        ("fast", "ped2", "clip", (6,)),
+    ],
 )
-def test_presets(preset, dataset, t):
-    config = Config(**Diffusion.preset(preset, dataset, "clip"))
+def test_presets(preset, dataset, stream, t):
+    config = Config(**Diffusion.preset(preset, dataset, stream))
     assert config.t == t
     assert (config.max_steps or math.inf) <= 2000 if preset == "fast" else (config.lr, config.epochs, config.batch_size) == (2e-4, 50, 8192)
+
+
+@pytest.mark.parametrize(
+    ("stream", "scaling"), [("velocity@grid", "component"), ("tracks", "component"), ("deep@file.vec", "global"), ("pose", "global")]
+)
+def test_columns_of_several_units_are_scaled_each_by_its_own_deviation(stream, scaling):
+    assert Diffusion.preset("fast", "ped2", stream)["scaling"] == scaling
+    assert "scaling" not in Diffusion.preset("paper", "ped2", stream)

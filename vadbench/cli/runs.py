@@ -100,10 +100,14 @@ def plan(
         typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
     counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("done", "failed", "missing"))
     typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
-    left = [seconds[identity] for identity, state in states.items() if state != "done"]
-    known = [value for value in left if value is not None]
+    left = [job for job in planned.jobs if states[job.identity] != "done"]
+    known: dict[str, list[float]] = {}  # by training, which several jobs may share
+    for job in left:
+        if (value := seconds[job.identity]) is not None:
+            known.setdefault(job.fit_identity, []).append(value)
     if left:
-        typer.echo(f"estimated time left on this machine: {told(sum(known))} for {len(known)} jobs; {len(left) - len(known)} unknown")
+        jobs = sum(map(len, known.values()))
+        typer.echo(f"estimated time left on this machine: {told(sum(map(max, known.values())))} for {jobs} jobs; {len(left) - jobs} unknown")
     for reason in lacking_sources(job for job in planned.jobs if states[job.identity] != "done"):
         typer.echo(f"cannot run here: {reason}")
 

@@ -106,5 +106,7 @@ def _how_published(plan: Plan) -> list[str]:
     if any(row.published for row in plan.suite.rows):
         told.append(
             "Δ: measured minus published, where method, settings, features, training set and data set are the same and the metric has one convention."
+            if plan.suite.preset == "paper"
+            else "No differences to them are shown: the settings are the papers' in preset `paper` alone."
         )
     return told

@@ -49,7 +49,8 @@ def make_table(plan: Plan, results: Results) -> Table:
             drawn += _draws(found, results, keys)
             cells += _cells(there, found, failures, keys, plan.suite) if dataset in plan.suite.datasets else [Cell(None, note=FOREIGN)] * len(keys)
         draws.append(drawn)
-        cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
+        if plan.suite.preset == "paper":  # other presets are not the papers' settings
+            cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in matching(recipe, records)]
     _require_one_label_set(used)
