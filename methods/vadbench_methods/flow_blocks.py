@@ -139,7 +139,8 @@ def _mixing(nf: Any, dim: int, mixing: Mixing) -> nn.Module:
 def glow_maps(channels: int, height: int, width: int, levels: int, layers: int, hidden: int) -> nn.Module:
     """Glow on maps [B, channels, height, width], as ITAE+NF has it: per level a squeeze and K steps, then half of the channels leave.
 
-    No method here has maps yet; it is checked against normflows. Its `log_prob` wants a second argument, None, where there are several levels (normflows 1.7.3).
+    No method here has maps yet; it is checked against normflows. Its `log_prob` wants a second argument, None, where there are several levels
+    (normflows 1.7.3).
 
     Args:
         channels: channels C of the maps; ITAE: 2 (maximum and mean over an encoder's channels) or 3.

@@ -105,6 +105,9 @@ def test_a_resample_of_every_video_once_is_the_curve_itself(drawn):
     if anomalous.all() or not anomalous.any():
         return
     curve = roc_curve(scores, anomalous, lengths, np.ones((3, len(lengths)), np.int64))
+    if len(lengths) == 1:
+        assert np.isnan([curve.low, curve.high]).all()  # one video says nothing of others
+        return
     np.testing.assert_allclose(curve.low, rate_at(curve.x, curve.y, GRID))
     np.testing.assert_allclose(curve.high, curve.low)
 

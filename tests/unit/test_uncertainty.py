@@ -114,6 +114,17 @@ def test_rows_gain_intervals_of_the_whole_set_only():
             assert (row["low"], row["high"]) == (None, None)
 
 
+def test_of_one_video_nothing_is_certain():
+    """Every resample of it is itself: an interval without width would pass for certainty."""
+    scores, labels = np.random.default_rng(0).normal(size=30), np.arange(30) % 3 == 0
+    drawn = frame_resamples(scores, labels, [30], resample_counts(1, resamples=20))
+    assert all(np.isnan(values).all() for values in drawn.values())
+    rows = [{"metric": "micro_auc", "convention": None, "video": None, "value": micro_auc(scores, labels)}]
+    (row,) = with_intervals(rows, drawn)
+    assert (row["low"], row["high"]) == (None, None)
+    assert not interval(drawn["micro_auc", None] - 0.5).excludes_zero
+
+
 def test_counts_of_other_videos_are_refused():
     with pytest.raises(BadInput, match="for 1 videos"):
         frame_resamples([1.0, 2.0], [0, 1], [2], np.ones((3, 2), np.int64))

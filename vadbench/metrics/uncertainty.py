@@ -22,6 +22,7 @@ from vadbench.metrics.regions import Matches, Ties, false_positives, mean_area
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Key = tuple[str, str | None]  # metric, convention: the fields of a record's row
+LEAST = 2  # videos: of one, every resample is the same, and would pass for certainty
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def frame_resamples(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, co
         counts: [R, V] from `resample_counts`.
 
     Returns:
-        (metric, convention) -> [R], NaN where a resample has one class.
+        (metric, convention) -> [R], NaN where a resample has one class, and everywhere where there is but one video.
 
     Raises:
         BadInput: as `vadbench.metrics.frame.frame_metrics`, or if counts are of another number of videos.
@@ -81,7 +82,8 @@ def frame_resamples(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, co
         tp = np.cumsum(weight * positive)[ends]
         roc = Roc(np.append(0, tp), np.append(0, np.cumsum(weight)[ends] - tp))
         table[row] = [getattr(roc, metric) for metric in metrics]
-    return {("micro_auc", None): table[:, 0], **{(metric, None): table[:, i + 1] for i, metric in enumerate(metrics[1:])}} | drawn
+    drawn |= {("micro_auc", None): table[:, 0], **{(metric, None): table[:, i + 1] for i, metric in enumerate(metrics[1:])}}
+    return _where_enough(drawn, len(videos))
 
 
 def region_resamples(found: Matches, lengths: ArrayLike, counts: Counts, ties: Ties = "average") -> dict[Key, Floats]:
@@ -94,7 +96,7 @@ def region_resamples(found: Matches, lengths: ArrayLike, counts: Counts, ties: T
         ties: what `found` was matched with.
 
     Returns:
-        ("rbdc", ties) and ("tbdc", ties) -> [R], NaN where a resample has no ground truth.
+        ("rbdc", ties) and ("tbdc", ties) -> [R], NaN where a resample has no ground truth, and everywhere where there is but one video.
 
     Raises:
         BadInput: if counts are of another number of videos.
@@ -107,7 +109,11 @@ def region_resamples(found: Matches, lengths: ArrayLike, counts: Counts, ties: T
         total = float(count @ frames)
         table[row, 0] = mean_area(found.region_rank, before, tied, total, count[found.region_video])
         table[row, 1] = mean_area(found.track_rank, before, tied, total, count[found.track_video])
-    return {("rbdc", ties): table[:, 0], ("tbdc", ties): table[:, 1]}
+    return _where_enough({("rbdc", ties): table[:, 0], ("tbdc", ties): table[:, 1]}, len(frames))
+
+
+def _where_enough(drawn: dict[Key, Floats], videos: int) -> dict[Key, Floats]:
+    return drawn if videos >= LEAST else {key: np.full_like(values, np.nan) for key, values in drawn.items()}
 
 
 def interval(values: Floats, level: float = 0.95) -> Interval:

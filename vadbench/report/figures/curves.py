@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vadbench.metrics.frame import Roc
 from vadbench.metrics.regions import Matches, false_positives
-from vadbench.metrics.uncertainty import Counts, Floats
+from vadbench.metrics.uncertainty import LEAST, Counts, Floats
 from vadbench.report.figures.style import line_style
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ class Curve:
     y: Floats
     low: Floats
     high: Floats
+
+
+def how_sure(counts: Counts) -> str:
+    """What bands and brackets are, for a caption; counts [R, V] as `roc_curve`."""
+    if counts.shape[1] < LEAST:
+        return "One test video: no bands and no intervals."
+    return f"Bands, pointwise, and brackets: 95 % interval of a bootstrap over the test videos ({len(counts)} resamples, the same for all)."
 
 
 def roc_curve(scores: Floats, anomalous: NDArray[np.bool_], lengths: NDArray[np.int64], counts: Counts) -> Curve:
@@ -127,6 +134,8 @@ def percent(row: dict[str, Any]) -> str:
 def _with_band(points: Callable[[NDArray[np.int64]], Points], counts: Counts) -> Curve:
     """The curve of every video once, and the band of the resamples."""
     drawn = np.stack([rate_at(*points(count), GRID) for count in counts])
+    if counts.shape[1] < LEAST:
+        drawn[:] = np.nan
     defined = drawn[~np.isnan(drawn).any(1)]
     low, high = np.quantile(defined, (0.025, 0.975), axis=0) if len(defined) else np.full((2, len(GRID)), np.nan)
     return Curve(*points(np.ones(counts.shape[1], np.int64)), low, high)

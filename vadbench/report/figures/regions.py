@@ -11,7 +11,7 @@ from vadbench.errors import BadInput
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.regions import match
 from vadbench.metrics.uncertainty import Counts, resample_counts
-from vadbench.report.figures.curves import LEGEND_LINE, Curve, legend_above, paint, percent, region_curves, width_for
+from vadbench.report.figures.curves import LEGEND_LINE, Curve, how_sure, legend_above, paint, percent, region_curves, width_for
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.scored import Scored, names, origin, tracks_of
 from vadbench.report.figures.style import WIDTH, picture
@@ -31,8 +31,7 @@ def draw_regions(scored: Sequence[Scored], out: Path) -> str:
     curves = [_curves(one, truth, counts) for one in scored]
     caption = (
         f"{origin(scored)} Regions are scored by their own objects, unsmoothed: alpha {protocol['alpha']:g}, beta {protocol['beta']:g}, "
-        f"region tracks {scored[0].record.labels['tracks']}. Bands, pointwise, and brackets: 95 % interval of a bootstrap over the test videos "
-        f"({len(counts)} resamples, the same for all)."
+        f"region tracks {scored[0].record.labels['tracks']}. {how_sure(counts)}"
     )
     legend = [f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}" for name, one in zip(names(scored), scored, strict=True)]
     width = width_for(legend, WIDTH)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vadbench.metrics.uncertainty import resample_counts
-from vadbench.report.figures.curves import LEGEND_LINE, legend_above, paint, percent, roc_curve, width_for
+from vadbench.report.figures.curves import LEGEND_LINE, how_sure, legend_above, paint, percent, roc_curve, width_for
 from vadbench.report.figures.scored import Scored, labels_of, names, origin, smoothing
 from vadbench.report.figures.style import picture
 
@@ -23,10 +23,7 @@ def draw_roc(scored: Sequence[Scored], out: Path) -> str:
     anomalous = labels.flat().astype(bool)
     curves = [roc_curve(one.scores, anomalous, one.lengths, counts) for one in scored]
     legend = [f"{name}: {percent(one.row('micro_auc'))}" for name, one in zip(names(scored), scored, strict=True)]
-    caption = (
-        f"{origin(scored)} {smoothing(scored)} Bands, pointwise, and brackets: 95 % interval of a bootstrap over the test videos "
-        f"({len(counts)} resamples, the same for all)."
-    )
+    caption = f"{origin(scored)} {smoothing(scored)} {how_sure(counts)}"
     with picture(out, width_for(legend, 4.6), 4.2 + LEGEND_LINE * len(scored), caption) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7, linestyle=(0, (4, 3)))
