@@ -127,7 +127,6 @@ def test_inconsistent_settings_are_refused(settings: dict[str, object]) -> None:
 QUICK = {"units": (256, 256), "epochs": 1000, "max_steps": STEPS, "batch_size": 2048, "progress": "off", "score_batch": 2048}
 
 
-@pytest.mark.slow
 def test_log_density_sees_between_the_modes_what_its_gradient_does_not() -> None:
     train, test, labels = toy(0)
     mulde = MULDE(MULDE.Config(**QUICK, read_outs=("mean",)), seed=0)
