@@ -93,16 +93,18 @@ def run_suite(
         say: receives one line an event.
 
     Raises:
-        BadInput: if data are missing (under `partial`: for all there is to run, with nothing done before), or under `existing="fail"` if a record
-            exists.
+        BadInput: if the results cannot be written, if data are missing (under `partial`: for all there is to run, with nothing done before), or
+            under `existing="fail"` if a record exists.
     """
+    results.require_writable()
+    for recipe in _distinct(plan):
+        protocol_of(recipe, open_dataset(recipe.dataset))  # refused before anything is trained
     results.sweep_temporary()
     states = job_states(plan, results)
     done = [job for job in plan.jobs if states[job.identity] == "done"]
     if existing == "fail" and done:
-        raise BadInput(
-            f"{results.run_folder(done[0].document, done[0].identity)}: exists, and so do {len(done) - 1} others; use --existing skip or rerun"
-        )
+        others = f", and so do {len(done) - 1} others" if len(done) > 1 else ""
+        raise BadInput(f"{results.run_folder(done[0].document, done[0].identity)}: exists{others}; use --existing skip or rerun")
     todo = list(plan.jobs) if existing == "rerun" else [job for job in plan.jobs if states[job.identity] != "done"]
     lacking = extract_features(todo, quiet, processes, partial)
     able = [job for job in todo if not set(_wanted(job)) & set(lacking)]
@@ -140,8 +142,11 @@ def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str]
 
     Returns:
         How many were evaluated.
+
+    Raises:
+        BadInput: on a field that the protocol has not, or a value it does not take.
     """
-    make_protocol({name: value for name, value in protocol.items() if name != "calibration"})
+    make_protocol(protocol)
     evaluated = 0
     records = {(record.runs, record.parts[0].get("read_out")): record for record in results.all_recipes()}
     for record in records.values():
@@ -162,6 +167,7 @@ def _planned_again(record: RecipeRecord, protocol: dict[str, Any]) -> PlannedRec
         BadInput: if it can no longer be planned with the same identity: another version, other extraction options, or its boxes file is not here.
     """
     settings = {part["method"]: part["config"] for part in record.parts} | ({"protocol": protocol} if protocol else {})
+    settings |= {component: options for part in record.parts for component, options in part.get("extraction", {}).items()}
     setting: Literal["one-class", "unsupervised"] = "unsupervised" if record.parts[0].get("resplit") else "one-class"
     row = {"label": "again", "method": record.recipe, "read_out": record.parts[0].get("read_out")}
     trained = record.parts[0].get("train_dataset")

@@ -7,18 +7,17 @@ of a data set were resampled with the same draws of videos (vadbench.metrics.unc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vadbench.errors import BadInput
 from vadbench.evaluate import REGIONS, resampled_values
 from vadbench.metrics.uncertainty import interval
+from vadbench.record_names import called, find
 from vadbench.records import Arrays, RecipeRecord, Results
 from vadbench.report.layout import table_lines
 from vadbench.report.table import METRICS, USUAL, Key
 
 RULES = ("smoothing", "windows", "ties", "alpha", "beta", "resamples", "resampling_seed")  # of the protocol; what two recipes must share
-SHORTEST = 4  # digits of an identity
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ def compare(results: Results, first: str, second: str) -> Comparison:
 
     Args:
         results: where the records are.
-        first: the folder of a record, the beginning of its identity, or `[dataset/]recipe[:seed]`, such as `gmm@velocity`,
-            `ped2/gmm@velocity` or `mulde@velocity:2`.
+        first: a record, as `vadbench.record_names.locate` takes it: its folder, the beginning of its identity, or `[dataset/]recipe[:seed]`.
         second: likewise.
 
     Raises:
@@ -107,7 +105,12 @@ def render(comparison: Comparison) -> str:
     sigma = a.protocol["smoothing"]
     smoothed = "unsmoothed" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect)"
     labels = a.labels
-    lines = [f"A  {_told(a)}", f"B  {_told(b)}", f"{a.dataset}, labels `{labels['name']}`, {labels['videos']} test videos; {smoothed}; percent.", ""]
+    lines = [
+        f"A  {called(a)}",
+        f"B  {called(b)}",
+        f"{a.dataset}, labels `{labels['name']}`, {labels['videos']} test videos; {smoothed}; percent.",
+        "",
+    ]
     notes = list(dict.fromkeys(line.note for line in comparison.metrics if line.note))
     lines += table_lines(["metric", "A", "B", "A - B", "95 % interval", "better"], [_metric_texts(line, notes) for line in comparison.metrics])
     lines += [f"\n[{number}] {note}" for number, note in enumerate(notes, 1)]
@@ -116,46 +119,6 @@ def render(comparison: Comparison) -> str:
     lines += table_lines(["video", "A", "B", "A - B"], [_video_texts(line) for line in comparison.videos])
     lines += ["", "ROC-AUC of each video, largest difference first; a video with one class has none."]
     return "\n".join(lines) + "\n"
-
-
-def find(results: Results, text: str) -> tuple[RecipeRecord, Arrays | None]:
-    """The record that a text names (see `compare`), and its stored arrays.
-
-    Raises:
-        BadInput: as `locate`.
-    """
-    where, record = locate(results, text)
-    return record, where.frames(record)
-
-
-def locate(results: Results, text: str) -> tuple[Results, RecipeRecord]:
-    """The record that a text names (see `compare`), and the results that hold it: other ones where the text is a folder elsewhere.
-
-    Raises:
-        BadInput: if it names none or several, with those there are.
-    """
-    if (Path(text) / "metrics.json").is_file():
-        folder = Path(text).resolve()
-        record = None
-        if len(folder.parents) > 3 and folder.parents[2].name == "recipes":
-            results = Results(folder.parents[3])
-            record = results.recipe(*folder.parts[-3:])
-        if record is None:
-            raise BadInput(f"{text}: not a record's place; expected RESULTS/recipes/DATASET/RECIPE/IDENTITY")
-        return results, record
-    records = list(results.all_recipes())
-    found = [record for record in records if _is_named(record, text)]
-    if len(found) != 1:
-        told = "; ".join(_told(record) for record in found or records) or "no recipe yet; vadbench run makes them"
-        raise BadInput(f"{text!r} names {len(found) or 'no'} record{'s' * (len(found) != 1)} under {results.root}; there are: {told}")
-    return results, found[0]
-
-
-def _is_named(record: RecipeRecord, text: str) -> bool:
-    recipe, colon, seed = text.partition(":")
-    if recipe in (record.recipe, f"{record.dataset}/{record.recipe}"):
-        return not colon or seed == str(record.seed)
-    return len(text) >= SHORTEST and record.identity.startswith(text)
 
 
 def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
@@ -228,10 +191,6 @@ def _video_rows(record: RecipeRecord) -> dict[str, dict[str, Any]]:
     wanted = ("micro_auc", _smoothing(record), record.read_outs[0])
     rows = [row for row in record.rows if (row["metric"], row["smoothing"], row["read_out"]) == wanted]
     return {row["video"]: row for row in rows if row["video"] and not row["video"].startswith("scene:")}
-
-
-def _told(record: RecipeRecord) -> str:
-    return f"{record.dataset}/{record.recipe}:{record.seed} {record.identity[:12]}"
 
 
 def _metric_texts(line: Difference, notes: list[str]) -> list[str]:

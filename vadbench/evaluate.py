@@ -29,7 +29,7 @@ from vadbench.metrics.regions import match, region_metrics
 from vadbench.metrics.uncertainty import Counts, Floats, Key, frame_resamples, region_resamples, resample_counts, with_intervals
 from vadbench.plan import PlannedPart, PlannedRecipe
 from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash
-from vadbench.registry import first_fault
+from vadbench.registry import first_fault, unknown
 
 REGIONS = ("rbdc", "tbdc")
 Measured = tuple[list[dict[str, Any]], dict[Key, Floats]]  # rows of a record, and their resampled values
@@ -47,11 +47,22 @@ def protocol_of(recipe: PlannedRecipe, dataset: Dataset | type[Dataset]) -> rule
 def make_protocol(fields: dict[str, Any], parts: tuple[Part, ...] = ()) -> rules.Protocol:
     """A validated protocol.
 
+    Args:
+        fields: what the user chose; `calibration`, which belongs to the parts, is checked alone.
+        parts: the streams that are summed.
+
     Raises:
         BadInput: on a field that the protocol has not, or a value it does not take.
     """
+    if "parts" in fields:
+        raise BadInput("protocol.parts: cannot be set, the parts are the methods' streams; name them with --methods method@stream+stream")
+    calibrations = [*([fields["calibration"]] if "calibration" in fields else []), *(part.calibration for part in parts)]
+    for calibration in calibrations:
+        if calibration not in rules.CALIBRATIONS:
+            raise unknown("protocol.calibration", str(calibration), rules.CALIBRATIONS)
+    known = {name: value for name, value in fields.items() if name != "calibration"}
     try:
-        return rules.Protocol(**{**fields, "parts": parts})
+        return rules.Protocol(**known, parts=parts)
     except ValidationError as error:
         raise BadInput(f"protocol: {first_fault(error, rules.Protocol)}") from error
 
@@ -275,6 +286,8 @@ def described(recipe: PlannedRecipe) -> Iterator[dict[str, Any]]:
     """What a recipe's record says of each part, and a table finds it by; the whole job is in its run.json."""
     for planned in recipe.parts:
         told = {**asdict(planned.part), "fingerprint": planned.job.stream.fingerprint, "config": planned.job.document["config"]}
+        if planned.job.stream.changed:
+            told["extraction"] = planned.job.stream.changed
         if recipe.read_out is not None:
             told["read_out"] = recipe.read_out
         if planned.job.scope != "pooled":

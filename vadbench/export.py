@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
-from vadbench.records import RecipeRecord, Results, RunRecord
+from vadbench.records import RecipeRecord, Results, RunRecord, written_aside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +71,8 @@ def load_results(results: str | Path = "results", *, videos: bool = False) -> pd
     import pandas as pd
 
     root = Path(results)
-    if not (root / "recipes").is_dir():
-        raise BadInput(f"{root}: no records; expected a folder that vadbench run --results wrote")
     store = Results(root)
+    store.require_records()
     runs = {run.identity: run for run in store.all_runs()}
     return pd.DataFrame(_rows(store.all_recipes(), runs, videos), columns=list(COLUMNS), dtype=object).astype(TYPES)
 
@@ -88,17 +86,12 @@ def export_results(results: str | Path, path: Path) -> int:
     if path.suffix not in (".parquet", ".csv"):
         raise BadInput(f"{path}: suffix {path.suffix or 'missing'}; expected .parquet or .csv")
     table = load_results(results, videos=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written_aside(path) as aside:
         if path.suffix == ".csv":
             table.to_csv(aside, index=False)
         else:
             # a text column without any text would be stored without a type
             table.astype({name: "string" for name in COLUMNS if name not in TYPES}).to_parquet(aside, index=False)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
     return len(table)
 
 

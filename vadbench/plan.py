@@ -99,12 +99,11 @@ class PlannedRecipe:
 
     @property
     def shown(self) -> str:
-        """What the table shows: the label, or the method, and where it was trained if that is not usual."""
-        job = self.parts[0].job
-        if self.label:
-            return self.label
-        trained = f" (trained on {job.source.dataset})" if job.source is not None else ""
-        return f"{self.method}{' (per scene)' if job.scope == 'scene' else trained}"
+        """What the table shows: the label, or the method, and how it was trained if that is not usual and the label does not end in it."""
+        job, name = self.parts[0].job, self.label or self.method
+        trained = "" if job.source is None else f"trained on {job.source.dataset}"
+        unusual = "per scene" if job.scope == "scene" else trained
+        return name if name.rstrip(")").endswith(unusual) else f"{name} ({unusual})"
 
     @property
     def resplit(self) -> Resplit | None:
@@ -134,7 +133,7 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         datasets: the suite's data sets by name, those of `train_on` among them.
 
     Raises:
-        BadInput: on an unknown method, stream or setting, with the choices.
+        BadInput: on an unknown method, stream or setting, with the choices; if a stream is fused with itself, or two rows look the same.
     """
     recipes: list[PlannedRecipe] = []
     named: list[tuple[str, SuiteRow | None]] = [*((method, None) for method in suite.methods), *((row.method, row) for row in suite.rows)]
@@ -152,7 +151,23 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
             recipes += planned
     _refuse_unused(suite.settings, recipes, "component in --set")
     jobs = {part.job.identity: part.job for recipe in recipes for part in recipe.parts}
-    return Plan(suite, tuple(jobs.values()), tuple({(r.shown, r.name, r.dataset, r.seed): r for r in recipes}.values()))
+    return Plan(suite, tuple(jobs.values()), _told_apart(recipes))
+
+
+def _told_apart(recipes: list[PlannedRecipe]) -> tuple[PlannedRecipe, ...]:
+    """The recipes, each once; refuses two that differ and that the table would show by one name."""
+    known: dict[tuple[str, str, str, int], PlannedRecipe] = {}
+    for recipe in recipes:
+        streams = recipe.name.partition("@")[2]
+        first = known.setdefault((recipe.shown, streams, recipe.dataset, recipe.seed), recipe)
+        if _content(first) != _content(recipe):
+            raise BadInput(f"{recipe.shown!r} is there twice on {streams}, for different things; give each row a label of its own")
+    return tuple(known.values())
+
+
+def _content(recipe: PlannedRecipe) -> tuple[object, ...]:
+    """What a row of a table is of, whatever its label."""
+    return tuple((each.part, each.job.identity) for each in recipe.parts), recipe.read_out, recipe.protocol, recipe.published
 
 
 def resolve_config(method: type[Detector], preset: str, dataset: str, stream: str, settings: dict[str, Any]) -> MethodConfig:
@@ -211,6 +226,9 @@ def _over_seeds(
     scope = (row.scope if row else None) or suite.scope
     methods = {part.method: registry.load("detectors", part.method) for part in parts}
     streams = {part.stream: plan_stream(dataset, part.stream, settings) for part in parts}
+    scored = [(part.method, streams[part.stream].name) for part in parts]
+    if twice := next((stream for method, stream in scored if scored.count((method, stream)) > 1), None):
+        raise BadInput(f"{name}@{'+'.join(stream for _, stream in scored)}: {twice} is there twice; a fusion takes each stream once")
     seeds = range(1) if all(method.info.deterministic for method in methods.values()) else range(suite.seeds)
     protocol = dict(settings.get("protocol", {}))
     calibration = protocol.pop("calibration", None)

@@ -7,7 +7,6 @@ Source: specs/evaluation.md sections 2.4 and 2.5, specs/methods.md sections 0.2,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -23,6 +22,7 @@ Scores = NDArray[np.float64]
 Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt"]
 Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 
+MOST_SMOOTHING = 10_000  # frames; the filter's kernel grows with sigma, and no video needs a wider one
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 MACRO_CONVENTIONS: tuple[str, ...] = get_args(Macro)
 
@@ -33,15 +33,27 @@ class Protocol(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     parts: tuple[Part, ...] = Field((), description="the streams that are summed: method, stream, calibration, rule for frames without objects")
-    smoothing: float | None = Field(None, ge=0, allow_inf_nan=False, description="sigma in frames of the Gaussian filter; None = unsmoothed")
+    smoothing: float | None = Field(
+        None, ge=0, le=MOST_SMOOTHING, allow_inf_nan=False, description="sigma in frames of the Gaussian filter; None = unsmoothed"
+    )
     calibration_level: Literal["row", "frame"] = Field("row", description="training scores that calibrate: every row's, or every frame's maximum")
     macro: tuple[Macro, ...] = Field(("skip", "pad-rank", "pad-0-1", "pad-0-max"), description="macro AUC conventions that are reported")
     ties: Literal["average", "order"] = Field("average", description="how RBDC and TBDC treat equal scores")
     alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
     beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
-    resamples: int = Field(1000, ge=1, description="resamples of the bootstrap over videos that gives 95 % intervals")
+    resamples: int = Field(1000, ge=100, description="resamples of the bootstrap over videos that gives 95 % intervals")
     resampling_seed: int = Field(0, ge=0, description="seed of the resamples; equal for all methods, so that differences are paired")
     windows: Literal["centre"] = Field("centre", description="the frame that a window scores; edges are replicated within the video")
+
+    @field_validator("smoothing", mode="before")
+    @classmethod
+    def _none_by_name(cls, sigma: Any) -> Any:
+        return None if sigma == "none" else sigma
+
+    @field_validator("macro", mode="before")
+    @classmethod
+    def _comma_list(cls, macro: Any) -> Any:
+        return tuple(name.strip() for name in macro.split(",")) if isinstance(macro, str) else macro
 
     @field_validator("smoothing")
     @classmethod
@@ -218,7 +230,7 @@ def smooth(scores: ArrayLike, lengths: ArrayLike, sigma: float | None) -> Scores
         sigma: in frames; None or 0 leaves the scores as they are.
 
     Raises:
-        BadInput: if the lengths do not add up to T, or sigma is negative or not finite.
+        BadInput: if the lengths do not add up to T, or sigma is negative, not finite or above 10000.
     """
     values = _checked(scores)
     ends = np.cumsum(np.asarray(lengths, np.int64))
@@ -226,8 +238,8 @@ def smooth(scores: ArrayLike, lengths: ArrayLike, sigma: float | None) -> Scores
         raise BadInput(f"lengths: they add up to {ends[-1] if len(ends) else 0} frames, there are {len(values)} scores (vadbench data check)")
     if sigma is None or sigma == 0:
         return values
-    if not (math.isfinite(sigma) and sigma > 0):
-        raise BadInput(f"smoothing: sigma {sigma}; expected a positive number of frames, or none")
+    if not 0 < sigma <= MOST_SMOOTHING:
+        raise BadInput(f"smoothing: sigma {sigma:g}; expected a positive number of frames up to {MOST_SMOOTHING}, or none")
     from scipy.ndimage import gaussian_filter1d
 
     videos = [video for video in np.split(values, ends[:-1]) if len(video)]

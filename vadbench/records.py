@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vadbench.errors import BadInput
+from vadbench.npz import open_npz
 
 SCHEMA_VERSION = 1
 Arrays = dict[str, NDArray[Any]]
@@ -158,13 +160,33 @@ class Results:
             _write_json(aside / "metrics.json", record)
 
     def write_text(self, relative: str, text: str) -> Path:
-        """Write a generated text file (a table) atomically; returns its path."""
+        """Write a generated text file (a table) as `written_aside` does; returns its path."""
         path = self.root / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
+        with written_aside(path) as aside:
+            aside.write_text(text, encoding="utf-8")
         return path
+
+    def require_writable(self) -> None:
+        """Refuse a folder that cannot be written, before anything is computed; makes nothing.
+
+        Raises:
+            BadInput: naming the folder and why.
+        """
+        there = next(folder for folder in (self.root, *self.root.absolute().parents) if os.path.lexists(folder))
+        try:
+            with tempfile.TemporaryDirectory(prefix=".vadbench-", dir=there):
+                pass
+        except OSError as error:
+            raise BadInput(f"--results {self.root}: records cannot be written here ({there}: {error.strerror}); choose another folder") from error
+
+    def require_records(self) -> None:
+        """Refuse a folder without recipe records.
+
+        Raises:
+            BadInput: naming the folder and the command that makes records.
+        """
+        if not (self.root / "recipes").is_dir():
+            raise BadInput(f"{self.root}: no records; expected a folder that vadbench run --results wrote")
 
     def sweep_temporary(self) -> None:
         """Remove what killed processes left aside."""
@@ -191,6 +213,25 @@ class Results:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Where to write `path`: aside, then renamed when the block ends well; nothing is left if it does not. Folders above it are made.
+
+    A link stays, and what it leads to is written. What is there and is no regular file (a pipe, /dev/stdout) is written directly.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield aside
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def load_arrays(path: Path) -> Arrays:
     """The arrays of an .npz file; never unpickles.
 
@@ -198,8 +239,8 @@ def load_arrays(path: Path) -> Arrays:
         BadInput: if the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with open_npz(path) as archive:
+            return dict(archive.items())
     except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
         raise BadInput(f"{path}: damaged ({error}); remove it and run again") from error
 

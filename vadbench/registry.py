@@ -36,11 +36,33 @@ def load(kind: Kind, name: str) -> Any:
     """The class or recipe registered as `name`.
 
     Raises:
-        BadInput: on an unknown name, with the choices and the nearest match.
+        BadInput: on an unknown name, with the choices and the nearest match; if what an installed package registers cannot be loaded.
     """
     if name not in _entries(kind):
         raise unknown(kind.removesuffix("s"), name, names(kind))
-    return _entries(kind)[name].load()
+    entry = _entries(kind)[name]
+    try:
+        found = entry.load()
+    except Exception as error:  # whatever the module of another package raises on import
+        raise _broken(entry, f"{type(error).__name__}: {error}") from error
+    expected = _class_of(kind)
+    if expected is not None and not (isinstance(found, expected) or (isinstance(found, type) and issubclass(found, expected))):
+        raise _broken(entry, f"it is no {expected.__name__}")
+    return found
+
+
+def _class_of(kind: Kind) -> type | None:
+    """What an entry has to be, or to be a subclass of; None where a protocol says it, which only its use can show."""
+    from vadbench.datasets.base import Dataset
+    from vadbench.detector import Detector, Recipe
+
+    return {"detectors": Detector, "recipes": Recipe, "datasets": Dataset}.get(kind)
+
+
+def _broken(entry: EntryPoint, why: str) -> BadInput:
+    package = "an installed package" if entry.dist is None else f"package {entry.dist.name}"
+    told = f"entry point {entry.name} = {entry.value} ({entry.group}) of {package} cannot be loaded: {' '.join(why.split())}"
+    return BadInput(f"{told}; mend or uninstall the package")
 
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> BadInput:
@@ -63,9 +85,20 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def title(kind: Kind, name: str) -> str:
-    """The first line of the docstring of the module that holds `name`, parsed and not imported."""
-    spec = importlib.util.find_spec(_entries(kind)[name].module)
-    if spec is None or spec.origin is None:
-        return ""
-    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+    """The first line of the docstring of the module that holds `name`, parsed and not imported; or why it cannot be loaded.
+
+    Of several entries in one module, all but the one defined first have their own class's line.
+    """
+    entry = _entries(kind)[name]
+    try:
+        spec = importlib.util.find_spec(entry.module)
+        if spec is None:
+            return f"cannot be loaded: no module {entry.module}"
+        module = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec.has_location and spec.origin else ast.Module([], [])
+    except (ImportError, OSError, SyntaxError, ValueError) as error:
+        return f"cannot be loaded: {' '.join(str(error).split())}"
+    registered = {other.attr for other in _entries(kind).values() if other.module == entry.module}
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name in registered]
+    own = next((node for node in classes[1:] if node.name == entry.attr), module)
+    docstring = ast.get_docstring(own)
     return docstring.splitlines()[0] if docstring else ""

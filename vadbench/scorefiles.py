@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.metrics.boxes import read_boxes, read_scores
+from vadbench.npz import open_npz
 
 Columns = dict[str, NDArray[Any]]
 NAMES = ("video", "track")  # columns of text; all others hold numbers
@@ -191,21 +191,13 @@ def _read_parquet(path: Path, needed: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _npz_names(path: Path) -> list[str]:
-    with _npz(path) as arrays:
-        return list(arrays.files)
+    with open_npz(path) as arrays:
+        return list(arrays)
 
 
 def _read_npz(path: Path, needed: Sequence[str]) -> Mapping[str, Any]:
-    with _npz(path) as arrays:
+    with open_npz(path) as arrays:
         return {name: arrays[name] for name in needed}
-
-
-def _npz(path: Path) -> Any:
-    """The open archive; arrays of objects are refused on access, so names must be arrays of text."""
-    arrays = np.load(path, allow_pickle=False)
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise BadInput(f"{path}: one array without names; expected an archive of named columns (numpy.savez)")
-    return closing(arrays)
 
 
 def _names(values: Any, path: Path, column: str) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from vadbench.errors import BadInput
 Setting = Literal["one-class", "unsupervised"]
 Scope = Literal["pooled", "scene"]
 Preset = Literal["fast", "paper"]
+LATEST = "latest"  # the name of a suite that is one command line
+OPTIONS = {"methods", "datasets", "features", "seeds", "preset", "scope", "train_on", "setting"}  # fields that are options of the command line
 Settings = dict[str, dict[str, Any]]  # component (method, extractor, boxes, `protocol`) -> field -> value
 
 
@@ -39,7 +42,7 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field("latest", pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
+    name: str = Field(LATEST, pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
     file: str = Field("", description="its TOML file, where it is a user's own")
     title: str = Field("", description="title of the table")
     methods: tuple[str, ...] = Field((), description="detectors, recipes, or `method@stream+stream` for a fusion")
@@ -65,16 +68,23 @@ class Suite(BaseModel):
         unusual = [bool(self.sources), self.setting == "unsupervised", "scene" in (self.scope, *(row.scope for row in self.rows))]
         if sum(unusual) > 1:
             raise ValueError("of train_on, setting unsupervised and scope scene only one at a time")
-        shown = [(row.label, row.method) for row in self.rows]
-        twice = [label for label, method in shown if shown.count((label, method)) > 1]
-        if twice:
-            raise ValueError(f"labels of a method's rows must differ, {twice[0]!r} is there twice")
         return self
 
     @property
     def called(self) -> str:
         """What `--suite` takes for it: the name, or the user's own file, with the variation."""
         return self.file + self.name.removeprefix(Path(self.file).stem)
+
+    @property
+    def options(self) -> str:
+        """The options of `vadbench run`, `plan`, `evaluate` and `table` that stand for it, as a shell takes them."""
+        if self.name != LATEST:
+            return f"--suite {shlex.quote(self.called)}"
+        chosen = self.model_dump(include=OPTIONS, exclude_defaults=True)
+        words = [(name, ",".join(value) if isinstance(value, tuple) else str(value)) for name, value in chosen.items()]
+        for component, fields in self.settings.items():
+            words += [("set", f"{component}.{name}={json.dumps(value)}") for name, value in fields.items()]
+        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in words)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -93,26 +103,46 @@ def read_suite(name: str, folder: Path) -> Suite:
     `suite--data+sets[--streams][--Nseeds][--paper]` is a suite as `vary` has changed it.
 
     Raises:
-        BadInput: on an unknown name, a file that is not there, broken TOML, or a field that is none.
+        BadInput: on an unknown name, a file that is not there or has the name of a suite of the folder, broken TOML, or a field that is none.
     """
     head, suffix, tail = name.partition(".toml")
     if suffix:
         (name, path), varied = (Path(head).name, Path(head + suffix)), tail.split("--")[1:]
         if not path.is_file():
             raise BadInput(f"{path}: no such suite file; vadbench list suites lists those that come with vadbench")
+        _require_own_name(name, path, folder)
     else:
-        names = suite_names(folder)
         name, *varied = name.split("--")
-        if name not in names:
-            raise registry.unknown("suite", name, names)
+        if name not in suite_names(folder):
+            raise _unknown(name, folder)
         path = folder / f"{name}.toml"
     suite = _read(path, {"name": name, "file": str(path) if suffix else ""})
     return vary(suite, *_variation(varied)) if varied else suite
 
 
+def _require_own_name(name: str, path: Path, folder: Path) -> None:
+    """Refuse a file whose table would overwrite another suite's."""
+    theirs = folder / f"{name}.toml"
+    if name == LATEST or (theirs.is_file() and not theirs.samefile(path)):
+        owner = "a run without a suite" if name == LATEST else "a suite that comes with vadbench"
+        raise BadInput(f"{path}: its table tables/{name}.md is that of {owner}; rename the file")
+
+
+def _unknown(name: str, folder: Path) -> BadInput:
+    """The error for a name that is no suite, with the likeliest thing meant."""
+    if name == LATEST:
+        return BadInput(f"{LATEST!r} is no suite but the table of a run without one; give that run's --methods, --datasets, ... instead of a suite")
+    if Path(f"{name}.toml").is_file():
+        return BadInput(f"unknown suite {name!r}; a suite file is named with its ending: {name}.toml")
+    return registry.unknown("suite", name, suite_names(folder))
+
+
 def _read(path: Path, called: dict[str, str]) -> Suite:
     try:
-        return make_suite({**tomllib.loads(path.read_text(encoding="utf-8")), **called})
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        if own := [name for name in called if name in fields]:
+            raise BadInput(f"{own[0]} is no field of a suite file: a suite is called as its file; title is what the table shows")
+        return make_suite({**fields, **called})
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -155,6 +185,10 @@ def make_suite(fields: dict[str, Any]) -> Suite:
     try:
         return Suite(**fields)
     except ValidationError as error:
+        fault = error.errors()[0]
+        if fault["type"] == "missing":
+            field = ".".join(map(str, fault["loc"]))
+            raise BadInput(f"{field} is missing; a suite needs datasets and methods or rows, a row a label and a method") from error
         raise BadInput(registry.first_fault(error, Suite)) from error
 
 

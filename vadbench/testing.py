@@ -376,7 +376,13 @@ def check_detector(cls: type[Detector], config: MethodConfig | None = None, *, p
 
 
 def small_config(cls: type[Detector], settings: dict[str, Any] | None = None) -> MethodConfig:
-    """The preset `fast`, a neural method's with few steps and without progress lines, and what `settings` change of that."""
+    """The preset `fast`, a neural method's with few steps and without progress lines, and what `settings` change of that.
+
+    Raises:
+        BadInput: naming the setting that is wrong, as `vadbench run` does.
+    """
+    from vadbench.plan import resolve_config  # loads the features, which the contract does not need
+
     fields = cls.Config.model_fields
     quick = {name: value for name, value in (("epochs", STEPS), ("max_steps", STEPS), ("progress", "off")) if name in fields}
-    return cls.Config(**{**cls.preset("fast", "synthetic", "velocity"), **quick, **(settings or {})})
+    return resolve_config(cls, "fast", "synthetic", "velocity", {**quick, **(settings or {})})

@@ -12,7 +12,9 @@ def files(folder):
 
 
 def test_a_run_writes_records_and_prints_the_table(vadbench, tmp_path):
-    told = vadbench(*RUN).stdout
+    done = vadbench(*RUN)
+    told = done.stdout
+    assert "[1/3]" not in done.stderr  # --quiet
     for word in ("| gaussian", "| knn", "| magnitude", "micro AUC", "macro AUC (skip)", "sigma 3", "labels `"):
         assert word in told
     runs = list((tmp_path / "results").glob("runs/synthetic/velocity/*/*/run.json"))

@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from vadbench.compare import Difference, compare, find, render
+from vadbench.compare import Difference, compare, render
 from vadbench.errors import BadInput
 from vadbench.protocol import Protocol
+from vadbench.record_names import find
 from vadbench.records import RecipeRecord, Results, canonical_hash
 from vadbench.report.table import METRICS, USUAL
 

@@ -7,8 +7,10 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_images, write_video  # noqa: F401
 
+from vadbench.cli import app
 from vadbench.datasets.base import SPLITS
 from vadbench.datasets.folder import Folder
 from vadbench.errors import BadInput
@@ -250,3 +252,21 @@ def test_extra_files_upper_case_and_a_loop_beside_the_images_do_no_harm(own):
     (own.folder / "videos/normal.avi").rename(own.folder / "videos/normal.AVI")
     (yard / "again").symlink_to(yard)
     assert complaint(say(own, MANIFEST.replace("normal.avi", "normal.AVI"))) == ""
+
+
+def test_a_clip_trained_and_tested_on_is_bad(own):
+    twice = MANIFEST.replace('path = "videos/normal.avi"', 'path = "videos/fight.avi"')
+    assert [line.found for line in say(own, twice).check() if not line.good] == ["videos/fight.avi"]
+
+
+def test_a_link_to_the_same_clip_is_the_same_clip(own):
+    (own.folder / "videos/again.avi").symlink_to("fight.avi")
+    twice = MANIFEST.replace('path = "videos/normal.avi"', 'path = "videos/again.avi"')
+    assert [line.found for line in say(own, twice).check() if not line.good] == ["videos/fight.avi"]
+
+
+def test_a_failed_check_says_to_mend_the_manifest(own, monkeypatch):
+    say(own, MANIFEST.replace("[4, 4]", "[4, 99]"))
+    monkeypatch.setenv("VADBENCH_DATA", str(own.root))
+    answer = CliRunner().invoke(app, ["data", "check", "folder"])
+    assert str(answer.exception) == "folder: 1 checks failed; mend dataset.toml or the files it names"

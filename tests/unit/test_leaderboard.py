@@ -129,7 +129,7 @@ def test_published_settings_that_were_chosen_by_test_labels_are_not_ranked(resul
         config = resolve_config(detector, preset, "street", "velocity", {}).settings("fit", "scoring")
         write_record(results, "street", "diffusion", value, config=config)
     unranked = {entry.settings: entry.unranked for entry in entries_of(results)}
-    assert unranked == {"fast": None, "paper": "preset paper: its authors chose diffusion's t by test labels"}
+    assert unranked == {"fast": None, "paper": "preset paper: its authors chose diffusion's t, diffusion's p_mean, diffusion's p_std by test labels"}
 
 
 def test_a_single_choice_of_settings_is_ranked_whatever_it_is(results):

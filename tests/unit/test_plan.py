@@ -145,7 +145,57 @@ def test_a_suite_of_ones_own_is_a_file_anywhere(tmp_path):
         read_suite(str(tmp_path / "other.toml"), suites_root())
 
 
-@pytest.mark.parametrize(("text", "message"), [("methods = [", "not TOML"), ('methods = ["gmm"]\n', "datasets"), ("colour = 1\n", "colour")])
+@pytest.mark.parametrize("name", ["demo", "latest"])
+def test_a_file_whose_table_would_be_another_ones_is_refused(tmp_path, name):
+    path = tmp_path / f"{name}.toml"
+    path.write_text('methods = ["gmm"]\ndatasets = ["synthetic"]\n')
+    with pytest.raises(BadInput, match=rf"{name}\.toml: its table tables/{name}\.md is that of .*rename"):
+        read_suite(str(path), suites_root())
+
+
+def test_a_suite_that_comes_with_vadbench_can_be_named_by_its_file():
+    path = suites_root() / "demo.toml"
+    assert read_suite(str(path), suites_root()).methods == read_suite("demo", suites_root()).methods
+
+
+def test_a_suite_file_named_without_its_ending_is_hinted_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('methods = ["gmm"]\ndatasets = ["synthetic"]\n')
+    with pytest.raises(BadInput, match=r"unknown suite 'mine'.*mine\.toml"):
+        read_suite("mine", suites_root())
+
+
+def test_the_table_of_a_run_without_a_suite_is_none_and_says_what_prints_it():
+    with pytest.raises(BadInput, match=r"'latest' is no suite.*--methods"):
+        read_suite("latest", suites_root())
+
+
+def test_a_suite_of_one_command_line_knows_its_options():
+    fields = {
+        "methods": ("knn", "gmm"),
+        "datasets": ("synthetic",),
+        "seeds": 2,
+        "scope": "scene",
+        "settings": {"knn": {"k": 5}, "gmm": {"components": [2]}},
+    }
+    told = make_suite(fields).options
+    assert told == "--methods knn,gmm --datasets synthetic --seeds 2 --scope scene --set knn.k=5 --set 'gmm.components=[2]'"
+    assert read_suite("demo", suites_root()).options == "--suite demo"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("methods = [", "not TOML"),
+        ('methods = ["gmm"]\n', "datasets is missing"),
+        ("", "datasets is missing; a suite needs datasets and methods or rows"),
+        ('datasets = ["synthetic"]\n', "name methods, or give rows"),
+        ('datasets = ["synthetic"]\nrows = [{ label = "a" }]\n', r"rows\.0\.method is missing"),
+        ('datasets = ["synthetic"]\nmethods = ["gmm"]\ncolour = 1\n', "unknown field 'colour'"),
+        ('name = "other"\n', "name is no field"),
+        ('file = "other"\n', "file is no field"),
+    ],
+)
 def test_a_broken_suite_names_its_file(tmp_path, text, message):
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(BadInput, match=rf"mine\.toml.*{message}"):
@@ -210,9 +260,34 @@ def test_a_bad_row_is_told_in_one_line(row, message):
     assert "\n" not in str(told.value)
 
 
-def test_labels_of_rows_differ():
-    with pytest.raises(BadInput, match="'a' is there twice"):
-        rows_of({"label": "a"}, {"label": "a", "read_out": "max"})
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ({"label": "a"}, {"label": "a", "read_out": "max"}),
+        ({"label": "a"}, {"label": "a", "method": "knn"}),
+        ({"label": "knn", "method": "knn", "settings": {"knn": {"k": 5}}}, {"label": "b"}),
+    ],
+    ids=["read-outs", "methods", "a method's name"],
+)
+def test_rows_that_the_table_could_not_tell_apart_are_refused(rows):
+    rows = [{"method": "mulde", **row} for row in rows]
+    with pytest.raises(BadInput, match="is there twice on velocity"):
+        plan(methods=("knn", "gmm"), rows=rows)
+
+
+def test_rows_of_one_label_may_show_different_streams():
+    planned = rows_of({"label": "a", "method": "mulde@velocity"}, {"label": "a", "method": "knn@velocity.hof8"})
+    assert [recipe.name for recipe in planned.recipes] == ["mulde@velocity", "knn@velocity.hof8"]
+
+
+def test_a_method_named_twice_is_one_row():
+    assert len(plan(methods=("gmm", "gmm@velocity")).recipes) == 1
+
+
+@pytest.mark.parametrize("method", ["magnitude@velocity+velocity", "magnitude@velocity+velocity@foreground"])
+def test_a_stream_is_not_fused_with_itself(method):
+    with pytest.raises(BadInput, match="velocity is there twice"):
+        plan(methods=(method,))
 
 
 @pytest.mark.parametrize(
@@ -251,6 +326,21 @@ def test_a_scope_and_another_training_data_set_are_part_of_the_identity_and_name
     assert len(identities) == 3
     assert [recipe.shown for recipe in (usual, scene, foreign)] == ["gmm", "gmm (per scene)", "gmm (trained on ped2)"]
     assert foreign.parts[0].job.document["train_dataset"] == "ped2@v1p2"
+
+
+@pytest.mark.parametrize(
+    ("fields", "label", "shown"),
+    [
+        ({"scope": "scene"}, "mixture", "mixture (per scene)"),
+        ({"scope": "scene"}, "mixture (per scene)", "mixture (per scene)"),
+        ({"train_on": "ped2"}, "mixture", "mixture (trained on ped2)"),
+        ({"train_on": "ped2"}, "mixture, trained on ped2", "mixture, trained on ped2"),
+        ({}, "mixture", "mixture"),
+    ],
+)
+def test_a_labelled_row_says_once_how_it_was_trained(fields, label, shown):
+    (recipe,) = plan(methods=(), rows=[{"label": label, "method": "gmm"}], **fields).recipes
+    assert recipe.shown == shown
 
 
 def test_training_on_itself_is_the_usual_job():

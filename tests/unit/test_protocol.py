@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from vadbench.detector import Part
 from vadbench.errors import BadInput
+from vadbench.evaluate import make_protocol
 from vadbench.protocol import (
     CALIBRATIONS,
     Protocol,
@@ -211,3 +212,35 @@ def test_the_protocol_refuses_unknown_choices(field):
 def test_the_protocol_refuses_an_unknown_calibration():
     with pytest.raises(ValueError, match="softmax"):
         Protocol(parts=(Part("gmm", "velocity", "softmax"),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"parts": 1}, r"protocol\.parts: cannot be set"),
+        ({"resamples": 1}, r"resamples: .*100, got 1"),
+        ({"smoothing": 1e9}, r"smoothing: .*10000, got 1000000000"),
+        ({"macro": "skip,foo"}, r"macro\.1: .*got 'foo'"),
+        ({"calibration": "foo"}, r"unknown protocol\.calibration 'foo': choose from minmax, .*zscore-clip"),
+    ],
+)
+def test_what_a_user_may_not_choose_is_told(fields, told):
+    with pytest.raises(BadInput, match=told):
+        make_protocol(fields)
+
+
+def test_an_unknown_calibration_of_a_part_is_told_without_internals():
+    with pytest.raises(BadInput, match=r"^unknown protocol\.calibration 'foo': choose from [a-z0-9., -]+$"):
+        make_protocol({}, (Part("gmm", "velocity", "foo"),))
+
+
+def test_names_on_the_command_line_are_recorded_in_the_usual_form():
+    assert make_protocol({"smoothing": "none"}).model_dump(mode="json")["smoothing"] is None
+    assert make_protocol({"macro": "skip"}).model_dump(mode="json")["macro"] == ["skip"]
+    assert make_protocol({"macro": "skip, pad-rank"}) == make_protocol({"macro": ["skip", "pad-rank"]})
+    assert make_protocol({"calibration": "sqrt"}) == Protocol()
+
+
+def test_a_filter_wider_than_any_video_is_refused():
+    with pytest.raises(BadInput, match=r"sigma 1e\+09; expected a positive number of frames up to 10000"):
+        smooth(np.zeros(3), [3], 1e9)

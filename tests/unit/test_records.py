@@ -1,11 +1,12 @@
 import errno
 import json
+import os
 
 import numpy as np
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.records import Results, RunRecord, canonical_hash
+from vadbench.records import Results, RunRecord, canonical_hash, load_arrays, written_aside
 
 JOB = {"dataset": "toy", "stream": "velocity", "method": "gmm", "seed": 0}
 IDENTITY = canonical_hash(JOB)
@@ -83,3 +84,52 @@ def test_a_failed_run_is_replaced_by_a_finished_one(results):
     results.write_run(record(), {"test_scores": np.zeros((1, 1))})
     assert results.run(JOB, IDENTITY).status == "done"
     assert json.loads((results.run_folder(JOB, IDENTITY) / "run.json").read_text())["error"] is None
+
+
+def test_a_text_goes_through_a_link_and_the_link_stays(results, tmp_path):
+    target = tmp_path / "elsewhere" / "t.md"
+    target.parent.mkdir()
+    (tmp_path / "t.md").symlink_to(target)
+    for text in ("first", "second"):
+        results.write_text("t.md", text)
+        assert (tmp_path / "t.md").is_symlink()
+        assert target.read_text() == text
+    assert [path.name for path in target.parent.iterdir()] == ["t.md"]
+
+
+def test_a_pipe_is_written_and_not_replaced(results, tmp_path):
+    os.mkfifo(tmp_path / "t.md")
+    reader = os.open(tmp_path / "t.md", os.O_RDONLY | os.O_NONBLOCK)
+    results.write_text("t.md", "through the pipe")
+    assert os.read(reader, 100) == b"through the pipe"
+    os.close(reader)
+    assert (tmp_path / "t.md").is_fifo()
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path):
+    (tmp_path / "t.md").write_text("whole")
+
+    def fail():
+        with written_aside(tmp_path / "t.md") as aside:
+            aside.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fail()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"t.md": "whole"}
+
+
+def test_a_place_that_cannot_be_written_is_told_and_one_that_can_is_left_alone(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name in ("file", "file/below"):
+        with pytest.raises(BadInput, match=r"--results .*file.*: records cannot be written here .*Not a directory.*; choose another folder"):
+            Results(tmp_path / name).require_writable()
+    Results(tmp_path / "new" / "results").require_writable()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04 cut off"])
+def test_what_is_no_npz_file_is_told_in_our_words(tmp_path, content):
+    (tmp_path / "rows.npz").write_bytes(content)
+    with pytest.raises(BadInput, match=r"rows\.npz: damaged \(not an npz file, or cut off\); remove it and run again"):
+        load_arrays(tmp_path / "rows.npz")

@@ -165,7 +165,14 @@ def test_files_that_are_none(tmp_path):
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "s.npz", video=np.array(["a"], object), frame=[0], score=[1.0])
-    assert "allow_pickle=False" in refusal(read_frames, tmp_path / "s.npz", "score")
+    told = refusal(read_frames, tmp_path / "s.npz", "score")
+    assert "holds objects" in told
+    assert "allow_pickle" not in told
+
+
+def test_an_archive_that_is_none_is_told_in_our_words(tmp_path):
+    (tmp_path / "s.npz").write_bytes(b"garbage")
+    assert "cannot be read as npz (not an npz file, or cut off)" in refusal(read_frames, tmp_path / "s.npz", "score")
 
 
 def test_columns_of_different_length(tmp_path):

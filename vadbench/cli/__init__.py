@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import sys
+from typing import Annotated
 
 import typer
 
-from vadbench.cli import data, demo, export, features, figures, publish, reports, runs, score, site
+from vadbench.cli import binarised, data, demo, export, features, figures, publish, reports, runs, score, site
 from vadbench.errors import BadInput
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(runs.app)
 app.add_typer(reports.app)
+app.add_typer(binarised.app)
 app.add_typer(export.app)
 app.add_typer(figures.app)
 app.add_typer(site.app)
@@ -26,6 +28,21 @@ app.add_typer(publish.app, name="publish")
 app.add_typer(demo.app, name="demo")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"vadbench {version('vadbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """Options of the program itself; `app` has its help."""
 
 
 def main() -> None:
@@ -40,8 +57,16 @@ def main() -> None:
         typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        where = error.filename or "the results or the cache"
-        typer.echo(f"vadbench: no space left on the disk of {where}; free some, then run the same command", err=True)
-        sys.exit(1)
+        if error.errno == errno.ENOSPC:
+            where = error.filename or "the results or the cache"
+            typer.echo(f"vadbench: no space left on the disk of {where}; free some, then run the same command", err=True)
+            sys.exit(1)
+        typer.echo(f"vadbench: {_told(error)}", err=True)
+        sys.exit(2)
+
+
+def _told(error: OSError) -> str:
+    """What the system refused, in one line."""
+    if error.filename is None:  # no file: a connection, a device
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{error.filename}: {error.strerror}; choose another place with --out, --results or $VADBENCH_CACHE"

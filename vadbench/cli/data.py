@@ -16,13 +16,16 @@ app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args
 def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
     """Verify a data set's counts, sizes, files and labels."""
     from vadbench.benchmark import open_dataset
+    from vadbench.datasets.folder import MANIFEST, Folder
 
-    checks = open_dataset(dataset).check()
+    wanted = open_dataset(dataset)
+    checks = wanted.check()
     width = max(len(line.what) for line in checks)
     for line in checks:
         typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))
     if not all(line.good for line in checks):
-        raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; get it again as the data set's page says")
+        help_ = f"mend {MANIFEST} or the files it names" if isinstance(wanted, Folder) else "get it again as the data set's page says"
+        raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; {help_}")
 
 
 @app.command("fetch")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vadbench.cli.figures import Out
 from vadbench.cli.options import split
 
 app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
@@ -15,7 +16,7 @@ app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
 @app.command("density")
 def demo_density(
     methods: Annotated[str, typer.Option("--methods", help="Comma-separated methods; default: all.")] = "",
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("density.png"),
+    out: Out = Path("density.png"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the toy and of the methods.")] = 0,
 ) -> None:
     """Train methods on a toy of four Gaussians and draw their anomaly maps side by side, as in MULDE's Fig. 2."""

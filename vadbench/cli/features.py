@@ -24,6 +24,8 @@ def features_extract(
     """Extract features into the cache; what is there is kept."""
     from vadbench.benchmark import extract_features
 
+    if not datasets:
+        raise BadInput("give --datasets, and --features for other streams than their own (vadbench list datasets|features)")
     extract_features(plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs)
 
 
@@ -61,6 +63,8 @@ def features_verify() -> None:
     from vadbench.locations import cache_root
 
     folders = sorted(path.parent for path in cache_root().rglob("manifest.json"))
+    if not folders:
+        raise BadInput(f"{cache_root()}: no cached features; vadbench features extract makes them, $VADBENCH_CACHE names another folder")
     broken = 0
     for folder in folders:
         try:

@@ -10,7 +10,7 @@ import typer
 from vadbench.cli.options import RESULTS, Datasets, ResultsDir, Seeds, Streams, plan_of
 
 
-def _drawable(out: Path) -> Path:
+def drawable(out: Path) -> Path:
     """`out`, refused before anything is read if it cannot be drawn."""
     from vadbench.report.figures.style import require_drawable
 
@@ -22,7 +22,7 @@ Records = Annotated[
     list[str], typer.Argument(metavar="RECORD...", help="Records: [dataset/]recipe[:seed], the beginning of an identity, or a folder.")
 ]
 Record = Annotated[str, typer.Argument(help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder.")]
-Out = Annotated[Path, typer.Option("--out", help="The picture: .png, .svg or .pdf.", callback=_drawable)]
+Out = Annotated[Path, typer.Option("--out", help="The picture: .png, .svg or .pdf.", callback=drawable)]
 Metric = Annotated[str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")]
 Suite = Annotated[str, typer.Option("--suite", help="An ablation (vadbench list suites); --datasets, --features, --seeds vary it.")]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Methods = Annotated[str, typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream.")]
 Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
-Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, each extractor[.variant][@boxes]; default: the data set's own.")]
+Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, such as velocity,velocity@grid; default: the data set's own.")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic; default: 1, or the suite's.")]
 Preset = Annotated[str | None, typer.Option(help="fast (CPU-sized) or paper (as published); default: fast, or the suite's.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
@@ -26,7 +26,7 @@ SuiteName = Annotated[
 ]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress: only what fails or was not run, and the table.")]
 RESULTS = Path("results")
 
 
@@ -58,6 +58,9 @@ def plan_of(
     if not methods or not datasets:
         raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
     lists = {"methods": split(methods), "datasets": split(datasets), "features": split(features)}
+    for name in ("methods", "datasets"):
+        if not lists[name]:
+            raise BadInput(f"--{name} is empty; vadbench list {name} lists them")
     chosen = {
         "preset": preset or "fast",
         "settings": parse_settings(settings or ()),

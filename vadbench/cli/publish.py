@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, ResultsDir, SuiteName, say
+from vadbench.cli.options import RESULTS, ResultsDir, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def _several() -> None:
 
 @app.command()
 def wandb(
-    suite: SuiteName = "",
+    suite: Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites), or a TOML file; default: all records.")] = "",
     mode: Annotated[str, typer.Option(help="offline: files for `wandb sync`; online: sent to the account that `wandb login` knows.")] = "offline",
     project: Annotated[str, typer.Option(help="The project on Weights & Biases.")] = "vadbench",
     results: ResultsDir = RESULTS,
@@ -36,6 +36,8 @@ def wandb(
 
     if mode not in MODES:
         raise registry.unknown("choice for --mode", mode, MODES)
+    if not project.strip():
+        raise BadInput("--project: empty; expected the name of a project on Weights & Biases, for example vadbench")
     library()
     records = _records(Results(results), suite)
     try:

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, ResultsDir, Set
+from vadbench.cli.options import (
+    RESULTS,
+    Datasets,
+    Methods,
+    Preset,
+    ResultsDir,
+    Scope,
+    Seeds,
+    Set,
+    Setting,
+    Streams,
+    TrainOn,
+    plan_of,
+)
 from vadbench.errors import BadInput
 
 app = typer.Typer()
@@ -16,19 +29,25 @@ SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv"}
 
 @app.command()
 def table(
-    suite: Annotated[str, typer.Argument(help="The suite's name (vadbench list suites), or its table's file name.")],
+    suite: Annotated[str, typer.Argument(help="A suite (vadbench list suites), its table's file name, or a TOML file; none: --methods, ...")] = "",
+    methods: Methods = "",
+    datasets: Datasets = "",
+    features: Streams = "",
+    seeds: Seeds = None,
+    preset: Preset = None,
+    settings: Set = None,
+    scope: Scope = "pooled",
+    train_on: TrainOn = "",
+    setting: Setting = "one-class",
     format_: Annotated[str | None, typer.Option("--format", help="markdown, latex, html or csv; markdown, or what --out's name ends in.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file (.md, .tex, .html, .csv) instead of printing.", dir_okay=False)] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Print a suite's table from the records there are, or write it to a file; needs no data set."""
+    """Print the table of a suite, or of a run's options, from the records there are, or write it to a file; needs no data set."""
     from vadbench import registry
-    from vadbench.benchmark import plan_suite
-    from vadbench.locations import suites_root
     from vadbench.records import Results
     from vadbench.report import csv, html, latex, markdown
     from vadbench.report.from_records import make_table
-    from vadbench.suite import read_suite
 
     renderers = {"markdown": markdown.render, "latex": latex.render, "html": html.render, "csv": csv.render}
     chosen = format_ or (SUFFIXES.get(out.suffix) if out is not None else "markdown")
@@ -36,7 +55,10 @@ def table(
         raise BadInput(f"{out}: no format known by this name; expected one that ends in {', '.join(SUFFIXES)}, or give --format")
     if chosen not in renderers:
         raise registry.unknown("format", chosen, renderers)
-    text = renderers[chosen](make_table(plan_suite(read_suite(suite, suites_root())), Results(results)))
+    plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+    records = Results(results)
+    records.require_records()
+    text = renderers[chosen](make_table(plan, records))
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -59,7 +81,9 @@ def ranks(
     from vadbench.report.from_records import make_table
     from vadbench.suite import read_suite
 
-    ranked = ranking.rank_table(make_table(plan_suite(read_suite(suite, suites_root())), Results(results)), metric)
+    records = Results(results)
+    records.require_records()
+    ranked = ranking.rank_table(make_table(plan_suite(read_suite(suite, suites_root())), records), metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)
     typer.echo(ranking.render(ranked), nl=False)
@@ -94,9 +118,25 @@ def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features 
         return
     if what not in kinds:
         raise registry.unknown("list", what, (*kinds, "suites"))
+    if what == "features":
+        _list_streams()
+        return
     for kind in kinds[what]:
         for name in registry.names(kind):
             typer.echo(f"{name:16} {registry.title(kind, name)}")
+
+
+def _list_streams() -> None:
+    """What --features takes: extractors with their variants, and the boxes that may follow after @."""
+    from vadbench import registry
+
+    for name in registry.names("extractors"):
+        typer.echo(f"{name:22} {registry.title('extractors', name)}")
+        for variant in registry.load("extractors", name).variants[1:]:
+            typer.echo(f"{name}.{variant}")
+    for name in registry.names("boxes"):
+        label = ".<label>" if registry.load("boxes", name).labelled else ""
+        typer.echo(f"{f'…@{name}{label}':22} {registry.title('boxes', name)}")
 
 
 @app.command()

@@ -59,7 +59,8 @@ def run(
         raise registry.unknown("executor", executor, ("local",))
     plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
     sink = _sink(wandb, results)
-    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, partial=bool(suite), sink=sink, say=say)  # type: ignore[arg-type]
+    progress = _silent if quiet else say
+    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, partial=bool(suite), sink=sink, say=progress)  # type: ignore[arg-type]
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
@@ -107,7 +108,9 @@ def plan(
             known.setdefault(job.fit_identity, []).append(value)
     if left:
         jobs = sum(map(len, known.values()))
-        typer.echo(f"estimated time left on this machine: {told(sum(map(max, known.values())))} for {jobs} jobs; {len(left) - jobs} unknown")
+        times = [f"{told(sum(map(max, known.values())))} for {_counted(jobs)}"] if jobs else []
+        times += [f"unknown for {_counted(len(left) - jobs)}"] if len(left) > jobs else []
+        typer.echo(f"estimated time left on this machine: {'; '.join(times)}")
     for reason in lacking_sources(job for job in planned.jobs if states[job.identity] != "done"):
         typer.echo(f"cannot run here: {reason}")
 
@@ -120,6 +123,9 @@ def evaluate(
     seeds: Seeds = None,
     preset: Preset = None,
     settings: Set = None,
+    scope: Scope = "pooled",
+    train_on: TrainOn = "",
+    setting: Setting = "one-class",
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -131,13 +137,30 @@ def evaluate(
     from vadbench.records import Results
     from vadbench.suite import parse_settings
 
-    if not (methods or datasets or suite):
-        chosen = parse_settings(settings or ())
-        if set(chosen) - {"protocol"}:
-            raise BadInput("--set: of all records only protocol.field=value can be set; name methods and data sets to set more")
-        typer.echo(f"{evaluate_all(Results(results), chosen.get('protocol', {}), say)} recipes evaluated under {results}")
+    records = Results(results)
+    if not (results / "runs").is_dir():  # recipes can be made again from runs
+        records.require_records()
+    if methods or datasets or suite:
+        plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+        _print_table(*evaluate_suite(plan, records))
         return
-    _print_table(*evaluate_suite(plan_of(methods, datasets, features, seeds, preset, settings, suite), Results(results)))
+    chosen = parse_settings(settings or ())
+    if set(chosen) - {"protocol"} or features or seeds or preset or train_on or (scope, setting) != ("pooled", "one-class"):
+        raise BadInput("of all records only --set protocol.field=value can be chosen; name methods and data sets to choose more")
+    left_out: list[str] = []
+    evaluated = evaluate_all(records, chosen.get("protocol", {}), left_out.append)
+    for line in left_out:
+        say(line)
+    typer.echo(f"{evaluated} recipes evaluated under {results}")
+    raise typer.Exit(1 if left_out else 0)
+
+
+def _silent(line: str) -> None:
+    """Progress of a quiet run."""
+
+
+def _counted(jobs: int) -> str:
+    return f"{jobs} job{'s' * (jobs != 1)}"
 
 
 def _sink(mode: str, results: Path) -> Any:

@@ -130,12 +130,13 @@ class Folder(Dataset):
         return table.astype({"frame": "int64"})
 
     def check(self) -> list[Check]:
-        """Every clip decoded, labels, masks and tracks read.
+        """Every clip decoded, labels, masks and tracks read; no clip trained and tested on.
 
         Raises:
             BadInput: if the manifest is wrong or a clip is missing; damage within a clip is a line of the answer.
         """
-        checks = []
+        shared = self._in_both_splits()
+        checks = [Check("clips in both splits", "none", ", ".join(shared) or "none")]
         for split in SPLITS:
             videos = self.videos(split)
             short = [video.name for video in videos if video.frames < 2]
@@ -145,6 +146,11 @@ class Folder(Dataset):
         checks.append(seen("anomalous frames", lambda: f"{self.labels().flat().sum()} of {len(self.labels().flat())} ({self.labels().source})"))
         checks.append(seen("region tracks", self._told_tracks))
         return [*checks, seen("revision", lambda: self.revision)]
+
+    def _in_both_splits(self) -> list[str]:
+        """Paths of clips that are trained and tested on, which would pass for normal by heart."""
+        train, test = ({self._inside(clip.path).resolve() for clip in self.manifest.clip if clip.split == split} for split in SPLITS)
+        return sorted(str(path.relative_to(self.folder.resolve())) for path in train & test)
 
     @cached_property
     def _videos(self) -> dict[Split, tuple[Video, ...]]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from vadbench.errors import BadInput
 from vadbench.features.extractor import NeededFile, Objects
 from vadbench.features.foreground import REFERENCE
+from vadbench.npz import open_npz
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset, Split
@@ -151,7 +152,7 @@ class BoxesFile:
 def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Xyxy [M, 4] and count [frames] of a boxes file, checked against each other."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             xyxy, count = np.asarray(arrays["xyxy"], np.float32), np.asarray(arrays["count"], np.int64)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path}: not a readable boxes file (npz with xyxy and count): {' '.join(str(error).split())}; get it anew") from error

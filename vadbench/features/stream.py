@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class StreamPlan:
         dataset: `<name>@<revision>`, the cache's folder.
         extractor: name, variant, version, options and the digests of weights, JSON-ready.
         boxes: provider, version, options and the digests of its files, JSON-ready; empty for extractors of whole frames.
+        changed: extractor or provider -> its options that are not the defaults: what tells two streams of one name apart without their files.
     """
 
     name: str
@@ -39,6 +40,7 @@ class StreamPlan:
     dataset: str
     extractor: dict[str, Any]
     boxes: dict[str, Any]
+    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
         return _plan_recorded_import(where, name)
     loaded: type[Extractor] = registry.load("extractors", name.extractor)
     options = _options(loaded.Options, settings.get(name.extractor, {}), name.extractor)
-    described = {
+    described: dict[str, Any] = {
         "name": name.extractor,
         "variant": name.variant,
         "version": loaded.version,
@@ -95,7 +97,24 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     }
     weights = digests(loaded(name.variant, options).files())
     boxes = _plan_boxes(dataset, name.provider, settings) if name.provider else {}
-    return StreamPlan(str(name), name, where, described | ({"files": weights} if weights else {}), boxes)
+    changed = {name.extractor: _changed(described["options"], _default_options(loaded, name))}
+    if boxes:
+        provider = name.provider.partition(".")[0]
+        changed[provider] = _changed(boxes["options"], registry.load("boxes", provider).Options().model_dump(mode="json"))
+    changed = {component: options for component, options in changed.items() if options}
+    return StreamPlan(str(name), name, where, described | ({"files": weights} if weights else {}), boxes, changed)
+
+
+def _changed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in defaults or defaults[name] != value}
+
+
+def _default_options(extractor: type[Extractor], name: StreamName) -> dict[str, Any]:
+    """What the extractor resolves without settings; nothing for a variant that needs some."""
+    try:
+        return extractor.resolve(extractor.Options(), name.variant, name.provider)
+    except BadInput:
+        return {}
 
 
 def is_available(stream: str, dataset: Dataset) -> bool:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.errors import BadInput
 from vadbench.features.extractor import Advance, Floats, NeededFile, Objects, Vectors
+from vadbench.npz import open_npz
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset, Split
@@ -196,7 +197,7 @@ def _by_frame(path: Path, name: str, columns: Table) -> tuple[NDArray[np.int64],
 
 def _read_npz(path: Path) -> dict[str, Table]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_npz(path) as arrays:
             rows, names, videos, count = (np.asarray(arrays[key]) for key in ("rows", "columns", "video", "count"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         told = " ".join(str(error).split())

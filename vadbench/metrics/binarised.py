@@ -4,8 +4,7 @@ A batch's threshold is L_th = mean + k std of its scores (Algorithm 1). The comp
 (TPR + TNR) / 2 at one operating point, and keeps the best k on the test labels (specs/methods.md section 5). The batch a score falls in
 changes its decision, so this is no property of the scores alone.
 
-The paper's figure for a diffusion run's record, from the frame scores that are kept with it (`Results.frames(record)["scores"][:, 0]`, unsmoothed
-where the protocol says so) and the data set's labels (`labels.flat()`): `by_sensitivity(scores, labels)`, one AUC for each of the paper's k.
+`vadbench binarised RECORD` prints it for the frame scores that are kept with a record.
 """
 
 from __future__ import annotations

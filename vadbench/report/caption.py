@@ -30,6 +30,19 @@ def _how_trained(used: list[RecipeRecord]) -> list[str]:
     ]
 
 
+def _how_partial(plan: Plan) -> list[str]:
+    """Which streams a recipe lacks, of those that the suite names without its streams: `accivad@deep` says itself what it is."""
+    whole = {method for method in (*plan.suite.methods, *(row.method for row in plan.suite.rows)) if method in registry.names("recipes")}
+    rows: dict[str, None] = {}
+    for planned in plan.recipes:
+        if planned.method in whole:
+            there = {part.job.stream.stream.extractor for part in planned.parts}
+            lacking = [part.stream for part in registry.load("recipes", planned.method).parts if part.stream.partition(".")[0] not in there]
+            if lacking:
+                rows[f"{planned.shown} on {planned.name.partition('@')[2].replace('+', ' + ')} is without {', '.join(lacking)}"] = None
+    return [f"Not the whole recipe: {'; '.join(rows)}."] if rows else []
+
+
 def _how_chosen(plan: Plan) -> list[str]:
     """That an ablation's rows are no method's result to choose from."""
     settings: dict[str, set[tuple[str, str | None]]] = {}
@@ -67,7 +80,7 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
                 f"frame score = maximum over objects, {smoothing}."
             )
-    sentences += _how_trained(used) + _how_chosen(plan) + _how_published_settings(plan)
+    sentences += _how_trained(used) + _how_partial(plan) + _how_chosen(plan) + _how_published_settings(plan)
     settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.detector import Detector, Features
+from vadbench.records import written_aside
 from vadbench.registry import load, names
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ def paint(maps: Sequence[Map], normal: Features, anomalies: Features, out_png: P
     if image is not None:
         bar = figure.colorbar(image, ax=list(figure.axes), shrink=min(1, 1.6 / lines), aspect=25, pad=0.02)
         bar.set_label("share of the plane that scores lower")
-    out_png.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out_png, dpi=150)
+    with written_aside(out_png) as aside:
+        figure.savefig(aside, format=out_png.suffix[1:], dpi=150)
 
 
 def paint_sample(axis: Axes, normal: Features, anomalies: Features) -> None:

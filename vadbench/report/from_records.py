@@ -21,7 +21,7 @@ from vadbench.report.papers import published_rows, same_figure
 from vadbench.report.table import METRICS, USUAL, Cell, Column, Key, Row, Table
 from vadbench.suite import Suite
 
-NOT_RUN = "not run; `vadbench plan --suite {}` tells what that takes"
+NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
 FOREIGN = "a data set of the paper that vadbench does not have"
 
 
@@ -76,7 +76,7 @@ def _cells(
         return [Cell(None, note="not asked for on this data set")] * len(keys)
     if not found:
         errors = [failures[part.job.identity] for recipe in planned for part in recipe.parts if part.job.identity in failures]
-        return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.called))] * len(keys)
+        return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.options))] * len(keys)
     missing = len(planned) - len(found)
     note = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
     return [_cell(found, key, note) for key in keys]
@@ -115,7 +115,7 @@ def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
 def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
     """What a part is found by; not its features' or videos' digests: a clone without the data makes the same table."""
     trained = part.get("scope"), part.get("train_dataset"), part.get("resplit", {}).get("name")
-    return part["config"], part["calibration"], part.get("read_out"), *trained
+    return part["config"], part.get("extraction"), part["calibration"], part.get("read_out"), *trained
 
 
 def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vadbench.errors import BadInput
 from vadbench.metrics.uncertainty import Floats, average_ranks, borda, critical_difference, friedman, ranks
+from vadbench.records import written_aside
 from vadbench.registry import unknown
 from vadbench.report.layout import table_lines
 from vadbench.report.table import Row, Table
@@ -163,8 +164,8 @@ def draw_critical_difference(table: RankTable, path: Path) -> None:
     _draw_scale(axis, table)
     _draw_rows(axis, table)
     _draw_groups(axis, table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200, facecolor="white", bbox_inches="tight")  # long names widen the picture
+    with written_aside(path) as aside:
+        figure.savefig(aside, format=path.suffix[1:], dpi=200, facecolor="white", bbox_inches="tight")  # long names widen the picture
 
 
 def _gap(row: Row, columns: Sequence[tuple[int, str]]) -> str | None:
@@ -181,7 +182,7 @@ def _value(row: Row, position: int) -> float:
 def _problem(datasets: int, rows: int) -> str | None:
     if datasets < 2:
         return f"{datasets} data set; ranks need two or more"
-    return f"{rows} of the rows has a value on every data set; ranks need two or more" if rows < 2 else None
+    return f"{'one row has' if rows else 'no row has'} a value on every data set; ranks need two or more" if rows < 2 else None
 
 
 def _untested(values: Floats) -> str:

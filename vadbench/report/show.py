@@ -14,7 +14,7 @@ from vadbench.benchmark import open_dataset
 from vadbench.datasets.base import Dataset, Video
 from vadbench.errors import BadInput
 from vadbench.features.names import StreamName
-from vadbench.records import Results
+from vadbench.records import Results, written_aside
 from vadbench.registry import load
 from vadbench.report.figures.detected import Detected, detected
 from vadbench.report.figures.scored import Scored, read_scored
@@ -193,18 +193,12 @@ def write_video(path: Path, images: Iterable[Image], fps: int) -> None:
     """Encode images of one even size as H.264 (yuv420p) while they come; written aside, then renamed."""
     import av
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with av.open(str(aside), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = None
-            for image in images:
-                if stream is None:
-                    stream = container.add_stream("libx264", rate=fps, options={"crf": "18"})
-                    stream.pix_fmt, stream.height, stream.width = "yuv420p", *image.shape[:2]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            if stream is not None:
-                container.mux(stream.encode())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(path) as aside, av.open(str(aside), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = None
+        for image in images:
+            if stream is None:
+                stream = container.add_stream("libx264", rate=fps, options={"crf": "18"})
+                stream.pix_fmt, stream.height, stream.width = "yuv420p", *image.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())

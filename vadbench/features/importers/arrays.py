@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.importers.clips import numbers
+from vadbench.npz import open_npz
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -21,7 +22,12 @@ def read_npy(path: Path) -> NDArray[Any]:
     Raises:
         BadInput: if the file cannot be read or holds objects.
     """
-    return numbers(_attempt(path, lambda: np.load(path, allow_pickle=False)), str(path))
+
+    def read() -> NDArray[Any]:
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    return numbers(_attempt(path, read), str(path))
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -32,10 +38,8 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
 
     def read() -> dict[str, NDArray[Any]]:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("one array without a name")
-            return {name: arrays[name] for name in arrays.files}
+        with open_npz(path) as arrays:
+            return dict(arrays.items())
 
     found: dict[str, NDArray[Any]] = _attempt(path, read)
     return found

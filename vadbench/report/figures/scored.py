@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from vadbench import protocol as rules
 from vadbench.benchmark import open_dataset
-from vadbench.compare import locate, require_comparable
+from vadbench.compare import require_comparable
 from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.errors import BadInput
 from vadbench.evaluate import REGIONS
+from vadbench.record_names import locate
 from vadbench.records import RecipeRecord, Results
 from vadbench.registry import unknown
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
+from vadbench.records import written_aside
 from vadbench.report.ranks import FORMATS
 
 if TYPE_CHECKING:
@@ -94,11 +95,6 @@ def picture(path: Path, width: float, height: float, caption: str) -> Iterator[F
         yield figure
         place = (0.07 / width, (below - 0.03) / (height + below))
         figure.text(*place, "\n".join(lines), va="top", fontsize=7, color=GREY, linespacing=1.25, in_layout=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.part")
         metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: caption}
-        try:
+        with written_aside(path) as aside:
             figure.savefig(aside, format=path.suffix[1:], dpi=200, facecolor="white", metadata=metadata)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)

@@ -160,7 +160,8 @@ def _replaced(out: Path) -> Iterator[Path]:
     ours = index.is_file() and f'content="{MARK}"' in index.read_text(encoding="utf-8", errors="replace")
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out}: is there and is no leaderboard; remove it or name another folder with --out")
-    aside, before = (out.absolute().with_name(f".{out.absolute().name}.{word}-{os.getpid()}") for word in ("new", "old"))
+    out = out.resolve()  # a link stays, and what it leads to is replaced
+    aside, before = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
