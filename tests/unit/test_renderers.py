@@ -116,9 +116,11 @@ def test_csv_tells_why_a_value_is_missing():
 
 
 @pytest.fixture
-def table(tmp_path):
-    """`vadbench table` of a suite that has not run."""
-    return lambda *arguments: CliRunner().invoke(app, ["table", "velocity", "--results", str(tmp_path / "results"), *map(str, arguments)])
+def table(tmp_path_factory):
+    """`vadbench table` of a suite that has not run, where others have."""
+    results = tmp_path_factory.mktemp("results")
+    (results / "recipes").mkdir()
+    return lambda *arguments: CliRunner().invoke(app, ["table", "velocity", "--results", str(results), *map(str, arguments)])
 
 
 @pytest.mark.parametrize(
