@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("wandb", reason="needs the extra wandb")
 
 SMALL = ("--set", "mulde.max_steps=20", "--set", "mulde.units=[32,32]")
-RUN = ("run", "--methods", "mulde,gaussian", "--datasets", "synthetic", "--quiet", *SMALL)
+TOLD = ("run", "--methods", "mulde,gaussian", "--datasets", "synthetic", *SMALL)
+RUN = (*TOLD, "--quiet")
 NO_WANDB = "import sys; sys.modules['wandb'] = None; from vadbench.cli import main; main()"
 
 
@@ -40,7 +41,7 @@ def history(folder):
 
 @pytest.mark.slow
 def test_a_run_logs_curves_and_records_and_publishing_again_changes_nothing(vadbench, tmp_path):
-    told = vadbench(*RUN, "--wandb", "offline", "--jobs", "2", "--results", "logged")
+    told = vadbench(*TOLD, "--wandb", "offline", "--jobs", "2", "--results", "logged")
     assert "3 runs published" in told.stderr  # two jobs and the leaderboard
     assert "wandb:" not in told.stderr + told.stdout
     (identity,) = (path.name for path in (tmp_path / "logged").glob("runs/*/*/mulde/*"))
