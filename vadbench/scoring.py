@@ -13,7 +13,7 @@ from vadbench.errors import BadInput
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import frame_metrics
 from vadbench.metrics.regions import Ties, match, region_metrics
-from vadbench.metrics.uncertainty import frame_resamples, interval, region_resamples, resample_counts, with_intervals
+from vadbench.metrics.uncertainty import LEAST_VIDEOS, frame_resamples, interval, region_resamples, resample_counts, with_intervals
 from vadbench.scorefiles import Columns, FrameTable, read_detections, read_frames, read_lengths, read_tracks
 
 Result = dict[str, Any]
@@ -45,7 +45,7 @@ def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing:
     names, lengths = list(labels.lengths), list(labels.lengths.values())
     values = rules.smooth(scores.values, lengths, smoothing)
     counts = resample_counts(len(names), resamples, seed)
-    drawn = frame_resamples(values, labels.values, lengths, counts) if len(names) > 1 else {}
+    drawn = frame_resamples(values, labels.values, lengths, counts) if len(names) >= LEAST_VIDEOS else {}
     rows = with_intervals(frame_metrics(values, labels.values, lengths, names), drawn)
     return {
         "rows": [_without(row, "video") for row in rows if row["video"] is None],
@@ -101,7 +101,7 @@ def score_regions(
         raise BadInput(f"{path}: {trouble}" if path else str(error)) from error
     intervals: dict[str, list[float] | None] = {"rbdc_interval": None, "tbdc_interval": None}
     videos = len(n_frames) if isinstance(n_frames, Mapping) else None
-    reason = found["reason"] or (NO_LENGTHS if videos is None else ONE_VIDEO if videos < 2 else None)
+    reason = found["reason"] or (NO_LENGTHS if videos is None else ONE_VIDEO if videos < LEAST_VIDEOS else None)
     if reason is None and isinstance(n_frames, Mapping):
         boxes, regions = read_boxes(detections, "detections"), read_boxes(tracks, "ground_truth")
         matched = match(boxes, read_scores(detections), regions, alpha, beta, ties, n_frames)

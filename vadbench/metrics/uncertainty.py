@@ -22,7 +22,7 @@ from vadbench.metrics.regions import Matches, Ties, false_positives, mean_area
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Key = tuple[str, str | None]  # metric, convention: the fields of a record's row
-LEAST = 2  # videos: of one, every resample is the same, and would pass for certainty
+LEAST_VIDEOS = 2  # of one, every resample is the same, and would pass for certainty
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def region_resamples(found: Matches, lengths: ArrayLike, counts: Counts, ties: T
 
 
 def _where_enough(drawn: dict[Key, Floats], videos: int) -> dict[Key, Floats]:
-    return drawn if videos >= LEAST else {key: np.full_like(values, np.nan) for key, values in drawn.items()}
+    return drawn if videos >= LEAST_VIDEOS else {key: np.full_like(values, np.nan) for key, values in drawn.items()}
 
 
 def interval(values: Floats, level: float = 0.95) -> Interval:

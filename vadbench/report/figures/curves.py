@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vadbench.metrics.frame import Roc
 from vadbench.metrics.regions import Matches, false_positives
-from vadbench.metrics.uncertainty import LEAST, Counts, Floats
+from vadbench.metrics.uncertainty import LEAST_VIDEOS, Counts, Floats
 from vadbench.report.figures.style import line_style
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Curve:
 
 def how_sure(counts: Counts) -> str:
     """What bands and brackets are, for a caption; counts [R, V] as `roc_curve`."""
-    if counts.shape[1] < LEAST:
+    if counts.shape[1] < LEAST_VIDEOS:
         return "One test video: no bands and no intervals."
     return f"Bands, pointwise, and brackets: 95 % interval of a bootstrap over the test videos ({len(counts)} resamples, the same for all)."
 
@@ -134,7 +134,7 @@ def percent(row: dict[str, Any]) -> str:
 def _with_band(points: Callable[[NDArray[np.int64]], Points], counts: Counts) -> Curve:
     """The curve of every video once, and the band of the resamples."""
     drawn = np.stack([rate_at(*points(count), GRID) for count in counts])
-    if counts.shape[1] < LEAST:
+    if counts.shape[1] < LEAST_VIDEOS:
         drawn[:] = np.nan
     defined = drawn[~np.isnan(drawn).any(1)]
     low, high = np.quantile(defined, (0.025, 0.975), axis=0) if len(defined) else np.full((2, len(GRID)), np.nan)
