@@ -333,7 +333,7 @@ def draw_post(picture: Image, background: Image, mask: NDArray[np.uint8]) -> Non
 def draw_background(seed: int) -> Image:
     """[HEIGHT, WIDTH] float32: houses, a hedge, a paved walkway in perspective, a lawn, and the lamp post."""
     random = np.random.default_rng(seed)
-    picture = np.empty((HEIGHT, WIDTH), np.float32)
+    picture = np.zeros((HEIGHT, WIDTH), np.float32)  # the last bricks reach below the wall, where the hedge covers them
     picture[:34] = 118  # a brick wall
     picture[:34][::4] -= 16
     for row in range(0, 34, 4):
