@@ -163,6 +163,17 @@ class Dataset(ABC):
             raise BadInput(f"{self.name}: {video.split} clip {video.name} decodes to {count} frames, expected {video.frames}; {self.check_hint}")
         return clip
 
+    def size(self, video: Video) -> tuple[int, int]:
+        """Height and width of the clip's frames in pixels, by reading its first.
+
+        Raises:
+            BadInput: as `read`, or if there is no frame.
+        """
+        first = next(iter(self.read(video)), None)
+        if first is None:
+            raise BadInput(f"{self.name}: {video.split} clip {video.name} has no frames; {self.check_hint}")
+        return first.shape[0], first.shape[1]
+
     @property
     def check_hint(self) -> str:
         """The command that says what is wrong with the files."""
