@@ -18,6 +18,26 @@ Role = Literal["fit", "scoring", "runtime"]
 
 
 @dataclass(frozen=True)
+class Nature:
+    """What the columns of a stream are: methods and their presets decide by this, never by a name.
+
+    Attributes:
+        one_unit: whether all columns share one unit and one scale, so that unscaled distances mean
+            something.
+        embedding: whether a row is a network's embedding of pictures.
+        windows: whether a row describes the window around its frame (frame-centric), else an object.
+        speeds: the columns that are speeds, where others stand beside them; None: all, or none.
+        network: which network made an embedding, such as `r3d-18`; empty: not known.
+    """
+
+    one_unit: bool = False
+    embedding: bool = False
+    windows: bool = False
+    speeds: tuple[int, ...] | None = None
+    network: str = ""
+
+
+@dataclass(frozen=True)
 class Features:
     """One stream of feature vectors, without labels: a method cannot select anything on the test set.
 
@@ -26,6 +46,7 @@ class Features:
         video: [N] integers, the row's video as its index in the split.
         frame: [N] integers, the row's frame in its video, from 0.
         box: [N, 4] float32 pixels (x0, y0, x1, y1), or None for frame-centric streams.
+        nature: what the columns are.
 
     Raises:
         BadInput: on arrays whose shapes disagree, or on a value that is not finite.
@@ -36,6 +57,7 @@ class Features:
     frame: NDArray[np.integer[Any]]
     box: NDArray[np.float32] | None = None
     name: str = field(default="features", compare=False)
+    nature: Nature = Nature()
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.dtype != np.float32:
@@ -57,7 +79,8 @@ class Features:
     def rows(self, index: NDArray[Any] | slice) -> Features:
         """The features of the rows that `index` selects."""
         box = None if self.box is None else self.box[index]
-        return Features(np.asarray(self.x[index]), self.video[index], self.frame[index], box, self.name)
+        video, frame = self.video[index], self.frame[index]
+        return Features(np.asarray(self.x[index]), video, frame, box, self.name, self.nature)
 
     def require_rows(self, least: int) -> None:
         """Refuse to train on fewer rows than a method needs.
@@ -69,11 +92,6 @@ class Features:
             raise BadInput(f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench features verify)")
 
 
-def one_unit(stream: str) -> bool:
-    """Whether a stream's columns share one unit, so that unscaled distances mean something: embeddings and poses, in any variant, imported or not."""
-    return stream.partition("@")[0].partition(".")[0] in ("deep", "clip", "pose")
-
-
 @dataclass(frozen=True)
 class DetectorInfo:
     """What tables say of a method.
@@ -83,6 +101,7 @@ class DetectorInfo:
         title: as tables may call it.
         paper: its citation.
         deterministic: whether the seed changes nothing.
+        version: rises with every change of what is learnt or scored; part of a job's identity.
         test_chosen: settings of the preset `paper` that its authors chose by test labels: such figures are shown, and not ranked.
     """
 
@@ -90,6 +109,7 @@ class DetectorInfo:
     title: str
     paper: str
     deterministic: bool
+    version: int = 1
     test_chosen: tuple[str, ...] = ()
 
 
@@ -166,8 +186,14 @@ class Detector(ABC):
         self.seed = seed
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
-        """Settings that the preset `name` (`fast` or `paper`) changes on this data set and stream; none unless a method says so."""
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
+        """Settings that the preset `name` (`fast` or `paper`) changes; none unless a method says so.
+
+        Args:
+            name: of the preset.
+            dataset: trained on.
+            nature: of the stream.
+        """
         return {}
 
     @abstractmethod

@@ -19,10 +19,12 @@ from pydantic import ValidationError
 from vadbench import protocol as rules
 from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
 from vadbench.datasets.resplit import labels_tested, tracks_tested
+from vadbench.datasets.truth import truth_of
 from vadbench.detections import detections, why_no_regions, with_boxes
 from vadbench.detector import Part
 from vadbench.errors import BadInput
 from vadbench.frames import PartFrames, frame_scores
+from vadbench.locations import cache_root
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import frame_metrics
 from vadbench.metrics.regions import match, region_metrics
@@ -31,6 +33,7 @@ from vadbench.plan import PlannedPart, PlannedRecipe
 from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash
 from vadbench.registry import first_fault, unknown
 
+EVALUATION = 2  # rises with every change of what is computed from the same scores, labels and protocol
 REGIONS = ("rbdc", "tbdc")
 Measured = tuple[list[dict[str, Any]], dict[Key, Floats]]  # rows of a record, and their resampled values
 
@@ -73,6 +76,24 @@ def recipe_identity(recipe: PlannedRecipe, protocol: rules.Protocol) -> str:
     return canonical_hash(document if recipe.read_out is None else {**document, "read_out": recipe.read_out})
 
 
+def changes_since(record: RecipeRecord, recipe: PlannedRecipe, dataset: Dataset) -> str:
+    """Why a record does not hold any more, in a few words; empty where it does.
+
+    Raises:
+        BadInput: if labels or tracks cannot be read.
+    """
+    truth = _truth(dataset, recipe.resplit)
+    differs = {name for name, value in truth.items() if record.labels.get(name, value) != value}
+    found = []
+    if differs & {"sha256", "name", "videos", "frames", "anomalous"}:
+        found.append("labels have changed")
+    if differs & {"tracks", "regions_sha256"}:
+        found.append("region tracks have changed")
+    if record.evaluation != EVALUATION or "regions_sha256" not in record.labels:
+        found.append("evaluated by an earlier version")
+    return " and ".join(found)
+
+
 def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol: rules.Protocol) -> RecipeRecord:
     """Compute and store the metrics of a recipe whose jobs have all been run, with 95 % intervals from a bootstrap over videos.
 
@@ -80,6 +101,7 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the videos.
     """
     identity, labels = recipe_identity(recipe, protocol), labels_tested(dataset, recipe.resplit)
+    truth = _truth(dataset, recipe.resplit)
     before = results.recipe(recipe.dataset, recipe.name, identity)
     stored = None if before is None else results.frames(before)
     runs = [_finished(planned, recipe.name, labels, results) for planned in recipe.parts]
@@ -105,7 +127,8 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
         parts=tuple(described(recipe)),
         runs=tuple(planned.job.identity for planned in recipe.parts),
         protocol=protocol.model_dump(mode="json"),
-        labels={**labels.provenance(), "tracks": dataset.track_source},
+        labels=truth,
+        evaluation=EVALUATION,
         read_outs=read_outs,
         rows=(*framed, *({**row, "smoothing": "none", "read_out": read_outs[0]} for row in regional[0])),
     )
@@ -267,6 +290,12 @@ def _region_rows(
 
 
 @cache
+def _truth(dataset: Dataset, resplit: Resplit | None) -> dict[str, Any]:
+    """What the tested videos are held against, read once for all recipes."""
+    return truth_of(dataset, resplit, cache_root())
+
+
+@cache
 def _tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
     """The tested videos' tracks, read or derived once for all recipes."""
     return tracks_tested(dataset, resplit)
@@ -282,10 +311,24 @@ def _resampled_name(key: Key) -> str:
     return f"resampled.{key[0]}.{key[1] or 'plain'}"
 
 
+def _code_of(planned: PlannedPart) -> dict[str, Any]:
+    """What tells apart the code that decided a part: of version 1 of ours, nothing."""
+    job = planned.job
+    components = {"extractor": job.stream.extractor, "boxes": job.stream.boxes}
+    found: dict[str, Any] = {"method": job.code} if job.code else {}
+    for what, component in components.items():
+        own: dict[str, Any] = {name: component[name] for name in ("code", "reader") if name in component}
+        own |= {"version": component["version"]} if component.get("version", 1) != 1 else {}
+        found |= {what: own} if own else {}
+    return found
+
+
 def described(recipe: PlannedRecipe) -> Iterator[dict[str, Any]]:
     """What a recipe's record says of each part, and a table finds it by; the whole job is in its run.json."""
     for planned in recipe.parts:
         told = {**asdict(planned.part), "fingerprint": planned.job.stream.fingerprint, "config": planned.job.document["config"]}
+        if code := _code_of(planned):
+            told["code"] = code
         if planned.job.stream.changed:
             told["extraction"] = planned.job.stream.changed
         if recipe.read_out is not None:

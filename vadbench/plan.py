@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 from pydantic import ValidationError
 
 from vadbench import registry
-from vadbench.datasets.base import Dataset, Resplit
+from vadbench.code import code_of
+from vadbench.datasets.base import SPLITS, Dataset, Resplit, Split
 from vadbench.datasets.resplit import resplit_of
-from vadbench.detector import Detector, MethodConfig, Part, Recipe
+from vadbench.detector import Detector, MethodConfig, Nature, Part, Recipe
 from vadbench.errors import BadInput
 from vadbench.features.names import StreamName
-from vadbench.features.stream import StreamPlan, is_available, plan_stream
+from vadbench.features.stream import StreamPlan, declared_nature, is_available, plan_stream
 from vadbench.records import SCHEMA_VERSION, canonical_hash
 from vadbench.suite import Scope, Settings, Suite, SuiteRow
 
@@ -44,6 +45,14 @@ class Job:
     resplit: Resplit | None = None  # of the unsupervised setting
     scope: Scope = "pooled"
     source: Source | None = None  # where it is not the tested data set
+    code: dict[str, Any] = field(default_factory=dict)  # as `code_of` tells of the method
+
+    @property
+    def streams(self) -> dict[Split, StreamPlan]:
+        """The stream that is read of each split: that of the training videos may be another data set's."""
+        splits: tuple[Split, ...] = SPLITS if self.resplit is None else self.resplit.splits
+        own = dict.fromkeys(splits, self.stream)
+        return own if self.source is None else {**own, "train": self.source.stream}
 
     @property
     def document(self) -> dict[str, Any]:
@@ -60,6 +69,8 @@ class Job:
             "setting": "one-class",
             "seed": self.seed,
         }
+        if self.code:
+            document["code"] = self.code
         if self.source is not None:
             trained = f"{self.source.dataset}@{self.source.revision}"
             document |= {"train_dataset": trained, "train_fingerprint": self.source.stream.fingerprint}
@@ -170,14 +181,24 @@ def _content(recipe: PlannedRecipe) -> tuple[object, ...]:
     return tuple((each.part, each.job.identity) for each in recipe.parts), recipe.read_out, recipe.protocol, recipe.published
 
 
-def resolve_config(method: type[Detector], preset: str, dataset: str, stream: str, settings: dict[str, Any]) -> MethodConfig:
+def resolve_config(
+    method: type[Detector], preset: str, dataset: str, stream: str, settings: dict[str, Any], nature: Nature | None = None
+) -> MethodConfig:
     """The method's settings: defaults, then the preset's, then the user's.
+
+    Args:
+        method: whose settings.
+        preset: its name.
+        dataset: trained on.
+        stream: its name.
+        settings: what the user chose.
+        nature: of the stream; none: what the extractor in its name declares.
 
     Raises:
         BadInput: naming the setting that is wrong, with the fields there are.
     """
     try:
-        return method.Config(**{**method.preset(preset, dataset, stream), **settings})
+        return method.Config(**{**method.preset(preset, dataset, nature or declared_nature(stream)), **settings})
     except ValidationError as error:
         raise BadInput(f"{method.info.name}: {registry.first_fault(error, method.Config)}") from error
 
@@ -237,10 +258,12 @@ def _over_seeds(
         jobs = []
         for part in parts:
             method, stream = methods[part.method], streams[part.stream]
-            config = resolve_config(method, suite.preset, dataset.name, stream.name, settings.get(part.method, {}))
             source = _source(datasets.get((row.train_on if row else None) or suite.train_on or ""), dataset, part.stream, settings)
+            trained, learnt = (dataset.name, stream) if source is None else (source.dataset, source.stream)
+            config = resolve_config(method, suite.preset, trained, learnt.name, settings.get(part.method, {}), learnt.nature)
             job_seed = 0 if method.info.deterministic else seed
-            job = Job(part.method, dataset.name, dataset.revision, stream, config, job_seed, resplit, scope, source)
+            code = code_of("detectors", part.method)
+            job = Job(part.method, dataset.name, dataset.revision, stream, config, job_seed, resplit, scope, source, code)
             jobs.append(PlannedPart(replace(part, stream=stream.name, calibration=calibration or part.calibration), job))
         shown = _read_out(jobs, row)
         label, published = ("", None) if row is None else (row.label, row.published)

@@ -36,6 +36,7 @@ class RunRecord(BaseModel):
     """run.json: what one job was, what it cost and what its rows.npz holds.
 
     `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole process at its peak.
+    `data` is, by split, the digest of the files that the features were extracted from, where they were read.
     `fit_shared_with` is the identity of the run whose fit this one took over: `fit` is then that fit's time, and `read_outs` what this run added.
     """
 
@@ -48,6 +49,7 @@ class RunRecord(BaseModel):
     fit_identity: str
     job: dict[str, Any]
     runtime: dict[str, Any]
+    data: dict[str, str] = {}
     read_outs: tuple[str, ...] = ()
     test_videos: tuple[tuple[str, int], ...] = ()
     train_rows: int = 0
@@ -63,6 +65,7 @@ class RunRecord(BaseModel):
 class RecipeRecord(BaseModel):
     """metrics.json: the metrics of a recipe (one stream or several fused) under a named protocol.
 
+    `evaluation` is the version of the code that computed them (`vadbench.evaluate.EVALUATION`).
     `rows` hold metric, convention, smoothing, read_out, video (null = the whole set), value (a fraction, null = undefined), n and reason.
     """
 
@@ -77,6 +80,7 @@ class RecipeRecord(BaseModel):
     runs: tuple[str, ...]
     protocol: dict[str, Any]
     labels: dict[str, Any]
+    evaluation: int = 1
     read_outs: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
 

@@ -32,22 +32,31 @@ def names(*kinds: Kind) -> list[str]:
     return sorted(name for kind in kinds for name in _entries(kind))
 
 
+def entry(kind: Kind, name: str) -> EntryPoint:
+    """The entry point that registers `name`, with its package; nothing is imported.
+
+    Raises:
+        BadInput: on an unknown name, with the choices and the nearest match.
+    """
+    if name not in _entries(kind):
+        raise unknown(kind.removesuffix("s"), name, names(kind))
+    return _entries(kind)[name]
+
+
 def load(kind: Kind, name: str) -> Any:
     """The class or recipe registered as `name`.
 
     Raises:
         BadInput: on an unknown name, with the choices and the nearest match; if what an installed package registers cannot be loaded.
     """
-    if name not in _entries(kind):
-        raise unknown(kind.removesuffix("s"), name, names(kind))
-    entry = _entries(kind)[name]
+    found_entry = entry(kind, name)
     try:
-        found = entry.load()
+        found = found_entry.load()
     except Exception as error:  # whatever the module of another package raises on import
-        raise _broken(entry, f"{type(error).__name__}: {error}") from error
+        raise _broken(found_entry, f"{type(error).__name__}: {error}") from error
     expected = _class_of(kind)
     if expected is not None and not (isinstance(found, expected) or (isinstance(found, type) and issubclass(found, expected))):
-        raise _broken(entry, f"it is no {expected.__name__}")
+        raise _broken(found_entry, f"it is no {expected.__name__}")
     return found
 
 

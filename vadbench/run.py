@@ -25,7 +25,7 @@ from vadbench.datasets.base import SPLITS, Split
 from vadbench.detector import Detector
 from vadbench.errors import BadInput
 from vadbench.features.resplit import resplit_streams
-from vadbench.features.store import Stream
+from vadbench.features.store import Stream, read_manifest
 from vadbench.features.stream import open_stream
 from vadbench.per_scene import PerScene, scenes
 from vadbench.plan import Job
@@ -64,14 +64,17 @@ def run_one_fit(
         OSError: on a full disk; nothing is left half-written.
     """
     streams: dict[Split, Stream] = {}
+    data: dict[str, str] = {}
     fit: Fit | None = None
     for job in jobs:
         rows: Arrays | None = None
         try:
             streams = streams or _streams(job, cache_root)
+            data = data or _data(job, cache_root)
             detector, seconds, shared = _fitted(job, streams, fit, quiet, curves)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
             record, rows = _scored(job, detector, streams, seconds, shared)
+            record = record.model_copy(update={"data": data})
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise
@@ -82,13 +85,16 @@ def run_one_fit(
 
 
 def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
-    splits = SPLITS if job.resplit is None else job.resplit.splits
-    streams: dict[Split, Stream] = {split: open_stream(f"{job.dataset}@{job.revision}", job.stream, cache_root, split) for split in splits}
+    streams = {split: open_stream(stream.dataset, stream, cache_root, split) for split, stream in job.streams.items()}
     if job.source is not None:
-        source = job.source
-        streams["train"] = open_stream(f"{source.dataset}@{source.revision}", source.stream, cache_root, "train")
         _require_alike(streams["train"], streams["test"])
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
+
+
+def _data(job: Job, cache_root: Path) -> dict[str, str]:
+    """The digest of the files that each split's features were extracted from, where frames decided them."""
+    manifests = {split: read_manifest(stream.folder(cache_root, split)) for split, stream in job.streams.items()}
+    return {split: manifest["contents"] for split, manifest in manifests.items() if "contents" in manifest}
 
 
 def _require_alike(train: Stream, test: Stream) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from vadbench.detector import Detector, Features, MethodConfig, Standardisation, runtime
+from vadbench.detector import Detector, Features, MethodConfig, Nature, Standardisation, runtime
 from vadbench.errors import BadInput
 
 BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
@@ -280,14 +280,9 @@ class LightningDetector(Detector):
         return self.anomaly(chunk) if len(chunk) > 1 else self.anomaly(chunk.expand(2, -1).contiguous())[:1]
 
 
-def fast_steps(stream: str) -> int:
+def fast_steps(nature: Nature) -> int:
     """Optimiser steps of the `fast` presets: 2000, and 1000 on image embeddings, whose thousand columns make a step several times as long."""
-    return 1000 if is_embedding(stream) else 2000
-
-
-def is_embedding(stream: str) -> bool:
-    """Whether a stream's rows are a network's embedding of pictures: `deep` or `clip`, in any variant, imported or not."""
-    return stream.partition("@")[0].partition(".")[0] in ("deep", "clip")
+    return 1000 if nature.embedding else 2000
 
 
 def dense_flops(widths: Sequence[int]) -> float:

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from vadbench.detector import DetectorInfo
+from vadbench.detector import DetectorInfo, Nature
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 
 
@@ -40,11 +40,11 @@ class Autoencoder(LightningDetector):
     config: AutoencoderConfig
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`paper`: the defaults. `fast`, for a CPU: 256 and 128 units, and Adam at 1e-3 for 2000 steps, because 2e-5 hardly moves small data sets."""
         if name != "fast":
             return {}
-        return {"units": (256, 128), "algorithm": "adam", "lr": 1e-3, "batch_size": 2048, "epochs": 1000, "max_steps": fast_steps(stream)}
+        return {"units": (256, 128), "algorithm": "adam", "lr": 1e-3, "batch_size": 2048, "epochs": 1000, "max_steps": fast_steps(nature)}
 
     def build(self, dim: int) -> nn.Module:
         """The encoder and its mirror image, with ReLU after all layers but the bottleneck and the last: a narrow ReLU code may die."""

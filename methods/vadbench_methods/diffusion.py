@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from vadbench.detector import DetectorInfo, Features, Standardisation, one_unit, runtime, scoring
+from vadbench.detector import DetectorInfo, Features, Nature, Standardisation, runtime, scoring
 from vadbench.training import BLOCK, Batches, LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.denoiser import EMBEDDING, RK4_STEPS, Conditioning, Denoiser
 from vadbench_methods.folded import FoldedDenoiser
@@ -107,16 +107,16 @@ class Diffusion(LightningDetector):
     noise: NDArray[np.float32]  # [STORED_NOISE, D] rows n, -n, n', -n', ... with n ~ N(0, 1), the same for all rows
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`paper`: the released configuration, one draw, and the paper's t, its best on the test labels: read such figures as an oracle's.
 
         `fast`, for a CPU: half the units, smaller batches, a higher learning rate, and 2000 optimiser steps at most. Each feature by its own
         deviation where columns are of several units: one factor for all leaves those of small numbers (speeds beside pixels) below any noise.
         """
         if name == "fast":
-            scaling = "global" if one_unit(stream) else "component"
-            return {"units": (512, 256, 128), "batch_size": 512, "lr": 1e-3, "epochs": 1000, "max_steps": fast_steps(stream), "scaling": scaling}
-        return {"draws": 1, "t": (6,) if dataset.startswith("shanghaitech") and "resnet18" in stream else (9,)}
+            scaling = "global" if nature.one_unit else "component"
+            return {"units": (512, 256, 128), "batch_size": 512, "lr": 1e-3, "epochs": 1000, "max_steps": fast_steps(nature), "scaling": scaling}
+        return {"draws": 1, "t": (6,) if dataset == "shanghaitech" and nature.network == "r3d-18" else (9,)}
 
     @property
     def read_outs(self) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from vadbench.detector import DetectorInfo
+from vadbench.detector import DetectorInfo, Nature
 from vadbench.errors import BadInput
-from vadbench.training import ACTIVATION, LightningDetector, NeuralConfig, dense_flops, fast_steps, is_embedding
+from vadbench.training import ACTIVATION, LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.flow_blocks import ScaleMap, autoregressive, glow, initialise
 
 SPLINE = 14  # activations that making a transform of one of the network's numbers costs, measured for splines
@@ -70,14 +70,14 @@ class Flow(LightningDetector):
     net: DensityFlow
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`paper`: the defaults with the data set's learning rate. `fast`, for a CPU: 8 steps of 128 units, and 1500 optimiser
         steps at most (1000 on image embeddings), of 512 rows and from a higher learning rate, which a short cosine wants. On image
         embeddings fixed permutations mix the columns: a matrix of 1280 x 1280 in each step costs a dozen times the coupling itself."""  # noqa: D205, D209
         if name == "fast":
             short = {"layers": 8, "hidden": 128, "batch_size": 512, "max_steps": 1500, "lr": 2e-3}
-            return short | ({"max_steps": fast_steps(stream), "mixing": "permutation"} if is_embedding(stream) else {})
-        return {"lr": 1e-4} if dataset == "shanghaitech" else {}
+            return short | ({"max_steps": fast_steps(nature), "mixing": "permutation"} if nature.embedding else {})
+        return {"lr": 1e-4} if dataset in ("shanghaitech", "ucf_crime") else {}
 
     def build(self, dim: int) -> DensityFlow:
         """The flow of the columns that vary in training.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature
 from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture
 
 
@@ -42,7 +42,7 @@ class GMM(Detector):
     mixture: Mixture
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`paper`: 2 components on Ped2, 5 elsewhere, raw features, reg_covar 1e-6, random_state 0. `fast` is the default config.
 
         Released for velocity alone. The frame-centric rows of MULDE's tables (`clip`) use a mixture too, but its components and the scaling of

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Standardisation, one_unit, scoring
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature, Standardisation, scoring
 from vadbench_methods.nearest import Nearest
 
 
@@ -34,7 +34,7 @@ class KNN(Detector):
     scale: NDArray[np.float64]  # [D]
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`fast`: distances, and standardised where columns are of several units, which would otherwise decide.
 
         Not squared, because smoothing a square lets one far row hide its neighbours. The columns of `deep`, `clip` and `pose` share a unit: divided
@@ -43,7 +43,7 @@ class KNN(Detector):
         `paper` is the default config: released for pose and deep features, which it takes unscaled. The frame-centric rows of MULDE's tables (`clip`)
         use kNN too, but their k and scaling are published nowhere: there `paper` is the released setting carried over, our reading.
         """
-        return {"standardise": not one_unit(stream), "squared": False} if name == "fast" else {}
+        return {"standardise": not nature.one_unit, "squared": False} if name == "fast" else {}
 
     def fit(self, train: Features) -> None:
         """Remember the training rows (as they are: a memory map stays one)."""

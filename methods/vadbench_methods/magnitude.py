@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, scoring
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature, scoring
 from vadbench.errors import BadInput
 
 
@@ -31,16 +31,14 @@ class Magnitude(Detector):
     calibration = "minmax-p99.9"
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
-        """Only columns of speed, where others stand beside them.
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
+        """Only the columns of speed, where the stream declares others beside them; else all.
 
-        `velocity` in its default variant: the first four; the last two are the box's width and height in pixels. `tracks`: the first, speed in
-        box heights a frame, of which |vx| and |vy| are the parts. All columns of any other stream, for which the norm is a control alone.
+        `velocity` in its default variant: the first four; the last two are the box's width and
+        height in pixels. `tracks`: the first, speed in box heights a frame, of which |vx| and |vy|
+        are the parts. Of any other stream the norm is a control alone.
         """
-        what = stream.partition("@")[0]
-        if what == "velocity":
-            return {"columns": (0, 1, 2, 3)}
-        return {"columns": (0,)} if what.partition(".")[0] == "tracks" else {}
+        return {} if nature.speeds is None else {"columns": nature.speeds}
 
     def fit(self, train: Features) -> None:
         """Nothing is learnt.

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vadbench.detector import DetectorInfo, Features, runtime, scoring
+from vadbench.detector import DetectorInfo, Features, Nature, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, subsample
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
@@ -109,12 +109,12 @@ class MSMA(LightningDetector):
     net: nn.Module
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`paper`: the defaults. `fast`, for a CPU: two layers of 256 units, 2000 optimiser steps of 2048 rows, fewer mixtures to choose from."""
         if name != "fast":
             return {}
         mixtures = {"components": (1, 2, 4, 8, 16), "folds": 3, "selection_rows": 10_000, "mixture_rows": 50_000}
-        return {"units": (256, 256), "max_steps": fast_steps(stream), "batch_size": 2048, **mixtures}
+        return {"units": (256, 256), "max_steps": fast_steps(nature), "batch_size": 2048, **mixtures}
 
     @property
     def read_outs(self) -> tuple[str, ...]:
@@ -245,11 +245,11 @@ class MSMAInMULDE(MSMA):
     )
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`paper`: the defaults with the stream's learning rate. `fast`: two layers of 256 units, 2000 optimiser steps, as MULDE's."""
         if name == "fast":
-            return {"units": (256, 256), "max_steps": fast_steps(stream), "mixture_rows": 50_000}
-        return {"lr": 1e-4 if stream.startswith("clip") else 5e-4}
+            return {"units": (256, 256), "max_steps": fast_steps(nature), "mixture_rows": 50_000}
+        return {"lr": 1e-4 if nature.windows else 5e-4}
 
 
 class ScoreMLP(nn.Module):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from vadbench.detector import DetectorInfo, runtime, scoring
+from vadbench.detector import DetectorInfo, Nature, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, fit_mixture, subsample
 from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP
@@ -70,15 +70,15 @@ class MULDE(LightningDetector):
     net: NoiseConditionedMLP | RegularisedMLP
 
     @classmethod
-    def preset(cls, name: str, dataset: str, stream: str) -> dict[str, Any]:
+    def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
         """`fast`, for a CPU: 256 units a layer instead of 4096, few steps, a relative covariance floor, mixtures of 50,000 rows at most.
 
         Its steps are 2000 at most (1000 on image embeddings). `paper`: the defaults, with the released covariance floor and the learning rate that
         the paper gives the kind of stream.
         """
         if name == "fast":
-            return {"units": (256, 256), "max_steps": fast_steps(stream), "mixture_rows": 50_000}
-        return {"floor": "absolute", "lr": 1e-4 if stream.startswith("clip") else 5e-4}
+            return {"units": (256, 256), "max_steps": fast_steps(nature), "mixture_rows": 50_000}
+        return {"floor": "absolute", "lr": 1e-4 if nature.windows else 5e-4}
 
     @property
     def read_outs(self) -> tuple[str, ...]:

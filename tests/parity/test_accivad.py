@@ -9,6 +9,7 @@ from vadbench_methods.gmm import GMM
 from vadbench_methods.knn import KNN
 
 from vadbench.detector import Features
+from vadbench.features.stream import declared_nature
 from vadbench.metrics.frame import macro_auc, micro_auc
 from vadbench.protocol import calibrate, calibration_statistics, frame_maximum, fuse, smooth
 
@@ -36,7 +37,7 @@ def oracle_features(oracle, dataset, split, stream):
 
 
 def fitted(method, dataset, stream, train):
-    detector = METHODS[method](METHODS[method].Config(**METHODS[method].preset("paper", dataset, stream)), seed=0)
+    detector = METHODS[method](METHODS[method].Config(**METHODS[method].preset("paper", dataset, declared_nature(stream))), seed=0)
     detector.fit(train)
     return detector
 

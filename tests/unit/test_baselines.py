@@ -12,7 +12,8 @@ from vadbench_methods.iforest import IsolationForest
 from vadbench_methods.magnitude import Magnitude
 from vadbench_methods.ocsvm import OCSVM
 
-from vadbench.detector import Detector, Features
+from vadbench.detector import Detector, Features, Nature
+from vadbench.features.stream import declared_nature
 
 
 def features(x: np.ndarray) -> Features:
@@ -27,7 +28,7 @@ def train() -> Features:
 
 def fitted(cls: type[Detector], train: Features, seed: int = 0, **changes: object) -> Detector:
     quick = {"progress": "off", "max_steps": 30} if cls is Autoencoder else {}
-    detector = cls(cls.Config(**{**cls.preset("fast", "", ""), **quick, **changes}), seed=seed)
+    detector = cls(cls.Config(**{**cls.preset("fast", "", Nature()), **quick, **changes}), seed=seed)
     detector.fit(train)
     return detector
 
@@ -39,14 +40,15 @@ def fitted(cls: type[Detector], train: Features, seed: int = 0, **changes: objec
         ("velocity@grid", (0, 1, 2, 3)),
         ("velocity.hof8", None),
         ("tracks", (0,)),
-        ("tracks@import.x", (0,)),
+        ("tracks@import.x", None),
+        ("velocity@import.x", None),
         ("deep", None),
         ("clip@import.x", None),
     ],
 )
 def test_magnitude_adds_columns_of_speed_where_others_stand_beside_them(stream: str, columns: tuple[int, ...] | None) -> None:
     for preset in ("fast", "paper"):
-        assert Magnitude.Config(**Magnitude.preset(preset, "shanghaitech", stream)).columns == columns
+        assert Magnitude.Config(**Magnitude.preset(preset, "shanghaitech", declared_nature(stream))).columns == columns
 
 
 @pytest.mark.parametrize("cls", [Gaussian, IsolationForest, OCSVM, Autoencoder])

@@ -16,7 +16,8 @@ from vadbench_methods.diffusion import RELEASED_STD, Config, Diffusion, overall_
 from vadbench_methods.folded import FoldedDenoiser
 from vadbench_methods.samplers import SAMPLERS, karras_sigmas, lms_coefficients
 
-from vadbench.detector import Features
+from vadbench.detector import Features, Nature
+from vadbench.features.stream import declared_nature
 
 SMALL = {"units": (32, 16), "epochs": 1000, "max_steps": 30, "lr": 1e-3, "progress": "off"}
 CONDITIONINGS = ("fourier", "concatenated", "film")
@@ -357,16 +358,17 @@ def test_repeated_columns_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("preset", "dataset", "stream", "t"),
+    ("preset", "dataset", "nature", "t"),
     [
-        ("paper", "shanghaitech", "clip@import.r3d-resnet18", (6,)),
-        ("paper", "shanghaitech", "clip@import.r3d-resnext101", (9,)),
-        ("paper", "ucf_crime", "clip@import.r3d-resnet18", (9,)),
-        ("fast", "ped2", "clip", (6,)),
+        ("paper", "shanghaitech", Nature(network="r3d-18"), (6,)),
+        ("paper", "shanghaitech", declared_nature("clip.r3d-18"), (6,)),
+        ("paper", "shanghaitech", Nature(network="r3d-resnext101"), (9,)),
+        ("paper", "ucf_crime", Nature(network="r3d-18"), (9,)),
+        ("fast", "ped2", Nature(), (6,)),
     ],
 )
-def test_presets(preset, dataset, stream, t):
-    config = Config(**Diffusion.preset(preset, dataset, stream))
+def test_presets(preset, dataset, nature, t):
+    config = Config(**Diffusion.preset(preset, dataset, nature))
     assert config.t == t
     assert (config.max_steps or math.inf) <= 2000 if preset == "fast" else (config.lr, config.epochs, config.batch_size) == (2e-4, 50, 8192)
 
@@ -375,5 +377,5 @@ def test_presets(preset, dataset, stream, t):
     ("stream", "scaling"), [("velocity@grid", "component"), ("tracks", "component"), ("deep@file.vec", "global"), ("pose", "global")]
 )
 def test_columns_of_several_units_are_scaled_each_by_its_own_deviation(stream, scaling):
-    assert Diffusion.preset("fast", "ped2", stream)["scaling"] == scaling
-    assert "scaling" not in Diffusion.preset("paper", "ped2", stream)
+    assert Diffusion.preset("fast", "ped2", declared_nature(stream))["scaling"] == scaling
+    assert "scaling" not in Diffusion.preset("paper", "ped2", declared_nature(stream))

@@ -16,7 +16,7 @@ from scipy.stats import norm, spearmanr
 from vadbench_methods.flow import Config, DensityFlow, Flow
 from vadbench_methods.flow_blocks import InvertibleLinear, autoregressive, glow, glow_maps, initialise
 
-from vadbench.detector import Features
+from vadbench.detector import Features, Nature
 from vadbench.errors import BadInput
 from vadbench.testing import CLAUSES, Trial, every_field_counts, small_config
 
@@ -287,7 +287,7 @@ def test_ranks_like_the_exact_density_of_a_gaussian_mixture() -> None:
     """Four overlapping Gaussians in 8-d. The training: preset `fast` with 64 units (1500 steps of 512 rows) on 50,000 rows."""
     x, _ = mixture(50_000, seed=2)
     held_out, exact = mixture(3000, seed=3)
-    flow = Flow(Config(**{**Flow.preset("fast", "", ""), "hidden": 64, "progress": "off"}), seed=0)
+    flow = Flow(Config(**{**Flow.preset("fast", "", Nature()), "hidden": 64, "progress": "off"}), seed=0)
     flow.fit(features(x))
     scores = flow.score(features(held_out))[:, 0]
     assert spearmanr(scores, exact).statistic > 0.99

@@ -119,11 +119,9 @@ def touch_later(path):
 
 
 CHANGES = {
-    "a label": lambda own: say(own, MANIFEST.replace("[4, 4]", "[5, 5]")),
     "a video's bytes": lambda own: write_video(own.folder / "videos/normal.avi", 7),
     "a video's time": lambda own: touch_later(own.folder / "videos/normal.avi"),
     "an image": lambda own: touch_later(own.folder / "images/yard/2.png"),
-    "a mask": lambda own: touch_later(own.folder / "masks/yard/2.png"),
     "one image more": lambda own: shutil.copy(own.folder / "images/yard/4.png", own.folder / "images/yard/5.png"),
 }
 
@@ -133,6 +131,20 @@ def test_the_revision_changes_with(own, what):
     before = own.revision
     CHANGES[what](own)
     assert Folder(own.root).revision != before
+
+
+LABELS = {
+    "an interval": lambda own: say(own, MANIFEST.replace("[4, 4]", "[5, 5]")),
+    "a mask": lambda own: touch_later(own.folder / "masks/yard/2.png"),
+    "who labelled": lambda own: say(own, 'labelled_by = "another"\n' + MANIFEST.replace("labelled_by", "# ")),
+}
+
+
+@pytest.mark.parametrize("what", LABELS)
+def test_labels_are_no_features_and_keep_the_revision(own, what):
+    before = own.revision
+    LABELS[what](own)
+    assert Folder(own.root).revision == before
 
 
 def test_the_revision_stays_with_the_content(own):

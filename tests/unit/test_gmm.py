@@ -12,8 +12,9 @@ from scipy.stats import multivariate_normal
 from vadbench_methods.gmm import GMM, GMMConfig
 from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture, subsample
 
-from vadbench.detector import Features
+from vadbench.detector import Features, Nature
 from vadbench.errors import BadInput
+from vadbench.features.stream import declared_nature
 
 
 def two_blobs(rows=400, dim=2, seed=0):
@@ -149,7 +150,7 @@ def test_a_subsample_is_drawn_in_order_and_only_where_there_are_more_rows():
 
 @pytest.mark.parametrize("stream", ["clip", "clip@import.x", "pose@import.accivad", "deep", "tracks", "velocity.hof8@grid"])
 def test_paper_preset_takes_any_stream(stream):
-    config = GMMConfig(**GMM.preset("paper", "shanghaitech", stream))
+    config = GMMConfig(**GMM.preset("paper", "shanghaitech", declared_nature(stream)))
     assert (config.components, config.floor, config.absolute, config.init_seed) == ((5,), (1e-6,), True, 0)
 
 
@@ -170,11 +171,11 @@ def test_paper_preset_is_the_released_setting():
     from sklearn.mixture import GaussianMixture
 
     x = two_blobs(dim=3).astype(np.float32)
-    detector = GMM(GMMConfig(**GMM.preset("paper", "avenue", "velocity")), seed=7)
+    detector = GMM(GMMConfig(**GMM.preset("paper", "avenue", Nature())), seed=7)
     detector.fit(features(x))
     reference = GaussianMixture(5, random_state=0).fit(x.astype(np.float64))
     np.testing.assert_allclose(detector.score(features(x))[:, 0], -reference.score_samples(x.astype(np.float64)), rtol=1e-9)
-    assert GMM.preset("paper", "ped2", "velocity")["components"] == (2,)
+    assert GMM.preset("paper", "ped2", Nature())["components"] == (2,)
 
 
 def test_same_seed_fits_the_same_mixture_to_the_bit():

@@ -14,6 +14,7 @@ from vadbench_methods.nearest import Nearest
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
+from vadbench.features.stream import declared_nature
 
 needs_faiss = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="faiss-cpu is not installed (pip install vadbench[faiss])")
 BACKENDS = ["tree", "product", pytest.param("faiss", marks=needs_faiss)]
@@ -133,7 +134,7 @@ def test_defaults_are_squared_distances_of_raw_features():
 def test_fast_preset_is_a_distance_in_standard_deviations():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 3)).astype(np.float32)
-    config = KNNConfig(**KNN.preset("fast", "ped2", "velocity"))
+    config = KNNConfig(**KNN.preset("fast", "ped2", declared_nature("velocity")))
     scores = []
     for unit in (1, 1000):
         detector = KNN(config, seed=0)
@@ -144,12 +145,12 @@ def test_fast_preset_is_a_distance_in_standard_deviations():
 
 @pytest.mark.parametrize("stream", ["deep", "deep@file.vec", "clip.hiera-l", "pose@import.accivad"])
 def test_fast_preset_leaves_columns_of_one_unit_as_they_are(stream):
-    assert KNN.preset("fast", "ped2", stream) == {"standardise": False, "squared": False}
+    assert KNN.preset("fast", "ped2", declared_nature(stream)) == {"standardise": False, "squared": False}
 
 
 @pytest.mark.parametrize("stream", ["pose", "pose@import.accivad", "deep", "clip", "clip@import.x", "tracks"])
 def test_paper_preset_is_the_released_setting_on_any_stream(stream):
-    config = KNNConfig(**KNN.preset("paper", "shanghaitech", stream))
+    config = KNNConfig(**KNN.preset("paper", "shanghaitech", declared_nature(stream)))
     assert (config.k, config.squared, config.standardise) == (1, True, False)
 
 

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from vadbench_methods.gmm import GMM
 from vadbench_methods.mulde import MULDE
 
-from vadbench.detector import Detector, Features
+from vadbench.detector import Detector, Features, Nature
 
 
 def features(x: np.ndarray) -> Features:
@@ -24,7 +24,7 @@ def agreement(detector: Detector, rows: int) -> float:
 
 def test_gmm_finds_the_density() -> None:
     """The training: preset `fast` on 20,000 rows."""
-    assert agreement(GMM(GMM.Config(**GMM.preset("fast", "", "")), seed=0), 20_000) > 0.99
+    assert agreement(GMM(GMM.Config(**GMM.preset("fast", "", Nature())), seed=0), 20_000) > 0.99
 
 
 @pytest.mark.slow
@@ -34,5 +34,5 @@ def test_mulde_finds_the_density() -> None:
     Read out as the mean over the scales. With the paper's noise up to 1 the density is blurred beyond this, and the mixtures over the scales
     do not claim it: they tell how usual a row's values are.
     """
-    settings = {**MULDE.preset("fast", "", ""), "beta": 0.0, "sigma_low": 0.05, "sigma_high": 0.5, "read_outs": ("mean",), "epochs": 1000}
+    settings = {**MULDE.preset("fast", "", Nature()), "beta": 0.0, "sigma_low": 0.05, "sigma_high": 0.5, "read_outs": ("mean",), "epochs": 1000}
     assert agreement(MULDE(MULDE.Config(**settings, progress="off"), seed=0), 50_000) > 0.99

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP, TimesSlope
 from vadbench_methods.mulde import MULDE, log_uniform, mulde_loss
 
-from vadbench.detector import Features
+from vadbench.detector import Features, Nature
+from vadbench.features.stream import declared_nature
 
 SMALL = {"units": (32, 32), "max_steps": 60, "batch_size": 128, "lr": 2e-3, "progress": "off"}
 
@@ -127,9 +128,9 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 
 
 def test_presets():
-    assert MULDE.preset("paper", "ped2", "deep.clip-vit-b16")["lr"] == 5e-4
-    assert MULDE.preset("paper", "ucf_crime", "clip.hiera-l")["lr"] == 1e-4
-    fast = MULDE.Config(**MULDE.preset("fast", "ped2", "velocity"))
+    assert MULDE.preset("paper", "ped2", declared_nature("deep"))["lr"] == 5e-4
+    assert MULDE.preset("paper", "ucf_crime", declared_nature("clip"))["lr"] == 1e-4
+    fast = MULDE.Config(**MULDE.preset("fast", "ped2", Nature()))
     assert (fast.units, fast.max_steps, fast.batch_size, fast.beta) == ((256, 256), 2000, 2048, 0.1)
 
 

@@ -15,11 +15,11 @@ app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args
 @app.command("check")
 def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
     """Verify a data set's counts, sizes, files and labels."""
-    from vadbench.benchmark import open_dataset
+    from vadbench.benchmark import check_cached, open_dataset
     from vadbench.datasets.folder import MANIFEST, Folder
 
     wanted = open_dataset(dataset)
-    checks = wanted.check()
+    checks = [*wanted.check(), check_cached(wanted)]
     width = max(len(line.what) for line in checks)
     for line in checks:
         typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))

@@ -19,6 +19,7 @@ def features_extract(
     features: Streams = "",
     settings: Set = None,
     jobs: Annotated[int, typer.Option(min=1, help="Clips at a time; each gets its share of the cores.")] = 1,
+    again: Annotated[bool, typer.Option("--again", help="Make anew what the cache has of files that have changed since.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Extract features into the cache; what is there is kept."""
@@ -26,7 +27,9 @@ def features_extract(
 
     if not datasets:
         raise BadInput("give --datasets, and --features for other streams than their own (vadbench list datasets|features)")
-    extract_features(plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs)
+    refused = extract_features(plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs, again)
+    if refused:
+        raise BadInput("; ".join(refused.values()))
 
 
 @app.command("import")
@@ -58,19 +61,14 @@ def features_import(
 
 @app.command("verify")
 def features_verify() -> None:
-    """Verify every cached file against its manifest."""
-    from vadbench.features.store import verify
+    """Verify every cached file against its manifest, and the videos it was made from where they are here."""
+    from vadbench.benchmark import verify_features
     from vadbench.locations import cache_root
 
-    folders = sorted(path.parent for path in cache_root().rglob("manifest.json"))
+    folders, troubles = verify_features()
     if not folders:
         raise BadInput(f"{cache_root()}: no cached features; vadbench features extract makes them, $VADBENCH_CACHE names another folder")
-    broken = 0
-    for folder in folders:
-        try:
-            verify(folder)
-        except BadInput as error:
-            broken += 1
-            typer.echo(str(error), err=True)
-    typer.echo(f"{len(folders) - broken} of {len(folders)} folders under {cache_root()} are whole")
-    raise typer.Exit(2 if broken else 0)
+    for trouble in troubles:
+        typer.echo(trouble, err=True)
+    typer.echo(f"{folders - len(troubles)} of {folders} folders under {cache_root()} are whole")
+    raise typer.Exit(2 if troubles else 0)

@@ -27,6 +27,7 @@ SuiteName = Annotated[
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress: only what fails or was not run, and the table.")]
+Thorough = Annotated[bool, typer.Option("--thorough", help="Compare what the data's files hold, not names, sizes and times alone.")]
 RESULTS = Path("results")
 
 

@@ -20,6 +20,7 @@ from vadbench.cli.options import (
     Setting,
     Streams,
     SuiteName,
+    Thorough,
     TrainOn,
     plan_of,
     say,
@@ -46,6 +47,7 @@ def run(
     jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")] = 1,
     wandb: Annotated[str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")] = "",
     results: ResultsDir = RESULTS,
+    thorough: Thorough = False,
     quiet: Quiet = False,
 ) -> None:
     """Run methods on data sets: features, training, scores, metrics, table. What is finished is not run again."""
@@ -60,7 +62,7 @@ def run(
     plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
     sink = _sink(wandb, results)
     progress = _silent if quiet else say
-    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, partial=bool(suite), sink=sink, say=progress)  # type: ignore[arg-type]
+    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, thorough=thorough, sink=sink, say=progress)  # type: ignore[arg-type]
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")

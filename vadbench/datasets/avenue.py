@@ -96,6 +96,10 @@ class Avenue(Dataset):
         frames = frame_counts(paths.values(), self.name) if split == "train" else self.test_frames
         return tuple(Video(name, split, count) for name, count in zip(paths, frames, strict=True))
 
+    def path(self, video: Video) -> Path:
+        """The clip's video."""
+        return self._paths(video.split)[video.name]
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [360, 640, 3], RGB.
 
@@ -137,6 +141,10 @@ class Avenue(Dataset):
         videos = self.videos("test")
         published = published_tracks(self.root, self.name, videos)
         return derive_tracks({video.name: self._masks(video.name) for video in videos}) if published is None else published
+
+    def truth_paths(self) -> tuple[Path, ...]:
+        """The data set, and the published tracks."""
+        return (self.folder, regions_folder(self.root, self.name))
 
     def check(self) -> list[Check]:
         """Counts, every frame decoded, and the masks; reads all of it.

@@ -104,6 +104,7 @@ class Dataset(ABC):
     Attributes:
         root: the folder that `$VADBENCH_DATA` names (or the cache, for data we make ourselves).
         revision: the released version, part of the cache's folder names.
+        version: of the reader; rises with every change of what `read` gives for the same files.
         smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
         streams, boxes: what is extracted where the user names nothing.
         splits: what `videos` knows; with `unlabelled` where there are videos that only the unsupervised setting trains on, and it on all of them.
@@ -119,6 +120,7 @@ class Dataset(ABC):
     citation: ClassVar[str]
     licence: ClassVar[str]
     how_to_get: ClassVar[str]
+    version: ClassVar[int] = 1
     smoothing: ClassVar[float] = 3.0
     streams: ClassVar[tuple[str, ...]] = ("velocity",)
     boxes: ClassVar[str] = "foreground"
@@ -145,6 +147,16 @@ class Dataset(ABC):
         Raises:
             BadInput: while iterating, naming the file that cannot be read.
         """
+
+    def path(self, video: Video) -> Path | None:
+        """The video file, or the folder of numbered images, that `read` reads; None where a data set does not say.
+
+        Changed files are found by it; without it, by the clip's first frame alone (and by all frames in a thorough look).
+
+        Raises:
+            BadInput: if it is not there.
+        """
+        return None
 
     def frames(self, video: Video) -> NDArray[np.uint8]:
         """[T, H, W] grey or [T, H, W, 3] RGB, the whole clip.
@@ -190,6 +202,13 @@ class Dataset(ABC):
     def tracks(self) -> pd.DataFrame | None:
         """Anomalous regions of the test split: video, track, frame (from 0), x0, y0, x1, y1 (inclusive pixels); None where there are none."""
         return None
+
+    def truth_paths(self) -> tuple[Path, ...]:
+        """Below `root`, all files and folders that labels, masks and tracks are read from, there or not; none where a data set does not say.
+
+        While they are the same ones, by names, sizes and times, what was read is remembered.
+        """
+        return ()
 
     def resplit(self) -> Resplit | None:
         """The data set's published split for unsupervised training; None where it has none (`vadbench.datasets.resplit` then makes one)."""

@@ -26,8 +26,9 @@ MANIFEST = "dataset.toml"
 class Folder(Dataset):
     """The videos that `$VADBENCH_DATA/folder/dataset.toml` names.
 
-    The revision is a digest of what the manifest says and of every named file's size and time of change, so that no cache and no record of other
-    content is ever taken for this one; copy with `cp -p` (or rsync -t) to keep it.
+    The revision is a digest of what the manifest says of the clips and of their files' sizes and times of change, so that no cache and no record of
+    other clips is ever taken for this one; copy with `cp -p` (or rsync -t) to keep it. Labels, masks and tracks are not in it: features do not
+    depend on them, and results are evaluated again where they change.
     """
 
     name = "folder"
@@ -43,12 +44,13 @@ class Folder(Dataset):
 
     @cached_property
     def revision(self) -> str:  # type: ignore[override]
-        """12 hex digits that change with the manifest or a file it names.
+        """12 hex digits that change with the clips that the manifest names, or a file of one.
 
         Raises:
             BadInput: as `manifest`, or naming a file that is missing.
         """
-        digest = hashlib.sha256(self.manifest.model_dump_json().encode())
+        clips = [clip.model_dump_json(include={"path", "split", "name", "scene"}) for clip in self.manifest.clip]
+        digest = hashlib.sha256("\n".join(clips).encode())
         for path in self._files():
             status = path.stat()
             digest.update(f"{path.relative_to(self.folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -81,13 +83,17 @@ class Folder(Dataset):
         """
         return self._videos[split]
 
+    def path(self, video: Video) -> Path:
+        """The clip's video or folder of images."""
+        return self._inside(self._clip(video).path)
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [H, W] grey or [H, W, 3] RGB.
 
         Raises:
             BadInput: while iterating, naming the file that is missing, damaged or of another size than the clip's first frame.
         """
-        path = self._inside(self._clip(video).path)
+        path = self.path(video)
         return iterate_clip(path) if path.is_dir() else iterate_video(path)
 
     def labels(self) -> Labels:
@@ -194,10 +200,9 @@ class Folder(Dataset):
         return "none" if tracks is None else f"{len(tracks)} boxes ({self.track_source})"
 
     def _files(self) -> Iterator[Path]:
-        """Every file that the manifest names, inside the folder."""
-        named = [path for clip in self.manifest.clip for path in (clip.path, clip.masks) if path is not None]
-        for relative in [*named, *([self.manifest.tracks] if self.manifest.tracks else [])]:
-            path = self._inside(relative)
+        """Every file of the manifest's clips, inside the folder."""
+        for clip in self.manifest.clip:
+            path = self._inside(clip.path)
             for file in image_paths(path) if path.is_dir() else [path]:
                 yield self._inside(str(file.relative_to(self.folder))) if file.is_symlink() else file
 

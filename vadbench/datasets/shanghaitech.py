@@ -104,22 +104,31 @@ class ShanghaiTech(Dataset):
             self._listed[split] = tuple(Video(name, split, frames, name[:2]) for name, frames in sorted(lengths.items()))
         return self._listed[split]
 
+    def path(self, video: Video) -> Path:
+        """The training clip's video, the test clip's folder of images.
+
+        Raises:
+            BadInput: if it is not on this machine.
+        """
+        if video.split == "train":
+            path = self._training().get(video.name)
+            if path is None:
+                missing = self.folder / "training" / "videos" / f"{video.name}.avi"
+                raise BadInput(f"{missing}: not there; only streams on tracks do without; {self._remedy}")
+            return path
+        path = self.folder / "testing" / "frames" / video.name
+        if not path.is_dir():
+            raise BadInput(f"{path}: not there; only streams on tracks do without frames; {self._remedy}")
+        return path
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [480, 856, 3], RGB.
 
         Raises:
             BadInput: while iterating, if there are no frames on this machine, or naming the file that is damaged or of another size.
         """
-        if video.split == "train":
-            path = self._training().get(video.name)
-            if path is None:
-                raise BadInput(f"{self.folder / 'training/videos' / video.name}.avi: not there; only streams on tracks do without; {self._remedy}")
-            frames = iterate_video(path)
-        else:
-            path = self.folder / "testing" / "frames" / video.name
-            if not path.is_dir():
-                raise BadInput(f"{path}: not there; only streams on tracks do without frames; {self._remedy}")
-            frames = iterate_clip(path)
+        path = self.path(video)
+        frames = iterate_video(path) if video.split == "train" else iterate_clip(path)
         for frame in frames:
             if frame.shape[:2] != self.size:
                 raise BadInput(f"{path}: frames of shape {frame.shape}, the release has {self.size}; {self._remedy}")
@@ -155,6 +164,10 @@ class ShanghaiTech(Dataset):
             return published
         clips = {video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None}
         return derive_tracks(clips) if clips else None
+
+    def truth_paths(self) -> tuple[Path, ...]:
+        """The test split with its labels and masks, the re-split, and the published tracks."""
+        return (self.folder / "testing", self.folder / "resplit", regions_folder(self.root, self.name))
 
     def resplit(self) -> Resplit | None:
         """The re-split of Zhong et al. (CVPR 2019) that Tur et al. (ICIP 2023) train on without labels, where its lists are in place.

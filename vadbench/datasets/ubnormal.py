@@ -92,6 +92,10 @@ class UBnormal(Dataset):
             self._listed[split] = tuple(Video(name, split, count, scene_of(name)) for name, count in zip(names, frames, strict=True))
         return self._listed[split]
 
+    def path(self, video: Video) -> Path:
+        """The clip's video."""
+        return self._path(video.name)
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [H, W, 3], RGB; the videos are 720 high and differ in width.
 
@@ -140,6 +144,10 @@ class UBnormal(Dataset):
             for box in _largest(components(self._objects(video, frame) == number, least_area=1))
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def truth_paths(self) -> tuple[Path, ...]:
+        """The data set, whose masks lie beside the videos, and the published tracks."""
+        return (self.folder, regions_folder(self.root, self.name))
 
     def check(self) -> list[Check]:
         """Counts, every frame and every mask of an anomalous frame decoded, labels read; reads all of it.

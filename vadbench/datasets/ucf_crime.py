@@ -92,6 +92,10 @@ class UCFCrime(Dataset):
             self._listed[split] = tuple(Video(name, split, frames) for name, frames in counts)
         return self._listed[split]
 
+    def path(self, video: Video) -> Path:
+        """The clip's video."""
+        return self._path(video.name)
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [240, 320, 3], RGB.
 

@@ -86,6 +86,10 @@ class UCSD(Dataset):
             raise BadInput(f"{folder}: {found} frames, the release has {expected}; {self._remedy}")
         return video
 
+    def path(self, video: Video) -> Path:
+        """The clip's folder of images."""
+        return self._clip(video)
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames of the shape `size`, grey.
 
@@ -134,6 +138,10 @@ class UCSD(Dataset):
         if self.track_source is None:
             return None
         return derive_tracks({video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None})
+
+    def truth_paths(self) -> tuple[Path, ...]:
+        """The folder of the test clips: labels and masks lie beside the frames."""
+        return (self.folder / "Test",)
 
     def check(self) -> list[Check]:
         """Counts, every frame and mask decoded, and what else the walkway's release promises; reads all of it.

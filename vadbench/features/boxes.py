@@ -44,6 +44,7 @@ class Grid:
 
     name: ClassVar[str] = "grid"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     labelled: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = GridOptions
 
@@ -93,6 +94,7 @@ class BoxesFile:
 
     name: ClassVar[str] = "file"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = False
     labelled: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = FileOptions
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from vadbench.detector import Nature
 from vadbench.features.deep import resized, unit_length
 from vadbench.features.extractor import Advance, NeededFile, Objects, Vectors
 
@@ -50,6 +51,7 @@ class Clip:
 
     name: ClassVar[str] = "clip"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = tuple(BATCH)
     needs_boxes: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = ClipOptions
@@ -90,6 +92,10 @@ class Clip:
     def columns(self) -> tuple[str, ...]:
         """Names of the D columns."""
         return tuple(f"clip_{k}" for k in range(self.backbone.dim))
+
+    def nature(self) -> Nature:
+        """An embedding of windows."""
+        return Nature(one_unit=True, embedding=True, windows=True, network=self.variant)
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """One row a window, in order, `of` its centre frame; memory holds a window and a few batches beside the rows.

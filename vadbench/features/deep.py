@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.extractor import Advance, NeededFile, Objects, Vectors
 
@@ -61,6 +62,7 @@ class Deep:
 
     name: ClassVar[str] = "deep"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = tuple(USES)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = DeepOptions
@@ -110,6 +112,11 @@ class Deep:
     def columns(self) -> tuple[str, ...]:
         """Names of the D columns."""
         return tuple(f"deep_{k}" for k in range(self.backbone.dim))
+
+    def nature(self) -> Nature:
+        """An embedding; of a file of one's own the network is not known."""
+        known = {"timm": self.options.model, "onnx": ""}
+        return Nature(one_unit=True, embedding=True, network=known.get(self.variant, self.variant))
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """One row an object, in order; memory holds a few batches of crops beside the rows.

@@ -89,6 +89,7 @@ class Detector:
 
     name: ClassVar[str] = "detector"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     labelled: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = DetectorOptions
 

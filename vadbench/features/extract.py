@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Dataset, Split, Video
+from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
+from vadbench.features.current import check_current, remove_outdated
 from vadbench.features.extractor import Advance, Objects, Provider
 from vadbench.features.footage import Footage
 from vadbench.features.parts import Arrays, Parts
@@ -26,7 +28,15 @@ from vadbench.features.progress import Frames
 from vadbench.features.stream import StreamPlan, make_extractor, make_provider, require
 
 
-def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False, processes: int = 1, splits: tuple[Split, ...] = SPLITS) -> None:
+def ensure(
+    dataset: Dataset,
+    plan: StreamPlan,
+    cache: Path,
+    quiet: bool = False,
+    processes: int = 1,
+    splits: tuple[Split, ...] = SPLITS,
+    again: bool = False,
+) -> None:
     """Extract what the cache lacks of a stream; an interrupted extraction goes on at the clip where it stopped.
 
     Args:
@@ -36,11 +46,16 @@ def ensure(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False,
         quiet: no progress.
         processes: how many clips at a time.
         splits: which are needed; unlabelled videos only in the unsupervised setting.
+        again: whether what the cache has of other videos, or of files that have changed since, is removed and made anew.
 
     Raises:
-        BadInput: on videos that cannot be used, a file that is missing, features that are not finite, a damaged cache, or a full disk.
+        BadInput: on videos that cannot be used, a file that is missing, features that are not finite, a damaged cache, or a full disk; without
+            `again`, on features of other videos or files.
     """
     videos = require_sources(dataset, plan, cache, splits)
+    if again:
+        remove_outdated(dataset, plan, cache, splits)
+    check_current(dataset, plan, cache, splits)
     missing = [split for split in splits if not is_stored(plan.folder(cache, split), videos[split])]
     if not missing:
         return
@@ -127,7 +142,8 @@ class Extraction:
     def boxes(self, split: Split, videos: tuple[Video, ...]) -> None:
         """Find the objects of a split, if they are not stored."""
         plan, folder = self.plan, self.plan.boxes_folder(self.cache, split)
-        with _unless_stored(folder, videos, self.quiet) as parts:
+        contents = self._contents(split, plan.boxes_read_frames)
+        with _unless_stored(folder, videos, contents, self.quiet) as parts:
             if parts is None:
                 return
             what = f"{self.dataset.name} boxes {plan.stream.provider} {split}"
@@ -139,14 +155,19 @@ class Extraction:
                     f"({', '.join(plan.boxes['options']) or 'it has none'}; --set {plan.components[1]}.<option>=<value>) or name other boxes"
                 )
             described = {"dataset": plan.dataset, "boxes": plan.boxes, "fingerprint": plan.boxes_fingerprint}
-            store.write(folder, described | circumstances(videos), index, None)
+            store.write(folder, described | circumstances(videos, contents), index, None)
+
+    def _contents(self, split: Split, reads_frames: bool) -> str | None:
+        """The digest of the files that are about to be read; None where frames decide nothing."""
+        return contents_of(self.dataset, split, self.cache) if reads_frames else None
 
     def vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
         """Make the vectors of a split, if they are not stored."""
         plan, folder = self.plan, self.plan.folder(self.cache, split)
         boxes = plan.boxes_folder(self.cache, split) if plan.boxes else None
         columns = make_extractor(plan).columns()
-        with _unless_stored(folder, videos, self.quiet) as parts:
+        contents = self._contents(split, plan.reads_frames)
+        with _unless_stored(folder, videos, contents, self.quiet) as parts:
             if parts is None:
                 return
             what = f"{self.dataset.name} {plan.name} {split}"
@@ -154,8 +175,8 @@ class Extraction:
             of = [parts.kept(number).get("of") for number in range(len(videos))]
             index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
             vectors = (parts.kept(number)["x"].astype(np.float32, copy=False) for number in range(len(videos)))
-            described = plan.manifest | {"columns": list(columns), "unit": "window" if boxes is None else "object"} | circumstances(videos)
-            store.write(folder, described, index, vectors, len(columns))
+            described = plan.manifest | {"columns": list(columns), "unit": "window" if boxes is None else "object"}
+            store.write(folder, described | circumstances(videos, contents), index, vectors, len(columns))
 
 
 def _index_of_boxes(parts: list[Arrays]) -> store.Index:
@@ -180,9 +201,13 @@ def _of_objects(index: store.Index, of: list[NDArray[np.generic] | None]) -> sto
     return index.rows(np.concatenate(kept))
 
 
-@cache
 def _index(folder: Path) -> store.Index:
     """The objects of a split, read once for all its clips."""
+    return _read_index(folder, (folder / store.MANIFEST).stat().st_mtime_ns)
+
+
+@cache
+def _read_index(folder: Path, _written: int) -> store.Index:
     return store.read_index(folder, store.read_manifest(folder))
 
 
@@ -207,7 +232,11 @@ def _videos(dataset: Dataset, split: Split) -> tuple[Video, ...]:
 
 
 def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
-    """Whether a stage is there, whole, and of these videos."""
+    """Whether a stage is there, whole, and of these videos.
+
+    Raises:
+        BadInput: if it is damaged or of other videos.
+    """
     if not folder.is_dir():
         return False
     manifest = store.read_manifest(folder)
@@ -222,8 +251,11 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
 
 
 @contextmanager
-def _unless_stored(folder: Path, videos: tuple[Video, ...], quiet: bool) -> Iterator[Parts | None]:
-    """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps since another process made it just now."""
+def _unless_stored(folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool) -> Iterator[Parts | None]:
+    """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps since another process made it just now.
+
+    Parts of files with other contents are removed first.
+    """
     from filelock import FileLock, Timeout
 
     parts = Parts(folder.with_name(f".parts-{folder.name}"))
@@ -239,7 +271,11 @@ def _unless_stored(folder: Path, videos: tuple[Video, ...], quiet: bool) -> Iter
             Frames(f"{folder}", 0, quiet).say("another process extracts this; waiting for it")
             lock.acquire()
     try:
-        yield None if is_stored(folder, videos) else parts
+        if not is_stored(folder, videos):
+            parts.keep_those_of(contents)
+            yield parts
+        else:
+            yield None
         parts.remove()
     finally:
         lock.release()
@@ -252,8 +288,8 @@ def _refuse_not_finite(x: NDArray[np.float32], columns: tuple[str, ...], where: 
         raise BadInput(f"{where} column {columns[column]} is {x[row, column]} in row {row}; features must be finite, look at that clip's frames")
 
 
-def circumstances(videos: tuple[Video, ...]) -> dict[str, Any]:
-    """What a manifest says beside the plan: split, clips with frame counts, their scenes, and library versions."""
+def circumstances(videos: tuple[Video, ...], contents: str | None = None) -> dict[str, Any]:
+    """What a manifest says beside the plan: split, clips with frame counts, their scenes, what the files held, and library versions."""
     from importlib.metadata import version
 
     import cv2
@@ -265,4 +301,4 @@ def circumstances(videos: tuple[Video, ...]) -> dict[str, Any]:
         "videos": [[video.name, video.frames] for video in videos],
         "scenes": [video.scene for video in videos],
         "libraries": libraries,
-    }
+    } | ({} if contents is None else {"contents": contents})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vadbench.datasets.base import Dataset
+    from vadbench.detector import Nature
     from vadbench.features.footage import Footage
 
 Floats = NDArray[np.float32]
@@ -65,12 +66,14 @@ class Provider(Protocol):
 
     Attributes:
         version: rises with every change of what is found; part of the fingerprint.
+        reads_frames: whether frames decide what is found; not where all comes from files. Taken as true where it is not said.
         labelled: whether its name takes a label, `name.<label>`.
         Options: frozen pydantic; every field described.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    reads_frames: ClassVar[bool]
     labelled: ClassVar[bool]
     Options: ClassVar[type[BaseModel]]
 
@@ -92,6 +95,7 @@ class Extractor(Protocol):
 
     Attributes:
         version: rises with every change of what is computed; part of the fingerprint.
+        reads_frames: whether frames decide what is computed, or boxes alone. Taken as true where it is not said.
         variants: the first is the default.
         needs_boxes: whether a row describes an object; otherwise a row describes the frame at the centre of a window (frame-centric).
         Options: frozen pydantic; every field described.
@@ -99,6 +103,7 @@ class Extractor(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    reads_frames: ClassVar[bool]
     variants: ClassVar[tuple[str, ...]]
     needs_boxes: ClassVar[bool]
     Options: ClassVar[type[BaseModel]]
@@ -114,6 +119,9 @@ class Extractor(Protocol):
 
     def columns(self) -> tuple[str, ...]:
         """Names of the D columns."""
+
+    def nature(self) -> Nature:
+        """What the columns are: presets and methods decide by it, never by a stream's name."""
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """The rows of a clip; tells `advance` how many more frames are done. Without `needs_boxes`, `objects` has no box.

@@ -43,6 +43,7 @@ class Foreground:
 
     name: ClassVar[str] = "foreground"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     labelled: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = ForegroundOptions
 

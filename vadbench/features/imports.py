@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vadbench.datasets.base import Dataset, Split
+from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.extract import circumstances, is_stored
 from vadbench.features.importers import ImportedRows
 from vadbench.features.names import StreamName
-from vadbench.features.stream import StreamPlan, import_record, plan_import
+from vadbench.features.stream import Imported, StreamPlan, import_record, plan_import
 
 
 def write_import(
-    dataset: Dataset, stream: str, rows: dict[Split, ImportedRows], digests: dict[str, str], options: dict[str, Any], cache: Path
+    dataset: Dataset,
+    stream: str,
+    rows: dict[Split, ImportedRows],
+    digests: dict[str, str],
+    options: dict[str, Any],
+    cache: Path,
+    nature: Nature | None = None,
 ) -> StreamPlan:
     """Store all splits' rows and, after them, record which files they came from, so that planning finds them.
 
@@ -26,9 +34,10 @@ def write_import(
         dataset: whose videos the rows are of.
         stream: `<extractor>@import.<label>`.
         rows: of both splits, and of the unlabelled videos where they are for the unsupervised setting too.
-        digests: sha256 of the files read, by name.
-        options: how they were read; part of the fingerprint.
+        digests: sha256 of the files read, by split.
+        options: how they were read; like the files, recorded and no part of the fingerprint, which hashes the rows.
         cache: the store's root.
+        nature: what the columns are; none: what the extractor declares of all its variants.
 
     Raises:
         BadInput: if the name is no import's, or the splits differ in their columns.
@@ -42,14 +51,23 @@ def write_import(
     if len(set(dims.values())) > 1:
         raise BadInput(f"{dataset.name} {name}: files of {', '.join(map(str, dims.values()))} columns ({', '.join(dims)}); expected as many")
     where = f"{dataset.name}@{dataset.revision}"
-    plan, record = plan_import(where, name, options, digests), import_record(cache, where, name)
+    rows = {split: _sorted(of_split) for split, of_split in rows.items()}
+    imported = Imported(
+        vectors={split: _digest(of_split.x) for split, of_split in rows.items()},
+        places={split: _digest(*_places(of_split)) for split, of_split in rows.items()},
+        windows=rows["train"].windows,
+        nature=nature,
+        options=options,
+        files=digests,
+    )
+    plan, record = plan_import(where, name, imported), import_record(cache, where, name)
     with store.disk_trouble_told(record):
         record.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(record.with_name(f".lock-{record.name}")):
             for split, of_split in rows.items():
                 _write(dataset, plan, split, of_split, cache)
             aside = record.with_suffix(".tmp")
-            store.write_file(aside, (json.dumps({"options": options, "files": digests}, indent=1) + "\n").encode())
+            store.write_file(aside, (imported.model_dump_json(indent=1) + "\n").encode())
             aside.rename(record)  # last: planning finds an import that is whole, or the one before
     return plan
 
@@ -58,11 +76,30 @@ def _write(dataset: Dataset, plan: StreamPlan, split: Split, rows: ImportedRows,
     folder, videos = plan.folder(cache, split), dataset.videos(split)
     if is_stored(folder, videos):
         return
-    order = np.lexsort((rows.frame, rows.video))
-    box = None if rows.box is None else rows.box[order]
-    numbers = np.arange(len(order), dtype=np.int64)
-    index = store.Index(rows.video[order].astype(np.int32), rows.frame[order].astype(np.int32), numbers, box)
+    index = store.Index(rows.video, rows.frame, np.arange(len(rows.x), dtype=np.int64), rows.box)
     dim = rows.x.shape[1]
     described = plan.manifest | {"columns": [f"x{k}" for k in range(dim)], "unit": "window" if rows.windows else "object"}
     folder.parent.mkdir(parents=True, exist_ok=True)
-    store.write(folder, described | circumstances(videos), index, [np.ascontiguousarray(rows.x[order], np.float32)], dim)
+    store.write(folder, described | circumstances(videos), index, [rows.x], dim)
+
+
+def _sorted(rows: ImportedRows) -> ImportedRows:
+    """The rows by clip and frame, in the types of the store; those of one frame keep their order."""
+    order = np.lexsort((rows.frame, rows.video))
+    x = np.ascontiguousarray(rows.x[order], np.float32)
+    box = None if rows.box is None else np.ascontiguousarray(rows.box[order], np.float32)
+    video, frame = rows.video[order].astype(np.int32), rows.frame[order].astype(np.int32)
+    return ImportedRows(x, video, frame, box, rows.windows)
+
+
+def _places(rows: ImportedRows) -> list[NDArray[Any]]:
+    """What says which object, or window, a row is of."""
+    return [rows.video, rows.frame, *([] if rows.box is None else [rows.box])]
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    """16 hex digits of arrays' types, shapes and values."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

@@ -61,6 +61,17 @@ class Parts:
             finally:
                 aside.unlink(missing_ok=True)
 
+    def keep_those_of(self, contents: str | None) -> None:
+        """Forget all parts unless they are of files with these contents; None: of files that are not compared."""
+        said, now = self.folder / "contents", contents or ""
+        before = said.read_text(encoding="utf-8") if said.is_file() else ""
+        if before != now and self.folder.exists():
+            self.remove()
+        if now and not said.is_file():
+            with disk_trouble_told(said):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_file(said, now.encode())
+
     def remove(self) -> None:
         """Forget all parts."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
+from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.detector_boxes import in_colour
 from vadbench.features.extractor import Advance, Floats, NeededFile, Objects, Vectors
@@ -51,6 +52,7 @@ class Pose:
 
     name: ClassVar[str] = "pose"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = ("rtmpose-m", "movenet")
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = PoseOptions
@@ -78,6 +80,10 @@ class Pose:
     def columns(self) -> tuple[str, ...]:
         """x and y of each joint, in box heights from the box's centre."""
         return tuple(f"{joint}_{axis}" for joint in JOINTS for axis in "xy")
+
+    def nature(self) -> Nature:
+        """All columns are in box heights."""
+        return Nature(one_unit=True)
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """One row a person.

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vadbench import registry
+from vadbench.code import code_of
 from vadbench.datasets.base import Dataset, Split
+from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.extractor import Extractor, NeededFile, Provider
-from vadbench.features.names import StreamName
+from vadbench.features.names import IMPORT, StreamName
 from vadbench.records import canonical_hash
 
 Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
+
+
+class Imported(BaseModel):
+    """What the record of an import says: digests of what was read, which are its identity, and where that came from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vectors: dict[str, str] = Field({}, description="split -> digest of its vectors")
+    places: dict[str, str] = Field({}, description="split -> digest of its rows' clips, frames and boxes: equal ones join")
+    windows: bool = Field(False, description="whether rows describe windows, else objects")
+    nature: Nature | None = Field(None, description="what the columns are, where the user said so")
+    options: dict[str, Any] = Field({}, description="how the files were read")
+    files: dict[str, str] = Field({}, description="split -> sha256 of the files")
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,9 @@ class StreamPlan:
         extractor: name, variant, version, options and the digests of weights, JSON-ready.
         boxes: provider, version, options and the digests of its files, JSON-ready; empty for extractors of whole frames.
         changed: extractor or provider -> its options that are not the defaults: what tells two streams of one name apart without their files.
+        nature: what its columns are.
+        reads_frames: whether frames decide the vectors; imported ones, and tracks from files, do without.
+        boxes_read_frames: whether frames decide the boxes.
     """
 
     name: str
@@ -41,6 +59,9 @@ class StreamPlan:
     extractor: dict[str, Any]
     boxes: dict[str, Any]
     changed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    nature: Nature = field(default_factory=Nature)
+    reads_frames: bool = False
+    boxes_read_frames: bool = False
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -94,15 +115,56 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
         "variant": name.variant,
         "version": loaded.version,
         "options": loaded.resolve(options, name.variant, name.provider),
+        **_code("extractors", name.extractor, dataset),
     }
-    weights = digests(loaded(name.variant, options).files())
+    extractor = loaded(name.variant, options)
+    weights = digests(extractor.files())
     boxes = _plan_boxes(dataset, name.provider, settings) if name.provider else {}
     changed = {name.extractor: _changed(described["options"], _default_options(loaded, name))}
     if boxes:
         provider = name.provider.partition(".")[0]
         changed[provider] = _changed(boxes["options"], registry.load("boxes", provider).Options().model_dump(mode="json"))
     changed = {component: options for component, options in changed.items() if options}
-    return StreamPlan(str(name), name, where, described | ({"files": weights} if weights else {}), boxes, changed)
+    described |= {"files": weights} if weights else {}
+    by_boxes = bool(boxes) and _reads_frames(registry.load("boxes", name.provider.partition(".")[0]))
+    reads = by_boxes or _reads_frames(loaded)
+    return StreamPlan(str(name), name, where, described, boxes, changed, nature_of(extractor), reads, by_boxes)
+
+
+def nature_of(extractor: Extractor) -> Nature:
+    """What an extractor declares its columns to be; of one that declares nothing, columns of several units."""
+    windows = not extractor.needs_boxes
+    declared: Nature = extractor.nature() if hasattr(extractor, "nature") else Nature(windows=windows)
+    return declared
+
+
+def declared_nature(stream: str) -> Nature:
+    """What the extractor in a stream's name declares of the stream, without options; of an imported one, of all its variants.
+
+    Raises:
+        BadInput: on an unknown name.
+    """
+    what, _, provider = stream.partition("@")
+    extractor, _, variant = what.partition(".")
+    loaded: type[Extractor] = registry.load("extractors", extractor)
+    found = nature_of(loaded(variant or loaded.variants[0], loaded.Options()))
+    return inherited(found) if provider.startswith(f"{IMPORT}.") else found
+
+
+def inherited(nature: Nature) -> Nature:
+    """What an import takes over from the extractor it names: not which columns are what, nor which network made them."""
+    return replace(nature, speeds=None, network="")
+
+
+def _reads_frames(component: Any) -> bool:
+    return bool(getattr(component, "reads_frames", True))
+
+
+def _code(kind: registry.Kind, name: str, dataset: Dataset) -> dict[str, Any]:
+    """The code that decides beside an extractor's or a provider's own version: a plug-in's, and the data set's reader."""
+    plug_in = code_of(kind, name)
+    reader = code_of("datasets", dataset.name) if dataset.name in registry.names("datasets") else {}
+    return ({"code": plug_in} if "package" in plug_in else {}) | ({"reader": reader} if reader else {})
 
 
 def _changed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +206,8 @@ def open_stream(dataset: str, plan: StreamPlan, cache: Path, split: Split) -> st
         BadInput: if it is not there, damaged, or of another version of the store.
     """
     folder = cache / dataset / plan.folder(cache, split).relative_to(cache / plan.dataset)
-    return store.open_folder(folder, f"{dataset}/{plan.name}/{split}")
+    stream = store.open_folder(folder, f"{dataset}/{plan.name}/{split}")
+    return replace(stream, features=replace(stream.features, nature=plan.nature))
 
 
 def digests(files: Iterable[NeededFile]) -> dict[str, str]:
@@ -171,31 +234,37 @@ def import_record(cache: Path, dataset: str, name: StreamName) -> Path:
     return cache / dataset / "imports" / f"{name}.json"
 
 
-def plan_import(dataset: str, name: StreamName, options: dict[str, Any], files: dict[str, str]) -> StreamPlan:
-    """The plan of vectors that were read from `files` (sha256 by name) with `options`; `dataset` is `<name>@<revision>`."""
-    extractor = {"name": name.extractor, "variant": "import", "version": 1, "options": {}}
-    boxes = {"provider": name.provider, "version": 1, "options": options, "files": files}
-    return StreamPlan(str(name), name, dataset, extractor, boxes)
+def plan_import(dataset: str, name: StreamName, imported: Imported) -> StreamPlan:
+    """The plan of imported vectors: its identity is what was read, however the files were laid out; `dataset` is `<name>@<revision>`."""
+    loaded: type[Extractor] = registry.load("extractors", name.extractor)
+    usual = inherited(nature_of(loaded(loaded.variants[0], loaded.Options())))
+    nature = imported.nature or replace(usual, windows=imported.windows)
+    extractor = {"name": name.extractor, "variant": "import", "version": 1, "options": {}, "rows": imported.vectors}
+    extractor |= {"windows": True} if imported.windows else {}
+    extractor |= {"nature": asdict(imported.nature)} if imported.nature else {}
+    boxes = {"provider": IMPORT, "version": 1, "rows": imported.places}
+    return StreamPlan(str(name), name, dataset, extractor, boxes, nature=nature)
 
 
 def _plan_recorded_import(dataset: str, name: StreamName) -> StreamPlan:
-    """The plan of imported vectors, from the files that the import recorded; of none where there was no import."""
+    """The plan of imported vectors, from what the import recorded; of none where there was no import."""
     from vadbench.locations import cache_root
 
     path = import_record(cache_root(), dataset, name)
     if not path.is_file():
-        return plan_import(dataset, name, {}, {})
+        return plan_import(dataset, name, Imported())
     try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
-        return plan_import(dataset, name, dict(recorded["options"]), dict(recorded["files"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: damaged, not the record of an import; delete it and run `vadbench features import` again") from error
+        return plan_import(dataset, name, Imported.model_validate_json(path.read_bytes()))
+    except ValidationError as error:
+        again = "delete it and run `vadbench features import` again"
+        raise BadInput(f"{path}: not the record of an import by this version; {again}") from error
 
 
 def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str, Any]:
     boxes: type[Provider] = registry.load("boxes", provider.partition(".")[0])
     options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(mode="json")
     described = {"provider": provider, "version": boxes.version, "options": options}
+    described |= _code("boxes", boxes.name, dataset)
     needed = _provider(provider, options, dataset).files()
     return described | ({"files": digests(needed)} if needed else {})
 

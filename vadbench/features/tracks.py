@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.extractor import Advance, Floats, NeededFile, Objects, Vectors
 from vadbench.npz import open_npz
@@ -39,6 +40,7 @@ class TracksFile:
 
     name: ClassVar[str] = "tracks"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = False
     labelled: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = NoOptions
 
@@ -119,6 +121,7 @@ class Tracks:
 
     name: ClassVar[str] = "tracks"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = False
     variants: ClassVar[tuple[str, ...]] = ("motion",)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = TracksOptions
@@ -138,6 +141,10 @@ class Tracks:
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         return ("speed", "abs_vx", "abs_vy", "log_height", "aspect", *(("x", "y") if self.options.position else ()))
+
+    def nature(self) -> Nature:
+        """The first column is the speed; the others are parts of it, and shape."""
+        return Nature(speeds=(0,))
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """A row for each box whose track is old enough.

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
+from vadbench.detector import Nature
 from vadbench.features.extractor import Advance, Floats, NeededFile, Objects, Vectors
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Velocity:
 
     name: ClassVar[str] = "velocity"
     version: ClassVar[int] = 1
+    reads_frames: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = ("stats", *BINS)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = VelocityOptions
@@ -74,6 +76,10 @@ class Velocity:
         if self.variant == "stats":
             return ("mean_l1", "p90_l1", "mean_abs_u", "mean_abs_v", "box_width", "box_height")
         return tuple(f"hof_{k}" for k in range(BINS[self.variant]))
+
+    def nature(self) -> Nature:
+        """Speeds beside the box's size in `stats`. The bins of `hof` share a unit, not a scale."""
+        return Nature(speeds=(0, 1, 2, 3) if self.variant == "stats" else None)
 
     def files(self) -> tuple[NeededFile, ...]:
         """RAFT's weights; flow by OpenCV has none."""

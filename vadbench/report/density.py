@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.detector import Detector, Features
+from vadbench.detector import Detector, Features, Nature
 from vadbench.records import written_aside
 from vadbench.registry import load, names
 
@@ -96,7 +96,7 @@ def maps_of(method: type[Detector], train: Features, test: Features, labels: NDA
     """One method's maps: of the score it is ranked by, and of those in READ_OUTS that it has."""
     from sklearn.metrics import roc_auc_score
 
-    settings = method.preset("fast", "toy", "toy")
+    settings = method.preset("fast", "toy", Nature())
     if "max_steps" in method.Config.model_fields:
         settings["max_steps"] = STEPS
     detector = method(method.Config(**settings), seed=seed)

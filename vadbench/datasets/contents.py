@@ -1,0 +1,97 @@
+"""Which clips these are: a digest of what a split's files hold, and a quick one of their names, sizes and times.
+
+Images without loss count by their pixels, so that another packing of a release is the same release; other files by
+their bytes. What a quick digest stands for is remembered beside the cache, so contents are read once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from vadbench.datasets.base import Dataset, Split, Video
+from vadbench.datasets.folders import image_paths, read_image
+from vadbench.errors import BadInput
+from vadbench.records import written_aside
+
+LOSSLESS = frozenset({".png", ".tif", ".tiff", ".bmp"})
+
+
+def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = False) -> str | None:
+    """16 hex digits of what the split's clips hold; None where they are not all on this machine, or we make them.
+
+    Args:
+        dataset: whose clips.
+        split: which of them.
+        cache: the store's root, where quick digests are remembered.
+        thorough: whether everything is read although names, sizes and times are known ones.
+
+    Raises:
+        BadInput: on an image that cannot be read.
+    """
+    if dataset.generated:
+        return None
+    try:
+        videos = dataset.videos(split)
+        quick = _digest(line for video in videos for line in _looks(dataset, video))
+    except (BadInput, OSError):  # what is missing is told where it is needed
+        return None
+    memory = cache / "contents" / f"{dataset.name}.json"
+    known = _remembered(memory)
+    if thorough or quick not in known:
+        known[quick] = _digest(f"{video.name} {_held(dataset, video)}" for video in videos)
+        with written_aside(memory) as aside:
+            aside.write_text(json.dumps(known, indent=0), encoding="utf-8")
+    return known[quick]
+
+
+def _digest(lines: Iterator[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _looks(dataset: Dataset, video: Video) -> Iterator[str]:
+    """Name, size and time of change of each of the clip's files, or its first frame where no file is known."""
+    path = dataset.path(video)
+    if path is None:
+        first = next(iter(dataset.read(video)))
+        yield f"{video.name} {video.frames} {first.shape} {hashlib.sha256(first.tobytes()).hexdigest()}"
+        return
+    for file in _files(path):
+        status = file.stat()
+        yield f"{video.name} {file.name} {status.st_size} {status.st_mtime_ns}"
+
+
+def _held(dataset: Dataset, video: Video) -> str:
+    """The digest of all that the clip's files hold, or of its frames where no file is known."""
+    path = dataset.path(video)
+    digest = hashlib.sha256()
+    if path is None:
+        for frame in dataset.read(video):
+            digest.update(f"{frame.shape}".encode() + frame.tobytes())
+        return digest.hexdigest()
+    for file in _files(path):
+        if file.suffix.lower() in LOSSLESS:
+            image = read_image(file)
+            digest.update(f"{image.shape}".encode() + image.tobytes())
+        else:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    return image_paths(path) if path.is_dir() else [path]
+
+
+def _remembered(memory: Path) -> dict[str, str]:
+    """Quick digest -> digest; nothing where the file is not there or not whole: then contents are read again."""
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}

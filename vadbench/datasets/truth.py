@@ -1,0 +1,75 @@
+"""What tested frames are held against: labels and region tracks with their digests.
+
+They are recorded beside every number, and compared before one is shown again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vadbench.code import source_of
+from vadbench.datasets.base import Dataset, Resplit
+from vadbench.datasets.regions import COLUMNS
+from vadbench.datasets.resplit import labels_tested, tracks_tested
+from vadbench.records import written_aside
+
+
+def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str, Any]:
+    """Name, source, counts and digest of the labels, source and digest of the region tracks (None without any), JSON-ready.
+
+    What was read once is remembered beside the cache for as long as the data set says that the files are the same ones.
+
+    Args:
+        dataset: whose test split.
+        resplit: the tested videos, where they are not the data set's own test split.
+        cache: the store's root.
+
+    Raises:
+        BadInput: if labels or tracks are absent or wrong.
+    """
+    key, memory = _looks(dataset, resplit), cache / "truth" / f"{dataset.name}.json"
+    known = _remembered(memory) if key else {}
+    if key in known:
+        return dict(known[key])
+    tracks = tracks_tested(dataset, resplit)
+    regions = {"tracks": dataset.track_source, "regions_sha256": None if tracks is None else regions_digest(tracks)}
+    truth = labels_tested(dataset, resplit).provenance() | regions
+    if key:
+        with written_aside(memory) as aside:
+            aside.write_text(json.dumps({**known, key: truth}, indent=0), encoding="utf-8")
+    return truth
+
+
+def regions_digest(tracks: pd.DataFrame) -> str:
+    """sha256 of the regions, whatever their order and their numbers' type."""
+    table = tracks[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[2:], "float64") | {"video": "str", "track": "str"})
+    table = table.sort_values(list(COLUMNS)).reset_index(drop=True)
+    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+
+
+def _looks(dataset: Dataset, resplit: Resplit | None) -> str:
+    """A digest of the names, sizes and times of the files and of the code that reads them; empty where the data set names no file."""
+    paths = dataset.truth_paths()
+    if not paths:
+        return ""
+    digest = hashlib.sha256(f"{source_of(type(dataset).__module__)} {resplit and resplit.document}\n".encode())
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            status = file.stat() if file.exists() else None
+            seen = "absent" if status is None else f"{status.st_size} {status.st_mtime_ns}"
+            digest.update(f"{file.relative_to(dataset.root)} {seen}\n".encode())
+    return digest.hexdigest()
+
+
+def _remembered(memory: Path) -> dict[str, dict[str, Any]]:
+    """What is known; nothing where the file is not there or not whole."""
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
