@@ -163,7 +163,7 @@ class Dataset(ABC):
             raise BadInput(f"{self.name}: {video.split} clip {video.name} decodes to {count} frames, expected {video.frames}; {self.check_hint}")
         return clip
 
-    def size(self, video: Video) -> tuple[int, int]:
+    def frame_size(self, video: Video) -> tuple[int, int]:
         """Height and width of the clip's frames in pixels, by reading its first.
 
         Raises:
