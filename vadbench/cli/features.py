@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vadbench.cli.options import Datasets, Quiet, Set, Streams, plan_of, split
+from vadbench.cli.options import Datasets, Quiet, Set, Streams, plan_of
+from vadbench.cli.options import split as listed
 from vadbench.errors import BadInput
 
 app = typer.Typer(help="Extract, import and verify cached features.", no_args_is_help=True)
@@ -51,8 +52,8 @@ def features_import(
     from vadbench.features.importers import import_features, suspicions
     from vadbench.locations import cache_root
 
-    options = {"crops": crops, "snippet": snippet, "window": window, "stride": stride, "window_frame": window_frame}
-    options |= {"rows": rows, "columns": None if columns is None else split(columns), "suffix": suffix}
+    options: dict[str, Any] = {"crops": crops, "snippet": snippet, "window": window, "stride": stride, "window_frame": window_frame}
+    options |= {"rows": rows, "columns": None if columns is None else listed(columns), "suffix": suffix}
     given = {name: value for name, value in options.items() if value is not None}
     paths = {"train": train, "test": test} | ({} if unlabelled is None else {"unlabelled": unlabelled})
     stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root())  # type: ignore[arg-type]

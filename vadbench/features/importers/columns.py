@@ -33,6 +33,7 @@ ALONE = _words(
 )
 QUALIFIERS = _words("is has the of true hat no nr num number level code stamp ms sec seconds value type cv")
 WORDS = sorted(TELLING | ALONE | QUALIFIERS, key=len, reverse=True)
+KEYS = ("video", "frame")
 COMPOUND = re.compile(f"(?:{'|'.join(WORDS)})+")  # `isanomaly`, `trackid`, `framenumber`
 CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 COUNTED = re.compile(r"level_\d+")  # what pandas calls an index without a name
@@ -76,6 +77,8 @@ def choose_columns(names: Sequence[str], asked: Sequence[str], taken: Iterable[s
         return free
     chosen: list[str] = []
     for pattern in asked:
+        if pattern in KEYS:
+            raise BadInput(f"{path}: --columns {pattern}: says where a row belongs and is no feature; leave it out")
         exact = pattern in names
         met = [pattern] if exact else [name for name in free if fnmatchcase(name, pattern)]
         if not met:
