@@ -248,7 +248,15 @@ def _read_boxes(path: Path, table: str, needed: Sequence[str]) -> Columns:
     if not files:
         raise BadInput(f"{path}: no txt file in the folder; expected one a video, rows {','.join(needed[1:])}, or give a csv, parquet or npz file")
     parts = [_checked(_read_txt(file, needed), table, file) for file in files]
-    return {name: np.concatenate([part[name] for part in parts]) for name in needed}
+    return {name: _join([part[name] for part in parts]) for name in needed}
+
+
+def _join(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """All videos' values; numbers of tracks become text where another video's tracks have names."""
+    kinds = {part.dtype.kind == "U" for part in parts}
+    if len(kinds) > 1:
+        parts = [part if part.dtype.kind == "U" else np.array([f"{number:.17g}" for number in part], str) for part in parts]
+    return np.concatenate(parts)
 
 
 def _read_txt(path: Path, needed: Sequence[str]) -> Columns:
@@ -260,17 +268,15 @@ def _read_txt(path: Path, needed: Sequence[str]) -> Columns:
         raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())}); expected rows {','.join(needed[1:])}") from error
     odd = next((row for row, of_row in enumerate(cells) if len(of_row) != len(needed) - 1), None)
     if odd is not None:
-        raise BadInput(f"{path}: row {odd}: {len(cells[odd])} numbers a row; expected {','.join(needed[1:])}")
+        raise BadInput(f"{path}: {len(cells[odd])} numbers a row; expected {','.join(needed[1:])} (row {odd})")
     columns = dict(zip(needed[1:], zip(*cells, strict=True), strict=True)) if cells else dict.fromkeys(needed[1:], ())
     read = {name: _track_names(column) if name in NAMES else _txt_numbers(column, path, name) for name, column in columns.items()}
     return {"video": np.full(len(cells), path.stem), **read}
 
 
 def _track_names(cells: Sequence[str]) -> NDArray[Any]:
-    """[N] text; whole numbers written in several ways are one track."""
-    if not all(NUMBER.fullmatch(cell) and float(cell).is_integer() for cell in cells):
-        return np.array(cells, str)
-    return np.array([str(int(float(cell))) for cell in cells], str)
+    """[N] numbers where all are, however they are written (`1`, `1.0`), else text."""
+    return np.array(cells, np.float64 if all(map(NUMBER.fullmatch, cells)) else str)
 
 
 def _txt_numbers(cells: Sequence[str], path: Path, column: str) -> NDArray[np.float64]:

@@ -207,7 +207,7 @@ SPELLINGS = {
 @pytest.mark.parametrize("counted", [False, True], ids=["number", "file"])
 def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, boxes, frames, spelling, counted):
     ours, theirs = SPELLINGS[spelling]
-    d, t, f, other = save(tmp_path, d=boxes[0], t=respelt(boxes[1], ours), f=respelt(frames, ours), other=respelt(boxes[0], theirs))
+    t, f, other = save(tmp_path, t=respelt(boxes[1], ours), f=respelt(frames, ours), other=respelt(boxes[0], theirs))
     expected = region_metrics(*boxes, 115)
     found = score_regions(other, t, f if counted else 115, **FAST)
     assert (found["rbdc"], found["tbdc"]) == (expected.rbdc, expected.tbdc)
