@@ -91,6 +91,23 @@ class Features:
         if len(self) < least:
             raise BadInput(f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench features verify)")
 
+    def require_no_outlier(self) -> None:
+        """Refuse to standardise columns whose deviation a few rows decide: all others would look alike.
+
+        Raises:
+            BadInput: naming the row, its video and frame, the column and the value.
+        """
+        from vadbench.outliers import find_outlier
+
+        found = find_outlier(self.x)
+        if found is None:
+            return
+        where = f"row {found.row} (video {self.video[found.row]} of the split from 0, frame {self.frame[found.row]})"
+        few = "it alone decides" if found.rows == 1 else f"{found.rows} such rows decide"
+        told = f"{self.name}: {where}, column {found.column} is {found.value:g}: {few} the column's deviation"
+        others = f"all others lie within {found.largest:g} of the median"
+        raise BadInput(f"{told}, {others}; if it is a glitch, take it out of the training features, or use iforest or raw knn")
+
 
 @dataclass(frozen=True)
 class DetectorInfo:

@@ -1,13 +1,15 @@
-"""Files of anyone's scores, labels and boxes, as arrays: csv, parquet, npz, and the folders of txt of the published RBDC/TBDC script.
+"""Files of anyone's scores, labels and boxes, as arrays: csv, parquet, npz, and folders with a file a video, named after it.
 
-A csv, parquet or npz file has the named columns (an npz one array each); others are passed over. A folder of txt has one comma-separated
-file a video, named after it, without a header: `frame,x0,y0,x1,y1,score` for detections, `track,frame,x0,y0,x1,y1` for tracks. Frames are
-numbered from 0. Names are text in every format: video 01 of a csv is not video 1. Source: specs/evaluation.md 1.1, 1.6 and 1.8.
+A csv, parquet or npz file has the named columns (an npz one array each); others are passed over. A folder of boxes has comma-separated txt
+without a header, as the published RBDC/TBDC script: `frame,x0,y0,x1,y1,score` for detections, `track,frame,x0,y0,x1,y1` for tracks. A folder
+of scores or labels has txt of a number a line, or npy, a value a frame. Frames are numbered from 0. Names of videos and tracks are text in
+every format, kept as they are spelt. Source: specs/evaluation.md 1.1, 1.6 and 1.8.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from vadbench.npz import open_npz
 Columns = dict[str, NDArray[Any]]
 NAMES = ("video", "track")  # columns of text; all others hold numbers
 BOX = ("x0", "y0", "x1", "y1")
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")  # not `1_0`, which Python takes for 10
 DETECTIONS = ("video", "frame", *BOX, "score")
 TRACKS = ("video", "track", "frame", *BOX)
 
@@ -44,15 +47,15 @@ class FrameTable:
 
 
 def read_frames(path: Path, column: str) -> FrameTable:
-    """The `column` (score or label) of a file with `video,frame,<column>`, its rows in any order.
+    """The `column` (score or label) of a file with `video,frame,<column>`, its rows in any order; or of a folder with a txt or npy a video.
 
     Raises:
         BadInput: if the file cannot be read, or unless each video has every frame from 0 once, with a number (score) or 0 or 1 (label).
     """
+    if path.is_dir():
+        return _read_frame_folder(path, column)
     found = read_columns(path, ("video", "frame", column))
-    values, names = found[column], found["video"]
-    known = np.isin(values, (0, 1)) if column == "label" else ~np.isnan(values)
-    _require(known, values, path, column, "0 (normal) or 1 (anomalous)" if column == "label" else "a number")
+    values, names = _checked_values(found[column], path, column), found["video"]
     frame = _whole(found["frame"], path, "frame", 0)
     if not len(frame):
         raise BadInput(f"{path}: no row; expected one a frame, with the columns video, frame, {column}")
@@ -70,12 +73,12 @@ def read_frames(path: Path, column: str) -> FrameTable:
 
 
 def read_lengths(path: Path) -> dict[str, int]:
-    """Video -> number of frames in the order of the names, from a file with `video,frames`, or counted in a labels file `video,frame,label`.
+    """Video -> number of frames in the order of the names, from a file with `video,frames`, or counted in labels (`read_frames`).
 
     Raises:
         BadInput: if the file cannot be read, has neither form, or names a video twice.
     """
-    if "frames" not in column_names(path):
+    if path.is_dir() or "frames" not in column_names(path):
         return read_frames(path, "label").lengths
     found = read_columns(path, ("video", "frames"))
     frames = _whole(found["frames"], path, "frames", 1)
@@ -245,20 +248,77 @@ def _read_boxes(path: Path, table: str, needed: Sequence[str]) -> Columns:
     if not files:
         raise BadInput(f"{path}: no txt file in the folder; expected one a video, rows {','.join(needed[1:])}, or give a csv, parquet or npz file")
     parts = [_checked(_read_txt(file, needed), table, file) for file in files]
-    return {name: np.concatenate([part[name] for part in parts]) for name in needed}
+    return {name: _join([part[name] for part in parts]) for name in needed}
+
+
+def _join(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """All videos' values; numbers of tracks become text where another video's tracks have names."""
+    kinds = {part.dtype.kind == "U" for part in parts}
+    if len(kinds) > 1:
+        parts = [part if part.dtype.kind == "U" else np.array([f"{number:.17g}" for number in part], str) for part in parts]
+    return np.concatenate(parts)
 
 
 def _read_txt(path: Path, needed: Sequence[str]) -> Columns:
     """One video's rows in the published script's form; no row and one row are as good as many."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        filled = [line for line in lines if line.strip()]
-        rows = np.loadtxt(filled, delimiter=",", ndmin=2) if filled else np.zeros((0, len(needed) - 1))
+        cells = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not a table of numbers ({' '.join(str(error).split())}); expected rows {','.join(needed[1:])}") from error
-    if rows.shape[1] != len(needed) - 1:
-        raise BadInput(f"{path}: {rows.shape[1]} numbers a row; expected {','.join(needed[1:])}")
-    return {"video": np.full(len(rows), path.stem), **dict(zip(needed[1:], rows.T, strict=True))}
+        raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())}); expected rows {','.join(needed[1:])}") from error
+    odd = next((row for row, of_row in enumerate(cells) if len(of_row) != len(needed) - 1), None)
+    if odd is not None:
+        raise BadInput(f"{path}: {len(cells[odd])} numbers a row; expected {','.join(needed[1:])} (row {odd})")
+    columns = dict(zip(needed[1:], zip(*cells, strict=True), strict=True)) if cells else dict.fromkeys(needed[1:], ())
+    read = {name: _track_names(column) if name in NAMES else _txt_numbers(column, path, name) for name, column in columns.items()}
+    return {"video": np.full(len(cells), path.stem), **read}
+
+
+def _track_names(cells: Sequence[str]) -> NDArray[Any]:
+    """[N] numbers where all are, however they are written (`1`, `1.0`), else text."""
+    return np.array(cells, np.float64 if all(map(NUMBER.fullmatch, cells)) else str)
+
+
+def _txt_numbers(cells: Sequence[str], path: Path, column: str) -> NDArray[np.float64]:
+    try:
+        return np.array(cells, np.float64)
+    except ValueError as error:
+        raise BadInput(f"{path}: not a table of numbers: column {column} ({error})") from error
+
+
+def _checked_values(values: NDArray[np.float64], path: Path, column: str) -> NDArray[np.float64]:
+    """The scores or labels, if they are some."""
+    known = np.isin(values, (0, 1)) if column == "label" else ~np.isnan(values)
+    _require(known, values, path, column, "0 (normal) or 1 (anomalous)" if column == "label" else "a number")
+    return values
+
+
+def _read_frame_folder(path: Path, column: str) -> FrameTable:
+    """A value a frame from `<video>.txt`, a number a line, or `<video>.npy`, an array [T]."""
+    found = {kind: [file for file in sorted(path.glob(f"*.{kind}")) if not file.name.startswith(".")] for kind in ("txt", "npy")}
+    files = found["txt"] or found["npy"]
+    if not files or all(found.values()):
+        trouble = "both txt and npy files" if files else "no txt and no npy file"
+        raise BadInput(f"{path}: {trouble} in the folder; expected one a video, a {column} a frame, or give a csv, parquet or npz file")
+    parts = {file.stem: _read_values(file, column) for file in files}
+    order = sorted(parts)  # as the names of a file are
+    return FrameTable(path, {name: len(parts[name]) for name in order}, np.concatenate([parts[name] for name in order]))
+
+
+def _read_values(path: Path, column: str) -> NDArray[np.float64]:
+    """[T] of one video."""
+    expected = f"expected a {column} a frame, {'an array [frames]' if path.suffix == '.npy' else 'one a line'}"
+    try:
+        if path.suffix == ".npy":
+            with path.open("rb") as file:
+                values = np.lib.format.read_array(file, allow_pickle=False)
+        else:
+            values = np.array([float(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()])
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"{path}: cannot be read ({' '.join(str(error).split())}); {expected}") from error
+    if values.dtype.kind not in "biuf" or not values.size or values.size != max(values.shape, default=0):
+        raise BadInput(f"{path}: {values.dtype} of shape {list(values.shape)}; {expected}")
+    return _checked_values(values.ravel().astype(np.float64), path, column)
 
 
 def _checked(columns: Columns, table: str, path: Path) -> Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from vadbench import protocol as rules
 from vadbench.errors import BadInput
+from vadbench.matching import match_names
+from vadbench.metrics.agreement import check_same_frames, match_videos
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import frame_metrics
 from vadbench.metrics.regions import Ties, match, region_metrics
 from vadbench.metrics.uncertainty import LEAST_VIDEOS, frame_resamples, interval, region_resamples, resample_counts, with_intervals
-from vadbench.scorefiles import Columns, FrameTable, read_detections, read_frames, read_lengths, read_tracks
+from vadbench.scorefiles import FrameTable, read_detections, read_frames, read_lengths, read_tracks
 
 Result = dict[str, Any]
 ONE_VIDEO = "one video only; a bootstrap over videos needs two or more"
@@ -25,8 +28,10 @@ def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing:
     """Every frame metric of a file of scores, with 95 % intervals from a bootstrap over videos.
 
     Args:
-        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more anomalous.
-        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in any order.
+        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more anomalous. Or a folder with `<video>.txt` (a number
+            a line) or `<video>.npy` ([frames]) each.
+        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in any order. Videos' names are matched as
+            `vadbench.matching.match_names` does.
         smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none. Never tune it on test labels.
         resamples: of the bootstrap.
         seed: of the bootstrap.
@@ -39,7 +44,7 @@ def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing:
         BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
     """
     scores, labels = read_frames(Path(scores_path), "score"), read_frames(Path(labels_path), "label")
-    _require_same_frames(scores, labels)
+    scores = _align(scores, labels)
     if smoothing and not np.isfinite(scores.values).all():
         raise BadInput(f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave --smoothing out")
     names, lengths = list(labels.lengths), list(labels.lengths.values())
@@ -91,13 +96,14 @@ def score_regions(
     """
     n_frames = _frame_counts(frames)
     detections, tracks = read_detections(Path(detections_path)), read_tracks(Path(tracks_path))
-    if not isinstance(n_frames, Mapping):  # otherwise its names tell
-        _require_common_video(detections, tracks, detections_path, tracks_path)
+    paths = {"detections": str(detections_path), "ground_truth": str(tracks_path)}
+    detections, tracks = match_videos(detections, tracks, n_frames, paths, str(frames))
+    check_same_frames(detections, tracks, beta, paths)
     try:
         found = region_metrics(detections, tracks, n_frames, alpha, beta, ties).summary()
     except BadInput as error:  # what is wrong only between the files: a frame past a video's end, an unknown video, a track twice in a frame
         table, _, trouble = str(error).partition(": ")
-        path = {"detections": detections_path, "ground_truth": tracks_path}.get(table)
+        path = paths.get(table)
         raise BadInput(f"{path}: {trouble}" if path else str(error)) from error
     intervals: dict[str, list[float] | None] = {"rbdc_interval": None, "tbdc_interval": None}
     videos = len(n_frames) if isinstance(n_frames, Mapping) else None
@@ -184,18 +190,22 @@ def _frame_counts(frames: int | str | Path) -> int | dict[str, int]:
     return total
 
 
-def _require_same_frames(scores: FrameTable, labels: FrameTable) -> None:
-    """Refuse tables of different frames; both have every frame of their videos from 0, so the lengths tell."""
-    for video in sorted({*scores.lengths, *labels.lengths}):
-        scored, labelled = scores.lengths.get(video, 0), labels.lengths.get(video, 0)
+def _align(scores: FrameTable, labels: FrameTable) -> FrameTable:
+    """The scores in the order of the labels' videos; refused unless both are of the same frames.
+
+    Both have every frame of their videos from 0, so the lengths tell.
+    """
+    matched = match_names(scores.lengths, labels.lengths)
+    if matched.lone:
+        raise BadInput(f"{scores.path}: its videos against those of {labels.path}: {matched.lone}; expected the same names in both")
+    of = {partner: name for name, partner in matched.partner.items()}
+    for video, labelled in labels.lengths.items():
+        scored = scores.lengths[of[video]]
         if scored != labelled:
             more, less = (scores.path, labels.path) if scored > labelled else (labels.path, scores.path)
             frame = min(scored, labelled)
             raise BadInput(f"{less}: frame {frame} of video {video} is missing, {more} has it; expected a score and a label for every frame")
-
-
-def _require_common_video(detections: Columns, tracks: Columns, detections_path: str | Path, tracks_path: str | Path) -> None:
-    """Refuse names that never meet: a different spelling would make every detection a false positive."""
-    if len(detections["video"]) and len(tracks["video"]) and not np.isin(tracks["video"], detections["video"]).any():
-        named = f"{detections['video'][0]}, ..., in {tracks_path} {tracks['video'][0]}, ..."
-        raise BadInput(f"{detections_path}: no video in common with the tracks (here {named}); expected the same names in both")
+    ends = np.cumsum(list(scores.lengths.values()))[:-1]
+    parts = dict(zip(scores.lengths, np.split(scores.values, ends), strict=True))
+    values = np.concatenate([parts[of[video]] for video in labels.lengths])
+    return replace(scores, lengths=dict(labels.lengths), values=values)

@@ -174,6 +174,7 @@ class LightningDetector(Detector):
             FloatingPointError: if the loss stops being finite; the message names the step.
         """
         train.require_rows(2)
+        train.require_no_outlier()
         device = resolve_device(self.config.device)
         from vadbench.trainer import train_network  # pytorch_lightning costs 5 CPU-seconds to import
 

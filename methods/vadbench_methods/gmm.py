@@ -56,6 +56,8 @@ class GMM(Detector):
         """Choose the number of components, then the floor, on training videos; then fit to all training rows."""
         train.require_rows(2)
         config = self.config
+        if not config.absolute:
+            train.require_no_outlier()
         seed = self.seed if config.init_seed is None else config.init_seed
         known: dict[str, Any] = {"absolute": config.absolute, "rows": config.selection_rows}
         count = choose_components(train.x, train.video, config.components, seed, floor=min(config.floor), **known)

@@ -75,7 +75,7 @@ def test_mac_leftovers_do_no_harm(folder):
         ("02.txt", "0,0,11,2,1,12\n", "02.txt: row 0 has x1"),
         ("02.txt", "0,0,1,2,11\n", "02.txt: 5 numbers a row; expected track,frame,x0,y0,x1,y1"),
         ("02.txt", "0,0,1,2,11,12\n0,0,1,2,11,12\n", "two boxes of track 0 in frame 0 of video 02"),
-        ("02.txt", "track one\n", "02.txt: not a table of numbers"),
+        ("02.txt", "track one\n", "02.txt: 1 numbers a row"),
     ],
 )
 def test_mistakes_are_one_line(folder, name, rows, told):

@@ -138,7 +138,7 @@ def test_labels_are_0_or_1(tmp_path):
     ("rows", "message"),
     [
         ("0,1,1,5,5", "5 numbers a row; expected frame,x0,y0,x1,y1,score"),
-        ("0,1,1,5,5,0.5\n1,1,1,5,5", "not a table of numbers"),
+        ("0,1,1,5,5,0.5\n1,1,1,5,5", "5 numbers a row; expected frame,x0,y0,x1,y1,score (row 1)"),
         ("frame,x0,y0,x1,y1,score", "not a table of numbers"),
         ("0,1,1,5,5,.1\n1,9,1,5,5,.5", "row 1 has x1 5.0; expected x1 >= x0"),
         ("0,1,1,5,5,nan", "row 0 has score nan"),
@@ -155,7 +155,8 @@ def test_mistakes_in_txt_name_the_file(tmp_path, rows, message):
 def test_files_that_are_none(tmp_path):
     assert "no such file" in refusal(read_frames, tmp_path / "s.csv", "score")
     assert "an unknown kind of file" in refusal(read_frames, text(tmp_path / "s.pkl", ""), "score")
-    assert "a folder" in refusal(read_frames, tmp_path, "score")
+    assert "no txt and no npy file" in refusal(read_frames, tmp_path, "score")
+    assert "a folder" in refusal(read_columns, tmp_path, ("video", "frames"))
     assert "no txt file" in refusal(read_detections, tmp_path)
     for kind in ("s.parquet", "s.npz"):
         assert "cannot be read" in refusal(read_frames, text(tmp_path / kind, "video,frame,score\na,0,1\n"), "score")
@@ -184,3 +185,55 @@ def test_mistakes_in_lengths(tmp_path):
     assert "video a has two rows" in refusal(read_lengths, text(tmp_path / "n.csv", "video,frames\na,3\na,4\n"))
     assert "row 0 has frames 0; expected a whole number from 1" in refusal(read_lengths, text(tmp_path / "n.csv", "video,frames\na,0\n"))
     assert "no column label" in refusal(read_lengths, text(tmp_path / "n.csv", "video,frame\na,0\n"))
+
+
+@pytest.mark.parametrize("track", ["a17", "person-3", "Läufer 2", "1_0"])
+@pytest.mark.parametrize("kind", ["t.csv", "t.parquet", "t.npz", "folder"])
+def test_tracks_are_named_by_text_in_every_format(tmp_path, kind, track):
+    tracks = TRACKS.assign(track=[track, "b", "10"])
+    path = tmp_path / kind
+    if kind == "folder":
+        path.mkdir()
+        for video, rows in tracks.groupby("video"):
+            rows.drop(columns="video")[["track", "frame", "x0", "y0", "x1", "y1"]].to_csv(path / f"{video}.txt", header=False, index=False)
+    else:
+        write(tracks, path)
+    assert read_tracks(path)["track"].tolist() == [track, "b", "10"]
+
+
+def test_one_track_written_in_two_ways_is_one(tmp_path):
+    text(tmp_path / "01.txt", "1,0,1,1,5,5\n1.0,1,1,1,5,5\n1e0,2,1,1,5,5")
+    assert len(set(read_tracks(tmp_path)["track"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("01.txt", "0.5\nhigh\n", "01.txt: cannot be read .*expected a score a frame, one a line"),
+        ("01.txt", "0,0.5\n1,0.7\n", "01.txt: cannot be read"),
+        ("01.txt", "", "01.txt: .*of shape"),
+        ("01.txt", "0.5\nnan\n", "01.txt: row 1 has score nan"),
+        ("01.npy", np.ones((3, 2)), "01.npy: float64 of shape .*3, 2.*expected a score a frame"),
+        ("01.npy", np.array(["a"]), "01.npy: "),
+        ("01.npy", b"garbage", "01.npy: cannot be read"),
+    ],
+)
+def test_mistakes_in_a_folder_of_scores(tmp_path, name, content, message):
+    if isinstance(content, np.ndarray):
+        np.save(tmp_path / name, content)
+    else:
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(BadInput, match=message):
+        read_frames(tmp_path, "score")
+
+
+def test_a_folder_of_two_kinds_is_refused(tmp_path):
+    text(tmp_path / "01.txt", "1\n")
+    np.save(tmp_path / "02.npy", np.ones(2))
+    assert "both txt and npy files" in refusal(read_frames, tmp_path, "score")
+
+
+def test_a_column_of_frames_is_a_folders_array(tmp_path):
+    np.save(tmp_path / "01.npy", np.ones((3, 1), np.float32))
+    np.save(tmp_path / "02.npy", np.array([True, False]))
+    assert read_frames(tmp_path, "label").lengths == {"01": 3, "02": 2}

@@ -78,7 +78,7 @@ def test_smoothing_is_within_videos(tmp_path, frames):
     ("change", "message"),
     [
         (lambda table: table[:-1], "scores.csv: frame 24 of video 04 is missing"),
-        (lambda table: table[table["video"] != "02"], "scores.csv: frame 0 of video 02 is missing"),
+        (lambda table: table[table["video"] != "02"], "labels.csv: expected and not found: '02'"),
         (lambda table: pd.concat([table, pd.DataFrame([("03", 20, 1.0)], columns=table.columns)]), "labels.csv: frame 20 of video 03 is missing"),
         (lambda table: table.assign(frame=table["frame"] + 1), "scores.csv: frame 0 of video 01 is missing"),
     ],
@@ -156,7 +156,7 @@ def test_mistakes_between_the_files(tmp_path, boxes):
     cases = [
         ((detections, tracks, short), {}, "d.csv: row .* which has 8 frames"),
         ((detections, tracks, "many"), {}, "frames: many is neither a number nor a file"),
-        ((detections, tracks, 0), {}, "n_frames: 0"),
+        ((detections, tracks, 0), {}, "frames: 0"),
         ((detections, tracks, 115), {"alpha": 0}, "alpha"),
     ]
     for arguments, options, message in cases:
@@ -165,8 +165,8 @@ def test_mistakes_between_the_files(tmp_path, boxes):
 
 
 def test_other_names_and_repeated_boxes_are_refused(tmp_path, boxes):
-    named, tracks, twice = save(tmp_path, d=boxes[0].assign(video="1"), t=boxes[1], t2=pd.concat([boxes[1]] * 2))
-    with pytest.raises(BadInput, match=r"d\.csv: no video in common"):
+    named, tracks, twice = save(tmp_path, d=boxes[0].assign(video="x"), t=boxes[1], t2=pd.concat([boxes[1]] * 2))
+    with pytest.raises(BadInput, match=r"d\.csv: its videos against .*t\.csv: found and not expected: 'x'; expected and not found: '01', '02'"):
         score_regions(named, tracks, 115)
     (detections,) = save(tmp_path, d=boxes[0])
     with pytest.raises(BadInput, match=r"t2\.csv: row .* second box of track"):
@@ -189,3 +189,123 @@ def test_text_shows_values_intervals_and_wide_ties(tmp_path, boxes, frames):
     text = render(score_frames(counted, counted, smoothing=2.0, **FAST))
     assert text.startswith("4 videos, 115 frames; Gaussian smoothing sigma 2; values in %")
     assert "over 3 videos" in text
+
+
+def respelt(table, spell):
+    return table.assign(video=table["video"].map(spell))
+
+
+SPELLINGS = {
+    "without zeros": (lambda name: name, lambda name: name.lstrip("0")),
+    "with zeros": (lambda name: f"Test{name}", lambda name: f"Test0{name}"),
+    "case": (lambda name: f"Clip_{name}", lambda name: f"CLIP_{name}"),
+    "decomposed": (lambda name: f"caf\u00e9-{name}", lambda name: f"cafe\u0301-{name}"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("counted", [False, True], ids=["number", "file"])
+def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, boxes, frames, spelling, counted):
+    ours, theirs = SPELLINGS[spelling]
+    t, f, other = save(tmp_path, t=respelt(boxes[1], ours), f=respelt(frames, ours), other=respelt(boxes[0], theirs))
+    expected = region_metrics(*boxes, 115)
+    found = score_regions(other, t, f if counted else 115, **FAST)
+    assert (found["rbdc"], found["tbdc"]) == (expected.rbdc, expected.tbdc)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_scores_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, frames, spelling):
+    ours, theirs = SPELLINGS[spelling]
+    plain, labels, scores = save(tmp_path, f=frames, l=respelt(frames, ours), s=respelt(frames, theirs))
+    assert score_frames(scores, labels, **FAST)["rows"] == score_frames(plain, plain, **FAST)["rows"]
+
+
+def test_names_whose_order_differs_keep_their_scores(tmp_path):
+    table = pd.DataFrame({"video": np.repeat([f"{n:02}" for n in range(1, 13)], 4), "frame": np.tile(range(4), 12)})
+    table = table.assign(label=np.arange(48) % 4 // 2 * (np.arange(48) % 8 > 3), score=0.0)
+    table["score"] = table["label"] + 0.0  # perfect, where no video takes another's
+    labels, scores = save(tmp_path, l=table, s=respelt(table, lambda name: name.lstrip("0")))
+    assert value(score_frames(scores, labels, **FAST), "micro_auc") == 1
+
+
+@pytest.mark.parametrize("other", ["1.0", "x01", "01b"])
+def test_scores_of_another_video_name_both(tmp_path, frames, other):
+    labels, scores = save(tmp_path, l=frames, s=respelt(frames, lambda name: other if name == "01" else name))
+    with pytest.raises(BadInput, match=f"found and not expected: '{other}'; expected and not found: '01'"):
+        score_frames(scores, labels)
+
+
+def test_a_video_spelt_twice_is_refused(tmp_path, boxes):
+    detections, tracks = boxes
+    both = pd.concat([detections, detections[:1].assign(video="1")])
+    lengths = pd.DataFrame(LENGTHS.items(), columns=["video", "frames"])
+    with pytest.raises(BadInput, match="found and not expected: '1'"):
+        score_regions(*save(tmp_path, d=both, t=tracks, f=lengths))
+
+
+def test_videos_without_detections_are_allowed_where_the_others_have_partners(tmp_path, boxes):
+    detections = boxes[0][boxes[0]["video"] != "02"]
+    expected = region_metrics(detections, boxes[1], 115)
+    assert score_regions(*save(tmp_path, d=detections[detections["video"] == "01"], t=boxes[1]), 115)["regions"] == 26
+    lengths = pd.DataFrame(LENGTHS.items(), columns=["video", "frames"])
+    assert score_regions(*save(tmp_path, d=detections, t=boxes[1], f=lengths), **FAST)["rbdc"] == expected.rbdc
+
+
+def test_more_frames_in_all_videos_than_said_are_refused(tmp_path, boxes):
+    with pytest.raises(BadInput, match="frames: 30, but the boxes of the 4 videos together"):
+        score_regions(*save(tmp_path, d=boxes[0], t=boxes[1]), 30)
+
+
+CORNERS = ["x0", "y0", "x1", "y1"]
+
+
+def scaled(table, factor):
+    return table.assign(**{name: table[name] * factor for name in CORNERS})
+
+
+@pytest.mark.parametrize(
+    ("factors", "told"),
+    [
+        ((1 / 360, 1), "d.csv: all boxes lie within one pixel"),
+        ((1, 1 / 360), "t.csv: all boxes lie within one pixel"),
+        ((1 / 16, 1), "d.csv: detections reach to .* regions of .*t.csv reach to"),
+        ((16, 1), "d.csv: detections reach to"),
+    ],
+)
+def test_boxes_that_cannot_be_of_the_same_frames_are_refused(tmp_path, boxes, factors, told):
+    detections, tracks = (scaled(table, factor) for table, factor in zip(boxes, factors, strict=True))
+    with pytest.raises(BadInput, match=told):
+        score_regions(*save(tmp_path, d=detections, t=tracks), 115)
+
+
+def test_detections_of_frames_of_half_the_size_are_refused(tmp_path, boxes):
+    tracks = boxes[1]
+    detections = scaled(tracks.drop(columns="track"), 0.5).assign(score=1.0)
+    with pytest.raises(BadInput, match="expected boxes in pixels of the same frames"):
+        score_regions(*save(tmp_path, d=detections, t=tracks), 115)
+
+
+def test_small_regions_in_a_corner_are_scored(tmp_path, boxes):
+    far = boxes[0].assign(x0=600, x1=620, y0=400, y1=420)  # misses all; an honest 0
+    assert score_regions(*save(tmp_path, d=far, t=boxes[1]), 115)["rbdc"] == 0
+
+
+def test_folders_of_scores_and_labels_are_the_files(tmp_path, frames):
+    (path,) = save(tmp_path, frames=frames)
+    for kind in ("txt", "npy"):
+        for column in ("score", "label"):
+            folder = tmp_path / f"{column}-{kind}"
+            folder.mkdir()
+            for video, rows in frames.groupby("video"):
+                values = rows[column].to_numpy()
+                np.save(folder / f"{video}.npy", values) if kind == "npy" else np.savetxt(folder / f"{video}.txt", values, fmt="%.17g")
+        folders = tmp_path / f"score-{kind}", tmp_path / f"label-{kind}"
+        assert score_frames(*folders, **FAST) == score_frames(path, path, **FAST)
+
+
+def test_frames_of_regions_are_counted_in_a_folder_of_labels(tmp_path, boxes, frames):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    for video, rows in frames.groupby("video"):
+        np.save(folder / f"{video}.npy", rows["label"].to_numpy())
+    assert score_regions(*save(tmp_path, d=boxes[0], t=boxes[1]), folder, **FAST)["n_frames"] == 115

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from vadbench.cli.options import Datasets, Quiet, Set, Streams, plan_of
+from vadbench.cli.options import split as listed
 from vadbench.errors import BadInput
 
 app = typer.Typer(help="Extract, import and verify cached features.", no_args_is_help=True)
@@ -43,20 +44,27 @@ def features_import(
     crops: Annotated[str | None, typer.Option(help="What becomes of several crops a row: average (default) or keep.")] = None,
     snippet: Annotated[int | None, typer.Option(min=0, help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.")] = None,
     rows: Annotated[str | None, typer.Option(help="objects or windows; default: objects where a table has boxes.")] = None,
+    window: Annotated[int | None, typer.Option(min=1, help="Frames of a window, where a clip's rows are windows that overlap.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Frames from one window's first to the next one's; default 1.")] = None,
+    window_frame: Annotated[str | None, typer.Option(help="Which frame a window scores: first, centre (default) or last.")] = None,
+    columns: Annotated[str | None, typer.Option(help="A table's features, by name or pattern: 'f*' or speed,height; default: all.")] = None,
     suffix: Annotated[str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")] = None,
 ) -> None:
     """Read released features, check them against the data set and put them into the cache, all splits or none."""
     from vadbench.benchmark import open_dataset
-    from vadbench.features.importers import import_features
+    from vadbench.features.importers import import_features, suspicions
     from vadbench.locations import cache_root
 
-    options = {"crops": crops, "snippet": snippet, "rows": rows, "suffix": suffix}
+    options: dict[str, Any] = {"crops": crops, "snippet": snippet, "window": window, "stride": stride, "window_frame": window_frame}
+    options |= {"rows": rows, "columns": None if columns is None else listed(columns), "suffix": suffix}
     given = {name: value for name, value in options.items() if value is not None}
     paths = {"train": train, "test": test} | ({} if unlabelled is None else {"unlabelled": unlabelled})
     stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root())  # type: ignore[arg-type]
     for split, found in stored.items():
         kind = "windows" if found.windows else "objects without boxes" if found.box is None else "objects"
         typer.echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")
+    for doubt in suspicions(stored):
+        typer.echo(f"WARNING: {dataset} {stream}: {doubt}", err=True)
 
 
 @app.command("verify")

@@ -82,4 +82,5 @@ def _name(stem: str, known: Iterable[str]) -> str | None:
 
 def _whole(values: NDArray[np.float64]) -> NDArray[np.int64] | NDArray[np.float64]:
     """int64 where all are whole: boxes may be fractional, track and frame numbers are not."""
-    return values.astype(np.int64) if (values == np.floor(values)).all() else values
+    named = values.dtype.kind == "U"
+    return values if named or (values != np.floor(values)).any() else values.astype(np.int64)

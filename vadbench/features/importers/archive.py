@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features.importers.arrays import read_mat, read_npz
 from vadbench.features.importers.clips import Clips, ImportedRows, Layout, numbers
+from vadbench.features.importers.columns import refuse_telling
 from vadbench.features.importers.concatenated import read_counts, read_ragged
 from vadbench.features.importers.per_video import read_arrays
 from vadbench.features.importers.table import read_indexed
@@ -38,8 +39,9 @@ def read_mat_features(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
     """
     found = read_mat(path)
     if len(found) == 1 and (cell := next(iter(found.values()))).dtype.kind == "O":
+        refuse_telling(next(iter(found)), path)
         return _of_cell(cell.ravel(order="F").tolist(), path, clips, layout)
-    known = {video.name.rpartition("/")[2] for video in clips.videos} | clips.elsewhere
+    known = clips.names
     return read_arrays({name[1:] if name[:1] == "x" and name[1:] in known else name: value for name, value in found.items()}, path, clips, layout)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Dataset, Split, Video
 from vadbench.errors import BadInput
+from vadbench.matching import match_names
 
 Floats = NDArray[np.float32]
 
@@ -26,6 +27,7 @@ class ImportedRows:
         frame: [N] int32, from 0.
         box: [N, 4] float32 pixels x0, y0, x1, y1, or None.
         windows: whether a row scores a window centred at its frame (frame-centric); otherwise it is an object.
+        columns: the features' names, where the file names them.
     """
 
     x: Floats
@@ -33,6 +35,7 @@ class ImportedRows:
     frame: NDArray[np.int32]
     box: Floats | None
     windows: bool
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,23 @@ class Layout:
 
     Attributes:
         crops: what becomes of [rows, crops, D]: their average, or a row each, of the same frame.
-        snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames equally.
+        snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames equally; None: 16.
+        window: frames of the overlapping windows that the rows of a clip's array are; None: they do not overlap.
+        stride: frames from one window's first to the next one's.
+        window_frame: which frame of its window a row scores; the centre is frame `window // 2` of it.
         rows: whether a table's rows are objects or windows; None: objects where it has boxes, windows where not.
         suffix: what stands between a clip's name and a file's extension, for example `_i3d`.
+        columns: a table's features, by name or pattern; none: all columns.
     """
 
     crops: Literal["average", "keep"] = "average"
-    snippet: int = 16
+    snippet: int | None = None
+    window: int | None = None
+    stride: int = 1
+    window_frame: Literal["first", "centre", "last"] = "centre"
     rows: Literal["objects", "windows"] | None = None
     suffix: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,20 +99,30 @@ class Clips:
             what: what bears the name, for messages (`file`, `array`, `row`).
 
         Raises:
-            BadInput: naming the first clip that is missing, or a name that belongs to none.
+            BadInput: naming the first clip that is missing and what belongs to none.
         """
-        names = {name: _plain(name) for name in found}
-        of = {plain: name for name, plain in names.items()}
-        for video in self.videos:
-            if _plain(video.name) not in of:
-                near = next((name for name in names if name.startswith(_plain(video.name))), None)
-                hint = f" but {near}; --suffix says what follows the clip's name" if near and what == "file" else f"; {len(of)} names are there"
-                raise BadInput(f"{path}: no {what} for {self.named(video)}{hint}")
-        known = {_plain(video.name) for video in self.videos}
-        extra = next((name for name, plain in names.items() if plain not in known | self.elsewhere), None)
-        if extra is not None:
-            raise BadInput(f"{path}: {what} {extra} belongs to no clip of {self.dataset} ({len(self.videos)} {self.split} clips); take it out")
-        return {number: of[_plain(video.name)] for number, video in enumerate(self.videos)}
+        names = _by_plain(found, path, what)
+        own = {_plain(video.name): number for number, video in enumerate(self.videos)}
+        matched = match_names(names, [*own, *sorted(self.elsewhere - own.keys())])
+        of = {own[clip]: names[name] for name, clip in matched.partner.items() if clip in own}
+        lone = next((video for number, video in enumerate(self.videos) if number not in of), None)
+        if lone is not None:
+            near = next((name for name in matched.extra if name.startswith(_plain(lone.name))), None)
+            hint = f"; {len(names)} names are there"
+            if matched.extra:
+                hint = f"; {shown(matched.extra)} belong to no clip, expected names like {shown([_plain(lone.name)])}"
+            if near and what == "file":
+                hint = f" but {near}; --suffix says what follows the clip's name"
+            raise BadInput(f"{path}: no {what} for {self.named(lone)}{hint}")
+        if matched.extra:
+            told = f"{path}: {what} {names[matched.extra[0]]} belongs to no clip of {self.dataset}"
+            raise BadInput(f"{told} ({len(self.videos)} {self.split} clips); take it out")
+        return of
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the clips of all imported splits, without their folders."""
+        return self.elsewhere.union(_plain(video.name) for video in self.videos)
 
     def named(self, video: Video) -> str:
         """The clip in a message."""
@@ -142,7 +163,7 @@ def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
     """The boxes [N, 4] as float32.
 
     Raises:
-        BadInput: unless there is one a row, finite, with x0 < x1 and y0 < y1.
+        BadInput: unless there is one a row, finite, with x0 < x1 and y0 < y1, as corners have and widths and heights mostly have not.
     """
     if values.shape != (rows, 4):
         raise BadInput(f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row")
@@ -150,16 +171,33 @@ def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
     bad = ~np.isfinite(box).all(1) | (box[:, 2:] <= box[:, :2]).any(1)
     if bad.any():
         row = int(np.argmax(bad))
-        raise BadInput(f"{where}: box of row {row} is {box[row].tolist()}, expected finite x0 < x1, y0 < y1")
+        told = f"{where}: box of row {row} is {box[row].tolist()}, expected finite x0 < x1, y0 < y1"
+        raise BadInput(f"{told}: corners, in this order (of x, y, width, height: x, y, x + width, y + height)")
     return box
 
 
-def in_order(x: Floats, video: NDArray[Any], frame: NDArray[Any], box: Floats | None, windows: bool) -> ImportedRows:
+def in_order(x: Floats, video: NDArray[Any], frame: NDArray[Any], box: Floats | None, windows: bool, columns: Sequence[str] = ()) -> ImportedRows:
     """The rows sorted by clip and frame; those of one frame keep their order."""
     order = np.lexsort((frame, video))
     if (order != np.arange(len(order))).any():
         x, video, frame, box = x[order], video[order], frame[order], None if box is None else box[order]
-    return ImportedRows(x, video.astype(np.int32), frame.astype(np.int32), box, windows)
+    return ImportedRows(x, video.astype(np.int32), frame.astype(np.int32), box, windows, tuple(columns))
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first names of a list, for a message."""
+    more = f" and {len(names) - 3} others" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _by_plain(found: Iterable[str], path: Path, what: str) -> dict[str, str]:
+    """Clip's name without its folder -> the name in the file."""
+    names: dict[str, str] = {}
+    for name in found:
+        if _plain(name) in names:
+            raise BadInput(f"{path}: two {what}s for clip {_plain(name)}: {names[_plain(name)]} and {name}; take one out")
+        names[_plain(name)] = name
+    return names
 
 
 def _plain(name: str) -> str:

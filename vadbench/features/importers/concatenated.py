@@ -13,6 +13,7 @@ from vadbench.datasets.base import Video
 from vadbench.errors import BadInput
 from vadbench.features.importers.arrays import read_npz
 from vadbench.features.importers.clips import Clips, ImportedRows, Layout, boxes, finite, in_order, numbers
+from vadbench.features.importers.columns import refuse_telling
 from vadbench.features.importers.unpickle import read_entries
 
 Numbered = list[tuple[int, Video]]  # clips in the order of a file, with their index in the split
@@ -63,7 +64,9 @@ def read_counts(arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, order
     names = [name for name in arrays if name not in ("count", *BOXES)]
     if "count" not in arrays or not names or (len(names) > 1 and "x" not in names):
         raise BadInput(f"{path}: arrays {', '.join(arrays) or 'none'}; expected count, x, and perhaps xyxy")
-    x, count = arrays["x" if "x" in names else names[0]], arrays["count"]
+    name = "x" if "x" in names else names[0]
+    refuse_telling(name, path)
+    x, count = arrays[name], arrays["count"]
     if count.ndim != 1 or count.dtype.kind not in "iu" or (count < 0).any():
         raise BadInput(f"{path}: count is {count.dtype} {list(count.shape)}, expected whole numbers of at least 0, one a frame")
     box = next((arrays[name] for name in BOXES if name in arrays), None)

@@ -17,6 +17,8 @@ from vadbench.features.importers.archive import read_mat_features, read_npz_feat
 from vadbench.features.importers.clips import Clips, ImportedRows, Layout
 from vadbench.features.importers.concatenated import read_accivad
 from vadbench.features.importers.per_video import clip_files, read_c3d_folder, read_npy_folder
+from vadbench.features.importers.placement import SNIPPET
+from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
 
 
@@ -29,14 +31,21 @@ class Format:
     extension: str = ""
 
 
+LATER = ("window", "stride", "window_frame", "columns")
+CHOICES = {
+    "crops": ("average", "keep"),
+    "rows": ("objects", "windows"),
+    "window_frame": ("centre", "first", "last"),
+}
+PLACING = ("snippet", "window", "stride", "window_frame")
 FORMATS = {
     "accivad": Format(read_accivad),
-    "npy": Format(read_npy_folder, ("crops", "snippet", "suffix"), ".npy"),
+    "npy": Format(read_npy_folder, ("crops", *PLACING, "suffix"), ".npy"),
     "c3d": Format(read_c3d_folder, ("suffix",), ".txt"),
-    "npz": Format(read_npz_features, ("crops", "snippet", "rows")),
-    "csv": Format(read_table, ("rows",)),
-    "parquet": Format(read_table, ("rows",)),
-    "mat": Format(read_mat_features, ("crops", "snippet")),
+    "npz": Format(read_npz_features, ("crops", *PLACING, "rows")),
+    "csv": Format(read_table, ("rows", "columns")),
+    "parquet": Format(read_table, ("rows", "columns")),
+    "mat": Format(read_mat_features, ("crops", *PLACING)),
 }
 
 
@@ -94,11 +103,12 @@ def import_features(
     format = check_format(format or guess_format(paths["train"]))
     layout = make_layout(format, given)
     rows = {split: read_features(path, format, dataset, split, layout, paths) for split, path in paths.items()}
+    for split, path in paths.items():
+        check_frames(rows[split], dataset, split, path)
     for split in paths:
         _require_alike(rows, paths, split)
     digests: dict[str, str] = {split: digest(path, format, Clips.of(dataset, split, paths), layout) for split, path in paths.items()}
-    used = {name: value for name, value in asdict(layout).items() if name in FORMATS[format].looks_at}
-    write_import(dataset, stream, rows, digests, {"format": format, **used}, cache)
+    write_import(dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache)
     return rows
 
 
@@ -111,11 +121,18 @@ def make_layout(format: str, given: dict[str, Any]) -> Layout:
     looks_at = FORMATS[format].looks_at
     for name in given:
         if name not in looks_at:
-            takes = ", ".join(f"--{field}" for field in looks_at) or "none of these options"
-            raise BadInput(f"--{name}: means nothing for {format} features, which take {takes}; leave it out")
-    for name, choices in (("crops", ("average", "keep")), ("rows", ("objects", "windows"))):
+            takes = ", ".join(map(_option, looks_at)) or "none of these options"
+            raise BadInput(f"{_option(name)}: means nothing for {format} features, which take {takes}; leave it out")
+    for name, choices in CHOICES.items():
         if given.get(name, choices[0]) not in choices:
-            raise registry.unknown(f"choice for --{name}", given[name], choices)
+            raise registry.unknown(f"choice for {_option(name)}", given[name], choices)
+    if given.get("columns") == ():
+        raise BadInput("--columns: names no column; give names or patterns, such as 'f*' or speed,height")
+    if "window" in given and "snippet" in given:
+        raise BadInput("--snippet: rows that follow one another; windows that overlap take --window and --stride; leave one out")
+    lone = next((name for name in ("stride", "window_frame") if name in given and "window" not in given), None)
+    if lone:
+        raise BadInput(f"{_option(lone)}: is of windows, whose frames --window says; give it too")
     return Layout(**given)
 
 
@@ -158,8 +175,20 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     if not extension:
         return sha256(path)
     files = clip_files(path, clips, layout, extension)
-    lines = [f"{clips.videos[number].name} {sha256(file)}\n" for number, file in files.items()]
+    lines = [f"{clips.videos[number].name} {sha256(file)}\n" for number, crops in files.items() for file in crops]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _used(layout: Layout, format: str) -> dict[str, Any]:
+    """What the format looked at, for the record: options that came later only where they are given."""
+    plain, looked = Layout(snippet=SNIPPET), asdict(layout)
+    looked["snippet"] = SNIPPET if layout.snippet is None else layout.snippet
+    later = {name for name in LATER if looked[name] == getattr(plain, name)}
+    return {name: value for name, value in looked.items() if name in FORMATS[format].looks_at and name not in later}
 
 
 def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path], split: Split) -> None:
@@ -172,6 +201,10 @@ def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path], sp
     ):
         if of_train != of_other:
             raise BadInput(f"{paths[split]}: {what}: {of_other}, but {of_train} in {paths['train']}; both splits have to be of one kind")
+    if train.columns != other.columns:
+        number = next(k for k, names in enumerate(zip(train.columns, other.columns, strict=True)) if names[0] != names[1])
+        told = f"{paths[split]}: feature {number} is column {other.columns[number]!r}, but {train.columns[number]!r} in {paths['train']}"
+        raise BadInput(f"{told}; give both files the same columns in the same order")
     same = split != "train" and train.x.shape == other.x.shape and np.array_equal(train.x, other.x)
     if same and paths["train"].resolve() == paths[split].resolve():
         raise BadInput(f"{paths[split]}: the same rows for train and {split}; give each split's own file")

@@ -11,35 +11,37 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.importers.clips import Clips, Floats, ImportedRows, Layout, boxes, finite, in_order, numbers
+from vadbench.features.importers.columns import choose_columns
 from vadbench.scorefiles import column_names, read_columns
 
 BOX = ("x0", "y0", "x1", "y1")
-LABELS = ("label", "labels", "gt", "anomaly", "abnormal")  # a method never sees labels
-INDICES = ("", "index", "Unnamed: 0", "__index_level_0__")  # what pandas writes beside the columns
 
 
 def read_table(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """A csv or parquet file with the columns video, frame, perhaps x0, y0, x1, y1, and then the features.
+    """A csv or parquet file with the columns video, frame, perhaps x0, y0, x1, y1, and then the features, all or those of `layout.columns`.
 
     Raises:
         BadInput: on a broken file, a column that is no feature, or rows that do not fit the clips.
     """
     present = column_names(path)
-    wrong = next((name for name in present if name in (*LABELS, *INDICES)), None)
-    if wrong is not None:
-        raise BadInput(f"{path}: column {wrong!r} is no feature; leave it out (all columns but video, frame, x0, y0, x1, y1 are features)")
-    features = [name for name in present if name not in ("video", "frame", *BOX)]
+    corners = [name for name in BOX if name in present]
+    with_box = len(corners) == len(BOX) or bool(corners and not layout.columns)
+    features = choose_columns(present, layout.columns, ("video", "frame", *(BOX if with_box else ())), path)
     if not features:
         raise BadInput(f"{path}: no column of features; expected video, frame, perhaps x0, y0, x1, y1, then the features")
-    with_box = any(name in present for name in BOX)
-    found = read_columns(path, ("video", "frame", *(BOX if with_box else ()), *features))
+    absent = [name for name in BOX if name not in present]
+    if with_box and absent:
+        told = f"{path}: no column {absent[0]} beside {', '.join(corners)}; expected a box's four corners"
+        raise BadInput(f"{told}, or --columns to name the features where these are some")
+    needed = dict.fromkeys(("video", "frame", *(BOX if with_box else ()), *features))
+    found = read_columns(path, tuple(needed))
     x = np.stack([found[name] for name in features], 1)
     box = np.stack([found[name] for name in BOX], 1) if with_box else None
     return _rows(x, _by_name(found["video"], path, clips), found["frame"], box, path, clips, layout, features)
 
 
 def read_indexed(arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """Arrays x [N, D], video [N] (names, or indices of the split's clips from 0), frame [N] and perhaps box [N, 4].
+    """Arrays x [N, D], video [N] (names, or indices of the split's clips from 0), frame [N] and perhaps box [N, 4]; others are passed over.
 
     Raises:
         BadInput: if they disagree with each other or do not fit the clips.
@@ -92,7 +94,7 @@ def _rows(
         raise BadInput(f"{path}: no row for {clips.named(clips.videos[int(np.argmax(empty))])}; npz with count takes clips without objects")
     checked: Floats | None = None if box is None else boxes(numbers(box, str(path)), str(path), len(x))[kept]
     windows = layout.rows == "windows" if layout.rows else box is None
-    rows = in_order(found[kept], video[kept], frame[kept], checked, windows)
+    rows = in_order(found[kept], video[kept], frame[kept], checked, windows, columns)
     if windows:
         _refuse_twice(rows, path, clips)
     return rows
