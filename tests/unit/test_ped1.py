@@ -97,7 +97,7 @@ def test_a_lost_mask_folder_is_found(tiny):
 
 def test_a_damaged_mask_is_found(tiny):
     cv2.imwrite(str(tiny.folder / "Test" / "Test003_gt" / "002.bmp"), np.zeros((5, 5), np.uint8))
-    assert "002.bmp: shape (5, 5)" in findings(tiny)["masks not empty = labels"]
+    assert "002.bmp: a mask: 5 x 5" in findings(tiny)["masks not empty = labels"]
 
 
 def first_clip(tiny):

@@ -233,7 +233,7 @@ DAMAGE = {
     "masks truncated": (lambda base: truncate(base / "testing/test_pixel_mask/01_0014.npy"), r"test_pixel_mask/01_0014\.npy: cut off"),
     "masks of another size": (
         lambda base: np.save(base / "testing/test_pixel_mask/01_0014.npy", np.zeros((4, 24, 34), bool)),
-        r"bool of shape \(4, 24, 34\), expected integers of shape \(4, 24, 32\)",
+        r"bool of shape \(4, 24, 34\), expected whole numbers of shape \(4, 24, 32\)",
     ),
     "masks pickled": (
         lambda base: np.save(base / "testing/test_pixel_mask/01_0014.npy", np.array([None]), allow_pickle=True),

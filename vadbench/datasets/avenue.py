@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.masks import mark
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.regions import derive_tracks
 from vadbench.datasets.video import iterate_video
@@ -37,7 +38,6 @@ class Avenue(Dataset):
         train_clips: training videos of the release; how long each is, is counted by decoding.
         train_frames: frames of all of them.
         test_frames: frames of each test video.
-        size: height and width of a frame.
         anomalous: test frames whose mask is not empty.
     """
 
@@ -192,10 +192,10 @@ class Avenue(Dataset):
         if len(cells) != expected:
             raise BadInput(f"{path}: masks of {len(cells)} frames, the release has {expected}; {self._remedy}")
         for frame, mask in enumerate(cells):
-            if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "buif" or mask.shape != self.size:
+            if not isinstance(mask, np.ndarray) or mask.shape != self.size:
                 found = mask.shape if isinstance(mask, np.ndarray) else type(mask).__name__
                 raise BadInput(f"{path}: the mask of frame {frame} is {found}, expected numbers {self.size}; {self._remedy}")
-            yield (mask != 0).astype(np.uint8)
+            yield mark(mask, f"{path}: frame {frame}")
 
     def _mask_folder(self) -> Path:
         places = (self.folder, self.folder.parent, self.root)

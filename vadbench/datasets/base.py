@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -105,6 +106,7 @@ class Dataset(ABC):
         root: the folder that `$VADBENCH_DATA` names (or the cache, for data we make ourselves).
         revision: the released version, part of the cache's folder names.
         version: of the reader; rises with every change of what `read` gives for the same files.
+        size: height and width of every frame in pixels, where the release states it; None where clips differ.
         smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
         streams, boxes: what is extracted where the user names nothing.
         splits: what `videos` knows; with `unlabelled` where there are videos that only the unsupervised setting trains on, and it on all of them.
@@ -121,6 +123,7 @@ class Dataset(ABC):
     licence: ClassVar[str]
     how_to_get: ClassVar[str]
     version: ClassVar[int] = 1
+    size: ClassVar[tuple[int, int] | None] = None
     smoothing: ClassVar[float] = 3.0
     streams: ClassVar[tuple[str, ...]] = ("velocity",)
     boxes: ClassVar[str] = "foreground"
@@ -176,15 +179,24 @@ class Dataset(ABC):
         return clip
 
     def frame_size(self, video: Video) -> tuple[int, int]:
-        """Height and width of the clip's frames in pixels, by reading its first.
+        """Height and width of the clip's frames in pixels: the release's, else by reading the first frame once.
 
         Raises:
             BadInput: as `read`, or if there is no frame.
         """
-        first = next(iter(self.read(video)), None)
-        if first is None:
-            raise BadInput(f"{self.name}: {video.split} clip {video.name} has no frames; {self.check_hint}")
-        return first.shape[0], first.shape[1]
+        if self.size is not None:
+            return self.size
+        if video not in self._sizes:
+            first = next(iter(self.read(video)), None)
+            if first is None:
+                raise BadInput(f"{self.name}: {video.split} clip {video.name} has no frames; {self.check_hint}")
+            self._sizes[video] = (first.shape[0], first.shape[1])
+        return self._sizes[video]
+
+    @cached_property
+    def _sizes(self) -> dict[Video, tuple[int, int]]:
+        """The sizes that were read."""
+        return {}
 
     @property
     def check_hint(self) -> str:

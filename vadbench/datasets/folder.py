@@ -15,6 +15,7 @@ from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
 from vadbench.datasets.manifest import Clip, Manifest, read_manifest
+from vadbench.datasets.masks import iterate_masks
 from vadbench.datasets.regions import COLUMNS, derive_tracks
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts
@@ -108,12 +109,12 @@ class Folder(Dataset):
         """Per test frame [H, W], non-zero = anomalous; None for training clips and clips without masks.
 
         Raises:
-            BadInput: while iterating, naming the image that is missing or damaged.
+            BadInput: naming the image that is missing, damaged, or of another size than the clip's frames.
         """
         masks = self._clip(video).masks
         if masks is None:
             return None
-        return (mask if mask.ndim == 2 else mask.max(axis=2) for mask in iterate_clip(self._inside(masks)))
+        return iterate_masks(self._inside(masks), self.frame_size(video), f"clip {video.name}")
 
     def tracks(self) -> pd.DataFrame | None:
         """Anomalous regions: of the tracks file, else derived from masks where every anomalous test clip has them, else None.

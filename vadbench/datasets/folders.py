@@ -1,21 +1,19 @@
-"""Clips as folders of numbered images: listed in numeric order, checked for gaps, decoded strictly with OpenCV."""
+"""Clips as folders of numbered images: listed in numeric order, checked for gaps, all of one shape."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.datasets.images import read_image
 from vadbench.errors import BadInput
 
 SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
-_PNG_END = b"IEND\xaeB`\x82"
-_JPEG_END = b"\xff\xd9"
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -69,45 +67,6 @@ def count_frames(folder: Path) -> int:
         BadInput: as `image_paths`.
     """
     return len(image_paths(folder))
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """One image, [H, W] grey or [H, W, 3] RGB, whole or not at all.
-
-    Raises:
-        BadInput: if the file cannot be read, is cut off, or is no image.
-    """
-    import cv2
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
-    with quiet_opencv():
-        whole = data and not _cut_off(data)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR) if whole else None
-    if image is None:
-        raise BadInput(f"{path}: truncated or not an image ({len(data)} bytes); unpack the data set again")
-    return np.asarray(image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _cut_off(data: bytes) -> bool:
-    """Whether a PNG or JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey, and libpng writes to stderr."""
-    if data.startswith(b"\x89PNG"):
-        return _PNG_END not in data[-64:]
-    return data.startswith(b"\xff\xd8") and _JPEG_END not in data[-64:]
-
-
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own log of damaged files off the terminal: the error we raise names the file."""
-    from cv2.utils import logging
-
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
 
 
 def iterate_clip(folder: Path) -> Iterator[NDArray[np.uint8]]:

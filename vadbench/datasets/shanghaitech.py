@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import Check, Dataset, Labels, Resplit, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
 from vadbench.datasets.folders import count_frames, iterate_clip
+from vadbench.datasets.masks import mark
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.regions import derive_tracks
 from vadbench.datasets.video import iterate_video
@@ -43,7 +44,6 @@ class ShanghaiTech(Dataset):
     Attributes:
         counts: videos of each split.
         scenes: scenes of each split.
-        size: height and width of a frame.
         train_frames, test_frames, anomalous: frames of the release, and those labelled anomalous.
     """
 
@@ -286,10 +286,10 @@ class ShanghaiTech(Dataset):
         path = self.folder / PIXEL_MASKS / f"{video.name}.npy"
         masks = _opened(path)
         expected = (video.frames, *self.size)
-        if masks.shape != expected or masks.dtype.kind not in "bui":
-            raise BadInput(f"{path}: {masks.dtype} of shape {masks.shape}, expected integers of shape {expected}; {self._remedy}")
-        for mask in masks:
-            yield (np.asarray(mask) != 0).astype(np.uint8)
+        if masks.shape != expected:
+            raise BadInput(f"{path}: {masks.dtype} of shape {masks.shape}, expected whole numbers of shape {expected}; {self._remedy}")
+        for frame, mask in enumerate(masks):
+            yield mark(np.asarray(mask), f"{path}: frame {frame}")
 
     def _list(self, path: Path) -> tuple[str, ...]:
         if not path.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen
-from vadbench.datasets.folders import read_image
+from vadbench.datasets.masks import read_ids
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.regions import COLUMNS, components
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
+from vadbench.geometry import check_size
 
 NAME = re.compile(r"(normal|abnormal)_scene_(\d+)_scenario\w+")
 LISTS: dict[Split, tuple[str, ...]] = {
@@ -141,7 +142,7 @@ class UBnormal(Dataset):
             for video in self.videos("test")
             for track, (number, first, last) in enumerate(self._anomalous(video))
             for frame in range(first, min(last + 1, video.frames))
-            for box in _largest(components(self._objects(video, frame) == number, least_area=1))
+            for box in _largest(components((self._objects(video, frame) == number).astype(np.uint8), least_area=1))
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -218,26 +219,22 @@ class UBnormal(Dataset):
             raise BadInput(f"{path}: names no anomalous object, expected one or more; {self._remedy}")
         return tracks
 
-    def _objects(self, video: Video, frame: int) -> NDArray[np.uint8]:
+    def _objects(self, video: Video, frame: int) -> NDArray[Any]:
         """[H, W] ids of the objects that the pixels show."""
         path = self._annotations(video.name) / f"{video.name}_{frame:04d}_gt.png"
-        image = read_image(path)
-        if image.ndim != 2:
-            raise BadInput(f"{path}: {image.shape[2]} channels, expected one that holds the objects' ids; {self._remedy}")
-        return image
+        ids = read_ids(path)
+        check_size((ids.shape[0], ids.shape[1]), self.frame_size(video), f"{path}: a mask", f"video {video.name}")
+        return ids
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         tracks = self._anomalous(video)
-        empty = np.zeros(next(iter(self.read(video))).shape[:2], np.uint8)
+        empty = np.zeros(self.frame_size(video), np.uint8)
         for frame in range(video.frames):
             numbers = [number for number, first, last in tracks if first <= frame <= last]
             if not numbers:
                 yield empty
                 continue
-            mask = np.isin(self._objects(video, frame), numbers).astype(np.uint8)
-            if mask.shape != empty.shape:
-                raise BadInput(f"{self._annotations(video.name)}: the mask of frame {frame} is {mask.shape}, the video's frames are {empty.shape}")
-            yield mask
+            yield np.isin(self._objects(video, frame), numbers).astype(np.uint8)
 
     def _count_masks(self, video: Video) -> int:
         return sum(bool(mask.any()) for mask in self._masks(video))

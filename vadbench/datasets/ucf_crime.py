@@ -44,7 +44,6 @@ class UCFCrime(Dataset):
 
     Attributes:
         counts: videos of each split.
-        size: height and width of a frame.
         test_frames, anomalous: frames of the test videos, and those labelled anomalous.
     """
 

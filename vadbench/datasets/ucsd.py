@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, masks_agree, told
 from vadbench.datasets.folders import count_frames, iterate_clip
+from vadbench.datasets.masks import iterate_masks
 from vadbench.datasets.regions import derive_tracks
 from vadbench.errors import BadInput
 
@@ -26,7 +27,6 @@ class UCSD(Dataset):
     Attributes:
         part: the release's folder of this walkway.
         clips: frames of every clip of the release, in order.
-        size: height and width of a frame.
         masked: test clips that the release has masks of.
     """
 
@@ -125,13 +125,7 @@ class UCSD(Dataset):
         """
         if video.split == "train" or (self.masked < len(self.clips["test"]) and not self._mask_folder(video.name).is_dir()):
             return None
-        return self._read_masks(self._mask_folder(video.name))
-
-    def _read_masks(self, folder: Path) -> Iterator[NDArray[np.uint8]]:
-        for mask in iterate_clip(folder):
-            if mask.shape[:2] != self.size:
-                raise BadInput(f"{folder}: masks of shape {mask.shape}, the release has {self.size}; {self._remedy}")
-            yield mask if mask.ndim == 2 else mask.max(axis=2)
+        return iterate_masks(self._mask_folder(video.name), self.size, "a frame of the release")
 
     def tracks(self) -> pd.DataFrame | None:
         """Anomalous regions, derived from the masks (`vadbench.datasets.regions`); None unless every test clip has masks."""

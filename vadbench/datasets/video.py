@@ -1,52 +1,52 @@
-"""Video files (avi, mp4, …) decoded from beginning to end: OpenCV first, PyAV where OpenCV cannot or where frames are missing.
+"""Video files (avi, mp4, …) decoded from beginning to end with PyAV, for reading and for counting alike.
 
-Header frame counts are not trusted: frames are counted by decoding. A header that promises another number than OpenCV decodes is only the
-reason for a second look by PyAV, whose decoder reports damage where OpenCV's just stops: it goes on where OpenCV stopped, or says what is
-broken. So a wrong header costs one more pass and nothing else, a file that is cut off is refused, and both functions agree on every file.
+Header frame counts are not trusted: frames are counted by decoding. Of several video streams the first is read that is no cover picture. A
+frame is turned as its display matrix says, so that a camera mounted upside down is upright. A file that is cut off is refused, also where
+the cut lies between two frames (`vadbench.datasets.containers`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections import deque
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.datasets.folders import quiet_opencv
+from vadbench.datasets.containers import ends_early
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.container import InputContainer
+    from av.video import VideoStream
 
 SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".mpg", ".mpeg", ".m4v", ".webm", ".wmv"})
+READER = "pyav-1"  # another name where the frames of a file may be others: counts that were remembered are made anew
 _REMEDY = "copy or download the file again"
+_MOST_BITS = 12  # a channel: more are measurements, and which of their levels to keep would be a guess
+_UNSIZED = frozenset({"mpeg", "mpegts", "mpegvideo"})  # FFmpeg's names of formats that do not state how long the file is
+Matrix = tuple[int, int, int, int]  # a, b, c, d of a display matrix: (x, y) is shown at (ax + cy, bx + dy)
+_UPRIGHT: Matrix = (1, 0, 0, 1)
 
 
 def iterate_video(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video in order, [H, W, 3] RGB each (a grey video as three equal channels); one frame in memory.
 
     Raises:
-        BadInput: while iterating, if the file is missing, empty, cut off, damaged, without a frame, of an unknown codec, or no video.
+        BadInput: while iterating, if the file is missing, empty, cut off, damaged, without a frame, of an unknown codec, of a depth that is not
+            read, or no video; or if a frame has another size or orientation than the first.
     """
-    import cv2
+    from av.video.reformatter import VideoReformatter
 
-    _require_file(path)
-    count = 0
-    with _opencv(path) as capture:
-        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        while (frame := capture.read()[1]) is not None:
-            count += 1
-            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
-    if count != promised or not count:
-        with closing(_pyav(path)) as frames:
-            for late in islice(frames, count, None):
-                yield np.asarray(late.to_ndarray(format="rgb24"), np.uint8)
+    converter = VideoReformatter()  # one for all frames: to set it up costs more than to convert a frame
+    for frame, matrix in _frames(path):
+        picture = converter.reformat(frame, format="rgb24", interpolation="BICUBIC").to_ndarray()
+        yield turn(np.asarray(picture, np.uint8), matrix)
 
 
 def count_frames(path: Path) -> int:
@@ -61,14 +61,89 @@ def count_frames(path: Path) -> int:
 
 @lru_cache(maxsize=1 << 14)
 def _counted(path: Path, _changed: int, _size: int) -> int:
-    import cv2
+    return sum(1 for _ in _frames(path))
 
-    count = 0
-    with _opencv(path) as capture:
-        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        while capture.grab():
-            count += 1
-    return count if count == promised and count else max(count, sum(1 for _ in _pyav(path)))
+
+def turn(picture: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
+    """[H, W, 3] as shown: mirrored and turned by multiples of 90 degrees."""
+    a, b, c, d = matrix
+    right, down = (a, d) if a else (c, b)
+    shown = picture if a else picture.transpose(1, 0, 2)
+    return np.ascontiguousarray(shown[::down, ::right])
+
+
+def _frames(path: Path) -> Iterator[tuple[VideoFrame, Matrix]]:
+    """The decoded frames, all of one size, and how each is shown; damage is an error."""
+    import av
+
+    _require_file(path)
+    count, first = 0, None
+    torn: deque[bool] = deque(maxlen=2)  # of the last frames: a B-frame is shown before the frame that follows it
+    try:
+        with av.open(str(path)) as container:
+            unsized = container.format.name in _UNSIZED
+            for frame in container.decode(_stream(path, container)):
+                seen = (frame.width, frame.height, _matrix(path, frame))
+                if first is None:
+                    first = seen
+                    _check_depth(path, frame)
+                elif seen != first:
+                    told = f"frame {count} is {_told(seen)}, the first {_told(first)}"
+                    raise BadInput(f"{path}: {told}; expected one size and orientation, convert the video")
+                count += 1
+                torn.append(unsized and frame.is_corrupt)
+                yield frame, seen[2]
+    except av.error.DecoderNotFoundError as error:
+        raise BadInput(f"{path}: unknown codec; expected one that FFmpeg decodes, convert it (ffmpeg -i old.avi -c:v libx264 new.mp4)") from error
+    except (av.FFmpegError, UnicodeDecodeError) as error:
+        where = f"damaged or cut off after frame {count}" if count else "damaged, cut off or not a video"
+        raise BadInput(f"{path}: {where} ({_reason(error)}); {_REMEDY}") from error
+    if ends_early(path):
+        raise BadInput(f"{path}: cut off after frame {count}, the file is shorter than it says itself; {_REMEDY}")
+    if any(torn):
+        raise BadInput(f"{path}: cut off within its last frame, {count} are there; {_REMEDY}")
+    if not count:
+        raise BadInput(f"{path}: a video without a frame; {_REMEDY}")
+
+
+def _stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first video stream that is no cover picture."""
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            stream.thread_type = "AUTO"
+            return stream
+    raise BadInput(f"{path}: no video stream that can be read; expected a video, {_REMEDY}")
+
+
+def _matrix(path: Path, frame: VideoFrame) -> Matrix:
+    """How the frame is shown, from its display matrix: 9 numbers, the first two rows in 16.16 fixed point.
+
+    Raises:
+        BadInput: if it is turned by something between multiples of 90 degrees.
+    """
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return _UPRIGHT
+    numbers = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
+    signs = np.sign(numbers) * (np.abs(numbers) > np.abs(numbers).max() / 1000)  # cos 90 degrees is not quite 0 in some files
+    if sorted(np.abs(signs).ravel()) != [0, 0, 1, 1] or not np.abs(signs).sum(0).all() or not np.abs(signs).sum(1).all():
+        raise BadInput(f"{path}: shown by a display matrix {numbers.tolist()}; expected multiples of 90 degrees, convert the video")
+    a, b, c, d = (int(sign) for sign in signs.ravel())
+    return a, b, c, d
+
+
+def _check_depth(path: Path, frame: VideoFrame) -> None:
+    bits = max(component.bits for component in frame.format.components)
+    if bits > _MOST_BITS:
+        told = f"{bits} bits a channel ({frame.format.name})"
+        raise BadInput(f"{path}: {told}; expected 8 (up to {_MOST_BITS} are scaled), convert it so that no level of interest is lost")
+
+
+def _told(seen: tuple[int, int, Matrix]) -> str:
+    width, height, matrix = seen
+    return f"{width} x {height}" + ("" if matrix == _UPRIGHT else f" (turned by {list(matrix)})")
 
 
 def _require_file(path: Path) -> os.stat_result:
@@ -86,49 +161,5 @@ def _require_file(path: Path) -> os.stat_result:
     return status
 
 
-@contextmanager
-def _opencv(path: Path) -> Iterator[Any]:
-    """OpenCV's open (or, where it cannot open the file, exhausted) decoder."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read at the first use: FFmpeg writes damage to stderr, our error names the file
-    import cv2
-
-    with quiet_opencv():
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)  # other back ends would take 01.avi for a sequence of images
-    try:
-        yield capture
-    finally:
-        capture.release()
-
-
-def _pyav(path: Path) -> Generator[VideoFrame, None, None]:
-    """The frames as PyAV decodes them; damage is an error."""
-    import av
-
-    count = 0
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise BadInput(f"{path}: no video stream that can be read; expected a video, {_REMEDY}")
-            for frame in container.decode(video=0):
-                count += 1
-                yield frame
-    except av.error.DecoderNotFoundError as error:
-        raise BadInput(f"{path}: unknown codec; expected one that FFmpeg decodes, convert it (ffmpeg -i old.avi -c:v libx264 new.mp4)") from error
-    except (av.FFmpegError, UnicodeDecodeError) as error:
-        where = f"damaged or cut off after frame {count}" if count else "damaged, cut off or not a video"
-        raise BadInput(f"{path}: {where} ({_reason(error)}); {_REMEDY}") from error
-    if not count:
-        raise BadInput(f"{path}: a video without a frame; {_REMEDY}")
-    if _lacks_bytes(path):
-        raise BadInput(f"{path}: cut off after frame {count}, the file is shorter than it says itself; {_REMEDY}")
-
-
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__)
-
-
-def _lacks_bytes(path: Path) -> bool:
-    """Whether an AVI file is shorter than its first chunk says: cut between two frames, it decodes without an error."""
-    with path.open("rb") as file:
-        head = file.read(12)
-    return head[:4] == b"RIFF" and head[8:] == b"AVI " and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from vadbench.datasets.video import SUFFIXES, count_frames
+from vadbench.datasets.video import READER, SUFFIXES, count_frames
 from vadbench.errors import BadInput
 from vadbench.locations import cache_root
 
@@ -40,8 +40,8 @@ def video_paths(folder: Path) -> dict[str, Path]:
 def frame_counts(paths: Iterable[Path], what: str) -> list[int]:
     """Frames of each video file, as decoded: headers are not trusted.
 
-    A count is remembered in `$VADBENCH_CACHE/frame_counts.jsonl` under the file's path, size and time of change, a line a file as soon as it
-    is known, so that an interrupted count goes on and a changed file is counted again.
+    A count is remembered in `$VADBENCH_CACHE/frame_counts.jsonl` under the reader's version, the file's path, size and time of change, a line a
+    file as soon as it is known, so that an interrupted count goes on and a changed file is counted again.
 
     Args:
         paths: the files.
@@ -77,7 +77,7 @@ def _key(path: Path) -> str:
         status = path.stat()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); expected a video file, unpack the data set again") from error
-    return f"{path.absolute()} {status.st_size} {status.st_mtime_ns}"
+    return f"{READER} {path.absolute()} {status.st_size} {status.st_mtime_ns}"
 
 
 def _remembered() -> dict[str, int]:

@@ -1,0 +1,163 @@
+"""Image files decoded strictly: whole, one picture, of a depth and kind that are read; anything else is refused by name.
+
+OpenCV decodes and turns a picture as its EXIF tag says; Pillow reads from the header what OpenCV hides (palette, alpha, CMYK, pages).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.errors import BadInput
+
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_REFUSED = frozenset({"CMYK", "LAB", "HSV"})  # colours whose way to RGB a profile would have to say
+_WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
+_BITS, _STARTS, _COUNTS = 258, 273, 279  # tags of TIFF: bits a sample; where the strips of pixels begin, and their lengths
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What an image file holds.
+
+    Attributes:
+        pixels: [H, W] grey or [H, W, 3] RGB, in the file's own type, palettes as colours.
+        alpha: [H, W] opacity, None where the file has none.
+        indices: [H, W] into the palette, None where the file has none.
+        lossy: whether it was compressed as JPEG, which changes values.
+    """
+
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None
+    indices: NDArray[np.uint8] | None
+    lossy: bool
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """One frame, [H, W] grey or [H, W, 3] RGB of 8 bits a channel, whole or not at all.
+
+    Raises:
+        BadInput: as `read_picture`, on another depth than 8 bits (how to scale it would be a guess), or on a pixel that is not opaque.
+    """
+    picture = read_picture(path)
+    if picture.pixels.dtype != np.uint8:
+        how = f"`magick mogrify -depth 8 *{path.suffix}`; of 12-bit values `-evaluate multiply 16 -depth 8`"
+        raise BadInput(f"{path}: a whole image of {depth(picture.pixels)} a channel; expected 8 bits, convert all frames alike ({how})")
+    if picture.alpha is not None and (picture.alpha != 255).any():
+        how = f"`magick mogrify -background black -alpha remove *{path.suffix}`"
+        raise BadInput(f"{path}: has transparent pixels; expected an opaque frame, convert it ({how})")
+    return picture.pixels
+
+
+def read_picture(path: Path) -> Picture:
+    """What a file holds, at its own depth.
+
+    Raises:
+        BadInput: if the file cannot be read, is cut off, is no image, or holds several pictures or colours other than grey and RGB.
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+    whole = bool(data) and not _cut_off(data)
+    pixels = _decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if whole else None
+    if pixels is None:
+        if whole and (kind := _other_kind(data)):
+            raise BadInput(f"{path}: a whole image of a kind that is not read ({kind}); expected 8 bits a channel, convert it")
+        raise BadInput(f"{path}: truncated or not an image ({len(data)} bytes); unpack the data set again")
+    header = _header(data)
+    if header.pages > 1:
+        raise BadInput(f"{path}: holds {header.pages} pictures; expected one, write each to a file of its own")
+    if header.mode in _REFUSED:
+        raise BadInput(f"{path}: {header.mode} colours; expected grey or RGB, convert it (`magick mogrify -colorspace sRGB`)")
+    alpha = _decode(data, cv2.IMREAD_UNCHANGED)[..., 3] if header.alpha else None  # type: ignore[index]
+    return Picture(pixels if pixels.ndim == 2 else pixels[..., ::-1], alpha, header.indices, data.startswith(_JPEG))
+
+
+def depth(pixels: NDArray[Any]) -> str:
+    """The type of a picture's values in words: `16 bits`, `32-bit floating point`."""
+    bits = 8 * pixels.dtype.itemsize
+    kinds = {"f": f"{bits}-bit floating point", "i": f"signed {bits} bits"}
+    return kinds.get(pixels.dtype.kind, f"{bits} bits")
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What Pillow says of a file: its mode, number of pictures, whether it has opacity, and [H, W] indices of a palette."""
+
+    mode: str = ""
+    pages: int = 1
+    alpha: bool = False
+    indices: NDArray[np.uint8] | None = None
+
+
+def _header(data: bytes) -> _Header:
+    """Read with Pillow; an empty one where Pillow knows no such file."""
+    from PIL import ImageOps
+
+    try:
+        with _opened(data, "ignore") as image:
+            pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with a preview behind it
+            alpha = image.mode in _WITH_ALPHA or "transparency" in image.info
+            indices = np.asarray(ImageOps.exif_transpose(image)) if image.mode == "P" and pages == 1 else None
+            return _Header(image.mode, pages, alpha, indices)
+    except Exception:  # whatever Pillow raises: what OpenCV has decoded and Pillow cannot is of none of the kinds above
+        return _Header()
+
+
+def _other_kind(data: bytes) -> str:
+    """The bits and the mode of a TIFF that has all its pixels, though OpenCV cannot decode them; empty of all else."""
+    try:
+        with _opened(data, "error") as image:
+            tags = image.tag_v2
+            ends = [start + count for start, count in zip(tags[_STARTS], tags[_COUNTS], strict=True)]
+            return f"{tags.get(_BITS, (1,))[0]} bits, mode {image.mode}" if max(ends) <= len(data) else ""
+    except Exception:  # whatever Pillow raises on damaged bytes
+        return ""
+
+
+@contextmanager
+def _opened(data: bytes, warned: Literal["ignore", "error"]) -> Iterator[Any]:
+    """The picture as Pillow opens it; its warnings of a damaged header are an error, or kept off the terminal."""
+    from PIL import Image
+
+    with warnings.catch_warnings(action=warned), Image.open(BytesIO(data)) as image:
+        yield image
+
+
+def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
+    import cv2
+
+    with quiet_opencv():
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if image is None else np.asarray(image)
+
+
+def _cut_off(data: bytes) -> bool:
+    """Whether a PNG or JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey, and libpng writes to stderr."""
+    if data.startswith(b"\x89PNG"):
+        return _PNG_END not in data[-64:]
+    return data.startswith(_JPEG) and _JPEG_END not in data[-64:]
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's own log of damaged files off the terminal: the error we raise names the file."""
+    from cv2.utils import logging
+
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
