@@ -1,7 +1,7 @@
 """Two recipes on one data set: the paired difference of every metric with its interval, and the videos that make it.
 
-Everything is in the two records (metrics.json, frames.npz); the data set need not be there. The differences are paired because all recipes
-of a data set were resampled with the same draws of videos (vadbench.metrics.uncertainty).
+Everything is in the two records (metrics.json, frames.npz); the data set need not be there. The differences are paired: what each video
+does to one record is subtracted from what it does to the other (vadbench.metrics.uncertainty).
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from vadbench.errors import BadInput
-from vadbench.evaluate import REGIONS, resampled_values
-from vadbench.metrics.uncertainty import interval
+from vadbench.intervals import NOT_COMPUTED, REGIONS, estimate_of, read_jackknife, stored_name, why_none
+from vadbench.metrics.uncertainty import difference
 from vadbench.record_names import called, find
 from vadbench.records import Arrays, RecipeRecord, Results
 from vadbench.report.layout import table_lines
 from vadbench.report.table import METRICS, USUAL, Key
 
-RULES = ("smoothing", "windows", "ties", "alpha", "beta", "resamples", "resampling_seed")  # of the protocol; what two recipes must share
+RULES = ("smoothing", "windows", "ties", "alpha", "beta")  # of the protocol; what two recipes must share
+CAPTION = (
+    "Interval of the paired difference over the test videos (jackknife, Student's t with one degree of freedom less than `videos`), each metric "
+    "by itself; `neither`: it holds 0, the difference is not significant. Of two records: what other seeds would give is no part of it."
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Difference:
         title: the metric's, as in tables.
         better: +1 where higher is better, -1 where lower is.
         first, second: the values, None where undefined.
-        low, high: 95 % interval of `first - second`; None without resampled values.
+        low, high: 95 % interval of `first - second`; None where there is none, with a `note`.
+        videos: how many videos it rests on.
         note: why something is missing.
     """
 
@@ -39,6 +44,7 @@ class Difference:
     low: float | None = None
     high: float | None = None
     note: str | None = None
+    videos: int | None = None
 
     @property
     def value(self) -> float | None:
@@ -112,10 +118,10 @@ def render(comparison: Comparison) -> str:
         "",
     ]
     notes = list(dict.fromkeys(line.note for line in comparison.metrics if line.note))
-    lines += table_lines(["metric", "A", "B", "A - B", "95 % interval", "better"], [_metric_texts(line, notes) for line in comparison.metrics])
+    heads = ["metric", "A", "B", "A - B", "95 % interval", "videos", "better"]
+    lines += table_lines(heads, [_metric_texts(line, notes) for line in comparison.metrics])
     lines += [f"\n[{number}] {note}" for number, note in enumerate(notes, 1)]
-    caption = "Interval of the paired difference over {0} draws of the test videos; `neither`: it holds 0, the difference is not significant."
-    lines += ["", caption.format(a.protocol.get("resamples", "the")), ""]
+    lines += ["", CAPTION, ""]
     lines += table_lines(["video", "A", "B", "A - B"], [_video_texts(line) for line in comparison.videos])
     lines += ["", "ROC-AUC of each video, largest difference first; a video with one class has none."]
     return "\n".join(lines) + "\n"
@@ -151,16 +157,12 @@ def _difference(title: str, key: Key, better: int, *sides: tuple[RecipeRecord, A
         return Difference(
             title, better, first, second, note=reasons["A"] if same else "; ".join(f"{letter}: {why}" for letter, why in reasons.items())
         )
-    beside = not smoothed and metric not in REGIONS and _smoothing(sides[0][0]) != "none"  # the unsmoothed values beside the smoothed ones
-    name = f"{metric}_unsmoothed" if beside else metric
-    drawn = [None if frames is None else resampled_values(frames, name, convention) for _, frames in sides]
-    if drawn[0] is None or drawn[1] is None or len(drawn[0]) != len(drawn[1]):
-        return Difference(title, better, first, second, note="no resampled values stored; vadbench evaluate makes them")
-    found = interval(drawn[0] - drawn[1])
-    if found.undefined == len(drawn[0]):
-        return Difference(title, better, first, second, note="undefined in every resample")
-    note = f"{found.undefined} of {len(drawn[0])} resamples have one class only and are left out" if found.undefined else None
-    return Difference(title, better, first, second, found.low, found.high, note)
+    stored = [read_jackknife(frames, stored_name(metric, smoothed, _smoothing(record) != "none"), convention) for record, frames in sides]
+    one, other = (estimate_of([row], [jackknife]) for row, jackknife in zip(rows, stored, strict=True))
+    if one is None or other is None:
+        return Difference(title, better, first, second, note=why_none(rows[0] if one is None else rows[1]))
+    found = difference(one, other)
+    return Difference(title, better, first, second, found.low, found.high, found.reason, found.videos)
 
 
 def _smoothing(record: RecipeRecord) -> str:
@@ -172,7 +174,7 @@ def _row(record: RecipeRecord, metric: str, convention: str | None, smoothing: s
     """The row of the whole set and the ranked read-out."""
     wanted = (metric, convention, smoothing, record.read_outs[0], None)
     fields = ("metric", "convention", "smoothing", "read_out", "video")
-    missing = {"value": None, "reason": "not computed by this version; run vadbench evaluate"}
+    missing = {"value": None, "reason": NOT_COMPUTED}
     return next((row for row in record.rows if tuple(row[field] for field in fields) == wanted), missing)
 
 
@@ -198,7 +200,8 @@ def _metric_texts(line: Difference, notes: list[str]) -> list[str]:
     low, high = _signed(line.low), _signed(line.high)
     span = "–" if line.low is None else f"[{low}, {high}]"
     title = f"{line.title} (lower is better)" if line.better < 0 else line.title
-    return [title + mark, _percent(line.first), _percent(line.second), _signed(line.value), span, line.winner or "–"]
+    counted = "–" if line.videos is None else str(line.videos)
+    return [title + mark, _percent(line.first), _percent(line.second), _signed(line.value), span, counted, line.winner or "–"]
 
 
 def _video_texts(line: VideoDifference) -> list[str]:

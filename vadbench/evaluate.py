@@ -24,18 +24,18 @@ from vadbench.detections import detections, why_no_regions, with_boxes
 from vadbench.detector import Part
 from vadbench.errors import BadInput
 from vadbench.frames import PartFrames, frame_scores
+from vadbench.intervals import FIELDS, NO_ROWS, REGIONS, UNSMOOTHED, jackknife_arrays, read_jackknife, with_intervals
 from vadbench.locations import cache_root
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import frame_metrics
 from vadbench.metrics.regions import match, region_metrics
-from vadbench.metrics.uncertainty import Counts, Floats, Key, frame_resamples, region_resamples, resample_counts, with_intervals
+from vadbench.metrics.uncertainty import Jackknife, Key, frame_jackknives, region_jackknives
 from vadbench.plan import PlannedPart, PlannedRecipe
 from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash
 from vadbench.registry import first_fault, unknown
 
 EVALUATION = 2  # rises with every change of what is computed from the same scores, labels and protocol
-REGIONS = ("rbdc", "tbdc")
-Measured = tuple[list[dict[str, Any]], dict[Key, Floats]]  # rows of a record, and their resampled values
+Measured = tuple[list[dict[str, Any]], dict[Key, Jackknife]]  # rows of a record, and what each video does to their values
 
 
 def protocol_of(recipe: PlannedRecipe, dataset: Dataset | type[Dataset]) -> rules.Protocol:
@@ -72,7 +72,7 @@ def make_protocol(fields: dict[str, Any], parts: tuple[Part, ...] = ()) -> rules
 
 def recipe_identity(recipe: PlannedRecipe, protocol: rules.Protocol) -> str:
     """The key of a recipe's record: its runs, its protocol, and the read-out where only one that is no default is evaluated."""
-    document = {"runs": [planned.job.identity for planned in recipe.parts], "protocol": protocol.model_dump(mode="json")}
+    document = {"runs": [planned.job.identity for planned in recipe.parts], "protocol": protocol.model_dump(mode="json") | rules.RETIRED}
     return canonical_hash(document if recipe.read_out is None else {**document, "read_out": recipe.read_out})
 
 
@@ -95,7 +95,7 @@ def changes_since(record: RecipeRecord, recipe: PlannedRecipe, dataset: Dataset)
 
 
 def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol: rules.Protocol) -> RecipeRecord:
-    """Compute and store the metrics of a recipe whose jobs have all been run, with 95 % intervals from a bootstrap over videos.
+    """Compute and store the metrics of a recipe whose jobs have all been run, with 95 % intervals over the test videos.
 
     Raises:
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the videos.
@@ -115,10 +115,9 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     read_outs = (recipe.read_out,) if recipe.read_out else _read_outs(runs)
     # parts with different read-outs meet in their defaults
     final = frame_scores([part.only(0) for part in parts] if len(read_outs) == 1 else parts, protocol)
-    counts = resample_counts(len(labels.videos), protocol.resamples, protocol.resampling_seed)
-    framed, resampled = _frame_rows(final, read_outs, labels, _scenes(dataset, labels), protocol, counts)
+    framed, jackknives = _frame_rows(final, read_outs, labels, _scenes(dataset, labels), protocol)
     kept_only = any(row is None for row in rows) and before is not None and stored is not None
-    regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, labels, protocol, counts)  # type: ignore[arg-type]
+    regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, labels, protocol)  # type: ignore[arg-type]
     record = RecipeRecord(
         identity=identity,
         dataset=dataset.name,
@@ -134,15 +133,9 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     )
     own = [i for i, planned in enumerate(recipe.parts) if len(parts) == 1 or _kept_alone(planned, results) is None]
     kept = {f"part{i}.{name}": values for i in own for name, values in parts[i].arrays().items()}
-    drawn = {_resampled_name(key): values.astype(np.float32) for key, values in (resampled | regional[1]).items()}  # intervals need no more digits
-    results.write_recipe(record, {**kept, **drawn, "scores": final[:, :1], "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
+    sampled = jackknife_arrays(jackknives | regional[1])
+    results.write_recipe(record, {**kept, **sampled, "scores": final[:, :1], "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
     return record
-
-
-def resampled_values(frames: Arrays, metric: str, convention: str | None) -> Floats | None:
-    """[R] a metric's values in the bootstrap's resamples, from a recipe's stored arrays; equal draws for all recipes of a data set."""
-    values = frames.get(_resampled_name((metric, convention)))
-    return None if values is None else values.astype(np.float64)
 
 
 def stored_rows(record: RecipeRecord, results: Results) -> list[Arrays]:
@@ -219,24 +212,23 @@ def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
     return ("+".join(run.read_outs[0] for run in runs),)
 
 
-def _frame_rows(
-    final: rules.Scores, read_outs: tuple[str, ...], labels: Labels, scenes: dict[str, str], protocol: rules.Protocol, counts: Counts
-) -> Measured:
-    """Rows of every read-out, unsmoothed and smoothed; intervals for the ranked one. Resampled values are of the smoothed scores."""
+def _frame_rows(final: rules.Scores, read_outs: tuple[str, ...], labels: Labels, scenes: dict[str, str], protocol: rules.Protocol) -> Measured:
+    """Rows of every read-out, unsmoothed and smoothed; intervals for the ranked one. Jackknives are of the smoothed scores."""
     rows: list[dict[str, Any]] = []
-    drawn: dict[Key, Floats] = {}
+    jackknives: dict[Key, Jackknife] = {}
     truth = labels.flat(), labels.lengths()
     for smoothing in dict.fromkeys((None, protocol.smoothing)):
         smoothed = rules.smooth(final, labels.lengths(), smoothing)
         named = "none" if smoothing is None else f"gaussian-{smoothing:g}"
-        unsmoothed = drawn.get(("micro_auc", None))
-        drawn = frame_resamples(smoothed[:, 0], *truth, counts)
+        unsmoothed = jackknives.get(("micro_auc", None))
+        jackknives = frame_jackknives(smoothed[:, 0], *truth)
         if unsmoothed is not None:
-            drawn["micro_auc_unsmoothed", None] = unsmoothed
+            jackknives[UNSMOOTHED, None] = unsmoothed
         for column, read_out in enumerate(read_outs):
             found = [*frame_metrics(smoothed[:, column], *truth, list(labels.videos)), *_scene_rows(smoothed[:, column], labels, scenes)]
-            rows += [{**row, "smoothing": named, "read_out": read_out} for row in with_intervals(found, drawn if column == 0 else {})]
-    return rows, drawn
+            told = with_intervals(found, jackknives) if column == 0 else found
+            rows += [{**row, "smoothing": named, "read_out": read_out} for row in told]
+    return rows, jackknives
 
 
 def _scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
@@ -266,7 +258,6 @@ def _region_rows(
     dataset: Dataset,
     labels: Labels,
     protocol: rules.Protocol,
-    counts: Counts,
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there are no boxes or no regions."""
     truth = _tracks(dataset, recipe.resplit)
@@ -283,10 +274,10 @@ def _region_rows(
     measured = region_metrics(found, truth, frames, **settings)  # type: ignore[arg-type]
     boxes, regions = read_boxes(found, "detections"), read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
     matched = match(boxes, read_scores(found), regions, videos=frames, **settings)  # type: ignore[arg-type]
-    drawn = region_resamples(matched, list(frames.values()), counts, protocol.ties)
+    jackknives = region_jackknives(matched, list(frames.values()), protocol.ties)
     left_out = [planned.job.stream.name for place, planned in enumerate(recipe.parts) if place not in boxed]
     told = {"left_out": left_out} if left_out else {}
-    return with_intervals([{**row, **told} for row in measured.rows()], drawn), drawn
+    return with_intervals([{**row, **told} for row in measured.rows()], jackknives), jackknives
 
 
 @cache
@@ -302,13 +293,12 @@ def _tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
 
 
 def _kept_regions(before: RecipeRecord, stored: Arrays) -> Measured:
-    rows = [{name: value for name, value in row.items() if name not in ("smoothing", "read_out")} for row in before.rows if row["metric"] in REGIONS]
-    drawn = {(metric, before.protocol["ties"]): resampled_values(stored, metric, before.protocol["ties"]) for metric in REGIONS}
-    return rows, {key: values for key, values in drawn.items() if values is not None}
-
-
-def _resampled_name(key: Key) -> str:
-    return f"resampled.{key[0]}.{key[1] or 'plain'}"
+    """What was measured of regions when the row scores were here."""
+    added = ("smoothing", "read_out", *FIELDS)
+    rows = [{name: value for name, value in row.items() if name not in added} for row in before.rows if row["metric"] in REGIONS]
+    found = {(metric, before.protocol["ties"]): read_jackknife(stored, metric, before.protocol["ties"]) for metric in REGIONS}
+    jackknives = {key: one for key, one in found.items() if one is not None}
+    return with_intervals(rows, jackknives, NO_ROWS), jackknives
 
 
 def _code_of(planned: PlannedPart) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
+from vadbench.intervals import FIELDS, row_interval
+from vadbench.protocol import current_fields
 from vadbench.records import RecipeRecord, Results, RunRecord, written_aside
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ COLUMNS: dict[str, str] = {
     "ranked": "whether it is the read-out that a table shows: the method's default, or the one that the table's row names",
     "video": "video, or `scene:<id>`; missing: the whole test set",
     "value": "a fraction between 0 and 1; missing: undefined, see `reason`",
-    "low": "lower end of the 95 % interval of a bootstrap over the test videos; missing: not computed (single videos, other read-outs)",
+    "low": "lower end of the 95 % interval over the test videos; missing: see `interval_reason` (single videos and other read-outs have none)",
     "high": "its upper end",
+    "videos": "how many test videos the interval rests on",
+    "interval_reason": "why a value has no interval",
     "n": "what the metric counts: frames, videos, regions or tracks",
     "reason": "why the value is undefined",
     "left_out": "streams of a fusion without boxes, which RBDC and TBDC leave out, joined by `+`",
@@ -43,6 +47,7 @@ COLUMNS: dict[str, str] = {
     "parameters": "numbers learnt or kept, summed likewise; missing where a method does not count them",
     "peak_memory_mib": "largest resident size of a job's process, MiB, at its end; earlier jobs of the same process count",
     "config": "JSON list: method, stream and settings of each part",
+    "extraction": "JSON: the extractors' settings that are not their defaults, of each part; missing: none",
     "fingerprints": "of the streams' features, joined by `+`: which files and options they were extracted with",
     "protocol": "JSON: the protocol",
     "commit": "git commit of the code that ran, `+` where it was changed; of the last job",
@@ -51,7 +56,7 @@ COLUMNS: dict[str, str] = {
 }
 TYPES: dict[str, str] = {  # of the columns that are no text; Int64 may be missing
     **dict.fromkeys(("value", "low", "high", "fit_seconds", "score_seconds", "peak_memory_mib"), "float64"),
-    **dict.fromkeys(("seed", "n", "train_rows", "test_rows", "parameters"), "Int64"),
+    **dict.fromkeys(("seed", "n", "videos", "train_rows", "test_rows", "parameters"), "Int64"),
     "ranked": "bool",
 }
 
@@ -102,7 +107,15 @@ def _rows(records: Iterable[RecipeRecord], runs: dict[str, RunRecord], videos: b
         for row in record.rows:
             if videos or row["video"] is None:
                 left_out = "+".join(row.get("left_out", ())) or None
-                yield {**common, **row, "left_out": left_out, "ranked": row["read_out"] == shown}
+                yield {**common, **row, **_interval(row), "left_out": left_out, "ranked": row["read_out"] == shown}
+
+
+def _interval(row: dict[str, Any]) -> dict[str, Any]:
+    """The interval of a row as this version makes it; an earlier one's is left out."""
+    if "low" not in row:  # a single video, another read-out
+        return {}
+    found = row_interval(row)
+    return dict(zip(FIELDS, (found.low, found.high, found.videos, found.reason), strict=True))
 
 
 def _described(record: RecipeRecord) -> dict[str, Any]:
@@ -121,8 +134,9 @@ def _described(record: RecipeRecord) -> dict[str, Any]:
         "labels": record.labels["name"],
         "labels_sha256": record.labels.get("sha256"),
         "config": json.dumps([{"method": one["method"], "stream": one["stream"], **one["config"]} for one in record.parts]),
+        "extraction": json.dumps([one.get("extraction") for one in record.parts]) if any(one.get("extraction") for one in record.parts) else None,
         "fingerprints": "+".join(one.get("fingerprint", "") for one in record.parts),
-        "protocol": json.dumps(record.protocol, sort_keys=True),
+        "protocol": json.dumps(current_fields(record.protocol), sort_keys=True),
         "identity": record.identity,
         "runs": ",".join(record.runs),
     }

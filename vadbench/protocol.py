@@ -7,7 +7,7 @@ Source: specs/evaluation.md sections 2.4 and 2.5, specs/methods.md sections 0.2,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -25,6 +25,9 @@ Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 MOST_SMOOTHING = 10_000  # frames; the filter's kernel grows with sigma, and no video needs a wider one
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 MACRO_CONVENTIONS: tuple[str, ...] = get_args(Macro)
+# fields that records of earlier versions have: intervals are made without draws now. They stay in
+# the identity of a recipe's record, so that every record keeps its place.
+RETIRED: dict[str, Any] = {"resamples": 1000, "resampling_seed": 0}
 
 
 class Protocol(BaseModel):
@@ -41,8 +44,6 @@ class Protocol(BaseModel):
     ties: Literal["average", "order"] = Field("average", description="how RBDC and TBDC treat equal scores")
     alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
     beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
-    resamples: int = Field(1000, ge=100, description="resamples of the bootstrap over videos that gives 95 % intervals")
-    resampling_seed: int = Field(0, ge=0, description="seed of the resamples; equal for all methods, so that differences are paired")
     windows: Literal["centre"] = Field("centre", description="the frame that a window scores; edges are replicated within the video")
 
     @field_validator("smoothing", mode="before")
@@ -76,6 +77,16 @@ class Protocol(BaseModel):
             f"Frame score: {what}; calibrated on training {self.calibration_level}s; {smoothing}; windows score their {self.windows} frame; "
             f"macro AUC: {', '.join(self.macro)}; RBDC/TBDC: alpha {self.alpha:g}, beta {self.beta:g}, ties {self.ties}."
         )
+
+
+def read_protocol(document: Mapping[str, Any]) -> Protocol:
+    """The protocol that a record was evaluated under, whichever version wrote it."""
+    return Protocol(**current_fields(document))
+
+
+def current_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's protocol without the fields that a protocol no longer has."""
+    return {name: value for name, value in document.items() if name not in RETIRED}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vadbench.benchmark import plan_suite
 from vadbench.errors import BadInput
 from vadbench.evaluate import described, protocol_of
 from vadbench.plan import PlannedRecipe
-from vadbench.protocol import Protocol
+from vadbench.protocol import read_protocol
 from vadbench.records import Arrays, RecipeRecord, Results
 from vadbench.suite import Preset, make_suite
 
@@ -98,7 +98,7 @@ def _differences(planned: PlannedRecipe, record: RecipeRecord) -> Iterator[str]:
         if "resplit" in there:
             yield "unsupervised"
     usual = protocol_of(planned, registry.load("datasets", record.dataset)).model_dump(mode="json", exclude={"parts"})
-    chosen = Protocol(**record.protocol).model_dump(mode="json", exclude={"parts"})
+    chosen = read_protocol(record.protocol).model_dump(mode="json", exclude={"parts"})
     yield from (_setting(name, value) for name, value in chosen.items() if usual[name] != value)
 
 

@@ -11,21 +11,23 @@ import numpy as np
 
 from vadbench import protocol as rules
 from vadbench.errors import BadInput
+from vadbench.intervals import with_intervals
 from vadbench.matching import match_names
 from vadbench.metrics.agreement import check_same_frames, match_videos
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import frame_metrics
 from vadbench.metrics.regions import Ties, match, region_metrics
-from vadbench.metrics.uncertainty import LEAST_VIDEOS, frame_resamples, interval, region_resamples, resample_counts, with_intervals
+from vadbench.metrics.uncertainty import frame_jackknives, region_jackknives
+from vadbench.report.layout import UNSURE, unsure
+from vadbench.report.table import Cell
 from vadbench.scorefiles import FrameTable, read_detections, read_frames, read_lengths, read_tracks
 
 Result = dict[str, Any]
-ONE_VIDEO = "one video only; a bootstrap over videos needs two or more"
 NO_LENGTHS = "the frames of each video are not known; give --frames a file with the columns video, frames"
 
 
-def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None, resamples: int = 1000, seed: int = 0) -> Result:
-    """Every frame metric of a file of scores, with 95 % intervals from a bootstrap over videos.
+def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None) -> Result:
+    """Every frame metric of a file of scores, with 95 % intervals over the videos.
 
     Args:
         scores_path: csv, parquet or npz with the columns video, frame, score; higher = more anomalous. Or a folder with `<video>.txt` (a number
@@ -33,12 +35,10 @@ def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing:
         labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in any order. Videos' names are matched as
             `vadbench.matching.match_names` does.
         smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none. Never tune it on test labels.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
 
     Returns:
-        JSON-ready: `rows` of {"metric", "convention", "value", "low", "high", "n", "reason"} (fractions; None where undefined), `per_video`
-        of {"video", "metric", "value", "n", "reason"}, `interval_reason` if there are no intervals, and counts and settings.
+        JSON-ready: `rows` of {"metric", "convention", "value", "n", "reason", "low", "high", "videos", "interval_reason"} (fractions; None where
+        undefined; `videos` that the interval rests on), `per_video` of {"video", "metric", "value", "n", "reason"}, and counts and settings.
 
     Raises:
         BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
@@ -49,18 +49,14 @@ def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing:
         raise BadInput(f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave --smoothing out")
     names, lengths = list(labels.lengths), list(labels.lengths.values())
     values = rules.smooth(scores.values, lengths, smoothing)
-    counts = resample_counts(len(names), resamples, seed)
-    drawn = frame_resamples(values, labels.values, lengths, counts) if len(names) >= LEAST_VIDEOS else {}
-    rows = with_intervals(frame_metrics(values, labels.values, lengths, names), drawn)
+    jackknives = frame_jackknives(values, labels.values, lengths)
+    rows = with_intervals(frame_metrics(values, labels.values, lengths, names), jackknives)
     return {
         "rows": [_without(row, "video") for row in rows if row["video"] is None],
-        "per_video": [_without(row, "convention", "low", "high") for row in rows if row["video"] is not None],
-        "interval_reason": None if drawn else ONE_VIDEO,
+        "per_video": [_without(row, "convention") for row in rows if row["video"] is not None],
         "videos": len(names),
         "frames": len(values),
         "smoothing": smoothing or None,
-        "resamples": resamples,
-        "seed": seed,
     }
 
 
@@ -72,10 +68,8 @@ def score_regions(
     alpha: float = 0.1,
     beta: float = 0.1,
     ties: Ties = "average",
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> Result:
-    """RBDC and TBDC of a file of scored boxes, with 95 % intervals from a bootstrap over videos.
+    """RBDC and TBDC of a file of scored boxes, with 95 % intervals over the videos.
 
     Args:
         detections_path: csv, parquet or npz with the columns video, frame, x0, y0, x1, y1, score, or a folder of txt, one a video.
@@ -85,11 +79,10 @@ def score_regions(
         alpha: part of a track's regions that has to be detected, in (0, 1].
         beta: least IoU of a detection with a region, in (0, 1].
         ties: `average`, or `order` as the published script does: then the order of rows counts, and files of a folder come by name.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
 
     Returns:
-        JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high], or None with an `interval_reason`).
+        JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high], or None with the reason in
+        `rbdc_interval_reason` and `tbdc_interval_reason`), and `videos`, over which they are.
 
     Raises:
         BadInput: if a file cannot be used, or as `vadbench.metrics.region_metrics`.
@@ -100,42 +93,42 @@ def score_regions(
     detections, tracks = match_videos(detections, tracks, n_frames, paths, str(frames))
     check_same_frames(detections, tracks, beta, paths)
     try:
-        found = region_metrics(detections, tracks, n_frames, alpha, beta, ties).summary()
+        measured = region_metrics(detections, tracks, n_frames, alpha, beta, ties)
     except BadInput as error:  # what is wrong only between the files: a frame past a video's end, an unknown video, a track twice in a frame
         table, _, trouble = str(error).partition(": ")
         path = paths.get(table)
         raise BadInput(f"{path}: {trouble}" if path else str(error)) from error
-    intervals: dict[str, list[float] | None] = {"rbdc_interval": None, "tbdc_interval": None}
-    videos = len(n_frames) if isinstance(n_frames, Mapping) else None
-    reason = found["reason"] or (NO_LENGTHS if videos is None else ONE_VIDEO if videos < LEAST_VIDEOS else None)
-    if reason is None and isinstance(n_frames, Mapping):
+    jackknives = {}
+    if isinstance(n_frames, Mapping):
         boxes, regions = read_boxes(detections, "detections"), read_boxes(tracks, "ground_truth")
         matched = match(boxes, read_scores(detections), regions, alpha, beta, ties, n_frames)
-        drawn = region_resamples(matched, list(n_frames.values()), resample_counts(len(n_frames), resamples, seed), ties)
-        intervals = {f"{metric}_interval": _ends(drawn[metric, ties]) for metric in ("rbdc", "tbdc")}
-    return {**found, **intervals, "interval_reason": reason, "videos": videos, "resamples": resamples, "seed": seed}
+        jackknives = region_jackknives(matched, list(n_frames.values()), ties)
+    result = {**measured.summary(), "videos": len(n_frames) if isinstance(n_frames, Mapping) else None}
+    for row in with_intervals(measured.rows(), jackknives, NO_LENGTHS):
+        ends = None if row["low"] is None else [row["low"], row["high"]]
+        result[f"{row['metric']}_interval"], result[f"{row['metric']}_interval_reason"] = ends, row["interval_reason"]
+    return result
 
 
 def render(result: Result) -> str:
     """A result of `score_frames` or `score_regions` as lines of text, values in %."""
-    lines = _frame_lines(result) if "rows" in result else _region_lines(result)
-    if result["interval_reason"] and result["interval_reason"] != result.get("reason"):
-        lines.append(f"No intervals: {result['interval_reason']}.")
-    return "\n".join(lines)
+    return "\n".join(_frame_lines(result) if "rows" in result else _region_lines(result))
 
 
 def _frame_lines(result: Result) -> list[str]:
     filtered = "no smoothing" if result["smoothing"] is None else f"Gaussian smoothing sigma {result['smoothing']:g}"
     lines = [
         f"{_count(result['videos'], 'video')}, {_count(result['frames'], 'frame')}; {filtered}; values in %",
-        _line("metric", "", "95 % interval"),
+        _line("metric", "", "95 % interval", "videos"),
     ]
+    cells = []
     for row in result["rows"]:
         name = row["metric"] if row["convention"] is None else f"{row['metric']} ({row['convention']})"
-        ends = None if row["low"] is None else [row["low"], row["high"]]
-        averaged = f"over {_count(row['n'], 'video')}" if row["metric"] == "macro_auc" and row["value"] is not None else ""
-        lines.append(_line(name, _percent(row["value"]), _span(ends), row["reason"] or averaged))
-    return lines
+        ends = None if row.get("low") is None else [row["low"], row["high"]]
+        averaged = f"mean over {_count(row['n'], 'video')}" if row["metric"] == "macro_auc" and row["value"] is not None else ""
+        cells.append((name, row["value"], ends, row.get("videos"), row.get("interval_reason")))
+        lines.append(_line(name, _percent(row["value"]), _span(ends), _number(ends, row.get("videos")), row["reason"] or averaged))
+    return lines + _notes(cells)
 
 
 def _region_lines(result: Result) -> list[str]:
@@ -143,17 +136,33 @@ def _region_lines(result: Result) -> list[str]:
     where = f"{_count(result['n_frames'], 'frame')}" + (f" of {_count(result['videos'], 'video')}" if result["videos"] else "")
     lines = [
         f"{counts}, {where}; alpha {result['alpha']:g}, beta {result['beta']:g}, ties {result['ties']}; values in %",
-        _line("metric", "", "95 % interval"),
+        _line("metric", "", "95 % interval", "videos"),
     ]
+    cells = []
     for metric in ("rbdc", "tbdc"):
-        bracket = result[f"{metric}_bracket"]
+        bracket, ends = result[f"{metric}_bracket"], result[f"{metric}_interval"]
         tied = f"orders of equal scores: {_span(bracket)}" if bracket and bracket[1] - bracket[0] > 0.01 else ""
-        lines.append(_line(metric, _percent(result[metric]), _span(result[f"{metric}_interval"]), result["reason"] or tied))
-    return lines
+        cells.append((metric, result[metric], ends, result["videos"], result[f"{metric}_interval_reason"]))
+        lines.append(_line(metric, _percent(result[metric]), _span(ends), _number(ends, result["videos"]), result["reason"] or tied))
+    return lines + _notes(cells)
 
 
-def _line(name: str, value: str, span: str, note: str = "") -> str:
-    return f"{name:24} {value:>7}  {span:16}  {note}".rstrip()
+def _notes(cells: list[tuple[str, Any, Any, Any, Any]]) -> list[str]:
+    """Which values have no interval and why, and where an interval covers less than it says."""
+    reasons: dict[str, list[str]] = {}
+    for name, _, _, _, reason in cells:
+        if reason:
+            reasons.setdefault(reason, []).append(name)
+    doubtful = any(unsure(Cell(value, low=ends[0], high=ends[1], videos=videos)) for _, value, ends, videos, _ in cells if ends)
+    return [f"No interval for {', '.join(names)}: {reason}." for reason, names in reasons.items()] + ([UNSURE.strip()] if doubtful else [])
+
+
+def _line(name: str, value: str, span: str, videos: str, note: str = "") -> str:
+    return f"{name:24} {value:>7}  {span:16} {videos:>6}  {note}".rstrip()
+
+
+def _number(ends: Any, videos: int | None) -> str:
+    return "" if ends is None else str(videos)
 
 
 def _percent(value: float | None) -> str:
@@ -166,11 +175,6 @@ def _span(ends: Any) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _ends(values: Any) -> list[float] | None:
-    found = interval(values)
-    return None if np.isnan(found.low) else [found.low, found.high]
 
 
 def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:

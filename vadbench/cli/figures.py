@@ -49,7 +49,7 @@ def plot_timeline(
 
 @plot.command("roc")
 def plot_roc(records: Records, out: Out = Path("roc.png"), results: ResultsDir = RESULTS) -> None:
-    """Micro ROC curves with bands of a bootstrap over videos; needs the data set's labels."""
+    """Micro ROC curves; needs the data set's labels."""
     from vadbench.records import Results
     from vadbench.report.figures.roc import draw_roc
     from vadbench.report.figures.scored import read_scored
@@ -59,7 +59,7 @@ def plot_roc(records: Records, out: Out = Path("roc.png"), results: ResultsDir =
 
 @plot.command("regions")
 def plot_regions(records: Records, out: Out = Path("regions.png"), results: ResultsDir = RESULTS) -> None:
-    """RBDC and TBDC curves with bands; needs the row scores (rows.npz) and the data set's regions."""
+    """RBDC and TBDC curves; needs the row scores (rows.npz) and the data set's regions."""
     from vadbench.records import Results
     from vadbench.report.figures.regions import draw_regions
     from vadbench.report.figures.scored import read_scored

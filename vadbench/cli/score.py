@@ -19,7 +19,7 @@ def score_frames_command(
     smoothing: Annotated[float | None, typer.Option(min=0, help="Sigma in frames of a Gaussian filter within each video; default: none.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Frame metrics of a file of scores, with 95 % intervals from a bootstrap over videos."""
+    """Frame metrics of a file of scores, with 95 % intervals over the videos."""
     from vadbench.scoring import score_frames
 
     _print_scored(score_frames(scores, labels, smoothing=smoothing), as_json)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vadbench.datasets.base import Dataset, Split, Video
-from vadbench.datasets.folders import image_paths, read_image
+from vadbench.datasets.folders import image_paths
+from vadbench.datasets.images import read_image
 from vadbench.errors import BadInput
 from vadbench.records import written_aside
 

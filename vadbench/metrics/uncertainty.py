@@ -1,207 +1,323 @@
-"""How sure a number is: a bootstrap over videos, paired between methods, and ranks over data sets.
+"""How sure a number is: a jackknife over the test videos with Student's t, without draws.
 
-Videos are what was sampled (frames of one video depend on each other), so videos are drawn with replacement; a resample is how often each
-video was drawn. What does not depend on the draw is done once: scores are sorted once, detections matched once. Two methods resampled with
-the same counts give a paired difference. The spread over seeds is another matter and stays apart. Sources: Efron and Tibshirani 1993,
-ch. 13 (percentile interval); Demsar, JMLR 2006 (ranks, Friedman, Nemenyi); specs/evaluation.md 1.7.
+Videos are what was sampled (frames of one video depend on each other). A value's `Jackknife` says
+what each video does to it; two methods on the same videos give a paired difference, and several
+seeds add the spread of training. What holds was found by simulation (docs/protocol.md):
+
+- a difference: the infinitesimal jackknife, psi_i = (sum_j U_ij + sum_j U_ji) / (P N)
+  - A (P_i / P + N_i / N) for micro AUC A, U_ij the pairs that anomalous frames of video i win
+  against normal frames of video j; variance V / (V - 1) sum psi_i^2;
+- one value: the delete-one jackknife, variance (V - 1) / V sum (A_-i - mean)^2, on the logit scale;
+- many rows: Holm over all pairs, since the best row is chosen by looking.
+
+Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 1979.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vadbench.errors import BadInput
 from vadbench.metrics.frame import REPORTED_MACRO, Roc, convention_aucs, split_videos
 from vadbench.metrics.regions import Matches, Ties, false_positives, mean_area
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 Key = tuple[str, str | None]  # metric, convention: the fields of a record's row
-LEAST_VIDEOS = 2  # of one, every resample is the same, and would pass for certainty
+Videos = list[tuple[Floats, NDArray[np.bool_]]]  # (scores, labels) of each, from `split_videos`
+
+LEVEL = 0.95
+LEAST_VIDEOS = 3  # two videos move a value by one number with two signs: that has no spread
+NOTHING_VARIES = "every video gives the same; there is no spread to estimate an error from"
+ONE_CLASS = "undefined without one of the videos (one class, or no region, is left)"
+OTHER_VIDEOS = "not over the same videos"
+QUANTILE = "no interval holds for this metric, a quantile (docs/protocol.md)"
+WITHOUT = ("eer", "fpr_at_95_tpr")  # metrics for which nothing holds
+NEGLIGIBLE = 1e-12  # standard error of what does not vary but for rounding
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """What each of the V videos that count does to a value.
+
+    Attributes:
+        influence: [V] how the value moves with the video's weight; sums to 0.
+        left_out: [V] the value without the video; NaN where that is undefined.
+    """
+
+    influence: Floats
+    left_out: Floats
+
+    @classmethod
+    def of_left_out(cls, left_out: Floats) -> Jackknife:
+        """The jackknife of a metric that has no closed form: influence from the values without each video."""
+        videos = max(len(left_out), 1)
+        mean = left_out.mean() if len(left_out) else np.nan
+        return cls((mean - left_out) * (videos - 1) / videos, left_out)
+
+    @property
+    def videos(self) -> int:
+        """How many videos count."""
+        return len(self.left_out)
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing can be claimed, or None."""
+        if self.videos < LEAST_VIDEOS:
+            return f"too few videos ({self.videos}; {LEAST_VIDEOS} or more are needed)"
+        return ONE_CLASS if np.isnan(self.left_out).any() else None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, the mean over S seeds, with what makes it uncertain.
+
+    Attributes:
+        value: a fraction.
+        jackknife: the mean over seeds.
+        training: s^2 / S, the variance of the mean over seeds; 0 for one seed, whose spread is not known.
+        seeds: S.
+    """
+
+    value: float
+    jackknife: Jackknife
+    training: float = 0.0
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile interval; `undefined` of the resamples had no value (one class only) and are left out. NaN if none has one."""
+    """A 95 % interval over `videos` videos, or None with the `reason`."""
 
-    low: float
-    high: float
-    undefined: int = 0
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether a difference with this interval is significant."""
-        return self.low > 0 or self.high < 0
+    low: float | None
+    high: float | None
+    videos: int | None = None
+    reason: str | None = None
 
 
-def resample_counts(videos: int, resamples: int = 1000, seed: int = 0) -> Counts:
-    """[R, V] how often each video was drawn in each resample of V videos; the same for every method that is compared.
+@dataclass(frozen=True)
+class Difference(Interval):
+    """The interval of a paired difference, and `p`, of Student's t: that there is none."""
 
-    Raises:
-        BadInput: if there is no video or no resample.
-    """
-    if videos < 1 or resamples < 1:
-        raise BadInput(f"bootstrap: {videos} videos, {resamples} resamples; expected at least one of each")
-    return np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), size=resamples)
+    p: float | None = None
 
 
-def frame_resamples(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, counts: Counts) -> dict[Key, Floats]:
-    """Frame metrics of every resample.
+def frame_jackknives(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike) -> dict[Key, Jackknife]:
+    """Micro AUC, macro AUCs and average precision of frame scores; EER and FPR at 95 % TPR have none.
 
     Args:
         scores: [T] frame scores of all videos, concatenated.
         labels: [T], 0 or 1.
         lengths: [V] frames per video.
-        counts: [R, V] from `resample_counts`.
 
     Returns:
-        (metric, convention) -> [R], NaN where a resample has one class, and everywhere where there is but one video.
+        (metric, convention) -> its jackknife; of macro AUC, over the videos that count.
 
     Raises:
-        BadInput: as `vadbench.metrics.frame.frame_metrics`, or if counts are of another number of videos.
+        BadInput: as `vadbench.metrics.frame.frame_metrics`.
+
+    >>> found = frame_jackknives([0.1, 0.9, 0.2, 0.4, 0.3, 0.8], [0, 1] * 3, [2, 2, 2])
+    >>> found["micro_auc", None].videos
+    3
     """
     videos = split_videos(scores, labels, lengths)
-    _require_videos(counts, len(videos))
-    drawn: dict[Key, Floats] = {}
+    found: dict[Key, Jackknife] = {("micro_auc", None): auc_jackknife(videos)}
     for convention in REPORTED_MACRO:
-        drawn["macro_auc", convention] = _weighted_means(convention_aucs(videos, convention), counts)
-    values, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
-    order = np.argsort(values)[::-1]
-    descending, positive = values[order], positive[order]
-    video = np.repeat(np.arange(len(videos)), [len(part) for part, _ in videos])[order]
-    ends = np.append(np.flatnonzero(descending[1:] != descending[:-1]), len(descending) - 1)
-    metrics = ("auc", "eer", "average_precision", "fpr_at_95_tpr")
-    table = np.empty((len(counts), len(metrics)))
-    for row, count in enumerate(counts):
-        weight = count[video]
-        tp = np.cumsum(weight * positive)[ends]
-        roc = Roc(np.append(0, tp), np.append(0, np.cumsum(weight)[ends] - tp))
-        table[row] = [getattr(roc, metric) for metric in metrics]
-    drawn |= {("micro_auc", None): table[:, 0], **{(metric, None): table[:, i + 1] for i, metric in enumerate(metrics[1:])}}
-    return _where_enough(drawn, len(videos))
+        found["macro_auc", convention] = mean_jackknife(convention_aucs(videos, convention))
+    left_out = precision_left_out(videos)
+    return found | {("average_precision", None): Jackknife.of_left_out(left_out)}
 
 
-def region_resamples(found: Matches, lengths: ArrayLike, counts: Counts, ties: Ties = "average") -> dict[Key, Floats]:
-    """RBDC and TBDC of every resample, from one matching; a video drawn twice ties with itself.
+def auc_jackknife(videos: Videos) -> Jackknife:
+    """The jackknife of micro AUC: one sort of all frames and one of each video's."""
+    scores, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
+    count = len(videos)
+    video = np.repeat(np.arange(count), [len(part) for part, _ in videos])
+    _, level = np.unique(scores, return_inverse=True)
+    anomalous, normal = (np.bincount(level[which], minlength=level.max() + 1) for which in (positive, ~positive))
+    beaten = np.cumsum(normal) - normal / 2  # normal frames below a level, ties half
+    beating = anomalous.sum() - np.cumsum(anomalous) + anomalous / 2
+    wins = np.bincount(video[positive], beaten[level[positive]], count)  # sum_j U_ij
+    losses = np.bincount(video[~positive], beating[level[~positive]], count)  # sum_j U_ji
+    own = np.array([Roc.of(*one).wins for one in videos])  # U_ii
+    p, n = (np.bincount(video[which], minlength=count).astype(float) for which in (positive, ~positive))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = p / p.sum() + n / n.sum()
+        influence = (wins + losses - wins.sum() * share) / (p.sum() * n.sum())
+        pairs = (p.sum() - p) * (n.sum() - n)
+        left_out = np.where(pairs > 0, (wins.sum() - wins - losses + own) / pairs, np.nan)
+    return Jackknife(influence, left_out)
+
+
+def mean_jackknife(values: Floats) -> Jackknife:
+    """The jackknife of a mean over videos [V], NaN for those that do not count: the plain t."""
+    counted = values[~np.isnan(values)]
+    return Jackknife.of_left_out((counted.sum() - counted) / max(len(counted) - 1, 1))
+
+
+def precision_left_out(videos: Videos) -> Floats:
+    """[V] average precision without each video, from one sort; NaN where no anomalous or no normal frame is left."""
+    scores, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
+    video = np.repeat(np.arange(len(videos)), [len(part) for part, _ in videos])
+    _, level = np.unique(-scores, return_inverse=True)  # 0 = highest
+    anomalous = np.bincount(level[positive], minlength=level.max() + 1)
+    there = np.flatnonzero(anomalous)  # only levels with anomalous frames add to the sum
+    tp, seen = np.cumsum(anomalous)[there], np.cumsum(np.bincount(level))[there]
+    left_out = np.full(len(videos), np.nan)
+    for left, starts in enumerate(np.split(np.argsort(video, kind="stable"), np.cumsum(np.bincount(video))[:-1])):
+        own = np.sort(level[starts])
+        own_positive = np.sort(level[starts][positive[starts]])
+        own_tp = np.searchsorted(own_positive, there, side="right")
+        kept_tp, kept = tp - own_tp, seen - np.searchsorted(own, there, side="right")
+        total = anomalous.sum() - len(own_positive)
+        if 0 < total < len(scores) - len(own):
+            left_out[left] = np.diff(kept_tp, prepend=0) @ (kept_tp / np.maximum(kept, 1)) / total
+    return left_out
+
+
+def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average") -> dict[Key, Jackknife]:
+    """RBDC and TBDC, from one matching.
 
     Args:
-        found: from `vadbench.metrics.regions.match`, called with the videos, so that its codes are columns of `counts`.
+        found: from `vadbench.metrics.regions.match`, called with the videos.
         lengths: [V] frames per video.
-        counts: [R, V] from `resample_counts`.
         ties: what `found` was matched with.
 
     Returns:
-        ("rbdc", ties) and ("tbdc", ties) -> [R], NaN where a resample has no ground truth, and everywhere where there is but one video.
-
-    Raises:
-        BadInput: if counts are of another number of videos.
+        ("rbdc", ties) and ("tbdc", ties) -> their jackknives.
     """
     frames = np.asarray(lengths, np.float64)
-    _require_videos(counts, len(frames))
-    table = np.empty((len(counts), 2))
-    for row, count in enumerate(counts):
-        before, tied = false_positives(found, count)
-        total = float(count @ frames)
-        table[row, 0] = mean_area(found.region_rank, before, tied, total, count[found.region_video])
-        table[row, 1] = mean_area(found.track_rank, before, tied, total, count[found.track_video])
-    return _where_enough({("rbdc", ties): table[:, 0], ("tbdc", ties): table[:, 1]}, len(frames))
+    left_out = np.empty((2, len(frames)))
+    for left in range(len(frames)):
+        weight = (np.arange(len(frames)) != left).astype(float)
+        before, tied = false_positives(found, weight)
+        items = (found.region_rank, found.region_video), (found.track_rank, found.track_video)
+        for row, (rank, video) in enumerate(items):
+            total = float(weight @ frames)
+            left_out[row, left] = mean_area(rank, before, tied, total, weight[video])
+    metrics = zip(("rbdc", "tbdc"), left_out, strict=True)
+    return {(metric, ties): Jackknife.of_left_out(values) for metric, values in metrics}
 
 
-def _where_enough(drawn: dict[Key, Floats], videos: int) -> dict[Key, Floats]:
-    return drawn if videos >= LEAST_VIDEOS else {key: np.full_like(values, np.nan) for key, values in drawn.items()}
+def combine(values: Sequence[float], jackknives: Sequence[Jackknife]) -> Estimate:
+    """The mean of a metric over seeds: `values` [S] and their jackknives, all over the same videos."""
+    spread = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+    return Estimate(float(np.mean(values)), average(jackknives), spread, len(values))
 
 
-def interval(values: Floats, level: float = 0.95) -> Interval:
-    """The percentile interval of resampled values [R], or of the paired difference `first - second` of two methods."""
-    defined = values[~np.isnan(values)]
-    missing = len(values) - len(defined)
-    if not len(defined):
-        return Interval(np.nan, np.nan, missing)
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), missing)
+def average(jackknives: Sequence[Jackknife]) -> Jackknife:
+    """The mean over seeds of what each video does."""
+    influence = np.mean([one.influence for one in jackknives], axis=0)
+    return Jackknife(influence, np.mean([one.left_out for one in jackknives], axis=0))
 
 
-def with_intervals(rows: Sequence[Mapping[str, Any]], resampled: Mapping[Key, Floats], level: float = 0.95) -> list[dict[str, Any]]:
-    """A record's rows with `low` and `high` added: None for single videos, undefined values and metrics that were not resampled."""
-    extended = []
-    for row in rows:
-        values = resampled.get((row["metric"], row["convention"]))
-        known = values is not None and row["video"] is None and row["value"] is not None
-        found = interval(values, level) if known and values is not None else Interval(np.nan, np.nan)
-        extended.append({**row, **{end: None if np.isnan(value) else value for end, value in (("low", found.low), ("high", found.high))}})
-    return extended
+def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
+    """The interval of one value: delete-one jackknife and Student's t on the logit scale.
 
-
-def ranks(values: ArrayLike) -> Floats:
-    """[D, M] rank of each method on each data set, 1 = highest value, equal values sharing their mean rank.
-
-    Args:
-        values: [D, M] a metric of M methods on D data sets, higher = better; every method on every data set.
-
-    Raises:
-        BadInput: if a value is missing.
+    None where the value is 0 or 1, no video changes it, or too few videos count. Near 1 it covers
+    less than it says: what is missing is the rare hard video that the sample does not have.
     """
-    from scipy.stats import rankdata
+    jackknife, value = estimate.jackknife, estimate.value
+    if jackknife.reason is not None:
+        return Interval(None, None, jackknife.videos, jackknife.reason)
+    deviations = jackknife.left_out - jackknife.left_out.mean()
+    sampling = (jackknife.videos - 1) / jackknife.videos * float(deviations @ deviations)
+    if sampling <= NEGLIGIBLE**2 or not 0 < value < 1:
+        return Interval(None, None, jackknife.videos, NOTHING_VARIES)
+    from scipy.special import expit, logit
 
-    table = np.asarray(values, np.float64)
-    if table.ndim != 2 or not table.size or np.isnan(table).any():
-        raise BadInput(f"ranks: a table of shape {table.shape} with a missing value or none at all; rank the methods that ran on every data set")
-    return np.asarray(rankdata(-table, axis=1), np.float64)
-
-
-def average_ranks(values: ArrayLike) -> Floats:
-    """[M] mean rank over data sets, 1 = best; `values` [D, M] as `ranks` takes them."""
-    return np.asarray(ranks(values).mean(0))
-
-
-def borda(values: ArrayLike) -> Floats:
-    """[M] Borda count: the methods beaten, summed over data sets, ties counted half; `values` [D, M] as `ranks` takes them."""
-    table = ranks(values)
-    return np.asarray((table.shape[1] - table).sum(0))
+    variances, freedoms = (sampling, estimate.training), (jackknife.videos - 1, max(estimate.seeds - 1, 1))
+    error, freedom = _pooled(variances, freedoms)
+    reach = _quantile(freedom, level) * error / (value * (1 - value))
+    low, high = (float(expit(logit(value) + sign * reach)) for sign in (-1, 1))
+    return Interval(low, high, jackknife.videos)
 
 
-def friedman(values: ArrayLike) -> tuple[float, float]:
-    """Friedman's chi-square, corrected for ties, and its p-value: whether M >= 3 methods differ over D >= 2 data sets at all.
+def difference(first: Estimate, second: Estimate, level: float = LEVEL) -> Difference:
+    """The paired difference `first - second` on the same videos: its interval and p-value.
 
-    NaN for fewer methods or data sets, or if all values tie.
+    None where too few videos count, or where the two differ by the same in every video.
     """
-    from scipy.stats import friedmanchisquare
+    videos = first.jackknife.videos
+    if videos != second.jackknife.videos:
+        return Difference(None, None, None, OTHER_VIDEOS)
+    reason = first.jackknife.reason or second.jackknife.reason
+    if reason is not None:
+        return Difference(None, None, videos, reason)
+    (value,), (error,), (freedom,), (p,) = _differences(first, [second])
+    if np.isnan(p):
+        return Difference(None, None, videos, NOTHING_VARIES)
+    reach = _quantile(freedom, level) * error
+    return Difference(float(value - reach), float(value + reach), videos, p=float(p))
 
-    table = ranks(values)
-    if table.shape[0] < 2 or table.shape[1] < 3 or not np.ptp(table):
-        return np.nan, np.nan
-    statistic, p = friedmanchisquare(*table.T)
-    return float(statistic), float(p)
 
+def pairwise(estimates: Sequence[Estimate | None]) -> Floats:
+    """[M, M] p-values of all paired differences of M rows, corrected together by Holm's method.
 
-def critical_difference(methods: int, datasets: int, level: float = 0.05) -> float:
-    """Nemenyi's critical difference: two mean ranks further apart differ significantly, all M (M - 1) / 2 pairs together at `level`.
-
-    CD = q sqrt(M (M + 1) / (6 D)), q being the studentised range's quantile over sqrt(2) (Demsar 2006, Sec. 3.2.2).
-
-    Raises:
-        BadInput: for fewer than two methods or no data set.
+    All M (M - 1) / 2 pairs count, since which row is best was found by looking at them. NaN where a
+    pair cannot be tested (a row without an estimate, too few videos), and on the diagonal.
     """
-    from scipy.stats import studentized_range
-
-    if methods < 2 or datasets < 1:
-        raise BadInput(f"critical difference: {methods} methods on {datasets} data sets; expected at least 2 and 1")
-    quantile = studentized_range.ppf(1 - level, methods, np.inf) / np.sqrt(2)
-    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * datasets)))
-
-
-def _weighted_means(values: Floats, counts: Counts) -> Floats:
-    """[R] mean over the drawn videos that have a value, NaN if none has."""
-    defined = ~np.isnan(values)
-    drawn = counts @ defined
-    return np.where(drawn > 0, counts @ np.where(defined, values, 0.0) / np.maximum(drawn, 1), np.nan)
+    rows = len(estimates)
+    table = np.full((rows, rows), np.nan)
+    usable = {row: one for row, one in enumerate(estimates) if one is not None and one.jackknife.reason is None}
+    for row, first in usable.items():
+        alike = [other for other, one in usable.items() if one.jackknife.videos == first.jackknife.videos]
+        rest = [other for other in alike if other > row]
+        if rest:
+            table[row, rest] = _differences(first, [usable[other] for other in rest])[3]
+    above = np.triu_indices(rows, 1)
+    table[above] = holm(table[above])
+    return np.where(np.isnan(table), table.T, table)
 
 
-def _require_videos(counts: Counts, videos: int) -> None:
-    if counts.ndim != 2 or counts.shape[1] != videos:
-        raise BadInput(f"bootstrap: counts of shape {counts.shape} for {videos} videos; expected [resamples, videos] (resample_counts)")
+def holm(p: ArrayLike) -> Floats:
+    """[K] p-values corrected for K claims (Holm 1979); NaN, not tested, counts as a claim.
+
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p, np.float64)
+    order = np.argsort(values)  # NaN last
+    steps = np.arange(len(values), 0, -1)
+    raised = np.minimum(np.maximum.accumulate(steps * values[order]), 1.0)
+    corrected = np.empty_like(values)
+    corrected[order] = raised
+    return corrected
+
+
+def _differences(first: Estimate, others: Sequence[Estimate]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Values, standard errors, degrees of freedom and p-values [K] of `first` minus each of the others.
+
+    The p-value is NaN where the two differ by the same in every video, and 1 where they do not differ.
+    """
+    from scipy.special import stdtr
+
+    videos = first.jackknife.videos
+    values = first.value - np.array([other.value for other in others])
+    influence = first.jackknife.influence - np.array([other.jackknife.influence for other in others])
+    sampling = videos / (videos - 1) * np.square(influence).sum(1)
+    training = [np.full(len(others), first.training), np.array([other.training for other in others])]
+    seeds = [np.full(len(others), first.seeds), np.array([other.seeds for other in others])]
+    freedoms = [np.full(len(others), videos - 1), *(np.maximum(number - 1, 1) for number in seeds)]
+    variances = [sampling, *training]
+    still = sampling <= NEGLIGIBLE**2
+    error, freedom = _pooled([np.where(still, 1.0, sampling), *variances[1:]], freedoms)
+    p = 2 * stdtr(freedom, -np.abs(values) / error)
+    p = np.where(still, np.where(np.abs(values) <= NEGLIGIBLE, 1.0, np.nan), p)
+    return values, np.where(still, 0.0, error), freedom, p
+
+
+def _pooled(variances: Sequence[Any], freedoms: Sequence[Any]) -> tuple[Any, Any]:
+    """The standard error of a sum of variances, and Satterthwaite's degrees of freedom of it."""
+    total = sum(variances)
+    shares = sum(np.square(variance) / freedom for variance, freedom in zip(variances, freedoms, strict=True))
+    return np.sqrt(total), np.square(total) / shares
+
+
+def _quantile(freedom: float, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))

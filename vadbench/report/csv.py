@@ -10,7 +10,7 @@ from vadbench.report.table import Cell, Column, PublishedRow, Row, Table
 
 HEADER = (
     *("block", "source", "method", "features", "dataset", "metric", "convention", "smoothed"),
-    *("value", "std", "n", "low", "high", "best", "peer", "published", "delta", "note"),
+    *("value", "std", "n", "low", "high", "videos", "interval_reason", "best", "peer", "published", "delta", "note"),
 )
 Line = dict[str, object]
 
@@ -28,11 +28,16 @@ def render(table: Table) -> str:
 
 
 def _measured(row: Row, column: Column, cell: Cell) -> Line:
-    """`best` is 1 or 2 for the best and second of the means, 0 otherwise, whatever the intervals; `peer` says whether the best is contested."""
+    """The line of a cell.
+
+    `best` is 1 or 2 for the best and second of the means, 0 otherwise, whatever the intervals; `peer` says whether the best is contested.
+    `n` counts seeds, `videos` the test videos of the interval.
+    """
     marks = {"best": cell.best, "peer": cell.peer}
-    numbers = {"value": cell.value, "std": cell.spread, "n": cell.n, "low": cell.low, "high": cell.high}
+    numbers = {"value": cell.value, "std": cell.spread, "n": cell.n}
+    sure = {"low": cell.low, "high": cell.high, "videos": cell.videos, "interval_reason": cell.why}
     paper = {"published": cell.published, "delta": cell.delta}
-    return {**_where("measured", row, column), **numbers, **marks, **paper, "note": cell.note}
+    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, "note": cell.note}
 
 
 def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]:

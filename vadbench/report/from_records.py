@@ -10,10 +10,11 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.evaluate import REGIONS, described, protocol_of, resampled_values
-from vadbench.metrics.uncertainty import Floats, interval
+from vadbench.evaluate import described, protocol_of
+from vadbench.intervals import NOT_COMPUTED, estimate_of, read_jackknife, stored_name, why_none
+from vadbench.metrics.uncertainty import Estimate, interval, pairwise
 from vadbench.plan import Plan, PlannedRecipe
-from vadbench.protocol import Protocol
+from vadbench.protocol import read_protocol
 from vadbench.published import Figure, of_tables
 from vadbench.records import RecipeRecord, Results
 from vadbench.report.caption import caption_of
@@ -23,6 +24,7 @@ from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
 FOREIGN = "a data set of the paper that vadbench does not have"
+LEVEL = 0.05  # of the test that decides marks
 
 
 def make_table(plan: Plan, results: Results) -> Table:
@@ -37,18 +39,20 @@ def make_table(plan: Plan, results: Results) -> Table:
     failures = {run.identity: run.error for run in results.all_runs() if run.status == "failed"}
     published = of_tables(plan.suite.published)
     columns = _columns(plan.suite, published)
-    rows, draws = [], []
+    rows, estimates = [], []
     for shown, name in dict.fromkeys((recipe.shown, recipe.name) for recipe in plan.recipes):
         planned = [recipe for recipe in plan.recipes if (recipe.shown, recipe.name) == (shown, name)]
         cells: list[Cell] = []
-        drawn: list[Floats | None] = []
+        of_row: list[Estimate | None] = []
         for dataset in dict.fromkeys(column.dataset for column in columns):
             there = [recipe for recipe in planned if recipe.dataset == dataset]
             found = [record for recipe in there for record in matching(recipe, records)]
             keys = [column.key for column in columns if column.dataset == dataset]
-            drawn += _draws(found, results, keys)
-            cells += _cells(there, found, failures, keys, plan.suite) if dataset in plan.suite.datasets else [Cell(None, note=FOREIGN)] * len(keys)
-        draws.append(drawn)
+            sure = _estimates(found, results, keys)
+            of_row += sure
+            known = dataset in plan.suite.datasets
+            cells += _cells(there, found, failures, keys, sure, plan.suite) if known else [Cell(None, note=FOREIGN)] * len(keys)
+        estimates.append(of_row)
         if plan.suite.preset == "paper":  # other presets are not the papers' settings
             cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
@@ -56,7 +60,8 @@ def make_table(plan: Plan, results: Results) -> Table:
     _require_one_label_set(used)
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
     block = published_rows(published, columns)
-    return Table(plan.suite.title or plan.suite.name, caption_of(plan, used, block), columns, _ranked(rows, columns, draws), notes, block)
+    columns, ranked = _ranked(rows, columns, estimates)
+    return Table(plan.suite.title or plan.suite.name, caption_of(plan, used, block), columns, ranked, notes, block)
 
 
 def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
@@ -70,7 +75,12 @@ def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
 
 
 def _cells(
-    planned: Sequence[PlannedRecipe], found: list[RecipeRecord], failures: dict[str, str | None], keys: Sequence[Key], suite: Suite
+    planned: Sequence[PlannedRecipe],
+    found: list[RecipeRecord],
+    failures: dict[str, str | None],
+    keys: Sequence[Key],
+    estimates: Sequence[Estimate | None],
+    suite: Suite,
 ) -> list[Cell]:
     if not planned:
         return [Cell(None, note="not asked for on this data set")] * len(keys)
@@ -79,7 +89,7 @@ def _cells(
         return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.options))] * len(keys)
     missing = len(planned) - len(found)
     note = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
-    return [_cell(found, key, note) for key in keys]
+    return [_cell(found, key, note, estimate) for key, estimate in zip(keys, estimates, strict=True)]
 
 
 def matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[RecipeRecord]:
@@ -107,7 +117,7 @@ def _require_one_label_set(records: list[RecipeRecord]) -> None:
 def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
     if (recipe.dataset, recipe.name, recipe.seed) != (record.dataset, record.recipe, record.seed):
         return False
-    if Protocol(**record.protocol) != protocol_of(recipe, registry.load("datasets", recipe.dataset)):
+    if read_protocol(record.protocol) != protocol_of(recipe, registry.load("datasets", recipe.dataset)):
         return False
     return all(_decisive(wanted) == _decisive(there) for wanted, there in zip(described(recipe), record.parts, strict=True))
 
@@ -118,15 +128,23 @@ def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
     return part["config"], part.get("extraction"), part["calibration"], part.get("read_out"), *trained
 
 
-def _cell(records: list[RecipeRecord], key: Key, note: str | None) -> Cell:
+def _cell(records: list[RecipeRecord], key: Key, note: str | None, estimate: Estimate | None) -> Cell:
     rows = [_metric(record, key) for record in records]
     values = [row["value"] for row in rows if row["value"] is not None]
     if not values:
         return Cell(None, note=next((row["reason"] for row in rows if row["reason"]), None))
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    ends = [[row[end] for row in rows if row.get(end) is not None] for end in ("low", "high")]
-    low, high = (float(np.mean(end)) if end else None for end in ends)
-    return Cell(float(np.mean(values)), spread, len(values), note, low, high)
+    cell = Cell(float(np.mean(values)), spread, len(values), note)
+    if estimate is None:
+        return replace(cell, why=_why([row for row in rows if row["value"] is not None]))
+    found = interval(estimate)
+    return replace(cell, low=found.low, high=found.high, videos=found.videos, why=found.reason)
+
+
+def _why(rows: Sequence[dict[str, Any]]) -> str:
+    """Why a value has no estimate: what most of its rows say."""
+    reasons = [why_none(row) for row in rows]
+    return max(reasons, key=reasons.count)
 
 
 def _metric(record: RecipeRecord, key: Key) -> dict[str, Any]:
@@ -136,39 +154,42 @@ def _metric(record: RecipeRecord, key: Key) -> dict[str, Any]:
         whole = row["video"] is None and row["read_out"] == record.read_outs[0]
         if whole and (row["metric"], row["convention"], row["smoothing"] != "none") == (metric, convention, smoothed):
             return row
-    return {"value": None, "reason": "not computed by this version; run vadbench evaluate"}
+    return {"value": None, "reason": NOT_COMPUTED}
 
 
-def _draws(records: list[RecipeRecord], results: Results, keys: Sequence[Key]) -> list[Floats | None]:
-    """For each key its resampled values [R], averaged over seeds, where they are stored."""
-    stored = [frames for frames in (results.frames(record) for record in records) if frames is not None]
-    drawn: list[Floats | None] = []
-    for metric, convention, smoothed in keys:
-        filtered = any(record.protocol["smoothing"] is not None for record in records)
-        name = metric if smoothed or metric in REGIONS or not filtered else f"{metric}_unsmoothed"
-        one_by_one = [resampled_values(frames, name, convention) for frames in stored]
-        values = [of_seed for of_seed in one_by_one if of_seed is not None]
-        drawn.append(np.mean(values, axis=0) if values else None)
-    return drawn
+def _estimates(records: list[RecipeRecord], results: Results, keys: Sequence[Key]) -> list[Estimate | None]:
+    """For each key its value over seeds with what each video does to it, where all records store that."""
+    stored = [results.frames(record) for record in records]
+    estimates = []
+    for key in keys:
+        metric, convention, smoothed = key
+        jackknives = [
+            read_jackknife(frames, stored_name(metric, smoothed, record.protocol["smoothing"] is not None), convention)
+            for record, frames in zip(records, stored, strict=True)
+        ]
+        estimates.append(estimate_of([_metric(record, key) for record in records], jackknives))
+    return estimates
 
 
-def _ranked(rows: list[Row], columns: tuple[Column, ...], draws: list[list[Floats | None]]) -> tuple[Row, ...]:
-    """The rows with the best and second-best cells of each column marked, and those that are the best's peers."""
+def _ranked(rows: list[Row], columns: tuple[Column, ...], estimates: list[list[Estimate | None]]) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
+    """The columns, and the rows with the best and second-best cells of each column marked, and those that are the best's peers."""
     cells = [list(row.cells) for row in rows]
+    tested = list(columns)
     for j, column in enumerate(columns):
-        means = [mean for row in cells if (mean := row[j].value) is not None]
-        if len(means) < 2:  # nothing to be better than
+        there = [i for i, row in enumerate(cells) if row[j].value is not None]
+        if len(there) < 2:  # nothing to be better than
             continue
-        ranking = sorted(set(means), reverse=column.better > 0)
-        leader = next(i for i, row in enumerate(cells) if row[j].value == ranking[0])
-        peers = {i for i, row in enumerate(cells) if i != leader and row[j].value is not None and _equal(draws[leader][j], draws[i][j])}
-        for i, row in enumerate(cells):
-            mean = row[j].value
-            best = 1 + ranking.index(mean) if mean in ranking[:2] else 0
-            row[j] = replace(row[j], best=best, peer=i in peers or (i == leader and bool(peers)))
-    return tuple(Row(row.method, row.features, tuple(row_cells)) for row, row_cells in zip(rows, cells, strict=True))
-
-
-def _equal(first: Floats | None, second: Floats | None) -> bool:
-    """Whether the paired difference of two metrics is not significant; without resamples it is not known to be."""
-    return first is None or second is None or not interval(first - second).excludes_zero
+        means = {i: cells[i][j].value or 0.0 for i in there}
+        ranking = sorted(set(means.values()), reverse=column.better > 0)
+        p = pairwise([estimates[i][j] for i in there])
+        leader = next(i for i in there if means[i] == ranking[0])
+        worse = dict(zip(there, p[there.index(leader)] < LEVEL, strict=True))  # not tested is not worse
+        peers = {i for i in there if i != leader and not worse[i]}
+        if np.isnan(p).all():
+            peers = set()
+            tested[j] = replace(column, untested=next((cells[i][j].why for i in there if cells[i][j].why), NOT_COMPUTED))
+        for i in there:
+            best = 1 + ranking.index(means[i]) if means[i] in ranking[:2] else 0
+            cells[i][j] = replace(cells[i][j], best=best, peer=i in peers or (i == leader and bool(peers)))
+    ranked = tuple(replace(row, cells=tuple(of_row)) for row, of_row in zip(rows, cells, strict=True))
+    return tuple(tested), ranked

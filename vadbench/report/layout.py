@@ -11,15 +11,24 @@ from vadbench.report.table import Cell, Column, PublishedRow, Table
 
 Mark = Literal["best", "second", "peer", ""]
 MINUS = "\N{MINUS SIGN}"
+NEAR_ONE, FEW = 0.95, 5  # a value above, and fewer videos: there an interval covers less than it says
+INTERVAL = "In brackets: 95 % interval over n test videos, the spread over seeds included (jackknife, Student's t, logit scale)."
+UNSURE = " Above 95, or of fewer than five videos, it covers less than it says: the rare hard video is missing."
+TEST = "Significant: paired differences over videos and seeds, Student's t, level 5 %, corrected over all pairs of rows of a column (Holm)."
 
 
 def marks(table: Table) -> list[list[Mark]]:
     """How each cell is emphasised, by rows: a column has either a clear best and its second, or a best with peers; never a false best.
 
-    A best that is not significantly better than some other row is one of the peers, and there is no second behind it.
+    A best that is not significantly better than some other row is one of the peers, and there is no second behind it. A column in which no
+    difference could be tested has no marks.
     """
     contested = [any(row.cells[position].peer for row in table.rows) for position in range(len(table.columns))]
-    return [[_mark(cell, undecided) for cell, undecided in zip(row.cells, contested, strict=True)] for row in table.rows]
+    untested = [column.untested is not None for column in table.columns]
+    return [
+        ["" if unknown else _mark(cell, undecided) for cell, undecided, unknown in zip(row.cells, contested, untested, strict=True)]
+        for row in table.rows
+    ]
 
 
 def _mark(cell: Cell, undecided: bool) -> Mark:
@@ -44,8 +53,10 @@ def spread(cell: Cell) -> str:
 
 
 def interval(cell: Cell) -> str:
-    """`[93.0, 98.9]`, the interval over videos, or nothing."""
-    return "" if cell.low is None or cell.high is None else f"[{percent(cell.low)}, {percent(cell.high)}]"
+    """`[93.0, 98.9] n=12`, the interval and the test videos it rests on, or nothing."""
+    if cell.low is None or cell.high is None:
+        return ""
+    return f"[{percent(cell.low)}, {percent(cell.high)}]" + (f" n={cell.videos}" if cell.videos else "")
 
 
 def delta(cell: Cell) -> str:
@@ -96,12 +107,48 @@ def legend(table: Table, second: str = "underlined", intervals: bool = True) -> 
     found = {mark for of_row in marks(table) for mark in of_row}
     told = []
     if intervals and any(interval(cell) for cell in cells):
-        told.append("In brackets: 95 % interval of a bootstrap over the test videos.")
+        told.append(INTERVAL + (UNSURE if any(map(unsure, cells)) else ""))
     if "best" in found:
-        told.append(f"Bold: a best that is significantly better than every other row (paired differences); {second}: the second behind it.")
+        told.append(f"Bold: a best that is significantly better than every other row; {second}: the next behind it.")
     if "peer" in found:
-        told.append("≈ marks a best and the rows from which it does not differ significantly (paired differences).")
-    return " ".join(told)
+        told.append("≈ marks a best and the rows from which it does not differ significantly.")
+    if {"best", "peer"} & found:
+        told.append(TEST)
+    return " ".join(told + (_without(table) if intervals else []) + _unmarked(table, intervals))
+
+
+def unsure(cell: Cell) -> bool:
+    """Whether the interval covers less than it says (docs/protocol.md has the simulation)."""
+    return interval(cell) != "" and cell.value is not None and (cell.value > NEAR_ONE or (cell.videos or FEW) < FEW)
+
+
+def _without(table: Table) -> list[str]:
+    """Where values have no interval, and why, a sentence a reason."""
+    places: dict[str, list[int]] = {}
+    for position in range(len(table.columns)):
+        for reason in dict.fromkeys(row.cells[position].why for row in table.rows if row.cells[position].why):
+            places.setdefault(str(reason), []).append(position)
+    return [f"No interval in {_named(table, where)}: {reason}." for reason, where in places.items()]
+
+
+def _unmarked(table: Table, told: bool) -> list[str]:
+    """Which columns have no marks; why, where `_without` has not `told` it already."""
+    places: dict[str, list[int]] = {}
+    for position, column in enumerate(table.columns):
+        if column.untested is not None:
+            places.setdefault("" if told else f": {column.untested}", []).append(position)
+    return [f"No row is marked in {_named(table, where)}{reason}." for reason, where in places.items()]
+
+
+def _named(table: Table, positions: Sequence[int]) -> str:
+    """Columns by their titles, with their data sets where a title is not meant in all of them."""
+    told: dict[str, None] = {}
+    for position in positions:
+        column = table.columns[position]
+        alike = [place for place, other in enumerate(table.columns) if other.title == column.title]
+        whole = set(alike) <= set(positions)
+        told[column.title if whole else f"{column.title} ({column.dataset})"] = None
+    return ", ".join(told)
 
 
 def table_lines(heads: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:

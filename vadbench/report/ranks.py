@@ -1,6 +1,6 @@
 """Methods over several data sets: average and Borda ranks, Friedman's test, Nemenyi's critical difference and its diagram.
 
-Sources: Demsar, JMLR 2006 (tests, diagram); vadbench.metrics.uncertainty has the formulas. What cannot be computed is None, with a reason.
+Sources: Demsar, JMLR 2006 (tests, diagram); vadbench.metrics.ranks has the formulas. What cannot be computed is None, with a reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.metrics.uncertainty import Floats, average_ranks, borda, critical_difference, friedman, ranks
+from vadbench.metrics.ranks import Floats, average_ranks, borda, critical_difference, friedman, ranks
 from vadbench.records import written_aside
 from vadbench.registry import unknown
 from vadbench.report.layout import table_lines

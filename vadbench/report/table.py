@@ -9,12 +9,19 @@ Key = tuple[str, str | None, bool]  # metric, convention, smoothed
 
 @dataclass(frozen=True)
 class Column:
-    """A metric of one data set; `better` is +1 where higher is better, -1 where lower is."""
+    """A metric of one data set.
+
+    Attributes:
+        dataset, title, key: what it is.
+        better: +1 where higher is better, -1 where lower is.
+        untested: why no two of its rows could be tested for a difference, so that none is marked; None where some were.
+    """
 
     dataset: str
     title: str
     key: Key
     better: int
+    untested: str | None = None
 
 
 METRICS: dict[str, tuple[Key, int]] = {
@@ -37,9 +44,12 @@ class Cell:
     """Mean over seeds (a fraction), its standard deviation (None for one seed), the number of seeds, and why a value is missing.
 
     Attributes:
-        low, high: 95 % interval of the bootstrap over videos; what another choice of test videos would do, apart from the seeds.
+        low, high: 95 % interval: what another choice of test videos, and of seeds where there are several, would do.
+        videos: how many test videos it rests on.
+        why: why a value has no interval.
         best: 1 for the column's best, 2 for its second, 0 otherwise; decided on unrounded means, ties shared.
-        peer: whether the column's best is not significantly better (and, of the best itself, whether another cell is its peer).
+        peer: whether the column's best is not significantly better, all pairs of rows taken together (and, of the best itself, whether another
+            cell is its peer).
         published: the paper's figure (a fraction) for the same method, features, training set and data set; None where there is none.
     """
 
@@ -52,6 +62,8 @@ class Cell:
     best: int = 0
     peer: bool = False
     published: float | None = None
+    videos: int | None = None
+    why: str | None = None
 
     @property
     def delta(self) -> float | None:

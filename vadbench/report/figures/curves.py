@@ -1,92 +1,61 @@
-"""Curves with a band: the rate of what is detected against false alarms, and what another choice of test videos would have given."""
+"""Curves: the rate of what is detected against false alarms.
+
+They have no bands: the rate at a given rate of false alarms is a quantile, for which no interval over videos was found that holds
+(docs/protocol.md); the areas in the legend have their intervals.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.intervals import row_interval
 from vadbench.metrics.frame import Roc
 from vadbench.metrics.regions import Matches, false_positives
-from vadbench.metrics.uncertainty import LEAST_VIDEOS, Counts, Floats
 from vadbench.report.figures.style import line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Floats = NDArray[np.float64]
 LEGEND_LINE = 0.17  # inches
-GRID = np.linspace(0, 1, 401)  # false alarms at which bands are computed
-Points = tuple[Floats, Floats]  # false alarms and rate at falling thresholds
+BRACKETS = "Brackets: 95 % interval of the area over n test videos."
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve with its pointwise 95 % band.
-
-    Attributes:
-        x, y: [K] operating points at falling thresholds.
-        low, high: [len(GRID)] the middle 95 % of the rates of all resamples, at each of `GRID`; NaN if no resample has a curve.
-    """
+    """A curve: x, y [K] operating points at falling thresholds, from (0, 0)."""
 
     x: Floats
     y: Floats
-    low: Floats
-    high: Floats
 
 
-def how_sure(counts: Counts) -> str:
-    """What bands and brackets are, for a caption; counts [R, V] as `roc_curve`."""
-    if counts.shape[1] < LEAST_VIDEOS:
-        return "One test video: no bands and no intervals."
-    return f"Bands, pointwise, and brackets: 95 % interval of a bootstrap over the test videos ({len(counts)} resamples, the same for all)."
+def roc_curve(scores: Floats, anomalous: NDArray[np.bool_]) -> Curve:
+    """The ROC curve of all frames [T] of all videos; NaN where one class is missing."""
+    roc = Roc.of(scores, anomalous)
+    return Curve(_share(roc.fp, roc.fp[-1]), _share(roc.tp, roc.tp[-1]))
 
 
-def roc_curve(scores: Floats, anomalous: NDArray[np.bool_], lengths: NDArray[np.int64], counts: Counts) -> Curve:
-    """The ROC curve of all frames [T] of all videos, with a band.
+def region_curves(found: Matches, lengths: NDArray[np.int64]) -> dict[str, Curve]:
+    """`rbdc` and `tbdc`: the rates of detected regions and tracks against false positives a frame.
 
     Args:
-        scores: [T].
-        anomalous: [T].
+        found: from `vadbench.metrics.regions.match`.
         lengths: [V] frames per video.
-        counts: [R, V] from `vadbench.metrics.uncertainty.resample_counts`.
     """
-    order = np.argsort(scores)[::-1]
-    descending, positive = scores[order], anomalous[order]
-    video = np.repeat(np.arange(len(lengths)), lengths)[order]
-    ends = np.append(np.flatnonzero(descending[1:] != descending[:-1]), len(descending) - 1)
+    before, tied = false_positives(found)
+    alarms = (before + tied)[: found.ranks] / float(lengths.sum())
 
-    def points(count: NDArray[np.int64]) -> Points:
-        weight = count[video]
-        tp = np.append(0, np.cumsum(weight * positive)[ends])
-        roc = Roc(tp, np.append(0, np.cumsum(weight)[ends]) - tp)
-        return _share(roc.fp, roc.fp[-1]), _share(roc.tp, roc.tp[-1])
+    def curve(rank: NDArray[np.int64]) -> Curve:
+        reached = np.cumsum(np.bincount(rank, minlength=found.ranks + 1)[: found.ranks])
+        return Curve(np.append(0.0, alarms), np.append(0.0, _share(reached, len(rank))))
 
-    return _with_band(points, counts)
-
-
-def region_curves(found: Matches, lengths: NDArray[np.int64], counts: Counts) -> dict[str, Curve]:
-    """`rbdc` and `tbdc`: the rates of detected regions and tracks against false positives a frame, with bands.
-
-    Args:
-        found: from `vadbench.metrics.regions.match`, called with the videos.
-        lengths: [V] frames per video.
-        counts: [R, V] as `roc_curve`.
-    """
-
-    def curve(rank: NDArray[np.int64], video: NDArray[np.int64]) -> Curve:
-        def points(count: NDArray[np.int64]) -> Points:
-            before, tied = false_positives(found, count)
-            reached = np.cumsum(np.bincount(rank, count[video], minlength=found.ranks + 1)[: found.ranks])
-            alarms = (before + tied)[: found.ranks] / float(count @ lengths)
-            return np.append(0.0, alarms), np.append(0.0, _share(reached, count[video].sum()))
-
-        return _with_band(points, counts)
-
-    return {"rbdc": curve(found.region_rank, found.region_video), "tbdc": curve(found.track_rank, found.track_video)}
+    return {"rbdc": curve(found.region_rank), "tbdc": curve(found.track_rank)}
 
 
 def rate_at(x: Floats, y: Floats, grid: Floats) -> Floats:
@@ -99,15 +68,11 @@ def rate_at(x: Floats, y: Floats, grid: Floats) -> Floats:
 
 
 def paint(axis: Axes, curves: Sequence[Curve], labels: Sequence[str]) -> None:
-    """Curves up to one false alarm (a share, or a frame) with their bands."""
+    """Curves up to one false alarm (a share, or a frame)."""
     for index, (curve, label) in enumerate(zip(curves, labels, strict=True)):
-        style = line_style(index)
-        axis.fill_between(GRID, curve.low, curve.high, color=style["color"], alpha=0.07, linewidth=0)
-        for edge in (curve.low, curve.high):
-            axis.plot(GRID, edge, alpha=0.45, **{**style, "linewidth": 0.6})
         end = np.searchsorted(curve.x, 1.0, side="right")
         x, y = np.append(curve.x[:end], 1.0), np.append(curve.y[:end], rate_at(curve.x, curve.y, np.ones(1)))
-        axis.plot(x, y, label=label, **style)
+        axis.plot(x, y, label=label, **line_style(index))
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xticks=np.arange(0, 1.1, 0.25), yticks=np.arange(0, 1.1, 0.25))
     axis.grid(color="0.9", linewidth=0.5)
     axis.set_axisbelow(True)
@@ -124,21 +89,17 @@ def legend_above(figure: Figure, axis: Axes, title: str) -> None:
 
 
 def percent(row: dict[str, Any]) -> str:
-    """A record's value in percent, with its interval; a dash where there is none."""
+    """A record's value in percent, with its interval and the videos it rests on; a dash where there is none."""
     if row["value"] is None:
         return "–"
-    low, high = row.get("low"), row.get("high")
-    return f"{100 * row['value']:.1f}" + ("" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]")
+    found = row_interval(row)
+    span = "" if found.low is None or found.high is None else f" [{100 * found.low:.1f}, {100 * found.high:.1f}] n={found.videos}"
+    return f"{100 * row['value']:.1f}{span}"
 
 
-def _with_band(points: Callable[[NDArray[np.int64]], Points], counts: Counts) -> Curve:
-    """The curve of every video once, and the band of the resamples."""
-    drawn = np.stack([rate_at(*points(count), GRID) for count in counts])
-    if counts.shape[1] < LEAST_VIDEOS:
-        drawn[:] = np.nan
-    defined = drawn[~np.isnan(drawn).any(1)]
-    low, high = np.quantile(defined, (0.025, 0.975), axis=0) if len(defined) else np.full((2, len(GRID)), np.nan)
-    return Curve(*points(np.ones(counts.shape[1], np.int64)), low, high)
+def brackets(legend: Sequence[str]) -> str:
+    """What brackets are, for the caption of a figure whose legend has some."""
+    return f" {BRACKETS}" if any("[" in text for text in legend) else ""
 
 
 def _share(part: NDArray[Any], whole: float) -> Floats:

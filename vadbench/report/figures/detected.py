@@ -47,7 +47,7 @@ def detected(scored: Scored, *, calibrated: bool = False) -> Detected | None:
         return None
     streams = [rows[place] for place in boxed]
     _require_same_boxes(scored, streams)
-    parts = [rules.Protocol(**scored.record.protocol).parts[place] for place in boxed]
+    parts = [rules.read_protocol(scored.record.protocol).parts[place] for place in boxed]
     if calibrated and len(rows) == 1 and parts[0].calibration == "none":
         parts = [replace(parts[0], calibration=registry.load("detectors", parts[0].method).calibration)]
     statistics = [rules.calibration_statistics(stream["train_scores"][:, :1]) for stream in streams]

@@ -1,4 +1,4 @@
-"""RBDC and TBDC curves: detected regions and tracks against false positives a frame, with bands."""
+"""RBDC and TBDC curves: detected regions and tracks against false positives a frame."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pandas as pd
 from vadbench.errors import BadInput
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.regions import match
-from vadbench.metrics.uncertainty import Counts, resample_counts
-from vadbench.report.figures.curves import LEGEND_LINE, Curve, how_sure, legend_above, paint, percent, region_curves, width_for
+from vadbench.report.figures.curves import LEGEND_LINE, Curve, brackets, legend_above, paint, percent, region_curves, width_for
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.scored import Scored, names, origin, tracks_of
 from vadbench.report.figures.style import WIDTH, picture
@@ -27,13 +26,12 @@ def draw_regions(scored: Sequence[Scored], out: Path) -> str:
     """
     truth = tracks_of(scored[0].record)
     protocol = scored[0].record.protocol
-    counts = resample_counts(len(scored[0].videos), protocol["resamples"], protocol["resampling_seed"])
-    curves = [_curves(one, truth, counts) for one in scored]
+    curves = [_curves(one, truth) for one in scored]
+    legend = [f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}" for name, one in zip(names(scored), scored, strict=True)]
     caption = (
         f"{origin(scored)} Regions are scored by their own objects, unsmoothed: alpha {protocol['alpha']:g}, beta {protocol['beta']:g}, "
-        f"region tracks {scored[0].record.labels['tracks']}. {how_sure(counts)}"
+        f"region tracks {scored[0].record.labels['tracks']}.{brackets(legend)}"
     )
-    legend = [f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}" for name, one in zip(names(scored), scored, strict=True)]
     width = width_for(legend, WIDTH)
     with picture(out, width, width / 2 + 0.2 + LEGEND_LINE * len(scored), caption) as figure:
         axes = figure.subplots(1, 2)
@@ -44,7 +42,7 @@ def draw_regions(scored: Sequence[Scored], out: Path) -> str:
     return caption
 
 
-def _curves(scored: Scored, truth: pd.DataFrame, counts: Counts) -> dict[str, Curve]:
+def _curves(scored: Scored, truth: pd.DataFrame) -> dict[str, Curve]:
     """Both curves of a record."""
     found = detected(scored)
     if found is None:
@@ -54,4 +52,4 @@ def _curves(scored: Scored, truth: pd.DataFrame, counts: Counts) -> dict[str, Cu
     regions = read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
     frames = dict(zip(scored.videos, map(int, scored.lengths), strict=True))
     matched = match(boxes, read_scores(found.boxes), regions, protocol["alpha"], protocol["beta"], protocol["ties"], frames)
-    return region_curves(matched, scored.lengths, counts)
+    return region_curves(matched, scored.lengths)

@@ -1,12 +1,11 @@
-"""ROC curves of all frames, with bands."""
+"""ROC curves of all frames."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadbench.metrics.uncertainty import resample_counts
-from vadbench.report.figures.curves import LEGEND_LINE, how_sure, legend_above, paint, percent, roc_curve, width_for
+from vadbench.report.figures.curves import LEGEND_LINE, brackets, legend_above, paint, percent, roc_curve, width_for
 from vadbench.report.figures.scored import Scored, labels_of, names, origin, smoothing
 from vadbench.report.figures.style import picture
 
@@ -18,12 +17,10 @@ def draw_roc(scored: Sequence[Scored], out: Path) -> str:
         BadInput: if the data set's labels are not on this machine.
     """
     labels = labels_of(scored[0].record)
-    protocol = scored[0].record.protocol
-    counts = resample_counts(len(labels.videos), protocol["resamples"], protocol["resampling_seed"])
     anomalous = labels.flat().astype(bool)
-    curves = [roc_curve(one.scores, anomalous, one.lengths, counts) for one in scored]
+    curves = [roc_curve(one.scores, anomalous) for one in scored]
     legend = [f"{name}: {percent(one.row('micro_auc'))}" for name, one in zip(names(scored), scored, strict=True)]
-    caption = f"{origin(scored)} {smoothing(scored)} {how_sure(counts)}"
+    caption = f"{origin(scored)} {smoothing(scored)}{brackets(legend)}"
     with picture(out, width_for(legend, 4.6), 4.2 + LEGEND_LINE * len(scored), caption) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7, linestyle=(0, (4, 3)))

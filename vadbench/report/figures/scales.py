@@ -11,6 +11,7 @@ import numpy as np
 from vadbench.errors import BadInput
 from vadbench.plan import Plan
 from vadbench.records import Results
+from vadbench.report import layout
 from vadbench.report.figures.style import COLOURS, DASHES, WIDTH, picture
 from vadbench.report.figures.sweep import READ_OUT, Point, Sweep, axis_label, sweeps, told
 from vadbench.report.table import Cell
@@ -31,7 +32,7 @@ def draw_scales(plan: Plan, results: Results, out: Path, metric: str = "micro AU
     """
     found = sweeps(plan, results, metric)
     field, places = _places(plan, found[0])
-    caption = f"{told(plan, found)} Band, pointwise, and brackets: 95 % interval of a bootstrap over the test videos."
+    caption = f"{told(plan, found)} Band, pointwise, and brackets: 95 % interval over n test videos, the spread over seeds included."
     with picture(out, WIDTH, 3.0 * len(found), caption) as figure:
         for axis, sweep in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True):
             _paint(axis, sweep, places, "a single noise scale" if field == READ_OUT else field)
@@ -85,7 +86,8 @@ def _paint(axis: Axes, sweep: Sweep, places: dict[str, float], name: str) -> Non
 
 
 def _interval(cell: Cell) -> str:
-    return "" if cell.low is None or cell.high is None else f" [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
+    text = layout.interval(cell)
+    return f" {text}" if text else ""
 
 
 def _geometric(places: list[float]) -> bool:

@@ -16,7 +16,7 @@ from vadbench.compare import require_comparable
 from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.errors import BadInput
-from vadbench.evaluate import REGIONS
+from vadbench.intervals import NOT_COMPUTED, REGIONS
 from vadbench.record_names import locate
 from vadbench.records import RecipeRecord, Results
 from vadbench.registry import unknown
@@ -96,7 +96,7 @@ class Scored:
         for row in self.record.rows:
             if (row["metric"], row["smoothing"], row["read_out"], row["video"]) == wanted:
                 return row
-        return {"value": None, "reason": "not computed by this version; run vadbench evaluate"}
+        return {"value": None, "reason": NOT_COMPUTED}
 
 
 def read_scored(results: Results, texts: Sequence[str]) -> list[Scored]:

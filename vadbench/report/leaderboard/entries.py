@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vadbench.protocol import Protocol
+from vadbench.protocol import Protocol, current_fields
 from vadbench.report.leaderboard import catalogue
 from vadbench.report.table import METRICS, Cell
+from vadbench.settled import why_settled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 COSTS = ("fit_seconds", "score_seconds", "train_rows", "test_rows", "parameters", "peak_memory_mib")
 GROUPED = ("dataset", "setting", "split", "scope", "train_dataset", "labels", "labels_sha256", "protocol")  # what makes figures comparable
 SAME = (*GROUPED, "method", "features", "config", "fingerprints", "read_out")  # what the records of one entry share
+NOT_PLACED = "no place: the records themselves are not at hand"
+SEEDS_APART = "its seeds' records are not at hand together"
 UNSETTLED = "one of several settings, and no preset: an ablation or an older version; nothing may be chosen by the test labels"
 
 
@@ -95,6 +98,7 @@ class Entry:
         unranked: why it takes no part in places and ranks; None where it does.
         extraction: beginnings of the features' fingerprints where the same features were extracted in several ways; else empty.
         failures: errors of jobs that failed, for seeds that have no record.
+        places: one for each of `METRICS`: shared by rows that do not differ significantly; a text says why there is none.
     """
 
     group: Group
@@ -113,6 +117,7 @@ class Entry:
     unranked: str | None = None
     extraction: str = ""
     failures: tuple[str, ...] = ()
+    places: tuple[int | str, ...] = (NOT_PLACED,) * len(METRICS)
 
     @property
     def recipe(self) -> str:
@@ -172,21 +177,22 @@ def make_entries(frame: pd.DataFrame, runs: Iterable[RunRecord] = ()) -> list[En
 
 
 def _pivoted(whole: pd.DataFrame, identities: pd.Series) -> dict[str, Any]:
-    """value, low, high (float64) and reason (text), each [records, METRICS]."""
+    """value, low, high, videos (float64), reason and interval_reason (text), each [records, METRICS]."""
     import pandas as pd
 
     smoothed = whole["smoothing"] != "none"
     filtered = whole["identity"].isin(whole.loc[smoothed, "identity"])
-    columns: dict[str, list[Any]] = {"value": [], "low": [], "high": [], "reason": []}
+    columns: dict[str, list[Any]] = {"value": [], "low": [], "high": [], "videos": [], "reason": [], "interval_reason": []}
     for (metric, convention, wanted), _ in METRICS.values():
         there = (whole["metric"] == metric) & (smoothed == (filtered & wanted))
         if metric not in ("rbdc", "tbdc"):
             there &= whole["convention"].isna() if convention is None else whole["convention"] == convention
         found = whole[there].drop_duplicates("identity").set_index("identity").reindex(identities)
         for name, of_metric in columns.items():
-            of_metric.append(found[name].to_numpy())
+            of_metric.append(found[name].to_numpy(float, na_value=np.nan) if name == "videos" else found[name].to_numpy())
     stacked: dict[str, Any] = {name: np.stack(of_metric, axis=1) for name, of_metric in columns.items()}
-    stacked["reason"] = np.where(pd.isna(stacked["reason"]), "", stacked["reason"]).astype(str)
+    for name in ("reason", "interval_reason"):
+        stacked[name] = np.where(pd.isna(stacked[name]), "", stacked[name]).astype(str)
     return stacked
 
 
@@ -222,7 +228,7 @@ def _group(record: dict[str, Any]) -> Group:
 @cache
 def _rules(dataset: str, method: str, protocol: str) -> tuple[tuple[str, ...], float | None]:
     """The fields that differ from the default protocol, and the smoothing; calibrations are compared with the method's own."""
-    fields = json.loads(protocol)
+    fields = current_fields(json.loads(protocol))
     parts, smoothing = fields.pop("parts", []), fields.get("smoothing")
     known = catalogue.dataset_class(dataset)
     usual = Protocol(smoothing=None if known is None else known.smoothing).model_dump(mode="json")
@@ -231,16 +237,21 @@ def _rules(dataset: str, method: str, protocol: str) -> tuple[tuple[str, ...], f
 
 
 def _cells(values: dict[str, Any]) -> tuple[Cell, ...]:
-    """Mean over seeds of `_pivoted` values [S, METRICS], its deviation and its interval; the first reason where no seed has a value."""
+    """Mean over seeds of `_pivoted` values [S, METRICS] and its deviation; a single record's interval; the first reason where none has a value."""
     cells = []
-    for value, low, high, reasons in zip(*(values[name].T.tolist() for name in ("value", "low", "high", "reason")), strict=True):
+    names = ("value", "low", "high", "videos", "reason", "interval_reason")
+    for value, low, high, videos, reasons, why in zip(*(values[name].T.tolist() for name in names), strict=True):
         there = _defined(value)
         if not there:
             cells.append(Cell(None, note=next(filter(None, reasons), "not computed by the version that evaluated it; vadbench evaluate adds it")))
             continue
-        lower, upper = (fmean(_defined(end)) if _defined(end) else None for end in (low, high))
         note = f"undefined for {len(value) - len(there)} of {len(value)} seeds" if len(there) < len(value) else None
-        cells.append(Cell(fmean(there), stdev(there) if len(there) > 1 else None, len(there), note, lower, upper))
+        cell = Cell(fmean(there), stdev(there) if len(there) > 1 else None, len(there), note)
+        if len(value) > 1:
+            cells.append(replace(cell, why=next(filter(None, why), SEEDS_APART)))
+            continue
+        lower, upper, counted = (None if math.isnan(end[0]) else end[0] for end in (low, high, videos))
+        cells.append(replace(cell, low=lower, high=upper, videos=None if counted is None else int(counted), why=why[0] or None))
     return tuple(cells)
 
 
@@ -257,7 +268,20 @@ def _unranked(record: dict[str, Any], seeds: tuple[int, ...], defaults: dict[str
         return f"read-out {record['read_out']}, which is not the method's default"
     if catalogue.settings_label(record["dataset"], record["config"]) == "paper" and (chosen := catalogue.test_chosen(record["config"])):
         return f"preset paper: its authors chose {', '.join(chosen)} by test labels"
+    if known := why_settled(record["dataset"], record["method"], _parts(record)):
+        return f"settled with test figures known: {' '.join(known)}"
     return None
+
+
+def _parts(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Method, stream, calibration and extraction of a record's parts."""
+    parts = json.loads(record["config"])
+    calibrated = json.loads(record["protocol"]).get("parts") or [{}] * len(parts)
+    changed = json.loads(record["extraction"]) if record.get("extraction") else [None] * len(parts)
+    return [
+        {"method": part["method"], "stream": part["stream"], "calibration": own.get("calibration"), "extraction": extraction}
+        for part, own, extraction in zip(parts, calibrated, changed, strict=True)
+    ]
 
 
 def _settled(entries: list[Entry]) -> list[Entry]:

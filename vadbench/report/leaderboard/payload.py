@@ -38,7 +38,8 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
 
     Returns:
         `metrics`, `costs`: the columns; `groups`, `methods`; `texts`; `rows`: [group, method, features, remark, seeds, unranked, failures, cells,
-        costs], texts by number, -1 for none. A cell is [value, deviation, low, high, note], null for none, or the number of the reason.
+        costs, places], texts by number, -1 for none. A cell is [value, deviation, low, high, videos, why it has no interval, note], null for none,
+        or the number of the reason. A place below 0 is -1 - the number of the reason why there is none.
     """
     texts = _Texts()
     groups: dict[Any, int] = {}
@@ -56,6 +57,7 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
                 _text("; ".join(entry.failures), texts),
                 [_cell(cell, texts) for cell in entry.cells],
                 [None if entry.cost[name] is None else round(float(entry.cost[name] or 0), 3) for name in COSTS],
+                [place if isinstance(place, int) else -1 - texts(place) for place in entry.places],
             ]
         )
     return {
@@ -90,7 +92,8 @@ def _cell(cell: Cell, texts: _Texts) -> Any:
     if cell.value is None:
         return texts(cell.note or "no value")
     shown = [None if number is None else round(number, DIGITS) for number in (cell.spread, cell.low, cell.high)]
-    return [round(cell.value, 12), *shown, *([texts(cell.note)] if cell.note else [])]
+    why = texts(cell.why) if cell.why else None
+    return [round(cell.value, 12), *shown, cell.videos, why, *([texts(cell.note)] if cell.note else [])]
 
 
 def _text(text: str | None, texts: _Texts) -> int:

@@ -19,6 +19,7 @@ from vadbench.report.leaderboard.entries import Entry, make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload, remark
+from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.standings import Standing, make_standings
 from vadbench.report.table import METRICS
 
@@ -55,7 +56,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     Args:
         frame: one row a metric; rows of whole test sets are used.
         out: folder of the site; a site that is there is replaced.
-        results: the records themselves, for what the frame does not hold: failed jobs, versions, clips, timelines. None: without these.
+        results: the records themselves, for what the frame does not hold: places, failed jobs, versions, clips, timelines. None: without these.
 
     Returns:
         The path of its index.html.
@@ -65,6 +66,8 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     """
     runs = [] if results is None else list(results.all_runs())
     entries = add_failures(make_entries(frame, runs), runs)
+    if results is not None:
+        entries = add_places(entries, results)
     if not entries:
         raise BadInput("leaderboard: no record; vadbench run makes some")
     by_dataset: dict[str, list[Entry]] = {}

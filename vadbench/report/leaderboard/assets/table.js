@@ -8,7 +8,7 @@
   const collator = new Intl.Collator("en", { numeric: true });
   const source = document.getElementById("entries");
   const data = source ? JSON.parse(source.textContent) : null;
-  const [GROUP, METHOD, FEATURES, REMARK, SEEDS, UNRANKED, FAILURES, CELLS, COSTS] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+  const [GROUP, METHOD, FEATURES, REMARK, SEEDS, UNRANKED, FAILURES, CELLS, COSTS, PLACES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
@@ -59,29 +59,6 @@
       orders.set(key, keyed.map(([row]) => row));
     }
     return orders.get(key);
-  }
-
-  // Place of every ranked row in its group by a metric, over all rows of the page; ties share the better place.
-  const placesBy = new Map();
-  function places(metric) {
-    if (!placesBy.has(metric)) {
-      const groups = new Map();
-      for (const row of data.rows) {
-        if (row[UNRANKED] >= 0 || measured(row, metric) === null) continue;
-        if (!groups.has(row[GROUP])) groups.set(row[GROUP], []);
-        groups.get(row[GROUP]).push(row);
-      }
-      const found = new Map();
-      for (const rows of groups.values()) {
-        rows.sort((a, b) => compare(measured(a, metric), measured(b, metric), data.metrics[metric].better > 0));
-        rows.forEach((row, index) => {
-          const tied = index > 0 && measured(rows[index - 1], metric) === measured(row, metric);
-          found.set(row, tied ? found.get(rows[index - 1]) : index + 1);
-        });
-      }
-      placesBy.set(metric, found);
-    }
-    return placesBy.get(metric);
   }
 
   // Ends of the scale of a metric's interval bars: most intervals of these rows, to the next 5 %; what lies beyond is cut off.
@@ -179,7 +156,7 @@
     function figure(row, metric) {
       const cell = row[CELLS][metric];
       if (!Array.isArray(cell)) return element("td", { class: "num" }, ...missing(data.texts[cell]));
-      const [mean, spread, low, high, why] = cell;
+      const [mean, spread, low, high, videos, lacking, why] = cell;
       const parts = [element("span", { class: "mean" }, percent(mean))];
       if (spread !== null) parts.push(element("span", { class: "spread" }, ` ±${percent(spread)}`));
       if (why !== undefined) parts.push(note(data.texts[why]));
@@ -188,10 +165,10 @@
         const at = (point) => `${((100 * (point - start)) / (end - start)).toFixed(1)}%`;
         const beyond = mean < start ? "interval below" : mean > end ? "interval above" : "interval";
         const bar = element("span", { class: beyond, "aria-hidden": "true", style: `--low:${at(low)};--high:${at(high)};--mean:${at(mean)}` });
-        parts.push(bar, element("span", { class: "unseen" }, ` 95 % interval ${percent(low)} to ${percent(high)}`));
+        parts.push(bar, element("span", { class: "unseen" }, ` 95 % interval ${percent(low)} to ${percent(high)}, over`), element("span", { class: "videos" }, ` n=${videos}`));
       }
       const deviation = spread === null ? "" : `, deviation over seeds ${(100 * spread).toFixed(2)}`;
-      const interval = low === null || high === null ? "" : `, 95 % interval ${percent(low)} to ${percent(high)}`;
+      const interval = low === null || high === null ? (lacking === null ? "" : `; no interval: ${data.texts[lacking]}`) : `, 95 % interval ${percent(low)} to ${percent(high)} over ${videos} test videos`;
       return element("td", { class: "num", title: `${(100 * mean).toFixed(2)} %${deviation}${interval}` }, ...parts);
     }
 
@@ -213,9 +190,9 @@
     }
 
     function placed(row) {
-      const found = places(state.metric).get(row);
-      if (found !== undefined) return element("td", { class: "num place" }, String(found));
-      const why = row[UNRANKED] >= 0 ? data.texts[row[UNRANKED]] : `no ${data.metrics[state.metric].name}`;
+      const found = row[PLACES][state.metric];
+      if (row[UNRANKED] < 0 && found > 0) return element("td", { class: "num place" }, String(found));
+      const why = data.texts[row[UNRANKED] >= 0 ? row[UNRANKED] : -1 - found];
       return element("td", { class: "num place" }, ...missing(why));
     }
 
