@@ -31,7 +31,7 @@ from vadbench.metrics.frame import frame_metrics
 from vadbench.metrics.regions import match, region_metrics
 from vadbench.metrics.uncertainty import Jackknife, Key, frame_jackknives, region_jackknives
 from vadbench.plan import PlannedPart, PlannedRecipe
-from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash
+from vadbench.records import Arrays, RecipeRecord, Results, RunRecord, canonical_hash, same_record
 from vadbench.registry import first_fault, unknown
 
 EVALUATION = 2  # rises with every change of what is computed from the same scores, labels and protocol
@@ -116,8 +116,8 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
     # parts with different read-outs meet in their defaults
     final = frame_scores([part.only(0) for part in parts] if len(read_outs) == 1 else parts, protocol)
     framed, jackknives = _frame_rows(final, read_outs, labels, _scenes(dataset, labels), protocol)
-    kept_only = any(row is None for row in rows) and before is not None and stored is not None
-    regional = _kept_regions(before, stored) if kept_only else _region_rows(recipe, rows, parts, dataset, labels, protocol)  # type: ignore[arg-type]
+    source = _measured_before(recipe, protocol, truth, results) if any(row is None for row in rows) else None
+    regional = _region_rows(recipe, rows, parts, dataset, labels, protocol) if source is None else _kept_regions(source, results)
     record = RecipeRecord(
         identity=identity,
         dataset=dataset.name,
@@ -131,10 +131,12 @@ def evaluate(recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol
         read_outs=read_outs,
         rows=(*framed, *({**row, "smoothing": "none", "read_out": read_outs[0]} for row in regional[0])),
     )
-    own = [i for i, planned in enumerate(recipe.parts) if len(parts) == 1 or _kept_alone(planned, results) is None]
+    own = [i for i, planned in enumerate(recipe.parts) if len(parts) == 1 or _has_part(stored, i) or _kept_alone(planned, results) is None]
     kept = {f"part{i}.{name}": values for i in own for name, values in parts[i].arrays().items()}
     sampled = jackknife_arrays(jackknives | regional[1])
-    results.write_recipe(record, {**kept, **sampled, "scores": final[:, :1], "lengths": labels.lengths(), "videos": np.array(list(labels.videos))})
+    frames = {**kept, **sampled, "scores": final[:, :1], "lengths": labels.lengths(), "videos": np.array(list(labels.videos))}
+    if before is None or stored is None or not same_record(record, frames, before, stored):
+        results.write_recipe(record, frames)
     return record
 
 
@@ -179,7 +181,7 @@ def _read_out_rows(rows: Arrays | None, run: RunRecord, read_out: str | None) ->
 
 def _part_of(planned: PlannedPart, stored: Arrays | None, position: int, run: RunRecord, read_out: str | None, results: Results) -> PartFrames:
     """A part from this recipe's own frames.npz, or from any recipe that used the run and kept the read-out (None: all)."""
-    if stored is not None and f"part{position}.maxima" in stored:
+    if stored is not None and _has_part(stored, position):
         return _unpacked(stored, position)
     for other in (*filter(None, [_kept_alone(planned, results)]), *results.all_recipes()):
         frames = results.frames(other) if run.identity in other.runs else None
@@ -191,6 +193,10 @@ def _part_of(planned: PlannedPart, stored: Arrays | None, position: int, run: Ru
         return part.only(run.read_outs.index(read_out)) if whole and read_out is not None else part
     folder = results.run_folder(run.job, run.identity)
     raise BadInput(f"{folder}: rows.npz is not there (it stays out of git) and no recipe kept its frames; vadbench run --existing rerun makes it")
+
+
+def _has_part(frames: Arrays | None, position: int) -> bool:
+    return frames is not None and f"part{position}.maxima" in frames
 
 
 def _unpacked(frames: Arrays, position: int) -> PartFrames:
@@ -292,8 +298,30 @@ def _tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
     return tracks_tested(dataset, resplit)
 
 
-def _kept_regions(before: RecipeRecord, stored: Arrays) -> Measured:
+def _measured_before(recipe: PlannedRecipe, protocol: rules.Protocol, truth: dict[str, Any], results: Results) -> RecipeRecord | None:
+    """The record of the same scores, against the same regions, under a protocol that differs in what regions do not depend on.
+
+    Smoothing and the conventions of macro AUC are of frames alone.
+    """
+    runs = tuple(planned.job.identity for planned in recipe.parts)
+    frames_alone = {"smoothing": None, "macro": ("skip",)}
+    found = []
+    for record in results.all_recipes(recipe.dataset, recipe.name):
+        known = rules.read_protocol(record.protocol).model_copy(update=frames_alone)
+        alike = record.runs == runs and {part.get("read_out") for part in record.parts} == {recipe.read_out}
+        same = all(record.labels.get(name) == truth[name] for name in ("videos", "frames", "tracks", "regions_sha256"))
+        if alike and same and known == protocol.model_copy(update=frames_alone):
+            found.append(record)
+    return next((record for record in found if _has_regions(record)), found[0] if found else None)
+
+
+def _has_regions(record: RecipeRecord) -> bool:
+    return any(row["metric"] in REGIONS and row["value"] is not None for row in record.rows)
+
+
+def _kept_regions(before: RecipeRecord, results: Results) -> Measured:
     """What was measured of regions when the row scores were here."""
+    stored = results.frames(before)
     added = ("smoothing", "read_out", *FIELDS)
     rows = [{name: value for name, value in row.items() if name not in added} for row in before.rows if row["metric"] in REGIONS]
     found = {(metric, before.protocol["ties"]): read_jackknife(stored, metric, before.protocol["ties"]) for metric in REGIONS}

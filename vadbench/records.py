@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -28,6 +29,7 @@ from vadbench.errors import BadInput
 from vadbench.npz import open_npz
 
 SCHEMA_VERSION = 1
+DIGITS = 1e-9  # relative: two numbers closer than this are one number that two machines computed
 Arrays = dict[str, NDArray[Any]]
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -83,6 +85,30 @@ class RecipeRecord(BaseModel):
     evaluation: int = 1
     read_outs: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
+
+
+def same_record(record: RecipeRecord, arrays: Arrays, other: RecipeRecord, others: Arrays) -> bool:
+    """Whether two records of a recipe say the same, but for the last digits that another machine computes."""
+    one, two = (each.model_dump(mode="json") for each in (record, other))
+    alike = arrays.keys() == others.keys() and all(_same_values(arrays[name], others[name]) for name in arrays)
+    return alike and _same(one, two)
+
+
+def _same(one: Any, two: Any) -> bool:
+    """Whether two JSON documents are the same, numbers with a fraction to nine digits."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        return one.keys() == two.keys() and all(_same(one[name], two[name]) for name in one)
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(map(_same, one, two))
+    if isinstance(one, float) and isinstance(two, float):
+        return math.isclose(one, two, rel_tol=DIGITS, abs_tol=1e-12)
+    return bool(one == two)
+
+
+def _same_values(one: NDArray[Any], two: NDArray[Any]) -> bool:
+    if one.shape != two.shape or one.dtype != two.dtype:
+        return False
+    return np.allclose(one, two, rtol=DIGITS, atol=1e-12, equal_nan=True) if one.dtype.kind == "f" else bool(np.array_equal(one, two))
 
 
 def canonical_hash(document: Any) -> str:

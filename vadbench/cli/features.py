@@ -49,17 +49,22 @@ def features_import(
     window_frame: Annotated[str | None, typer.Option(help="Which frame a window scores: first, centre (default) or last.")] = None,
     columns: Annotated[str | None, typer.Option(help="A table's features, by name or pattern: 'f*' or speed,height; default: all.")] = None,
     suffix: Annotated[str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")] = None,
+    nature: Annotated[
+        str, typer.Option(help="What the columns are: mixed, one-unit or embedding, with network=NAME, speeds=0-3; default: the extractor's.")
+    ] = "",
 ) -> None:
     """Read released features, check them against the data set and put them into the cache, all splits or none."""
     from vadbench.benchmark import open_dataset
     from vadbench.features.importers import import_features, suspicions
+    from vadbench.features.nature import parse_nature
     from vadbench.locations import cache_root
 
     options: dict[str, Any] = {"crops": crops, "snippet": snippet, "window": window, "stride": stride, "window_frame": window_frame}
     options |= {"rows": rows, "columns": None if columns is None else listed(columns), "suffix": suffix}
     given = {name: value for name, value in options.items() if value is not None}
     paths = {"train": train, "test": test} | ({} if unlabelled is None else {"unlabelled": unlabelled})
-    stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root())  # type: ignore[arg-type]
+    stated = parse_nature(nature) if nature else None
+    stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root(), stated)  # type: ignore[arg-type]
     for split, found in stored.items():
         kind = "windows" if found.windows else "objects without boxes" if found.box is None else "objects"
         typer.echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def write_import(
         raise BadInput(f"stream {stream!r}: expected {name.extractor}@import.<label>, for example {name.extractor}@import.released")
     if len(set(dims.values())) > 1:
         raise BadInput(f"{dataset.name} {name}: files of {', '.join(map(str, dims.values()))} columns ({', '.join(dims)}); expected as many")
+    if nature is not None:
+        nature = _checked(nature, rows)
     where = f"{dataset.name}@{dataset.revision}"
     rows = {split: _sorted(of_split) for split, of_split in rows.items()}
     imported = Imported(
@@ -81,6 +84,18 @@ def _write(dataset: Dataset, plan: StreamPlan, split: Split, rows: ImportedRows,
     described = plan.manifest | {"columns": [f"x{k}" for k in range(dim)], "unit": "window" if rows.windows else "object"}
     folder.parent.mkdir(parents=True, exist_ok=True)
     store.write(folder, described | circumstances(videos), index, [rows.x], dim)
+
+
+def _checked(nature: Nature, rows: dict[Split, ImportedRows]) -> Nature:
+    """The stated nature with what the rows themselves say.
+
+    Raises:
+        BadInput: on a column of speed that is none.
+    """
+    train = rows["train"]
+    if max(nature.speeds or (0,)) >= train.x.shape[1]:
+        raise BadInput(f"--nature: column {max(nature.speeds or ())} is no column of these vectors, which have 0 to {train.x.shape[1] - 1}")
+    return replace(nature, windows=train.windows)
 
 
 def _sorted(rows: ImportedRows) -> ImportedRows:

@@ -12,6 +12,7 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Dataset, Split
+from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.importers.archive import read_mat_features, read_npz_features
 from vadbench.features.importers.clips import Clips, ImportedRows, Layout
@@ -75,7 +76,13 @@ def read_features(
 
 
 def import_features(
-    dataset: Dataset, stream: str, paths: dict[Split, Path], format: str, given: dict[str, Any], cache: Path
+    dataset: Dataset,
+    stream: str,
+    paths: dict[Split, Path],
+    format: str,
+    given: dict[str, Any],
+    cache: Path,
+    nature: Nature | None = None,
 ) -> dict[Split, ImportedRows]:
     """Read, check and store a stream's released features, all splits or none.
 
@@ -86,6 +93,7 @@ def import_features(
         format: a name in `FORMATS`; empty: guessed from the training path.
         given: fields of `Layout` that the user set.
         cache: the store's root.
+        nature: what the columns are; none: what the stream's extractor declares of all its variants.
 
     Returns:
         What was stored.
@@ -108,7 +116,7 @@ def import_features(
     for split in paths:
         _require_alike(rows, paths, split)
     digests: dict[str, str] = {split: digest(path, format, Clips.of(dataset, split, paths), layout) for split, path in paths.items()}
-    write_import(dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache)
+    write_import(dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache, nature)
     return rows
 
 
