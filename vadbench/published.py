@@ -11,6 +11,7 @@ from pathlib import Path
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
 from vadbench.registry import unknown
+from vadbench.text import read_text
 
 METRICS = ("micro_auc", "macro_auc", "eer", "rbdc", "tbdc")
 RELEASED = {"pose": "alphapose", "deep": "clip-vit-b16", "velocity": "hof-flownet2"}  # what AccI-VAD's released vectors were made with
@@ -62,7 +63,7 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
     """
     path = path or suites_root() / "published.csv"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); it is part of vadbench, install it again") from error
     lines = csv.DictReader(text.splitlines())

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from vadbench import registry
 from vadbench.errors import BadInput
+from vadbench.text import read_text
 
 Setting = Literal["one-class", "unsupervised"]
 Scope = Literal["pooled", "scene"]
@@ -139,12 +140,14 @@ def _unknown(name: str, folder: Path) -> BadInput:
 
 def _read(path: Path, called: dict[str, str]) -> Suite:
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from error
+    try:
+        fields = tomllib.loads(text)
         if own := [name for name in called if name in fields]:
             raise BadInput(f"{own[0]} is no field of a suite file: a suite is called as its file; title is what the table shows")
         return make_suite({**fields, **called})
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path}: not TOML: {error}") from error
     except BadInput as error:

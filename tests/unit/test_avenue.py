@@ -105,7 +105,7 @@ def test_tracks_are_derived_from_masks_or_published(tiny):
     assert tiny.track_source == "published"
     assert tiny.tracks().to_numpy().tolist() == [["02", 4, 7, 1, 2, 30, 40]]
     (regions_folder(tiny.root, "avenue") / "09.txt").write_text("0,0,1,2,30,40\n")
-    assert "09 is no test video of avenue" in findings(tiny)["region tracks"]
+    assert "found and not expected: '09'" in findings(tiny)["region tracks"]
 
 
 @pytest.mark.parametrize("place", ["Avenue_Dataset/Avenue Dataset", "Avenue_Dataset", "."])
@@ -291,3 +291,21 @@ def test_the_other_label_set_is_not_taken_for_ours(tiny):
     more[20][10, 10] = 1
     write_labels(labels_folder(tiny) / "2_label.mat", more)
     assert findings(tiny) == {"anomalous frames (masks-not-empty)": str(COUNTS["anomalous"] + 1)}
+
+
+def test_label_files_whose_names_leave_no_doubt_are_found(tiny):
+    (labels_folder(tiny) / "1_label.mat").rename(labels_folder(tiny) / "01_Label.MAT")
+    assert findings(tiny) == {}
+
+
+def test_probabilities_are_no_masks(tiny):
+    write_labels(labels_folder(tiny) / "1_label.mat", [mask * 0.3 for mask in masks(1)])
+    with pytest.raises(BadInput, match=r"1_label\.mat: frame 10: 64-bit floating point with fractions"):
+        tiny.labels()
+
+
+def test_published_boxes_of_other_frames_are_refused(tiny):
+    regions_folder(tiny.root, "avenue").mkdir(parents=True)
+    (regions_folder(tiny.root, "avenue") / "2.txt").write_text("4,7,300,2,330,40\n")
+    with pytest.raises(BadInput, match=r"video 02: frame 7: box .* lies outside, the frames are 128 x 96"):
+        tiny.tracks()

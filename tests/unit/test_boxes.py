@@ -133,7 +133,7 @@ class Counted(Dataset):
         return (Video("a", "train", 3), Video("b", "train", 2)) if split == "train" else (Video("c", "test", 2),)
 
     def read(self, video: Video) -> Any:
-        raise AssertionError("a boxes file needs no frames")
+        raise BadInput("no frames on this machine")
 
     def labels(self) -> Labels:
         raise NotImplementedError
@@ -201,3 +201,33 @@ def test_boxes_that_are_none_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="box 3 is"):
         read(tmp_path)
+
+
+class Sized(Counted):
+    """Clips of frames of 8 x 10."""
+
+    size = (8, 10)
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [
+        (0.1, "clip a: all boxes lie within one pixel, the frames are 10 x 8"),
+        (4.0, r"clip a: frame 2: box \[4.0, 6.0, 12.0, 16.0\] lies outside, the frames are 10 x 8"),
+    ],
+)
+def test_boxes_of_other_frames_are_refused(tmp_path: Path, scale: float, told: str) -> None:
+    path = put(tmp_path, "train", [1, 0, 2, 0, 1])
+    with np.load(path) as arrays:
+        np.savez(path, xyxy=arrays["xyxy"] * np.float32(scale), count=arrays["count"])
+
+    data = Sized(tmp_path)
+    with pytest.raises(BadInput, match=told):
+        BoxesFile(FileOptions(), data, "mine").objects(Footage(data, data.videos("train")[0]))
+
+
+def test_boxes_of_the_frames_size_are_taken(tmp_path: Path) -> None:
+    put(tmp_path, "train", [1, 0, 2, 0, 1])
+    data = Sized(tmp_path)
+
+    assert len(BoxesFile(FileOptions(), data, "mine").objects(Footage(data, data.videos("train")[0])).boxes) == 3

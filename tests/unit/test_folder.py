@@ -103,10 +103,18 @@ def test_a_tracks_file_goes_first(own):
     assert complaint(tracked) == ""
 
 
-@pytest.mark.parametrize(("row", "told"), [("fight,a,6,2,3,4,5", "frame 6 of fight"), ("run,a,1,2,3,4,5", "run, which is no test clip")])
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("fight,a,6,2,3,4,5", "has frame 6 of fight"),
+        ("run,a,1,2,3,4,5", "test clips differ .found and not expected: 'run'; expected and not found: 'fight', 'yard-1'"),
+        ("fight,a,1,40,3,50,5", "video fight: frame 1: box .* lies outside, the frames are 32 x 24"),
+        ("fight,a,1,0.1,0.2,0.5,0.9", "video fight: all boxes lie within one pixel, the frames are 32 x 24"),
+    ],
+)
 def test_tracks_of_other_frames_are_refused(own, row, told):
     (own.folder / "regions.csv").write_text(f"video,track,frame,x0,y0,x1,y1\n{row}\n")
-    with pytest.raises(BadInput, match=f"regions.csv: has {told}"):
+    with pytest.raises(BadInput, match=f"regions.csv: .*{told}"):
         say(own, 'tracks = "regions.csv"\n' + MANIFEST).tracks()
 
 
@@ -282,3 +290,49 @@ def test_a_failed_check_says_to_mend_the_manifest(own, monkeypatch):
     monkeypatch.setenv("VADBENCH_DATA", str(own.root))
     answer = CliRunner().invoke(app, ["data", "check", "folder"])
     assert str(answer.exception) == "folder: 1 checks failed; mend dataset.toml or the files it names"
+
+
+# names, encodings and depths
+
+
+@pytest.mark.parametrize(("there", "named"), [("videos/Fight.AVI", "videos/fight.avi"), ("videos/7.avi", "videos/007.avi")])
+def test_a_path_that_leaves_no_doubt_is_found(own, there, named):
+    (own.folder / "videos/fight.avi").rename(own.folder / there)
+    assert complaint(say(own, MANIFEST.replace("videos/fight.avi", named))) == ""
+
+
+def test_a_path_that_is_another_clips_is_not_taken(own):
+    (own.folder / "videos/fight.avi").unlink()
+    (own.folder / "videos/normal.avi").rename(own.folder / "videos/01.avi")
+    text = MANIFEST.replace("videos/normal.avi", "videos/01.avi").replace("videos/fight.avi", "videos/1.avi")
+    assert "videos/1.avi: not there as spelt, and its place in doubt" in complaint(say(own, text))
+
+
+def test_tracks_named_in_another_way_are_taken(own):
+    (own.folder / "regions.csv").write_text("video,track,frame,x0,y0,x1,y1\nFIGHT,a,1,2,3,4,5\nyard-01,a,1,2,3,4,5\n")
+    tracked = say(own, 'tracks = "regions.csv"\n' + MANIFEST)
+    assert tracked.tracks()["video"].tolist() == ["fight", "yard-1"]
+
+
+def test_a_manifest_with_a_byte_order_mark_is_read(own):
+    (own.folder / "dataset.toml").write_bytes(MANIFEST.encode("utf-8-sig"))
+    assert complaint(Folder(own.root)) == ""
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-16", "written as UTF-16"), ("latin-1", "byte 0xe4, which is not UTF-8")])
+def test_a_manifest_in_another_encoding_is_refused(own, encoding, told):
+    (own.folder / "dataset.toml").write_bytes(MANIFEST.replace("the night shift", "die Nachtwächter").encode(encoding))
+    assert told in complaint(Folder(own.root))
+
+
+def test_masks_of_another_size_are_refused(own):
+    for path in (own.folder / "masks/yard").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[::2, ::2])
+    assert "1.png: a mask: 16 x 12 where clip yard-1 has 32 x 24" in complaint(Folder(own.root))
+
+
+def test_object_ids_in_masks_of_16_bits_count(own):
+    expected = own.labels().videos["yard-1"]
+    for path in (own.folder / "masks/yard").iterdir():
+        cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint16) * 3)
+    assert Folder(own.root).labels().videos["yard-1"].tolist() == expected.tolist()

@@ -217,3 +217,17 @@ def test_a_mask_that_contradicts_its_label_is_found(tiny):
 def test_missing_masks_are_found(tiny):
     (tiny.folder / "Test" / "Test002_gt").rename(tiny.root / "elsewhere")
     assert "Test002_gt: no such folder" in findings(tiny)["masks not empty = labels"]
+
+
+def test_folders_whose_names_leave_no_doubt_are_found(tiny):
+    test = tiny.folder / "Test"
+    (test / "Test001").rename(test / "test1")
+    (test / "Test001_gt").rename(test / "Test001_GT")
+    (test / "UCSDped2.m").rename(test / "UCSDPed2.m")
+    assert findings(tiny) == {}
+
+
+def test_labels_with_a_byte_order_mark_are_read(tiny):
+    path = tiny.folder / tiny.label_file
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert findings(tiny) == {}

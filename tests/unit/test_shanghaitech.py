@@ -13,6 +13,8 @@ from vadbench.datasets.base import SPLITS
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.shanghaitech import ShanghaiTech
 from vadbench.errors import BadInput
+from vadbench.features.footage import Footage
+from vadbench.features.tracks import NoOptions, TracksFile
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "shanghaitech"
 LABELS = {"01_0014": [0, 1, 1, 0], "03_0031": [1, 1, 1]}
@@ -318,3 +320,23 @@ def test_a_torn_line_of_the_memory_is_counted_again(tiny, tmp_path):
     memory = tmp_path / "cache" / "frame_counts.jsonl"
     memory.write_text(memory.read_text()[:-3])
     assert [video.frames for video in Tiny(tiny.root).videos("train")] == [5, 4]
+
+
+def test_names_that_leave_no_doubt_are_found(tiny):
+    testing = tiny.folder / "testing"
+    (testing / "test_frame_mask/01_0014.npy").rename(testing / "test_frame_mask/1_14.npy")
+    (testing / "test_pixel_mask/01_0014.npy").rename(testing / "test_pixel_mask/1_014.NPY")
+    (testing / "frames/03_0031").rename(testing / "frames/03_031")
+    assert complaint(tiny) == ""
+
+
+def test_person_tracks_are_compared_with_the_release_where_there_are_no_frames(tiny):
+    alone = labels_alone(tiny)
+    boxes = TracksFile(NoOptions(), alone, "deepsort")
+    video = alone.videos("train")[0]
+    assert len(boxes.objects(Footage(alone, video)).boxes) == 4
+    path = alone.person_tracks
+    with np.load(path) as arrays:
+        np.savez(path, **{**arrays, "rows": arrays["rows"] * np.array([1, 1, 1, 50, 1, 50, 1])})
+    with pytest.raises(BadInput, match=r"clip 01_001: frame 0: box .* lies outside, the frames are 32 x 24"):
+        TracksFile(NoOptions(), alone, "deepsort").objects(Footage(alone, video))

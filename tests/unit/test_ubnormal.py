@@ -205,3 +205,20 @@ def test_extra_files_upper_case_and_a_loop_beside_the_videos_do_no_harm(tiny):
     video(tiny.folder).rename(scene / f"{ABNORMAL}.MP4")
     (scene / "again").symlink_to(scene)
     assert complaint(tiny) == ""
+
+
+def test_names_that_leave_no_doubt_are_found(tiny):
+    folder = annotations(tiny.folder)
+    (folder / f"{ABNORMAL}_0002_gt.png").rename(folder / f"{ABNORMAL}_2_GT.png")
+    (folder / f"{ABNORMAL}_tracks.txt").rename(folder / f"{ABNORMAL.title()}_tracks.txt")
+    folder.rename(folder.with_name(f"{ABNORMAL}_Annotations"))
+    (tiny.folder / "Scene2").rename(tiny.folder / "scene02")
+    assert complaint(tiny) == ""
+
+
+def test_ids_beyond_eight_bits_are_read(tiny):
+    for path in annotations(tiny.folder).glob("*_gt.png"):
+        ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+        cv2.imwrite(str(path), np.where(ids == 3, 300, ids).astype(np.uint16))
+    (annotations(tiny.folder) / f"{ABNORMAL}_tracks.txt").write_text("300,1,3\n")
+    assert tiny.tracks()[["frame", "x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[frame, 4, 2, 9, 7] for frame in (1, 2, 3)]

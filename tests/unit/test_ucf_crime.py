@@ -209,3 +209,27 @@ def test_extra_files_upper_case_and_a_loop_beside_the_videos_do_no_harm(tiny):
     (tiny.folder / ABUSE).rename(videos / "Abuse/Abuse028_x264.MP4")
     (videos / "again").symlink_to(videos)
     assert complaint(tiny) == ""
+
+
+def test_names_that_leave_no_doubt_are_found(tiny):
+    (tiny.folder / ABUSE).rename(tiny.folder / "Videos/Abuse/abuse28_X264.mp4")
+    assert complaint(tiny) == ""
+
+
+def test_the_file_of_another_video_is_not_taken(tiny):
+    (tiny.folder / ABUSE).rename(tiny.folder / "Videos/Abuse/Abuse0028_x264.mp4")
+    train = tiny.folder / "Anomaly_Train.txt"
+    train.write_text(train.read_text().replace("Abuse001", "Abuse0028"))
+    assert "no Abuse028_x264.mp4 in its folders" in complaint(tiny)
+
+
+@pytest.mark.parametrize("file", [ANNOTATION, "Anomaly_Train.txt", "header.csv"])
+def test_a_byte_order_mark_is_passed_over(tiny, file):
+    write_header(tiny.folder)
+    (tiny.folder / file).write_bytes(b"\xef\xbb\xbf" + (tiny.folder / file).read_bytes())
+    assert complaint(tiny) == ""
+
+
+def test_annotations_in_another_encoding_are_refused(tiny):
+    (tiny.folder / ANNOTATION).write_bytes((tiny.folder / ANNOTATION).read_text().encode("utf-16"))
+    assert "written as UTF-16; expected UTF-8" in complaint(tiny)

@@ -112,9 +112,10 @@ def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features 
         import tomllib
 
         from vadbench.locations import suites_root
+        from vadbench.text import read_text
 
         for path in sorted(suites_root().glob("*.toml")):
-            typer.echo(f"{path.stem:22} {tomllib.loads(path.read_text(encoding='utf-8')).get('title', '')}")
+            typer.echo(f"{path.stem:22} {tomllib.loads(read_text(path)).get('title', '')}")
         return
     if what not in kinds:
         raise registry.unknown("list", what, (*kinds, "suites"))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
 from vadbench.datasets.masks import mark
+from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.regions import derive_tracks
 from vadbench.datasets.video import iterate_video
@@ -139,7 +140,7 @@ class Avenue(Dataset):
             BadInput: as `labels`, or as `published_tracks`.
         """
         videos = self.videos("test")
-        published = published_tracks(self.root, self.name, videos)
+        published = published_tracks(self)
         return derive_tracks({video.name: self._masks(video.name) for video in videos}) if published is None else published
 
     def truth_paths(self) -> tuple[Path, ...]:
@@ -187,7 +188,7 @@ class Avenue(Dataset):
 
     def _masks(self, name: str) -> Iterator[NDArray[np.uint8]]:
         """The masks of test video `name`, each [H, W]."""
-        path, expected = self._mask_folder() / f"{int(name)}_label.mat", self.test_frames[int(name) - 1]
+        path, expected = find_path(self._mask_folder(), f"{int(name)}_label.mat"), self.test_frames[int(name) - 1]
         cells = _cells(path)
         if len(cells) != expected:
             raise BadInput(f"{path}: masks of {len(cells)} frames, the release has {expected}; {self._remedy}")

@@ -16,10 +16,12 @@ from vadbench.datasets.checks import decoded, seen
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
 from vadbench.datasets.manifest import Clip, Manifest, read_manifest
 from vadbench.datasets.masks import iterate_masks
-from vadbench.datasets.regions import COLUMNS, derive_tracks
+from vadbench.datasets.paths import find_path
+from vadbench.datasets.regions import COLUMNS, check_regions, derive_tracks
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts
 from vadbench.errors import BadInput
+from vadbench.matching import match_names
 
 MANIFEST = "dataset.toml"
 
@@ -120,7 +122,7 @@ class Folder(Dataset):
         """Anomalous regions: of the tracks file, else derived from masks where every anomalous test clip has them, else None.
 
         Raises:
-            BadInput: if the file cannot be read, or names an unknown clip or a frame after its end.
+            BadInput: if the file cannot be read, or names an unknown clip, a frame after its end, or boxes of frames of another size.
         """
         if self.manifest.tracks is None:
             clips = {video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None}
@@ -128,12 +130,16 @@ class Folder(Dataset):
         from vadbench.scorefiles import read_tracks
 
         path = self._inside(self.manifest.tracks)
-        table = pd.DataFrame({name: read_tracks(path)[name] for name in COLUMNS})
+        found = read_tracks(path)
         lengths = {video.name: video.frames for video in self.videos("test")}
+        matched = match_names(map(str, found["video"]), lengths)
+        if matched.extra:
+            raise BadInput(f"{path}: names of its videos and of test clips differ ({matched.lone}); expected the clips' names")
+        table = pd.DataFrame({**{name: found[name] for name in COLUMNS}, "video": [matched.partner[str(name)] for name in found["video"]]})
         for name, last in table.groupby("video")["frame"].max().items():
-            if last >= lengths.get(str(name), 0):
-                what = f"frame {last:g} of {name}" if name in lengths else f"{name}, which is no test clip"
-                raise BadInput(f"{path}: has {what}; expected test clips' names and frames from 0 below their number of frames")
+            if last >= lengths[str(name)]:
+                raise BadInput(f"{path}: has frame {last:g} of {name}; expected frames from 0 below {lengths[str(name)]}, its number of frames")
+        check_regions(table, self, str(path))
         return table.astype({"frame": "int64"})
 
     def check(self) -> list[Check]:
@@ -207,12 +213,18 @@ class Folder(Dataset):
             for file in image_paths(path) if path.is_dir() else [path]:
                 yield self._inside(str(file.relative_to(self.folder))) if file.is_symlink() else file
 
+    @cached_property
+    def _named(self) -> list[str]:
+        """Every path in the manifest."""
+        named = [path for clip in self.manifest.clip for path in (clip.path, clip.masks)]
+        return [path for path in [*named, self.manifest.tracks] if path is not None]
+
     def _inside(self, relative: str) -> Path:
         """The path, if it is there and neither it nor a link in it leads out of the folder."""
         what = f"{self.folder / MANIFEST}: path {relative!r}"
         if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).drive or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
             raise BadInput(f"{what} leads out of the folder; expected a path relative to the manifest, without ..")
-        path = self.folder / relative
+        path = find_path(self.folder, relative, self._named)
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, until Python 3.13

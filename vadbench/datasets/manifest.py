@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vadbench import registry
 from vadbench.datasets.base import SPLITS
 from vadbench.errors import BadInput
+from vadbench.text import read_text
 
 
 class Clip(BaseModel):
@@ -53,9 +54,11 @@ def read_manifest(path: Path) -> Manifest:
         BadInput: if it cannot be read or is no TOML; naming the number of the clip and the field that is wrong.
     """
     try:
-        manifest = _parse(tomllib.loads(path.read_bytes().decode()))
+        text = read_text(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); expected the manifest of the videos") from error
+    try:
+        manifest = _parse(tomllib.loads(text))
     except ValueError as error:  # TOML's and ours: told with the file's name
         raise BadInput(f"{path}: {error}") from error
     names = [(clip.split, clip.called) for clip in manifest.clip]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from vadbench.geometry import check_boxes
+
+if TYPE_CHECKING:
+    from vadbench.datasets.base import Dataset
 
 COLUMNS = ("video", "track", "frame", "x0", "y0", "x1", "y1")
 LEAST_AREA = 10  # pixels: smaller components are specks of hand-painted masks, not regions (Ped2 has one, of 1 pixel)
@@ -63,6 +69,26 @@ def link(frames: Iterable[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
         tracks.append(numbers)
         previous = boxes
     return tracks
+
+
+def check_regions(regions: pd.DataFrame, dataset: Dataset, where: str) -> None:
+    """Refuse regions that are not in pixels of their test video's frames.
+
+    Args:
+        regions: with the columns `COLUMNS`; videos by the data set's names.
+        dataset: whose frames they are in.
+        where: the file, for the message.
+
+    Raises:
+        BadInput: as `vadbench.geometry.check_boxes`, naming the video and the frame.
+    """
+    for video in dataset.videos("test"):
+        own = regions[regions["video"] == video.name]
+        if len(own):
+            frame = own["frame"].to_numpy()
+            boxes = own[list(COLUMNS[3:])].to_numpy(np.float64)
+            place = lambda row, frame=frame: f"frame {frame[row]:g}"  # noqa: E731
+            check_boxes(boxes, dataset.frame_size(video), f"{where}: video {video.name}", place)
 
 
 def derive_tracks(masks: Mapping[str, Iterable[NDArray[np.uint8]]], least_area: int = LEAST_AREA) -> pd.DataFrame:

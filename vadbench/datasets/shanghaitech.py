@@ -16,12 +16,16 @@ from vadbench.datasets.base import Check, Dataset, Labels, Resplit, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.masks import mark
+from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.regions import derive_tracks
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
+from vadbench.matching import match_names
+from vadbench.text import read_text
 
+FRAMES = "testing/frames"
 FRAME_MASKS = "testing/test_frame_mask"
 PIXEL_MASKS = "testing/test_pixel_mask"
 PACKED_MASKS = "test_frame_mask.npz"
@@ -116,7 +120,7 @@ class ShanghaiTech(Dataset):
                 missing = self.folder / "training" / "videos" / f"{video.name}.avi"
                 raise BadInput(f"{missing}: not there; only streams on tracks do without; {self._remedy}")
             return path
-        path = self.folder / "testing" / "frames" / video.name
+        path = find_path(self.folder / FRAMES, video.name)
         if not path.is_dir():
             raise BadInput(f"{path}: not there; only streams on tracks do without frames; {self._remedy}")
         return path
@@ -159,7 +163,7 @@ class ShanghaiTech(Dataset):
         Raises:
             BadInput: on published tracks or masks that do not fit the videos.
         """
-        published = published_tracks(self.root, self.name, self.videos("test"))
+        published = published_tracks(self)
         if published is not None:
             return published
         clips = {video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None}
@@ -204,7 +208,7 @@ class ShanghaiTech(Dataset):
 
     def _footage_checks(self) -> list[Check]:
         totals: dict[Split, int] = {"train": self.train_frames, "test": self.test_frames}
-        present = {"train": bool(self._training()), "test": (self.folder / "testing" / "frames").is_dir()}
+        present = {"train": bool(self._training()), "test": (self.folder / FRAMES).is_dir()}
         checks = []
         for split, total in totals.items():
             if not present[split]:
@@ -257,13 +261,14 @@ class ShanghaiTech(Dataset):
 
     def _test_lengths(self) -> dict[str, int]:
         masks, source = self._frame_masks()
-        frames = self.folder / "testing" / "frames"
+        frames = self.folder / FRAMES
         if frames.is_dir():
             for name, labels in masks.items():
-                found = count_frames(frames / name)
+                found = count_frames(find_path(frames, name))
                 if found != len(labels):
                     raise BadInput(f"{frames / name}: {found} frames, {len(labels)} labels in {source}; {self._remedy}")
-            unlabelled = sorted(path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name) and path.name not in masks)
+            clips = [path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name)]
+            unlabelled = sorted(match_names(clips, masks).extra)
             if unlabelled:
                 raise BadInput(f"{self.folder / FRAME_MASKS / unlabelled[0]}.npy: the labels of {unlabelled[0]} are missing; {self._remedy}")
         return {name: len(labels) for name, labels in masks.items()}
@@ -273,17 +278,26 @@ class ShanghaiTech(Dataset):
         folder, packed = self.folder / FRAME_MASKS, self.folder / PACKED_MASKS
         if folder.is_dir():
             paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".npy" and not path.name.startswith(".")]
-            return {path.stem: _binary(_opened(path), path, path.stem) for path in paths}, f"{FRAME_MASKS}/*.npy"
+            called = self._called([path.stem for path in paths])
+            return {called[path.stem]: _binary(_opened(path), path, called[path.stem]) for path in paths}, f"{FRAME_MASKS}/*.npy"
         if not packed.is_file():
             raise BadInput(f"{folder}: the frame labels are missing (as is {PACKED_MASKS}); {self._remedy}")
         with _opened(packed) as arrays:
             try:
-                return {name: _binary(arrays[name], packed, name) for name in arrays.files}, PACKED_MASKS
+                called = self._called(arrays.files)
+                return {called[name]: _binary(arrays[name], packed, called[name]) for name in arrays.files}, PACKED_MASKS
             except (ValueError, OSError, zipfile.BadZipFile) as error:
                 raise BadInput(f"{packed}: {error}; expected an array a clip, get the file again") from error
 
+    def _called(self, labelled: list[str]) -> dict[str, str]:
+        """Name of labels -> their clip's: the folder of frames that is spelt like it, where there are frames, else as it is."""
+        frames = self.folder / FRAMES
+        clips = [path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name)] if frames.is_dir() else []
+        partner = match_names(labelled, clips).partner
+        return {name: partner.get(name, name) for name in labelled}
+
     def _pixel_masks(self, video: Video) -> Iterator[NDArray[np.uint8]]:
-        path = self.folder / PIXEL_MASKS / f"{video.name}.npy"
+        path = find_path(self.folder / PIXEL_MASKS, f"{video.name}.npy")
         masks = _opened(path)
         expected = (video.frames, *self.size)
         if masks.shape != expected:
@@ -294,7 +308,7 @@ class ShanghaiTech(Dataset):
     def _list(self, path: Path) -> tuple[str, ...]:
         if not path.is_file():
             raise BadInput(f"{path}: not there, but the other list of the re-split is; expected both, or neither")
-        names = [found[0] for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if (found := LISTED_NAME.search(line))]
+        names = [found[0] for line in read_text(path).splitlines() if (found := LISTED_NAME.search(line))]
         listed = [f"{'train' if TRAIN_NAME.fullmatch(name) else 'test'}/{name}" for name in names]
         known = {f"{split}/{video.name}" for split in self.counts for video in self.videos(split)}
         for place, name in enumerate(listed):

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen
 from vadbench.datasets.masks import read_ids
+from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.regions import COLUMNS, components
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
 from vadbench.geometry import check_size
+from vadbench.text import read_text
 
 NAME = re.compile(r"(normal|abnormal)_scene_(\d+)_scenario\w+")
 LISTS: dict[Split, tuple[str, ...]] = {
@@ -134,7 +136,7 @@ class UBnormal(Dataset):
         Raises:
             BadInput: as `labels` and `masks`.
         """
-        published = published_tracks(self.root, self.name, self.videos("test"))
+        published = published_tracks(self)
         if published is not None:
             return published
         rows = [
@@ -180,7 +182,7 @@ class UBnormal(Dataset):
         path = next((path for path in (self.folder / file, self.folder / "scripts" / file) if path.is_file()), None)
         if path is None:
             raise BadInput(f"{self.folder / file}: the list of videos is missing; {self._remedy}")
-        names = path.read_text(encoding="utf-8", errors="replace").split()
+        names = read_text(path).split()
         for name in names:
             found = NAME.fullmatch(name)
             if found is None or found[1] != file.partition("_")[0]:
@@ -188,8 +190,8 @@ class UBnormal(Dataset):
         return names
 
     def _path(self, name: str) -> Path:
-        folder = self.folder / f"Scene{scene_of(name)}"
-        path = folder / f"{name}.mp4"
+        folder = find_path(self.folder, f"Scene{scene_of(name)}")
+        path = find_path(folder, f"{name}.mp4")
         if path.is_file():
             return path
         found = video_paths(folder).get(name) if folder.is_dir() else None
@@ -198,21 +200,21 @@ class UBnormal(Dataset):
         return found
 
     def _annotations(self, name: str) -> Path:
-        return self.folder / f"Scene{scene_of(name)}" / f"{name}_annotations"
+        return find_path(self.folder, f"Scene{scene_of(name)}/{name}_annotations")
 
     def _anomalous(self, video: Video) -> list[Track]:
         """The anomalous objects of a test video, none in a normal one."""
         if video.name.startswith("normal"):
             return []
-        path = self._annotations(video.name) / f"{video.name}_tracks.txt"
+        path = find_path(self._annotations(video.name), f"{video.name}_tracks.txt")
         if not path.is_file():
             raise BadInput(f"{path}: the anomalous objects of {video.name} are missing; {self._remedy}")
         tracks = []
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             if not line.strip():
                 continue
             track = _track(line)
-            if track is None or not 0 <= track[1] <= track[2] or track[1] >= video.frames or not 0 < track[0] < 256:
+            if track is None or not 0 <= track[1] <= track[2] or track[1] >= video.frames or track[0] < 1:
                 raise BadInput(f"{path}: line {number} is {line.strip()[:60]!r}, expected id, first, last in frames 0 to {video.frames - 1}")
             tracks.append(track)
         if not tracks:
@@ -221,7 +223,7 @@ class UBnormal(Dataset):
 
     def _objects(self, video: Video, frame: int) -> NDArray[Any]:
         """[H, W] ids of the objects that the pixels show."""
-        path = self._annotations(video.name) / f"{video.name}_{frame:04d}_gt.png"
+        path = find_path(self._annotations(video.name), f"{video.name}_{frame:04d}_gt.png")
         ids = read_ids(path)
         check_size((ids.shape[0], ids.shape[1]), self.frame_size(video), f"{path}: a mask", f"video {video.name}")
         return ids

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +15,8 @@ from vadbench.datasets.checks import decoded, seen, told
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
+from vadbench.matching import match_names
+from vadbench.text import read_text
 
 ANNOTATIONS = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
 TRAIN_LISTS = ("Anomaly_Train.txt", "Anomaly_Detection_splits/Anomaly_Train.txt")
@@ -138,7 +140,7 @@ class UCFCrime(Dataset):
         checks.append(seen("unlabelled videos", lambda: f"{len(listed)} listed; the unsupervised setting, and no other, needs {needed}"))
         if not self._files():
             return [*checks, seen("frames", lambda: "no videos here: imported features only")]
-        whole = len(listed) == needed and all(name in self._files() for name in listed)
+        whole = len(listed) == needed and all(self._spelt(name, self._files()) for name in listed)
         return checks + [self._decoded(split) for split in self.splits if whole or split != "unlabelled"]
 
     def _decoded(self, split: Split) -> Check:
@@ -160,7 +162,7 @@ class UCFCrime(Dataset):
     def _intervals(self) -> dict[str, list[tuple[int, int]]]:
         """Test video -> its anomalous intervals, first and last frame, both inclusive, counted from 1."""
         path, found = self._annotation, {}
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             words = line.split()
             if not words:
                 continue
@@ -194,17 +196,18 @@ class UCFCrime(Dataset):
 
     def _train_list(self, name: str) -> dict[str, str]:
         path = self.folder / name
-        lines = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+        lines = read_text(path).split() if path.is_file() else []
         return {_stem(line): line.replace("\\", "/").rpartition("/")[0] for line in lines}
 
     def _frames(self, names: list[str]) -> list[int]:
         header = self._header()
         if not header:
             return frame_counts([self._path(name) for name in names], self.name)
-        for name in names:
-            if name not in header:
+        places = [self._spelt(name, header) for name in names]
+        for name, place in zip(names, places, strict=True):
+            if place is None:
                 raise BadInput(f"{self.folder / COUNTS}: has no line of {name}; expected the frame_count of every video, or no such file")
-        return [header[name][1] for name in names]
+        return [header[place][1] for place in places if place is not None]
 
     def _header(self) -> dict[str, tuple[str, int]]:
         """Video -> its folder and number of frames, as `header.csv` has them; empty without the file."""
@@ -212,13 +215,12 @@ class UCFCrime(Dataset):
         if not path.is_file():
             return {}
         found = {}
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                folder, _, name = (row.get("video_path") or "").rpartition("/")
-                frames = row.get("frame_count") or ""
-                if not name or not frames.isascii() or not frames.isdigit() or not int(frames):
-                    raise BadInput(f"{path}: line {number} has no video_path or no frame_count of 1 or more; expected both columns, or no such file")
-                found[_stem(name)] = (folder, int(frames))
+        for number, row in enumerate(csv.DictReader(read_text(path).splitlines()), 2):
+            folder, _, name = (row.get("video_path") or "").rpartition("/")
+            frames = row.get("frame_count") or ""
+            if not name or not frames.isascii() or not frames.isdigit() or not int(frames):
+                raise BadInput(f"{path}: line {number} has no video_path or no frame_count of 1 or more; expected both columns, or no such file")
+            found[_stem(name)] = (folder, int(frames))
         return found
 
     def _files(self) -> dict[str, Path]:
@@ -230,9 +232,17 @@ class UCFCrime(Dataset):
         return self._found
 
     def _path(self, name: str) -> Path:
-        if name not in self._files():
+        place = self._spelt(name, self._files())
+        if place is None:
             raise BadInput(f"{self.folder / 'Videos'}: no {name}.mp4 in its folders; only imported features do without videos; {self._remedy}")
-        return self._files()[name]
+        return self._files()[place]
+
+    def _spelt(self, name: str, found: Collection[str]) -> str | None:
+        """The one of `found` that means the video `name`: spelt so, or like it and like no other of the release."""
+        if name in found:
+            return name
+        partner = match_names(found, [*self._intervals(), *self._trained()]).partner
+        return next((place for place, video in partner.items() if video == name), None)
 
 
 def _stem(path: str) -> str:

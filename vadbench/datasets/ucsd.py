@@ -15,8 +15,10 @@ from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, masks_agree, told
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.masks import iterate_masks
+from vadbench.datasets.paths import find_path
 from vadbench.datasets.regions import derive_tracks
 from vadbench.errors import BadInput
+from vadbench.text import read_text
 
 RELEASE = "UCSD_Anomaly_Dataset.v1p2"
 
@@ -107,7 +109,7 @@ class UCSD(Dataset):
         Raises:
             BadInput: if the .m file is missing, lists another number of clips, or an interval outside its clip.
         """
-        path = self.folder / self.label_file
+        path = find_path(self.folder, self.label_file)
         if not path.is_file():
             raise BadInput(f"{path}: the file of the frame labels is missing; {self._remedy}")
         names = [f"Test{number:03d}" for number in range(1, len(self.clips["test"]) + 1)]
@@ -162,10 +164,10 @@ class UCSD(Dataset):
         return f"`vadbench data fetch {self.name}`, or {self.how_to_get} (now {self.root})"
 
     def _clip(self, video: Video) -> Path:
-        return self.folder / video.split.title() / video.name
+        return find_path(self.folder, f"{video.split.title()}/{video.name}")
 
     def _mask_folder(self, name: str) -> Path:
-        return self.folder / "Test" / f"{name}_gt"
+        return find_path(self.folder, f"Test/{name}_gt")
 
     def _masked(self) -> list[Video]:
         """The test clips with masks."""
@@ -182,7 +184,7 @@ def parse_intervals(path: Path) -> list[list[tuple[int, int]]]:
         BadInput: if an interval is written in another way.
     """
     try:
-        source = re.sub(r"%.*", "", path.read_text(encoding="utf-8", errors="replace"))
+        source = re.sub(r"%.*", "", read_text(path))
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); expected the frame labels, unpack the data set again") from error
     clips: list[list[tuple[int, int]]] = []

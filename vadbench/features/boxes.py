@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from vadbench.errors import BadInput
 from vadbench.features.extractor import NeededFile, Objects
 from vadbench.features.foreground import REFERENCE
+from vadbench.geometry import check_boxes
 from vadbench.npz import open_npz
 
 if TYPE_CHECKING:
-    from vadbench.datasets.base import Dataset, Split
+    from vadbench.datasets.base import Dataset, Split, Video
     from vadbench.features.footage import Footage
 
 
@@ -115,9 +116,13 @@ class BoxesFile:
         """The file's boxes of this clip.
 
         Raises:
-            BadInput: if the file is damaged or does not fit the data set's frame counts.
+            BadInput: if the file is damaged or does not fit the data set's frame counts or the frames' size.
         """
-        return Objects(self._clips(footage.video.split)[footage.video.name])
+        video = footage.video
+        boxes = self._clips(video.split)[video.name]
+        frame = np.repeat(np.arange(len(boxes)), [len(of_frame) for of_frame in boxes])
+        check_fit(np.concatenate(boxes), frame, self.dataset, video, self.path(video.split))
+        return Objects(boxes)
 
     def _clips(self, split: Split) -> dict[str, list[NDArray[np.float32]]]:
         if split == "unlabelled":
@@ -149,6 +154,26 @@ class BoxesFile:
         if start < len(count):
             raise BadInput(f"{path}: counts of {len(count)} frames, {split} of {self.dataset.name} has {start}; the file belongs to another version")
         return clips
+
+
+def check_fit(box: NDArray[np.float32], frame: NDArray[np.int64], dataset: Dataset, video: Video, path: Path) -> None:
+    """Refuse boxes of a file that are not in pixels of their clip's frames; passed over where the frames are not on this machine.
+
+    Args:
+        box: [N, 4] x0, y0, x1, y1.
+        frame: [N] which frame each is in.
+        dataset: whose frames.
+        video: the clip.
+        path: the file, for the message.
+
+    Raises:
+        BadInput: as `vadbench.geometry.check_boxes`, naming the clip and the frame.
+    """
+    try:
+        size = dataset.frame_size(video)
+    except BadInput:
+        return
+    check_boxes(box, size, f"{path}: clip {video.name}", lambda row: f"frame {frame[row]}")
 
 
 def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

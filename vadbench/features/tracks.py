@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
+from vadbench.features.boxes import check_fit
 from vadbench.features.extractor import Advance, Floats, NeededFile, Objects, Vectors
+from vadbench.matching import match_names
 from vadbench.npz import open_npz
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class TracksFile:
         return tuple(NeededFile(self.path(split), what) for split in ("train", "test"))
 
     def objects(self, footage: Footage) -> Objects:
-        """The tracked boxes of this clip; its frames are not looked at.
+        """The tracked boxes of this clip; of its frames only the size is looked at, where they are there.
 
         Raises:
             BadInput: if the file is damaged or does not fit the clip.
@@ -75,6 +77,7 @@ class TracksFile:
         if frame[0] < 0 or frame[-1] >= video.frames:
             wrong = frame[0] if frame[0] < 0 else frame[-1]
             raise BadInput(f"{self.path(video.split)}: a box in frame {wrong} of video {video.name}, which has frames 0 to {video.frames - 1}")
+        check_fit(box, frame, self.dataset, video, self.path(video.split))
         return Objects(np.split(box, np.searchsorted(frame, np.arange(1, video.frames))), track)
 
     @cached_property
@@ -89,10 +92,10 @@ class TracksFile:
         """Clip -> frame, track and box of its rows, by frame."""
         path = self.path(split)
         clips = {name: _by_frame(path, name, columns) for name, columns in read_tracks(path).items()}
-        unknown = set(clips) - {video.name for video in self.dataset.videos(split)}
-        if unknown:
-            raise BadInput(f"{path}: video {min(unknown)} is none of {self.dataset.name}'s {split} videos; the file belongs to other data")
-        return clips
+        matched = match_names(clips, [video.name for video in self.dataset.videos(split)])
+        if matched.extra:
+            raise BadInput(f"{path}: names of its videos and {self.dataset.name}'s {split} videos differ ({matched.lone}); expected the latter")
+        return {matched.partner[name]: columns for name, columns in clips.items()}
 
 
 def read_tracks(path: Path) -> dict[str, Table]:

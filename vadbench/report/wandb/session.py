@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +38,13 @@ PRIVATE = {  # no source, no git state, no host name, no hardware, no packages: 
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
+OF_OTHER_RUNS = (  # what a sweep's or a launch's agent, or a user for runs of his own, says of the next run: ours are what their records are
+    *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_LAUNCH", "WANDB_LAUNCH_CONFIG_PATH", "WANDB_CONFIG_PATHS"),
+    *("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_RESUME_FROM", "WANDB_FORK_FROM", "WANDB_NAME", "WANDB_RUN_NAME", "WANDB_PROJECT"),
+    *("WANDB_RUN_GROUP", "WANDB_JOB_TYPE", "WANDB_RUN_JOB_TYPE", "WANDB_TAGS", "WANDB_RUN_TAGS", "WANDB_NOTES", "WANDB_RUN_NOTES"),
+)
 SETTINGS = {
+    "sagemaker_disable": True,  # there the library would take the training job's name for the id
     "use_dot_wandb": False,
     "allow_val_change": True,  # a job's config is given with its curves, and again, with more in it, with its metrics
     "finish_timeout": 300.0,  # what is not sent by then stays on disk, for `wandb sync`
@@ -86,26 +95,39 @@ def start(target: Target, identity: str, **described: Any) -> wandb.Run:
 
     Raises:
         NotInstalled: where the library is absent.
-        BadInput: online, where no key of an account is known; nobody is asked for one.
+        BadInput: online, where no key of an account is known; nobody is asked for one. In a process in which a sweep has been set up.
         Exception: whatever the library raises.
     """
     wandb = library()
     target.folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its log file is of no use here, and on a full disk every line of it is a traceback
-    wandb.setup(wandb.Settings(**QUIET))  # the library's warnings follow the settings of the process, not those of the run
-    if target.mode == "online" and wandb.run is None and not wandb.login(prompt=False, verify=False):
-        raise BadInput("no key of a Weights & Biases account; run `wandb login`, set WANDB_API_KEY, or stay offline")
-    _wait_for_a_free_folder(target, identity)
-    return wandb.init(  # type: ignore[no-any-return]
-        mode=target.mode,
-        dir=target.folder,
-        project=target.project,
-        id=identity[:ID_LENGTH],
-        resume="allow",
-        reinit="create_new",  # the user's own run, where there is one, stays the current one
-        settings=wandb.Settings(**QUIET, **PRIVATE, **SETTINGS),
-        **described,
-    )
+    with _without(OF_OTHER_RUNS):
+        session = wandb.setup(wandb.Settings(**QUIET))  # the library's warnings follow the settings of the process, not those of the run
+        if session.settings.sweep_id or session.settings.launch:
+            raise BadInput("this process works for an agent of Weights & Biases, which gives runs its own id; publish with `vadbench publish wandb`")
+        if target.mode == "online" and wandb.run is None and not wandb.login(prompt=False, verify=False):
+            raise BadInput("no key of a Weights & Biases account; run `wandb login`, set WANDB_API_KEY, or stay offline")
+        _wait_for_a_free_folder(target, identity)
+        return wandb.init(  # type: ignore[no-any-return]
+            mode=target.mode,
+            dir=target.folder,
+            project=target.project,
+            id=identity[:ID_LENGTH],
+            resume="allow",
+            reinit="create_new",  # the user's own run, where there is one, stays the current one
+            settings=wandb.Settings(**QUIET, **PRIVATE, **SETTINGS),
+            **described,
+        )
+
+
+@contextmanager
+def _without(variables: Iterable[str]) -> Iterator[None]:
+    """The environment without these variables inside the block."""
+    taken = {name: os.environ.pop(name) for name in variables if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _wait_for_a_free_folder(target: Target, identity: str) -> None:
