@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 SHARE = 2e-3  # of the rows, at least one: glitches are few
-RATIO = 5.0  # of a column's deviation to the one without them, above which it is theirs
+RATIO = 2.0  # of a column's deviation to the one without them, above which it is theirs
 GAP = 20.0  # of their deviations to all others: heavy tails have values in between
-SPARSE_GAP = 1000.0  # the same in a column that is one value in half of its rows
 LEAST_ROWS = 50  # among fewer, no row is rare
 LEAST_OTHERS = 20  # rows of another value than the middle one; a column with fewer is as good as constant
-BLOCK = 65536  # rows looked at together
+BLOCK = 1 << 20  # numbers looked at together
 
 
 @dataclass(frozen=True)
@@ -38,45 +38,73 @@ def find_outlier(x: NDArray[np.float32]) -> Outlier | None:
     """The first column of x [N, D] whose deviation up to 0.2 % of the rows decide, far from all others, or None.
 
     The few values of a sparse column (a histogram's bin, a unit of a network that is mostly 0) are what
-    it says: they are none unless a thousand times as far as the other ones.
+    it says: they are none unless they are far from the other rows' numbers in all columns.
     """
     if len(x) < LEAST_ROWS:
         return None
     rare = max(1, int(len(x) * SHARE))
-    for column in np.flatnonzero(_largest_share(x) * rare > 0.5):
-        found = _of_column(np.asarray(x[:, column], np.float64), int(column), rare)
+    in_row: NDArray[np.float64] | None = None
+    for column in _suspects(x, rare):
+        values = np.asarray(x[:, column], np.float64)
+        quarter, three = np.percentile(values, (25, 75))
+        sparse = quarter == three
+        if sparse and in_row is None:
+            in_row = _largest_in_row(x)
+        found = _of_column(values, int(column), rare, in_row if sparse else None)
         if found is not None:
             return found
     return None
 
 
-def _largest_share(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """[D] the part of a column's squared deviations that is the largest one's; 0 where it is constant."""
-    centre = x[:BLOCK].mean(0, dtype=np.float64)
+def _largest_in_row(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.concatenate([np.abs(block).max(1) for block in _blocks(x)]).astype(np.float64)
+
+
+def _step(x: NDArray[np.float32]) -> int:
+    rows: int = max(1, BLOCK // x.shape[1])
+    return rows
+
+
+def _blocks(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    return (x[start : start + _step(x)] for start in range(0, len(x), _step(x)))
+
+
+def _suspects(x: NDArray[np.float32], rare: int) -> NDArray[np.intp]:
+    """Columns that may be found, by two passes over blocks: reading all columns one by one would take hours beside a memory map.
+
+    Of such a column, some `rare` rows carry most of the squared deviations, and only so many lie
+    beyond a small part of the largest deviation from the mean (which they move by little).
+    """
+    centre = x[: _step(x)].mean(0, dtype=np.float64)
     total, squares = np.zeros((2, x.shape[1]))
     low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
-    for start in range(0, len(x), BLOCK):
-        deviation = x[start : start + BLOCK] - centre
+    for block in _blocks(x):
+        deviation = block - centre
         low, high = np.minimum(low, deviation.min(0)), np.maximum(high, deviation.max(0))
         total += deviation.sum(0)
         squares += np.square(deviation, out=deviation).sum(0)
     mean = total / len(x)
+    largest = np.maximum(high - mean, mean - low)
     spread = squares - len(x) * np.square(mean)
-    largest = np.square(np.maximum(high - mean, mean - low))
-    return np.asarray(np.divide(largest, spread, out=np.zeros(len(mean)), where=spread > 0))
+    columns = np.flatnonzero((spread > 0) & (np.square(largest) * rare > 0.5 * spread))
+    beyond = np.zeros(len(columns), np.int64)
+    for block in _blocks(x) if len(columns) else ():
+        deviation = block[:, columns] - (centre + mean)[columns]
+        beyond += (np.abs(deviation) > largest[columns] / (0.75 * GAP)).sum(0)
+    found: NDArray[np.intp] = columns[beyond <= rare]
+    return found
 
 
-def _of_column(values: NDArray[np.float64], column: int, rare: int) -> Outlier | None:
-    quarter, middle, three = np.percentile(values, (25, 50, 75))
-    far = np.abs(values - middle)
+def _of_column(values: NDArray[np.float64], column: int, rare: int, in_row: NDArray[np.float64] | None) -> Outlier | None:
+    far = np.abs(values - np.median(values))
+    if np.count_nonzero(far) < LEAST_OTHERS + rare:
+        return None
     order = np.argsort(far)
     counts = np.arange(1, rare + 1)  # the largest, the two largest, ...
     others = far[order[-1 - counts]]  # the largest deviation without them
     squares = np.cumsum(np.square(far[order]))[-1 - counts] / (len(values) - counts)
-    if np.count_nonzero(far) < LEAST_OTHERS + rare:
-        return None
-    least = SPARSE_GAP if quarter == three else GAP
-    alone = (far[order[-counts]] > least * others) & (np.square(far).mean() > RATIO**2 * squares)
+    least = others if in_row is None else np.maximum.accumulate(in_row[order])[-1 - counts]
+    alone = (far[order[-counts]] > GAP * least) & (np.square(far).mean() > RATIO**2 * squares)
     if not alone.any():
         return None
     rows, row = int(np.argmax(alone)) + 1, int(order[-1])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature
+from vadbench.errors import BadInput
 from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture
 
 
@@ -55,14 +56,21 @@ class GMM(Detector):
     def fit(self, train: Features) -> None:
         """Choose the number of components, then the floor, on training videos; then fit to all training rows."""
         train.require_rows(2)
-        config = self.config
-        if not config.absolute:
+        if not self.config.absolute:
             train.require_no_outlier()
+        try:
+            self.mixture = self._fitted(train)
+        except BadInput:  # raw features take such a row for a component of its own, up to the size where EM fails
+            train.require_no_outlier()
+            raise
+
+    def _fitted(self, train: Features) -> Mixture:
+        config = self.config
         seed = self.seed if config.init_seed is None else config.init_seed
         known: dict[str, Any] = {"absolute": config.absolute, "rows": config.selection_rows}
         count = choose_components(train.x, train.video, config.components, seed, floor=min(config.floor), **known)
         floor = choose_floor(train.x, train.video, count, config.floor, seed, **known)
-        self.mixture = fit_mixture(train.x, count, seed, floor=floor, absolute=config.absolute)
+        return fit_mixture(train.x, count, seed, floor=floor, absolute=config.absolute)
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] negative log-likelihoods in nats."""
