@@ -109,7 +109,7 @@ def legend(table: Table, second: str = "underlined", intervals: bool = True) -> 
     if intervals and any(interval(cell) for cell in cells):
         told.append(INTERVAL + (UNSURE if any(map(unsure, cells)) else ""))
     if "best" in found:
-        told.append(f"Bold: a best that is significantly better than every other row; {second}: the next behind it.")
+        told.append(f"Bold: a best that is significantly better than every other row; {second}: the second behind it.")
     if "peer" in found:
         told.append("≈ marks a best and the rows from which it does not differ significantly.")
     if {"best", "peer"} & found:
