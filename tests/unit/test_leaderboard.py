@@ -189,7 +189,12 @@ def test_rows_that_do_not_differ_share_a_place(results, gap, second):
 
 
 def test_a_place_is_one_more_than_the_rows_that_are_better(results):
-    for method, micro, moves in (("alpha", 0.9, SHARED + OWN[::-1]), ("beta", 0.8, SHARED + OWN), ("gamma", 0.7999, SHARED), ("delta", 0.5, SHARED - OWN)):
+    for method, micro, moves in (
+        ("alpha", 0.9, SHARED + OWN[::-1]),
+        ("beta", 0.8, SHARED + OWN),
+        ("gamma", 0.7999, SHARED),
+        ("delta", 0.5, SHARED - OWN),
+    ):
         write_record(results, "street", method, micro, moves=moves)
     assert placed(results) == {"alpha": 1, "beta": 2, "gamma": 2, "delta": 4}
 
