@@ -1,13 +1,16 @@
-"""Write the measured blocks of docs/protocol.md: what each convention does to the same frame scores.
+"""Write the generated blocks of docs/protocol.md.
 
     python docs/make_protocol.py [--results DIR]
 
-Frame scores come from the committed records, labels from the data sets; a data set that is not on this machine keeps its block as it is.
+`measured`: what each convention does to the same frame scores, from the committed records and the labels of the data sets; a data set that
+is not on this machine keeps its block as it is. `simulated`: benchmarks/uncertainty.csv, as benchmarks/simulate_uncertainty.py wrote it.
+`settled`: benchmarks/settled.csv, which the leaderboard reads too.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 import sys
 from collections.abc import Callable
@@ -24,8 +27,10 @@ from vadbench.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
 from vadbench.protocol import smooth
 from vadbench.records import Results
 from vadbench.report.layout import table_lines
+from vadbench.settled import settled
 
 PAGE = Path(__file__).with_name("protocol.md")
+SIMULATED = Path(__file__).resolve().parents[1] / "benchmarks" / "uncertainty.csv"
 RECIPES = ("mulde@velocity", "knn@velocity", "gmm@velocity", "magnitude@velocity")
 Scores = NDArray[np.float64]
 Convention = Callable[[Scores, Labels], float]
@@ -85,9 +90,25 @@ def _percent(value: float) -> str:
     return "–" if np.isnan(value) else f"{100 * value:.1f}"
 
 
-def with_block(page: str, dataset: str, text: str) -> str:
-    """The page with the data set's block replaced."""
-    marked = re.compile(f"(<!-- measured: {dataset} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+def settled_block() -> str:
+    """The list of what was settled with test figures known."""
+    return "\n".join(f"- {told}" for told in dict.fromkeys(one.told for one in settled()))
+
+
+def simulated_block(question: str) -> str:
+    """The table of a question of the simulation: cases and numbers of videos x methods, percent."""
+    with SIMULATED.open(newline="", encoding="utf-8") as file:
+        answers = [row for row in csv.DictReader(file) if row["question"] == question]
+    methods = list(dict.fromkeys(row["method"] for row in answers))
+    places = list(dict.fromkeys((row["case"], row["videos"]) for row in answers))
+    found = {(row["case"], row["videos"], row["method"]): row["percent"] for row in answers}
+    body = [[case, videos, *(found.get((case, videos, method), "–") for method in methods)] for case, videos in places]
+    return "\n".join(table_lines(["methods", "videos", *methods], body))
+
+
+def with_block(page: str, name: str, text: str) -> str:
+    """The page with the block of a name (`measured: ped2`, `settled`) replaced."""
+    marked = re.compile(f"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
     return marked.sub(lambda found: found.group(1) + text + found.group(2), page)
 
 
@@ -95,13 +116,15 @@ def main() -> None:
     """Rewrite the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results"))
-    results, page = Results(parser.parse_args().results), PAGE.read_text()
+    results, page = Results(parser.parse_args().results), PAGE.read_text(encoding="utf-8")
     for dataset in re.findall("<!-- measured: (.*?) -->", page):
         try:
-            page = with_block(page, dataset, block(results, dataset))
+            page = with_block(page, f"measured: {dataset}", block(results, dataset))
         except BadInput as error:
             sys.stderr.write(f"{dataset}: block kept as it is: {error}\n")
-    PAGE.write_text(page)
+    for question in re.findall("<!-- simulated: (.*?) -->", page):
+        page = with_block(page, f"simulated: {question}", simulated_block(question))
+    PAGE.write_text(with_block(page, "settled", settled_block()))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vadbench.intervals import UNSMOOTHED, jackknife_arrays
+from vadbench.metrics.uncertainty import Jackknife
 from vadbench.protocol import Protocol
 from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
 
@@ -27,10 +30,12 @@ def write_record(
     read_outs: tuple[str, ...] = ("score",),
     sha256: str = "0" * 64,
     seconds: float = 2.0,
+    moves: NDArray[np.float64] | None = None,
 ) -> RecipeRecord:
     """A record whose micro AUC is `micro` (None: undefined), smoothed and unsmoothed; other metrics follow from it.
 
-    `part` has more fields of the recipe's part: scope, train_dataset, resplit, read_out, fingerprint.
+    `part` has more fields of the recipe's part: scope, train_dataset, resplit, read_out, fingerprint; `moves` [V] is what each video does to
+    every metric but EER.
     """
     config, part = config or {}, {"fingerprint": "f" * 12, **(part or {})}
     job = {"dataset": dataset, "method": method, "stream": stream, "seed": seed, "config": config, **part}
@@ -65,7 +70,10 @@ def write_record(
         rows=tuple(rows),
     )
     scores = np.random.default_rng(seed).normal(size=(3 * LENGTH, 1))
-    results.write_recipe(record, {"scores": scores, "lengths": np.full(3, LENGTH), "videos": np.array(VIDEOS)})
+    keys = [("micro_auc", None), (UNSMOOTHED, None), ("macro_auc", "skip"), ("macro_auc", "pad-rank"), ("average_precision", None)]
+    moved = {} if moves is None else {key: Jackknife.of_left_out(-moves) for key in keys}
+    frames = {"scores": scores, "lengths": np.full(3, LENGTH), "videos": np.array(VIDEOS)}
+    results.write_recipe(record, {**frames, **jackknife_arrays(moved)})
     return record
 
 
@@ -84,6 +92,7 @@ def _rows(micro: float | None, read_out: str) -> list[dict[str, Any]]:
     for smoothing in ("none", "gaussian-3"):
         common = {"smoothing": smoothing, "read_out": read_out, "n": 10}
         ends = {"low": None, "high": None} if micro is None else {"low": micro - 0.1, "high": micro + 0.05}
+        ends |= {"videos": 3, "interval_reason": None}
         for metric, convention in (("micro_auc", None), ("macro_auc", "skip"), ("macro_auc", "pad-rank"), ("average_precision", None)):
             rows.append({"metric": metric, "convention": convention, "video": None, "value": micro, "reason": reason, **ends, **common})
         rows.append({"metric": "eer", "convention": None, "video": None, "value": None if micro is None else 1 - micro, "reason": reason, **common})

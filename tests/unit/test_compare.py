@@ -1,17 +1,19 @@
-import math
-
 import numpy as np
 import pytest
+from scipy import stats
 
 from vadbench.compare import Difference, compare, render
 from vadbench.errors import BadInput
+from vadbench.intervals import UNSMOOTHED, jackknife_arrays
+from vadbench.metrics.uncertainty import Jackknife
 from vadbench.protocol import Protocol
 from vadbench.record_names import find
 from vadbench.records import RecipeRecord, Results, canonical_hash
 from vadbench.report.table import METRICS, USUAL
 
 TITLES = list(USUAL)
-SHARED = 0.2 * np.random.default_rng(0).normal(size=1000)  # what the draw of videos does to both recipes: much more than their difference
+SHARED = 0.2 * np.random.default_rng(0).normal(size=8)  # what each video does to both recipes: much more than their difference
+OWN = 0.001 * np.random.default_rng(1).normal(size=8)  # what it does to one of them
 
 
 @pytest.fixture
@@ -24,17 +26,17 @@ def row(metric, convention, smoothing, value, video=None, reason=None):
     return {**told, "value": value, "n": 1, "reason": reason}
 
 
-def store(results, recipe, value=0.5, drawn=None, seed=0, dataset="ped2", labels="a" * 64, videos=None, reason=None, identity=None, **protocol):
-    """A record whose every metric is `value` (a number, or one a title), `drawn` its resampled values (likewise), `videos` its AUC by video."""
+def store(results, recipe, value=0.5, moves=None, seed=0, dataset="ped2", labels="a" * 64, videos=None, reason=None, identity=None, **protocol):
+    """A record whose every metric is `value` (a number, or one a title), `moves` what each video does to it (likewise), `videos` its AUC by video."""
     rules = Protocol(smoothing=3.0).model_copy(update=protocol)
     smoothing = "none" if rules.smoothing is None else f"gaussian-{rules.smoothing:g}"
     rows, frames = [], {"scores": np.zeros(1)}
     for title, (metric, convention, smoothed) in ((name, METRICS[name][0]) for name in USUAL):
         one = value[title] if isinstance(value, dict) else value
         rows.append(row(metric, convention, smoothing if smoothed else "none", one, reason=reason if one is None else None))
-        if drawn is not None:
-            name = f"{metric}_unsmoothed" if title == "micro AUC, unsmoothed" and rules.smoothing is not None else metric  # as evaluate stores them
-            frames[f"resampled.{name}.{convention or 'plain'}"] = drawn[title] if isinstance(drawn, dict) else drawn
+        if moves is not None:
+            name = UNSMOOTHED if title == "micro AUC, unsmoothed" and rules.smoothing is not None else metric  # as evaluate stores them
+            frames |= jackknife_arrays({(name, convention): Jackknife.of_left_out(-(moves[title] if isinstance(moves, dict) else moves))})
     for video, auc in (videos or {}).items():
         rows.append(row("micro_auc", None, smoothing, auc, video, "one class only" if auc is None else None))
         rows.append(row("macro_auc", "skip", smoothing, 0.123, video))
@@ -66,33 +68,61 @@ def test_the_difference_of_every_metric_is_a_minus_b(results):
     assert [line.value for line in found.metrics] == pytest.approx([0.3 - 0.02 * i for i in range(len(TITLES))])
 
 
-def test_the_interval_is_the_middle_95_percent_of_the_resampled_differences(results):
-    store(results, "gmm@velocity", 0.9, drawn=0.5 + np.arange(1001) / 1000)
-    store(results, "knn@velocity", 0.6, drawn=np.full(1001, 0.5))
+def error_of(moves):
+    """The standard error of a difference that each video moves so."""
+    influence = (moves - moves.mean()) * 7 / 8
+    return np.sqrt(8 / 7 * np.square(influence).sum())
+
+
+def test_the_interval_is_student_s_t_of_what_the_videos_do_to_the_difference(results):
+    store(results, "gmm@velocity", 0.9, moves=SHARED + OWN)
+    store(results, "knn@velocity", 0.6, moves=SHARED)
+    reach = stats.t.ppf(0.975, 7) * error_of(OWN)
     for line in compare(results, "gmm@velocity", "knn@velocity").metrics:
-        assert (line.low, line.high) == pytest.approx((0.025, 0.975))
-        assert line.note is None
+        assert (line.low, line.high) == pytest.approx((0.3 - reach, 0.3 + reach))
+        assert (line.note, line.videos) == (None, 8)
 
 
-def test_each_metric_takes_its_own_resampled_values(results):
-    store(results, "gmm@velocity", 0.9, drawn={title: np.full(10, 0.1 * (i + 1)) for i, title in enumerate(TITLES)})
-    store(results, "knn@velocity", 0.6, drawn=np.zeros(10))
-    lows = [line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics]
-    assert lows == pytest.approx([0.1 * (i + 1) for i in range(len(TITLES))])
+def test_each_metric_takes_what_the_videos_do_to_it(results):
+    store(results, "gmm@velocity", 0.9, moves={title: (i + 1) * OWN for i, title in enumerate(TITLES)})
+    store(results, "knn@velocity", 0.6, moves=0 * OWN)
+    widths = [line.high - line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics]
+    assert widths == pytest.approx([(i + 1) * widths[0] for i in range(len(TITLES))])
 
 
-def test_differences_are_paired_so_what_the_draw_does_to_both_cancels(results):
-    store(results, "gmm@velocity", 0.91, drawn=0.91 + SHARED)
-    store(results, "knn@velocity", 0.90, drawn=0.90 + SHARED)
+def test_differences_are_paired_so_what_a_video_does_to_both_cancels(results):
+    store(results, "gmm@velocity", 0.91, moves=SHARED + OWN)
+    store(results, "knn@velocity", 0.90, moves=SHARED)
+    assert metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC").winner == "A"
+
+
+@pytest.mark.parametrize("videos", [1, 2])
+def test_of_too_few_videos_there_is_a_difference_and_no_claim(results, videos):
+    for recipe, value in (("gmm@velocity", 0.9), ("knn@velocity", 0.6)):
+        store(results, recipe, value, moves=OWN[:videos])
+    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "AP")
+    assert line.value == pytest.approx(0.3)
+    assert (line.low, line.winner) == (None, None)
+    assert line.note.startswith(f"too few videos ({videos};")
+
+
+def test_the_same_difference_in_every_video_is_no_claim(results):
+    store(results, "gmm@velocity", 0.9, moves=SHARED)
+    store(results, "knn@velocity", 0.6, moves=SHARED)
+    assert metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC").winner is None
+
+
+def test_draws_of_an_earlier_version_are_no_interval(results):
+    record = store(results, "gmm@velocity", 0.9)
+    results.write_recipe(record, {"resampled.micro_auc.plain": 0.9 + SHARED})
+    store(results, "knn@velocity", 0.6, moves=SHARED)
     line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
-    assert (line.low, line.high) == pytest.approx((0.01, 0.01))
-    assert line.winner == "A"
+    assert (line.low, line.note) == (None, "not computed by this version; run vadbench evaluate")
 
 
 def test_swapping_the_recipes_mirrors_everything(results):
-    own = 0.1 * np.random.default_rng(1).normal(size=1000)
-    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED + own)
-    store(results, "knn@velocity", 0.6, drawn=0.6 + SHARED)
+    store(results, "gmm@velocity", 0.9, moves=SHARED + OWN)
+    store(results, "knn@velocity", 0.6, moves=SHARED)
     forth, back = compare(results, "gmm@velocity", "knn@velocity"), compare(results, "knn@velocity", "gmm@velocity")
     for one, other in zip(forth.metrics, back.metrics, strict=True):
         assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
@@ -116,46 +146,37 @@ def test_the_winner_is_the_better_side_of_an_interval_without_zero(low, high, hi
 
 
 def test_a_lower_error_rate_wins(results):
-    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED)
-    store(results, "knn@velocity", 0.6, drawn=0.6 + SHARED)
+    store(results, "gmm@velocity", 0.9, moves=SHARED + OWN)
+    store(results, "knn@velocity", 0.6, moves=SHARED)
     found = {line.title: line.winner for line in compare(results, "gmm@velocity", "knn@velocity").metrics}
     assert found == {title: "B" if title == "EER" else "A" for title in TITLES}
 
 
 def test_a_recipe_does_not_win_against_itself(results):
-    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED)
+    store(results, "gmm@velocity", 0.9, moves=SHARED)
     found = compare(results, "gmm@velocity", "gmm@velocity")
     assert {(line.value, line.winner) for line in found.metrics} == {(0.0, "neither")}
 
 
-@pytest.mark.parametrize(("first", "second"), [(None, SHARED), (SHARED, None), (SHARED, SHARED[:10])])
-def test_without_resampled_values_of_both_there_is_a_difference_and_no_interval(results, first, second):
-    store(results, "gmm@velocity", 0.9, drawn=first)
-    store(results, "knn@velocity", 0.6, drawn=second)
+@pytest.mark.parametrize(("first", "second"), [(None, SHARED), (SHARED, None)])
+def test_without_what_the_videos_do_to_both_there_is_a_difference_and_no_interval(results, first, second):
+    store(results, "gmm@velocity", 0.9, moves=first)
+    store(results, "knn@velocity", 0.6, moves=second)
     line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
     assert line.value == pytest.approx(0.3)
     assert (line.low, line.high, line.winner) == (None, None, None)
     assert "vadbench evaluate" in line.note
 
 
-def test_resamples_without_a_value_are_left_out_and_told(results):
-    store(results, "gmm@velocity", 0.9, drawn=np.array([0.9, math.nan, 0.9, 0.9]))
-    store(results, "knn@velocity", 0.6, drawn=np.array([0.6, 0.6, math.nan, 0.6]))
-    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
-    assert (line.low, line.high) == pytest.approx((0.3, 0.3))
-    assert line.note.startswith("2 of 4 resamples")
-
-
-def test_a_difference_undefined_in_every_resample_has_no_interval(results):
-    for recipe in ("gmm@velocity", "knn@velocity"):
-        store(results, recipe, 0.9, drawn=np.full(4, math.nan))
-    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
-    assert (line.low, line.winner, line.note) == (None, None, "undefined in every resample")
+def test_values_over_other_videos_are_not_tested(results):
+    store(results, "gmm@velocity", 0.9, moves=SHARED)
+    store(results, "knn@velocity", 0.6, moves=SHARED[:7])
+    assert metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC").note == "not over the same videos"
 
 
 def test_a_metric_that_one_side_lacks_has_no_difference_and_says_whose_and_why(results):
-    store(results, "gmm@velocity", 0.9, drawn=SHARED)
-    store(results, "knn@velocity", None, drawn=SHARED, reason="no normal frame")
+    store(results, "gmm@velocity", 0.9, moves=SHARED)
+    store(results, "knn@velocity", None, moves=SHARED, reason="no normal frame")
     line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
     assert (line.first, line.second, line.value, line.low) == (0.9, None, None, None)
     assert line.note == "B: no normal frame"
@@ -176,9 +197,9 @@ def test_without_smoothing_the_unsmoothed_values_are_compared(results):
 
 
 def test_without_smoothing_there_are_intervals_too(results):
-    for recipe, value in (("gmm@velocity", 0.9), ("knn@velocity", 0.6)):
-        store(results, recipe, value, drawn=np.full(4, value), smoothing=None)
-    assert [line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics] == pytest.approx([0.3] * len(TITLES))
+    for recipe, value, moves in (("gmm@velocity", 0.9, SHARED + OWN), ("knn@velocity", 0.6, SHARED)):
+        store(results, recipe, value, moves=moves, smoothing=None)
+    assert {line.videos for line in compare(results, "gmm@velocity", "knn@velocity").metrics} == {8}
 
 
 def test_videos_come_by_size_of_their_difference_and_undefined_ones_last(results):
@@ -197,15 +218,17 @@ def test_scenes_are_not_listed_as_videos(results):
 
 
 def test_the_text_has_values_differences_intervals_and_winners_in_percent(results):
-    store(results, "gmm@velocity", 0.9, drawn=0.9 + SHARED, videos={"01": 0.75, "02": None})
-    store(results, "knn@velocity", 0.6, drawn=0.6 + SHARED, videos={"01": 0.5, "02": None})
+    store(results, "gmm@velocity", 0.9, moves=SHARED + OWN, videos={"01": 0.75, "02": None})
+    store(results, "knn@velocity", 0.6, moves=SHARED, videos={"01": 0.5, "02": None})
+    reach = 100 * stats.t.ppf(0.975, 7) * error_of(OWN)
+    span = f"[{30 - reach:+.2f}, {30 + reach:+.2f}] | 8"
     text = " ".join(render(compare(results, "gmm@velocity", "knn@velocity")).split())
     for fact in (
         "A ped2/gmm@velocity:0",
         "B ped2/knn@velocity:0",
         "labels `exact`, 2 test videos; Gaussian smoothing sigma 3",
-        "| micro AUC | 90.00 | 60.00 | +30.00 | [+30.00, +30.00] | A |",
-        "| EER (lower is better) | 90.00 | 60.00 | +30.00 | [+30.00, +30.00] | B |",
+        f"| micro AUC | 90.00 | 60.00 | +30.00 | {span} | A |",
+        f"| EER (lower is better) | 90.00 | 60.00 | +30.00 | {span} | B |",
         "| 01 | 75.00 | 50.00 | +25.00 |",
         "| 02 (one class only) | – | – | – |",
     ):
@@ -217,18 +240,18 @@ def test_the_text_numbers_each_reason_once(results):
         store(results, recipe, None, reason="no normal frame")
     text = render(compare(results, "gmm@velocity", "knn@velocity"))
     assert text.count("no normal frame") == 1
-    assert "| micro AUC [1] | – | – | – | – | – |" in " ".join(text.split())
+    assert "| micro AUC [1] | – | – | – | – | – | – |" in " ".join(text.split())
 
 
 def test_a_record_is_found_by_recipe_and_seed_dataset_identity_or_folder(results):
-    wanted = store(results, "mulde@velocity", seed=2, drawn=SHARED)
+    wanted = store(results, "mulde@velocity", seed=2, moves=SHARED)
     store(results, "mulde@velocity", seed=1)
     store(results, "gmm@velocity")
     folder = results.recipe_folder("ped2", "mulde@velocity", wanted.identity)
     for text in ("mulde@velocity:2", "ped2/mulde@velocity:2", wanted.identity[:8], wanted.identity, str(folder)):
         record, frames = find(results, text)
         assert record == wanted
-        assert np.array_equal(frames["resampled.micro_auc.plain"], SHARED)
+        assert np.array_equal(frames["left_out.micro_auc.plain"], -SHARED)
     assert find(results, "gmm@velocity")[0].recipe == "gmm@velocity"
 
 
@@ -241,10 +264,10 @@ def test_a_dataset_tells_records_of_one_recipe_apart(results):
 
 
 def test_a_folder_under_other_results_is_found(results, tmp_path):
-    wanted = store(Results(tmp_path / "elsewhere"), "gmm@velocity", drawn=SHARED)
+    wanted = store(Results(tmp_path / "elsewhere"), "gmm@velocity", moves=SHARED)
     record, frames = find(results, str(tmp_path / "elsewhere/recipes/ped2/gmm@velocity" / wanted.identity[:12]))
     assert record == wanted
-    assert "resampled.micro_auc.plain" in frames
+    assert "left_out.micro_auc.plain" in frames
 
 
 def test_a_folder_is_found_relative_to_the_working_folder(results, monkeypatch):
@@ -255,7 +278,7 @@ def test_a_folder_is_found_relative_to_the_working_folder(results, monkeypatch):
 
 
 def test_a_record_without_arrays_is_found_without_them(results):
-    wanted = store(results, "gmm@velocity", drawn=SHARED)
+    wanted = store(results, "gmm@velocity", moves=SHARED)
     (results.recipe_folder("ped2", "gmm@velocity", wanted.identity) / "frames.npz").unlink()
     assert find(results, "gmm@velocity") == (wanted, None)
 
@@ -314,7 +337,7 @@ def test_recipes_with_other_labels_are_not_compared(results):
 
 @pytest.mark.parametrize(
     ("rule", "value"),
-    [("smoothing", 5.0), ("smoothing", None), ("ties", "order"), ("alpha", 0.2), ("beta", 0.2), ("resamples", 10), ("resampling_seed", 1)],
+    [("smoothing", 5.0), ("smoothing", None), ("ties", "order"), ("alpha", 0.2), ("beta", 0.2)],
 )
 def test_recipes_under_another_protocol_are_not_compared(results, rule, value):
     store(results, "gmm@velocity")

@@ -56,11 +56,22 @@ def loaded(results, *runs_and_record, videos=False):
 
 
 def test_a_row_says_what_was_measured_of_what(results):
-    (row,) = loaded(results, run("a"), record([metric(0.75, low=0.5, high=0.875)])).to_dict("records")
+    (row,) = loaded(results, run("a"), record([metric(0.75, low=0.5, high=0.875, videos=7, interval_reason=None)])).to_dict("records")
     assert (row["dataset"], row["method"], row["features"], row["seed"], row["labels_sha256"]) == ("toy", "knn", "velocity", 2, "e" * 64)
-    assert (row["value"], row["low"], row["high"], row["n"], row["ranked"]) == (0.75, 0.5, 0.875, 3, True)
+    assert (row["value"], row["low"], row["high"], row["videos"], row["n"], row["ranked"]) == (0.75, 0.5, 0.875, 7, 3, True)
     assert json.loads(row["config"]) == [{"method": "knn", "stream": "velocity", "k": 1}]
     assert (row["fit_seconds"], row["peak_memory_mib"], row["commit"], row["runs"]) == (1.5, 100.0, "abc+", "a")
+
+
+def test_an_interval_of_an_earlier_version_is_left_out_and_told(results):
+    (row,) = loaded(results, run("a"), record([metric(0.75, low=0.5, high=0.875)])).to_dict("records")
+    assert np.isnan(row["low"])
+    assert row["interval_reason"] == "not computed by this version; run vadbench evaluate"
+
+
+def test_the_extraction_is_told_where_it_is_not_the_default(results):
+    (row,) = loaded(results, run("a"), record([metric(0.75)], extraction={"deep": {"size": 224}})).to_dict("records")
+    assert json.loads(row["extraction"]) == [{"deep": {"size": 224}}]
 
 
 def test_an_undefined_value_is_missing_with_its_reason(results):

@@ -79,7 +79,7 @@ def test_every_text_is_escaped():
 def test_a_row_shows_value_deviation_mark_interval_and_difference():
     cells = [shown(cell) for cell in Page(html.render(report_tables.published())).cells]
     start = cells.index("mulde")
-    assert cells[start : start + 4] == ["mulde", "velocity@file.vec", "97.1 ± 0.2 [93.0, 98.9]Δ −0.3", "90.0 ≈"]
+    assert cells[start : start + 4] == ["mulde", "velocity@file.vec", "97.1 ± 0.2 [93.0, 98.9] n=12Δ −0.3", "90.0 ≈"]
 
 
 def test_a_clear_best_is_strong_its_second_underlined_and_a_contested_best_is_neither():

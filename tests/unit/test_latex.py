@@ -160,6 +160,13 @@ def test_streams_lose_their_boxes_only_where_no_two_become_the_same():
     )
 
 
+def test_a_column_s_head_has_the_videos_that_its_marks_rest_on():
+    text = latex.render(report_tables.published())
+    heads = next(line for line in text.splitlines() if line.startswith("Method & Features"))
+    assert heads.count("n = 12") == 1  # the other column has no intervals
+    assert "n: test videos." in text
+
+
 def test_the_caption_tells_the_protocol_and_the_marks_but_no_intervals_that_are_not_there():
     text = latex.render(report_tables.published())
     assert r"Preset \texttt{fast}; 12 test videos" in text

@@ -16,6 +16,7 @@ from shown import Shown
 from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
 from vadbench.export import load_results
+from vadbench.metrics.uncertainty import Jackknife, combine, interval
 from vadbench.records import Results
 from vadbench.report.leaderboard import build, write_site
 from vadbench.report.leaderboard.charts import LANE, POINTS, runs_of_ones, scatter, timeline
@@ -24,6 +25,7 @@ from vadbench.report.leaderboard.entries import make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import other_read_outs
 from vadbench.report.leaderboard.payload import payload
+from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.site import slug
 from vadbench.report.leaderboard.standings import make_standings, shared_datasets
 from vadbench.report.table import METRICS
@@ -40,6 +42,11 @@ def entries_of(results):
     return add_failures(make_entries(load_results(results.root), results.all_runs()), results.all_runs())
 
 
+def placed(results, metric=MICRO):
+    """Method -> place by a metric, or why it has none."""
+    return {entry.method: entry.places[metric] for entry in add_places(entries_of(results), results)}
+
+
 def one(results, **fields):
     found = [entry for entry in entries_of(results) if all(getattr(entry, name) == value for name, value in fields.items())]
     assert len(found) == 1, f"{len(found)} entries with {fields}"
@@ -50,13 +57,13 @@ def data_of(page):
     return json.loads(re.search(r'<script type="application/json" id="entries">(.*?)</script>', page.read_text(), re.DOTALL).group(1))
 
 
-def test_seeds_become_one_entry_with_mean_deviation_and_mean_interval(results):
+def test_seeds_become_one_entry_with_mean_and_deviation(results):
     for seed, micro in enumerate((0.8, 0.9)):
         write_record(results, "street", "alpha", micro, seed=seed, seconds=2.0 + seed)
     entry = one(results, method="alpha")
     cell = entry.cells[MICRO]
     assert (cell.value, cell.spread, cell.n) == (pytest.approx(0.85), pytest.approx(np.std([0.8, 0.9], ddof=1)), 2)
-    assert (cell.low, cell.high) == (pytest.approx(0.75), pytest.approx(0.9))
+    assert (cell.low, cell.high, cell.why) == (None, None, "its seeds' records are not at hand together")
     assert entry.seeds == (0, 1)
     assert entry.cost["fit_seconds"] == 2.5
 
@@ -124,12 +131,116 @@ def test_published_settings_that_were_chosen_by_test_labels_are_not_ranked(resul
     from vadbench import registry
     from vadbench.plan import resolve_config
 
-    detector = registry.load("detectors", "diffusion")
-    for preset, value in (("fast", 0.8), ("paper", 0.9)):
-        config = resolve_config(detector, preset, "street", "velocity", {}).settings("fit", "scoring")
-        write_record(results, "street", "diffusion", value, config=config)
-    unranked = {entry.settings: entry.unranked for entry in entries_of(results)}
-    assert unranked == {"fast": None, "paper": "preset paper: its authors chose diffusion's t, diffusion's p_mean, diffusion's p_std by test labels"}
+    config = resolve_config(registry.load("detectors", "diffusion"), "paper", "street", "velocity", {}).settings("fit", "scoring")
+    write_record(results, "street", "diffusion", 0.9, config=config)
+    told = "preset paper: its authors chose diffusion's t, diffusion's p_mean, diffusion's p_std by test labels"
+    assert one(results, method="diffusion").unranked == told
+
+
+def parts(*calibrated, method="gmm"):
+    """A protocol whose parts are calibrated so."""
+    return {"parts": [{"method": method, "stream": stream, "calibration": calibration} for stream, calibration in calibrated]}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "method", "told", "more"),
+    [
+        ("street", "diffusion", "P_mean", {}),
+        ("street", "accivad-root", "a squared one drowns them", {}),
+        ("street", "gmm", "a squared one drowns them", {"stream": "velocity+deep", "protocol": parts(("velocity", "sqrt"), ("deep", "sqrt"))}),
+        ("street", "magnitude", "columns of speed alone", {}),
+        ("street", "magnitude", "columns of speed alone", {"stream": "tracks"}),
+        ("street", "knn", "orientation bin", {"stream": "velocity.hof1@grid"}),
+        ("ped2", "knn", "224 px", {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 224}}}}),
+    ],
+)
+def test_what_was_settled_with_test_figures_known_is_shown_and_not_ranked(results, dataset, method, told, more):
+    write_record(results, dataset, method, 0.9, **more)
+    entry = one(results, method=method)
+    assert entry.cells[MICRO].value == 0.9
+    assert entry.unranked.startswith("settled with test figures known")
+    assert told in entry.unranked
+
+
+@pytest.mark.parametrize(
+    ("dataset", "method", "more"),
+    [
+        ("street", "accivad", {}),
+        ("street", "gmm", {"protocol": parts(("velocity", "none"))}),
+        ("street", "magnitude", {"stream": "deep"}),
+        ("street", "knn", {"stream": "velocity.hof1@file.vec"}),
+        ("ped2", "knn", {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 64}}}}),
+        ("ped1", "knn", {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 224}}}}),
+    ],
+)
+def test_what_only_resembles_what_was_settled_is_ranked(results, dataset, method, more):
+    write_record(results, dataset, method, 0.9, **more)
+    assert one(results, method=method).unranked is None
+
+
+SHARED, OWN = np.random.default_rng(0).normal(size=(2, 8)) * [[0.1], [0.001]]
+
+
+@pytest.mark.parametrize(("gap", "second"), [(0.05, 2), (0.0003, 1)])
+def test_rows_that_do_not_differ_share_a_place(results, gap, second):
+    write_record(results, "street", "alpha", 0.8, moves=SHARED)
+    write_record(results, "street", "beta", 0.8 - gap, moves=SHARED + OWN)
+    assert placed(results) == {"alpha": 1, "beta": second}
+
+
+def test_a_place_is_one_more_than_the_rows_that_are_better(results):
+    for method, micro, moves in (
+        ("alpha", 0.9, SHARED + OWN[::-1]),
+        ("beta", 0.8, SHARED + OWN),
+        ("gamma", 0.7999, SHARED),
+        ("delta", 0.5, SHARED - OWN),
+    ):
+        write_record(results, "street", method, micro, moves=moves)
+    assert placed(results) == {"alpha": 1, "beta": 2, "gamma": 2, "delta": 4}
+
+
+def test_a_place_counts_the_seeds_spread(results):
+    for seed, values in enumerate(((0.7, 0.65), (0.9, 0.85))):
+        for method, micro in zip(("alpha", "beta"), values, strict=True):
+            write_record(results, "street", method, micro, seed=seed, moves=SHARED + OWN if method == "alpha" else SHARED)
+    assert placed(results) == {"alpha": 1, "beta": 1}
+
+
+def test_what_is_not_ranked_takes_no_place_from_others(results):
+    write_record(results, "street", "magnitude", 0.9, moves=SHARED)
+    write_record(results, "street", "alpha", 0.8, moves=SHARED + OWN)
+    assert placed(results)["alpha"] == 1
+
+
+@pytest.mark.parametrize(("moves", "why"), [(SHARED[:2], "too few videos"), (None, "not computed by this version")])
+def test_where_no_difference_can_be_tested_there_is_no_place(results, moves, why):
+    for method, micro in (("alpha", 0.8), ("beta", 0.3)):
+        write_record(results, "street", method, micro, moves=moves)
+    assert all(why in place for place in placed(results).values())
+
+
+def test_a_metric_without_a_test_has_no_places(results):
+    for method, micro in (("alpha", 0.8), ("beta", 0.3)):
+        write_record(results, "street", method, micro, moves=SHARED)
+    assert all("EER: no place" in place for place in placed(results, EER).values())
+
+
+def test_the_interval_of_seeds_is_over_videos_and_seeds(results):
+    for seed, micro in enumerate((0.8, 0.9)):
+        write_record(results, "street", "alpha", micro, seed=seed, moves=SHARED)
+    (entry,) = add_places(entries_of(results), results)
+    expected = interval(combine([0.8, 0.9], [Jackknife.of_left_out(-SHARED)] * 2))
+    cell = entry.cells[MICRO]
+    assert (cell.low, cell.high, cell.videos) == (pytest.approx(expected.low), pytest.approx(expected.high), 8)
+
+
+def test_the_table_of_the_page_has_places_and_videos(results, tmp_path):
+    for method, micro in (("alpha", 0.8), ("beta", 0.79999)):
+        write_record(results, "street", method, micro, moves=SHARED + OWN * (method == "alpha"))
+    data = data_of(build(results.root, tmp_path / "site"))
+    assert [row[9][MICRO] for row in data["rows"]] == [1, 1]
+    assert [row[7][MICRO][4] for row in data["rows"]] == [8, 8]
+    assert "no place" in data["texts"][-1 - data["rows"][0][9][EER]]
 
 
 def test_a_single_choice_of_settings_is_ranked_whatever_it_is(results):

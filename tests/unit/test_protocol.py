@@ -17,6 +17,7 @@ from vadbench.protocol import (
     calibration_statistics,
     frame_maximum,
     fuse,
+    read_protocol,
     smooth,
     window_to_frames,
 )
@@ -218,7 +219,7 @@ def test_the_protocol_refuses_an_unknown_calibration():
     ("fields", "told"),
     [
         ({"parts": 1}, r"protocol\.parts: cannot be set"),
-        ({"resamples": 1}, r"resamples: .*100, got 1"),
+        ({"resamples": 1000}, r"unknown field 'resamples'"),
         ({"smoothing": 1e9}, r"smoothing: .*10000, got 1000000000"),
         ({"macro": "skip,foo"}, r"macro\.1: .*got 'foo'"),
         ({"calibration": "foo"}, r"unknown protocol\.calibration 'foo': choose from minmax, .*zscore-clip"),
@@ -227,6 +228,17 @@ def test_the_protocol_refuses_an_unknown_calibration():
 def test_what_a_user_may_not_choose_is_told(fields, told):
     with pytest.raises(BadInput, match=told):
         make_protocol(fields)
+
+
+def test_a_record_of_an_earlier_version_has_the_protocol_it_was_evaluated_under():
+    kept = Protocol(smoothing=3.0, parts=(Part("gmm", "velocity", "none"),))
+    earlier = kept.model_dump(mode="json") | {"resamples": 1000, "resampling_seed": 0}
+    assert read_protocol(earlier) == read_protocol(kept.model_dump(mode="json")) == kept
+
+
+def test_a_field_that_no_version_had_is_refused():
+    with pytest.raises(ValueError, match="sigma"):
+        read_protocol({"sigma": 3})
 
 
 def test_an_unknown_calibration_of_a_part_is_told_without_internals():

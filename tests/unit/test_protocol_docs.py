@@ -9,6 +9,7 @@ import pytest
 from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
 from vadbench.records import Results
+from vadbench.settled import settled
 
 ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("make_protocol", ROOT / "docs" / "make_protocol.py")
@@ -39,8 +40,8 @@ def test_a_constant_changes_zero_padded_filters_and_literal_padding(scores):
 
 def test_a_block_is_replaced_between_its_marks():
     page = "before\n<!-- measured: toy -->\nold\n<!-- end -->\nafter\n"
-    assert make_protocol.with_block(page, "toy", "new") == page.replace("old", "new")
-    assert make_protocol.with_block(page, "other", "new") == page
+    assert make_protocol.with_block(page, "measured: toy", "new") == page.replace("old", "new")
+    assert make_protocol.with_block(page, "measured: other", "new") == page
 
 
 def test_missing_records_are_named(tmp_path, monkeypatch):
@@ -54,3 +55,18 @@ def test_the_page_has_a_filled_block_for_each_data_set():
     for dataset in ("synthetic", "ped2"):
         text = page.partition(f"<!-- measured: {dataset} -->")[2].partition("<!-- end -->")[0]
         assert all(f"| {name} " in text for name in make_protocol.CONVENTIONS)
+
+
+def block_of(name):
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    return page.partition(f"<!-- {name} -->\n")[2].partition("\n<!-- end -->")[0]
+
+
+@pytest.mark.parametrize("question", ["false claims", "seeds", "coverage", "false tables"])
+def test_the_page_has_the_tables_of_the_simulation(question):
+    assert block_of(f"simulated: {question}") == make_protocol.simulated_block(question)
+
+
+def test_the_page_lists_what_the_leaderboard_does_not_rank():
+    listed = [line.removeprefix("- ") for line in block_of("settled").splitlines()]
+    assert listed == list(dict.fromkeys(one.told for one in settled()))

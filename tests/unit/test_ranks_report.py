@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.metrics.uncertainty import critical_difference
+from vadbench.metrics.ranks import critical_difference
 from vadbench.report.ranks import RankRow, RankTable, draw_critical_difference, rank_table, render
 from vadbench.report.table import Cell, Column, Row, Table
 

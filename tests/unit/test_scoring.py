@@ -1,20 +1,21 @@
 """Scores of files are the metrics of their arrays, whatever the order of rows, with intervals over videos."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from vadbench.errors import BadInput
+from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import macro_auc, micro_auc
-from vadbench.metrics.regions import region_metrics
-from vadbench.metrics.uncertainty import frame_resamples, interval, resample_counts
+from vadbench.metrics.regions import match, region_metrics
+from vadbench.metrics.uncertainty import QUANTILE, combine, frame_jackknives, interval, region_jackknives
 from vadbench.protocol import smooth
-from vadbench.scoring import NO_LENGTHS, ONE_VIDEO, render, score_frames, score_regions
+from vadbench.scoring import NO_LENGTHS, render, score_frames, score_regions
 
 LENGTHS = {"01": 30, "02": 40, "03": 20, "04": 25}
-FAST = {"resamples": 50}
 
 
 @pytest.fixture
@@ -49,14 +50,14 @@ def value(result, metric, convention=None):
 
 
 def test_rows_are_the_metrics_of_the_arrays(tmp_path, frames):
-    result = score_frames(*save(tmp_path, scores=frames[["video", "frame", "score"]], labels=frames[["video", "frame", "label"]]), **FAST)
+    result = score_frames(*save(tmp_path, scores=frames[["video", "frame", "score"]], labels=frames[["video", "frame", "label"]]))
     arrays = frames["score"].to_numpy(), frames["label"].to_numpy()
     lengths = list(LENGTHS.values())
     assert value(result, "micro_auc") == micro_auc(*arrays)
     for convention in ("skip", "pad-rank"):
         assert value(result, "macro_auc", convention) == macro_auc(*arrays, lengths, convention)
-    ends = interval(frame_resamples(*arrays, lengths, resample_counts(4, 50))["micro_auc", None])
-    assert (result["rows"][0]["low"], result["rows"][0]["high"]) == (ends.low, ends.high)
+    ends = interval(combine([micro_auc(*arrays)], [frame_jackknives(*arrays, lengths)["micro_auc", None]]))
+    assert [result["rows"][0][name] for name in ("low", "high", "videos")] == [ends.low, ends.high, 4]
     assert [row["value"] is None for row in result["per_video"]] == [False, False, False, True]
     assert {(row["metric"], row["convention"]) for row in result["rows"]} > {("eer", None), ("average_precision", None), ("prevalence", None)}
     assert json.loads(json.dumps(result, allow_nan=False)) == result
@@ -65,13 +66,13 @@ def test_rows_are_the_metrics_of_the_arrays(tmp_path, frames):
 def test_frame_results_do_not_depend_on_the_order_of_rows(tmp_path, frames):
     mixed = frames.sample(frac=1, random_state=5)
     path, shuffled = save(tmp_path, frames=frames, mixed=mixed)
-    assert score_frames(path, path, smoothing=3, **FAST) == score_frames(shuffled, path, smoothing=3, **FAST)
+    assert score_frames(path, path, smoothing=3) == score_frames(shuffled, path, smoothing=3)
 
 
 def test_smoothing_is_within_videos(tmp_path, frames):
     (path,) = save(tmp_path, frames=frames)
     smoothed = smooth(frames["score"].to_numpy(), list(LENGTHS.values()), 3.0)
-    assert value(score_frames(path, path, smoothing=3.0, **FAST), "micro_auc") == micro_auc(smoothed, frames["label"].to_numpy())
+    assert value(score_frames(path, path, smoothing=3.0), "micro_auc") == micro_auc(smoothed, frames["label"].to_numpy())
 
 
 @pytest.mark.parametrize(
@@ -93,23 +94,37 @@ def test_scores_and_labels_cover_the_same_frames(tmp_path, frames, change, messa
 
 def test_one_class_is_undefined_with_a_reason(tmp_path, frames):
     (path,) = save(tmp_path, frames=frames.assign(label=0))
-    result = score_frames(path, path, **FAST)
-    assert result["rows"][0] == {
-        "metric": "micro_auc", "convention": None, "value": None, "n": 115, "reason": "no anomalous frame", "low": None, "high": None,
-    }  # fmt: skip
+    result = score_frames(path, path)
+    told = {"metric": "micro_auc", "convention": None, "value": None, "n": 115, "reason": "no anomalous frame"}
+    assert result["rows"][0] == {**told, **dict.fromkeys(("low", "high", "videos", "interval_reason"))}
     assert "no anomalous frame" in render(result)
 
 
-def test_one_video_has_no_interval(tmp_path, frames):
-    (path,) = save(tmp_path, frames=frames[frames["video"] == "01"])
-    result = score_frames(path, path, **FAST)
-    assert result["interval_reason"] == ONE_VIDEO
-    assert result["rows"][0]["low"] is None
+@pytest.mark.parametrize("names", [["01"], ["01", "02"]])
+def test_too_few_videos_have_no_interval_and_are_told(tmp_path, frames, names):
+    (path,) = save(tmp_path, frames=frames[frames["video"].isin(names)])
+    result = score_frames(path, path)
+    assert (result["rows"][0]["low"], result["rows"][0]["high"]) == (None, None)
+    assert result["rows"][0]["interval_reason"] == f"too few videos ({len(names)}; 3 or more are needed)"
+    assert "No interval for micro_auc, macro_auc (skip)" in render(result)
+
+
+def test_metrics_that_are_quantiles_have_no_interval(tmp_path, frames):
+    (path,) = save(tmp_path, frames=frames)
+    reasons = {row["metric"]: row["interval_reason"] for row in score_frames(path, path)["rows"] if "interval_reason" in row}
+    assert [reasons[metric] for metric in ("fpr_at_95_tpr", "micro_auc")] == [QUANTILE, None]
+
+
+def test_a_value_near_one_is_told_to_be_less_sure_than_it_says(tmp_path, frames):
+    for shift, told in ((0.0, False), (1.5, True)):
+        five = frames.assign(video=frames["video"] + "a", score=frames["score"] + shift * frames["label"])
+        (path,) = save(tmp_path, frames=pd.concat([frames.assign(score=frames["score"] + shift * frames["label"]), five]))
+        assert ("covers less than it says" in render(score_frames(path, path))) == told
 
 
 def test_infinite_scores_rank_but_are_not_smoothed(tmp_path, frames):
     (path,) = save(tmp_path, frames=frames.assign(score=frames["score"].where(frames["score"] < 1, np.inf)))
-    assert value(score_frames(path, path, **FAST), "micro_auc") > 0.5
+    assert value(score_frames(path, path), "micro_auc") > 0.5
     with pytest.raises(BadInput, match="cannot be smoothed"):
         score_frames(path, path, smoothing=1.0)
 
@@ -117,13 +132,15 @@ def test_infinite_scores_rank_but_are_not_smoothed(tmp_path, frames):
 def test_regions_are_the_metrics_of_the_tables(tmp_path, boxes):
     detections, tracks = boxes
     lengths = pd.DataFrame(LENGTHS.items(), columns=["video", "frames"])
-    result = score_regions(*save(tmp_path, detections=detections, tracks=tracks, lengths=lengths), **FAST)
+    result = score_regions(*save(tmp_path, detections=detections, tracks=tracks, lengths=lengths))
     expected = region_metrics(detections, tracks, LENGTHS)
     assert (result["rbdc"], result["tbdc"]) == (expected.rbdc, expected.tbdc)
+    matched = match(read_boxes(detections, "detections"), read_scores(detections), read_boxes(tracks, "ground_truth"), videos=LENGTHS)
+    jackknives = region_jackknives(matched, list(LENGTHS.values()))
     for metric in ("rbdc", "tbdc"):
-        low, high = result[f"{metric}_interval"]
-        assert 0 <= low < high <= 1
-    assert result["interval_reason"] is None
+        ends = interval(combine([result[metric]], [jackknives[metric, "average"]]))
+        assert result[f"{metric}_interval"] == [ends.low, ends.high]
+        assert result[f"{metric}_interval_reason"] is None
     assert json.loads(json.dumps(result, allow_nan=False))["n_frames"] == 115
 
 
@@ -131,15 +148,15 @@ def test_region_results_do_not_depend_on_the_order_of_rows(tmp_path, boxes, fram
     detections, tracks = boxes
     mixed = [table.sample(frac=1, random_state=7) for table in (detections, tracks, frames)]
     plain = save(tmp_path, d=detections, t=tracks, f=frames)
-    assert score_regions(*save(tmp_path, d2=mixed[0], t2=mixed[1], f2=mixed[2]), **FAST) == score_regions(*plain, **FAST)
+    assert score_regions(*save(tmp_path, d2=mixed[0], t2=mixed[1], f2=mixed[2])) == score_regions(*plain)
 
 
 def test_a_number_of_frames_gives_the_same_values_without_intervals(tmp_path, boxes, frames):
     detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
-    whole, known = score_regions(detections, tracks, "115", **FAST), score_regions(detections, tracks, counted, **FAST)
+    whole, known = score_regions(detections, tracks, "115"), score_regions(detections, tracks, counted)
     assert (whole["rbdc"], whole["tbdc"]) == (known["rbdc"], known["tbdc"])
     assert whole["rbdc_interval"] is whole["tbdc_interval"] is None
-    assert whole["interval_reason"] == NO_LENGTHS
+    assert whole["rbdc_interval_reason"] == NO_LENGTHS
     assert NO_LENGTHS in render(whole)
 
 
@@ -181,14 +198,15 @@ def test_without_regions_the_reason_stands_in_the_text(tmp_path, boxes):
 
 def test_text_shows_values_intervals_and_wide_ties(tmp_path, boxes, frames):
     detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
-    result = score_regions(detections, tracks, counted, **FAST)
+    result = score_regions(detections, tracks, counted)
     lines = render(result).splitlines()
     assert lines[0] == "60 detections, 26 regions, 4 tracks, 115 frames of 4 videos; alpha 0.1, beta 0.1, ties average; values in %"
     assert f"{100 * result['rbdc']:.2f}" in lines[2]
     assert "orders of equal scores" in lines[2]
-    text = render(score_frames(counted, counted, smoothing=2.0, **FAST))
+    text = render(score_frames(counted, counted, smoothing=2.0))
     assert text.startswith("4 videos, 115 frames; Gaussian smoothing sigma 2; values in %")
-    assert "over 3 videos" in text
+    assert "mean over 3 videos" in text
+    assert re.search(r"micro_auc +\S+  \[\S+, \S+\] +4$", text, re.MULTILINE)
 
 
 def respelt(table, spell):
@@ -209,7 +227,7 @@ def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, boxes, f
     ours, theirs = SPELLINGS[spelling]
     t, f, other = save(tmp_path, t=respelt(boxes[1], ours), f=respelt(frames, ours), other=respelt(boxes[0], theirs))
     expected = region_metrics(*boxes, 115)
-    found = score_regions(other, t, f if counted else 115, **FAST)
+    found = score_regions(other, t, f if counted else 115)
     assert (found["rbdc"], found["tbdc"]) == (expected.rbdc, expected.tbdc)
 
 
@@ -217,7 +235,7 @@ def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, boxes, f
 def test_scores_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, frames, spelling):
     ours, theirs = SPELLINGS[spelling]
     plain, labels, scores = save(tmp_path, f=frames, l=respelt(frames, ours), s=respelt(frames, theirs))
-    assert score_frames(scores, labels, **FAST)["rows"] == score_frames(plain, plain, **FAST)["rows"]
+    assert score_frames(scores, labels)["rows"] == score_frames(plain, plain)["rows"]
 
 
 def test_names_whose_order_differs_keep_their_scores(tmp_path):
@@ -225,7 +243,7 @@ def test_names_whose_order_differs_keep_their_scores(tmp_path):
     table = table.assign(label=np.arange(48) % 4 // 2 * (np.arange(48) % 8 > 3), score=0.0)
     table["score"] = table["label"] + 0.0  # perfect, where no video takes another's
     labels, scores = save(tmp_path, l=table, s=respelt(table, lambda name: name.lstrip("0")))
-    assert value(score_frames(scores, labels, **FAST), "micro_auc") == 1
+    assert value(score_frames(scores, labels), "micro_auc") == 1
 
 
 @pytest.mark.parametrize("other", ["1.0", "x01", "01b"])
@@ -248,7 +266,7 @@ def test_videos_without_detections_are_allowed_where_the_others_have_partners(tm
     expected = region_metrics(detections, boxes[1], 115)
     assert score_regions(*save(tmp_path, d=detections[detections["video"] == "01"], t=boxes[1]), 115)["regions"] == 26
     lengths = pd.DataFrame(LENGTHS.items(), columns=["video", "frames"])
-    assert score_regions(*save(tmp_path, d=detections, t=boxes[1], f=lengths), **FAST)["rbdc"] == expected.rbdc
+    assert score_regions(*save(tmp_path, d=detections, t=boxes[1], f=lengths))["rbdc"] == expected.rbdc
 
 
 def test_more_frames_in_all_videos_than_said_are_refused(tmp_path, boxes):
@@ -300,7 +318,7 @@ def test_folders_of_scores_and_labels_are_the_files(tmp_path, frames):
                 values = rows[column].to_numpy()
                 np.save(folder / f"{video}.npy", values) if kind == "npy" else np.savetxt(folder / f"{video}.txt", values, fmt="%.17g")
         folders = tmp_path / f"score-{kind}", tmp_path / f"label-{kind}"
-        assert score_frames(*folders, **FAST) == score_frames(path, path, **FAST)
+        assert score_frames(*folders) == score_frames(path, path)
 
 
 def test_frames_of_regions_are_counted_in_a_folder_of_labels(tmp_path, boxes, frames):
@@ -308,4 +326,4 @@ def test_frames_of_regions_are_counted_in_a_folder_of_labels(tmp_path, boxes, fr
     folder.mkdir()
     for video, rows in frames.groupby("video"):
         np.save(folder / f"{video}.npy", rows["label"].to_numpy())
-    assert score_regions(*save(tmp_path, d=boxes[0], t=boxes[1]), folder, **FAST)["n_frames"] == 115
+    assert score_regions(*save(tmp_path, d=boxes[0], t=boxes[1]), folder)["n_frames"] == 115

@@ -7,10 +7,13 @@ import pytest
 from vadbench.benchmark import plan_suite
 from vadbench.errors import BadInput
 from vadbench.evaluate import protocol_of, recipe_identity
+from vadbench.intervals import NOT_COMPUTED, UNSMOOTHED, jackknife_arrays
+from vadbench.metrics.uncertainty import Jackknife
 from vadbench.records import RecipeRecord, Results
 from vadbench.report import csv as csv_report
 from vadbench.report import markdown
 from vadbench.report.from_records import make_table
+from vadbench.report.layout import marks
 from vadbench.report.table import METRICS, USUAL
 from vadbench.suite import make_suite
 
@@ -26,8 +29,8 @@ def results(tmp_path):
     return Results(tmp_path / "results")
 
 
-def store(results, recipe, values, reason=None, drawn=None, labels="exact"):
-    """A record of the recipe whose every metric is `values`: a number, or a number per metric title."""
+def store(results, recipe, values, reason=None, moves=None, labels="exact"):
+    """A record of the recipe whose every metric is `values`, a number, or one per metric title; `moves` is what each video does to all but EER."""
     from vadbench.benchmark import open_dataset
 
     protocol = protocol_of(recipe, open_dataset(recipe.dataset))
@@ -36,7 +39,7 @@ def store(results, recipe, values, reason=None, drawn=None, labels="exact"):
         value = values[title] if isinstance(values, dict) else values
         smoothing = "gaussian-3" if smoothed else "none"
         row = {"metric": metric, "convention": convention, "smoothing": smoothing, "read_out": "score", "video": None, "value": value}
-        rows.append({**row, "n": 1, "reason": reason})
+        rows.append({**row, "n": 1, "reason": reason, "low": 0.1, "high": 0.9})
     part = recipe.parts[0]
     described = {"method": part.part.method, "stream": part.part.stream, "calibration": part.part.calibration, "config": part.job.document["config"]}
     record = RecipeRecord(
@@ -51,9 +54,9 @@ def store(results, recipe, values, reason=None, drawn=None, labels="exact"):
         read_outs=("score",),
         rows=tuple(rows),
     )
-    names = {f"{metric}.{convention or 'plain'}" for metric, convention, _ in (METRICS[name][0] for name in USUAL)} | {"micro_auc_unsmoothed.plain"}
-    frames = {} if drawn is None else {f"resampled.{name}": drawn for name in names}
-    results.write_recipe(record, {"scores": np.zeros(1), **frames})
+    keys = {(metric, convention) for metric, convention, _ in (METRICS[name][0] for name in USUAL)} | {(UNSMOOTHED, None)}
+    moved = {} if moves is None else {key: Jackknife.of_left_out(-moves) for key in keys if key[0] != "eer"}
+    results.write_recipe(record, {"scores": np.zeros(1), **jackknife_arrays(moved)})
 
 
 def cell(table, method):
@@ -125,20 +128,97 @@ def test_the_caption_names_the_protocol(plan, results):
         assert fact in caption
 
 
-def draws(mean, seed, shared):
-    """Resampled values around a mean, moved by what both methods share and a little of their own."""
-    return mean + shared + 0.001 * np.random.default_rng(seed).normal(size=1000)
+SHARED = 0.2 * np.random.default_rng(0).normal(size=12)  # what each video does to all rows: wide intervals that overlap
+OWN = {method: 0.002 * np.random.default_rng(seed).normal(size=12) for seed, method in enumerate(("mulde", "knn", "gmm"), 1)}
+
+
+def store_rows(plan, results, values, moves=None):
+    """Seed 0 of each method with its value, moved by the videos in its own way."""
+    for method, value in values.items():
+        recipe = next(recipe for recipe in plan.recipes if recipe.method == method)
+        store(results, recipe, value, moves=SHARED + OWN[method] if moves is None else moves[method])
 
 
 @pytest.mark.parametrize(("gap", "peers"), [(0.0005, True), (0.05, False)])
 def test_a_best_is_bold_only_if_it_is_significantly_better(plan, results, gap, peers):
-    shared = 0.1 * np.random.default_rng(0).normal(size=1000)  # wide intervals that overlap: only the paired difference decides
-    for method, value, seed in (("knn", 0.9, 1), ("gmm", 0.9 + gap, 2)):
-        store(results, next(r for r in plan.recipes if r.method == method), value, drawn=draws(value, seed, shared))
+    store_rows(plan, results, {"knn": 0.9, "gmm": 0.9 + gap})
     table = make_table(plan, results)
     assert cell(table, "gmm").peer == cell(table, "knn").peer == peers
     assert ("**" in markdown.render(table)) == (not peers)
     assert ("≈ |" in markdown.render(table)) == peers
+
+
+def test_a_best_that_one_row_cannot_be_told_from_is_not_bold(plan, results):
+    store_rows(plan, results, {"mulde": 0.5, "knn": 0.9, "gmm": 0.9001})
+    table = make_table(plan, results)
+    assert [cell(table, method).peer for method in ("mulde", "knn", "gmm")] == [False, True, True]
+
+
+def test_a_claim_is_corrected_by_all_pairs_of_rows(plan, results):
+    """p of gmm against knn is 0.03: enough of two rows, not where a third gives three pairs."""
+    uncertain = 0.2 * np.random.default_rng(9).normal(size=12)
+    moves = {"gmm": SHARED + 0.0012 * np.resize([1.0, -1.0], 12), "knn": SHARED, "mulde": uncertain}
+    store_rows(plan, results, {"knn": 0.9, "gmm": 0.91}, moves)
+    assert not cell(make_table(plan, results), "knn").peer
+    store_rows(plan, results, {"mulde": 0.7}, moves)
+    assert cell(make_table(plan, results), "knn").peer
+
+
+def test_a_row_without_what_the_videos_do_is_never_worse(plan, results):
+    store_rows(plan, results, {"mulde": 0.5, "gmm": 0.9})
+    store(results, next(r for r in plan.recipes if r.method == "knn"), 0.3)
+    table = make_table(plan, results)
+    assert [cell(table, method).peer for method in ("mulde", "knn", "gmm")] == [False, True, True]
+
+
+def test_a_column_without_a_test_has_no_marks_and_says_why(plan, results):
+    store_rows(plan, results, {"knn": 0.1, "gmm": 0.9})
+    table = make_table(plan, results)
+    column = USUAL.index("EER")
+    assert "quantile" in table.columns[column].untested
+    assert {of_row[column] for of_row in marks(table)} == {""}
+    assert "No row is marked in EER." in markdown.render(table)
+
+
+@pytest.mark.parametrize("videos", [1, 2])
+def test_of_too_few_videos_nothing_is_marked(plan, results, videos):
+    store_rows(plan, results, {"knn": 0.1, "gmm": 0.9}, {method: moved[:videos] for method, moved in OWN.items()})
+    text = markdown.render(make_table(plan, results))
+    assert "**" not in text
+    assert "≈" not in text
+    assert f"too few videos ({videos}; 3 or more are needed)" in text
+
+
+def test_intervals_of_an_earlier_version_are_not_shown(plan, results):
+    store(results, next(r for r in plan.recipes if r.method == "gmm"), 0.9)
+    found = cell(make_table(plan, results), "gmm")
+    assert (found.low, found.high, found.why) == (None, None, NOT_COMPUTED)
+
+
+def test_an_interval_has_its_videos_beside_it(plan, results):
+    store_rows(plan, results, {"gmm": 0.9})
+    table = make_table(plan, results)
+    assert cell(table, "gmm").videos == 12
+    assert "] n=12" in markdown.render(table)
+    lines = [line for line in csv.DictReader(io.StringIO(csv_report.render(table))) if line["method"] == "gmm"]
+    assert {(line["metric"], line["videos"]) for line in lines} >= {("micro_auc", "12"), ("rbdc", "12"), ("eer", "")}
+
+
+def test_seeds_widen_the_interval_by_their_spread(plan, results):
+    recipes = [recipe for recipe in plan.recipes if recipe.method == "mulde"]
+    widths = []
+    for values in ((0.85, 0.85), (0.8, 0.9)):
+        for recipe, value in zip(recipes, values, strict=True):
+            store(results, recipe, value, moves=OWN["mulde"])
+        found = cell(make_table(plan, results), "mulde")
+        widths.append(found.high - found.low)
+    assert widths[1] > 5 * widths[0]
+
+
+def test_near_one_and_of_few_videos_an_interval_is_said_to_cover_less(plan, results):
+    for value, videos, told in ((0.9, 12, False), (0.96, 12, True), (0.9, 4, True)):
+        store_rows(plan, results, {"gmm": value}, {"gmm": OWN["gmm"][:videos]})
+        assert ("covers less than it says" in markdown.render(make_table(plan, results))) == told
 
 
 def test_two_label_sets_never_share_a_table(plan, results):
@@ -153,7 +233,7 @@ def test_without_smoothing_the_unsmoothed_values_stand_in_every_column(plan, res
 
     monkeypatch.setattr(Synthetic, "smoothing", None)
     recipe = next(r for r in plan.recipes if r.method == "gmm")
-    store(results, recipe, 0.5, drawn=np.full(1000, 0.5))
+    store(results, recipe, 0.5, moves=SHARED)
     folder = next(results.root.glob("recipes/*/*/*/metrics.json"))
     folder.write_text(folder.read_text().replace('"gaussian-3"', '"none"'))
     assert cell(make_table(plan, results), "gmm").value == 0.5

@@ -157,7 +157,7 @@ def match(
     ties: Ties = "average",
     videos: Mapping[Any, int] | None = None,
 ) -> Matches:
-    """Ranks at which regions and tracks are detected; they do not depend on the number of frames, so a bootstrap over videos needs them once.
+    """Ranks at which regions and tracks are detected; they do not depend on the number of frames, nor on which videos are left out.
 
     Args:
         boxes: [D] detections, from `read_boxes`.

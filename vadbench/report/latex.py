@@ -1,6 +1,7 @@
 r"""Tables as LaTeX (booktabs) for a paper: `\textbf` a clear best, `\underline` its second, the papers' block below a rule, notes under the table.
 
 Intervals stay out: with eight metrics nobody could read them, and the marks already say what differs. HTML, Markdown and CSV have them.
+The head of a column has n, the test videos that its marks rest on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from vadbench.report import layout
 from vadbench.report.latex_text import escape, prose
 from vadbench.report.layout import Mark
-from vadbench.report.table import Cell, Column, PublishedRow, Row, Table
+from vadbench.report.table import Cell, PublishedRow, Row, Table
 
 PACKAGES = ("booktabs", "adjustbox", "rotating")
 ONE_COLUMN, PORTRAIT = 65, 160  # characters at most of a table one column wide, and of one that is not turned
@@ -29,7 +30,7 @@ def render(table: Table) -> str:
     """
     notes = layout.footnotes(table)
     short, streams = short_streams(table.rows)
-    caption = " ".join(filter(None, (table.caption, layout.legend(table, intervals=False), streams)))
+    caption = " ".join(filter(None, (table.caption, layout.legend(table, intervals=False), _counted(table), streams)))
     float_ = _float(_width(table, short), len(table.rows) + len(table.published))
     title = escape(table.title)
     lines = [
@@ -43,7 +44,7 @@ def render(table: Table) -> str:
         r"\begin{adjustbox}{max totalsize={\linewidth}{0.75\textheight},center}",
         f"\\begin{{tabular}}{{@{{}}ll*{{{len(table.columns)}}}{{r@{{}}l}}@{{}}}}",
         r"\toprule",
-        *_heads(table.columns),
+        *_heads(table),
         r"\midrule",
         *([_heading("Measured", table)] if table.published else []),
         *(_measured(row, of_row, notes, short) for row, of_row in zip(table.rows, layout.marks(table), strict=True)),
@@ -87,10 +88,10 @@ def _float(width: int, rows: int) -> str:
     return "table" if width <= ONE_COLUMN else "table*"
 
 
-def _heads(columns: Sequence[Column]) -> list[str]:
+def _heads(table: Table) -> list[str]:
     """The heads of the columns, below those of their data sets if there are several."""
-    groups = layout.datasets(columns)
-    titles = [_head(column.title) for column in columns]
+    groups = layout.datasets(table.columns)
+    titles = [_head(column.title, _videos(table, position)) for position, column in enumerate(table.columns)]
     lines = [" & ".join(["Method", "Features", *titles]) + r" \\"]
     if len(groups) == 1:
         return lines
@@ -106,9 +107,22 @@ def _lines(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _head(title: str) -> str:
+def _head(title: str, videos: str) -> str:
     """A column's head over its two halves, number and what follows it."""
-    return f"\\multicolumn{{2}}{{c}}{{\\shortstack{{{BREAK.join(map(escape, _lines(title, HEAD)))}}}}}"
+    lines = [*_lines(title, HEAD), *([videos] if videos else [])]
+    return f"\\multicolumn{{2}}{{c}}{{\\shortstack{{{BREAK.join(map(escape, lines))}}}}}"
+
+
+def _videos(table: Table, position: int) -> str:
+    """`n = 12`, the test videos that a column's intervals and marks rest on; nothing where it has none."""
+    known = {row.cells[position].videos for row in table.rows if layout.interval(row.cells[position])}
+    counts = sorted(count for count in known if count is not None)
+    return f"n = {'-'.join(map(str, dict.fromkeys([counts[0], counts[-1]])))}" if counts else ""
+
+
+def _counted(table: Table) -> str:
+    """The sentence that tells what n is."""
+    return "n: test videos." if any(_videos(table, position) for position in range(len(table.columns))) else ""
 
 
 def _name(text: str) -> str:

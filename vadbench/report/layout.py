@@ -13,7 +13,7 @@ Mark = Literal["best", "second", "peer", ""]
 MINUS = "\N{MINUS SIGN}"
 NEAR_ONE, FEW = 0.95, 5  # a value above, and fewer videos: there an interval covers less than it says
 INTERVAL = "In brackets: 95 % interval over n test videos, the spread over seeds included (jackknife, Student's t, logit scale)."
-UNSURE = " Above 95, or of fewer than five videos, it covers less than it says: the rare hard video is missing."
+UNSURE = " Above 95, or of fewer than five videos, an interval covers less than it says: the rare hard video is missing."
 TEST = "Significant: paired differences over videos and seeds, Student's t, level 5 %, corrected over all pairs of rows of a column (Holm)."
 
 
@@ -109,7 +109,7 @@ def legend(table: Table, second: str = "underlined", intervals: bool = True) -> 
     if intervals and any(interval(cell) for cell in cells):
         told.append(INTERVAL + (UNSURE if any(map(unsure, cells)) else ""))
     if "best" in found:
-        told.append(f"Bold: a best that is significantly better than every other row; {second}: the next behind it.")
+        told.append(f"Bold: a best that is significantly better than every other row; {second}: the second behind it.")
     if "peer" in found:
         told.append("≈ marks a best and the rows from which it does not differ significantly.")
     if {"best", "peer"} & found:

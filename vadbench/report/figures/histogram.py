@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vadbench.metrics.uncertainty import Floats
-from vadbench.report.figures.curves import percent
+from vadbench.report.figures.curves import brackets, percent
 from vadbench.report.figures.scored import Scored, labels_of, origin, smoothing
 from vadbench.report.figures.style import COLOURS, picture
 
@@ -28,7 +28,8 @@ def draw_histogram(scored: Scored, out: Path) -> str:
     edges = bin_edges(scored.scores).tolist()
     above = int((scored.scores > edges[-1]).sum())
     far = f" The last bin holds the {above} frames above it, up to {scored.scores.max():.3g}." if above else ""
-    caption = f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100 %.{far}"
+    area = percent(scored.row("micro_auc"))
+    caption = f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100 %.{far}{brackets([area])}"
     with picture(out, 5.2, 2.8, caption) as figure:
         axis = figure.subplots()
         for title, chosen, colour, hatch in (("normal", ~anomalous, COLOURS[0], ""), ("anomalous", anomalous, COLOURS[1], "////")):
@@ -43,7 +44,7 @@ def draw_histogram(scored: Scored, out: Path) -> str:
         axis.set(
             xlabel=f"frame score of {scored.method} on {scored.features}", ylabel="share of the class's frames, percent", xlim=(edges[0], edges[-1])
         )
-        axis.set_title(f"micro AUC {percent(scored.row('micro_auc'))} percent", loc="left")
+        axis.set_title(f"micro AUC {area} percent", loc="left")
         axis.legend(frameon=False)
     return caption
 

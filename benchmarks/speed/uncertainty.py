@@ -1,6 +1,6 @@
-"""Bootstrap over videos at the size of ShanghaiTech: 107 videos, 40,791 frames, 150,000 detections, 1000 resamples. Goal: 15 CPU-s in all.
+"""Intervals at the size of ShanghaiTech: 107 videos, 40,791 frames, 150,000 detections; and of UCF-Crime's frames. Goal: 2 and 5 CPU-s.
 
-Run: python benchmarks/speed/bootstrap.py
+Run: python benchmarks/speed/uncertainty.py
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from regions import LENGTH, VIDEOS, scene
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import micro_auc
 from vadbench.metrics.regions import match
-from vadbench.metrics.uncertainty import frame_resamples, interval, region_resamples, resample_counts
-
-RESAMPLES = 1000
+from vadbench.metrics.uncertainty import Jackknife, combine, frame_jackknives, pairwise, region_jackknives
 
 
 def main() -> None:
@@ -26,18 +24,21 @@ def main() -> None:
     scores = rng.normal(size=40_791) + labels
     detections, truth, _ = scene(150_000)
     started = time.process_time()
-    counts = resample_counts(VIDEOS, RESAMPLES)
-    resampled = frame_resamples(scores, labels, lengths, counts)
+    frame_jackknives(scores, labels, lengths)
     frames = time.process_time() - started
     boxes, box_scores, regions = read_boxes(detections, "detections"), read_scores(detections), read_boxes(truth, "ground_truth")
     found = match(boxes, box_scores, regions, videos=dict(enumerate(map(int, lengths))))
-    resampled |= region_resamples(found, lengths, counts)
-    total = time.process_time() - started
-    for (metric, convention), values in resampled.items():
-        found_interval = interval(values)
-        print(f"  {metric:18} {convention or '':10} [{found_interval.low:.4f}, {found_interval.high:.4f}]")
-    print(f"frame metrics {frames:.1f} CPU-s, RBDC and TBDC {total - frames:.1f} CPU-s, in all {total:.1f} CPU-s (goal: 15)")
+    started = time.process_time()
+    region_jackknives(found, lengths)
+    print(f"frame metrics {frames:.2f} CPU-s, RBDC and TBDC {time.process_time() - started:.2f} CPU-s (goal: 2 in all)")
+    rows = [combine([value], [Jackknife.of_left_out(rng.normal(size=VIDEOS))]) for value in rng.random(100)]
+    started = time.process_time()
+    pairwise(rows)
+    print(f"a column of 100 rows: {time.process_time() - started:.3f} CPU-s")
     scores, labels = rng.normal(size=1_100_000), rng.random(1_100_000) < 0.08
+    started = time.process_time()
+    frame_jackknives(scores, labels, np.full(275, 4000))
+    print(f"frame metrics of 1,100,000 frames: {time.process_time() - started:.2f} CPU-s (goal: 5)")
     started = time.process_time()
     micro_auc(scores, labels)
     print(f"micro AUC of 1,100,000 frames: {time.process_time() - started:.2f} CPU-s (goal: 0.7)")
