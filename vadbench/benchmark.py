@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -138,10 +138,17 @@ def run_suite(
     broken = {job.identity for job, _ in failed} | {job.identity for job in todo if job not in able}
     whole = [recipe for recipe in _distinct(plan) if not {planned.job.identity for planned in recipe.parts} & broken]
     evaluate_outdated(whole, results, {job.identity for job in able}, say)
-    table, path = write_table(plan, results)
+    outdated = [job for job in todo if states[job.identity] == "outdated" and job not in able]
+    table, path = write_table(plan, results, {job.identity: _why_withheld(job, lacking) for job in outdated})
     if sink is not None:
         sink.publish(plan, say)
     return Outcome(table, path, tuple(failed), _by_reason(lacking))
+
+
+def _why_withheld(job: Job, lacking: dict[Wanted, str]) -> str:
+    """The note of a record that does not hold any more, and cannot be made anew here."""
+    reasons = [lacking[wanted] for wanted in _wanted(job) if wanted in lacking]
+    return f"its files have changed since; {reasons[0]}"
 
 
 def _tell_reuse(reused: list[Job], states: dict[str, State], results: Results, say: Callable[[str], None]) -> None:
@@ -260,9 +267,9 @@ def _planned_again(record: RecipeRecord, protocol: dict[str, Any]) -> PlannedRec
     raise BadInput("its runs are not what this version, these extraction options and these files plan; vadbench run makes it anew")
 
 
-def write_table(plan: Plan, results: Results) -> tuple[Table, Path]:
-    """The plan's table from the records there are, written as Markdown and CSV under tables/."""
-    table = make_table(plan, results)
+def write_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None = None) -> tuple[Table, Path]:
+    """The plan's table from the records there are, written as Markdown and CSV under tables/; `withheld` as `make_table`."""
+    table = make_table(plan, results, withheld)
     results.write_text(f"tables/{plan.suite.name}.csv", csv.render(table))
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 

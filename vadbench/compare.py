@@ -131,7 +131,7 @@ def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
     """Refuse records whose numbers do not go together.
 
     Raises:
-        BadInput: if data set, labels or protocol differ.
+        BadInput: if data set, labels, region tracks or protocol differ.
     """
     what = f"{a.recipe} and {b.recipe}"
     if a.dataset != b.dataset:
@@ -139,6 +139,10 @@ def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
     if a.labels["sha256"] != b.labels["sha256"]:
         names = " and ".join(f"`{record.labels['name']}` ({record.labels['sha256'][:8]})" for record in (a, b))
         raise BadInput(f"{what}: labels {names} of {a.dataset} differ; vadbench evaluate gives both the same")
+    regions = [record.labels.get("regions_sha256") for record in (a, b)]
+    if regions[0] != regions[1]:
+        told = " and ".join(str(digest)[:8] for digest in regions)
+        raise BadInput(f"{what}: region tracks {told} of {a.dataset} differ; vadbench evaluate gives both the same")
     for rule in RULES:
         one, other = a.protocol.get(rule), b.protocol.get(rule)
         if one != other:

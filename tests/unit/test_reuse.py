@@ -205,3 +205,28 @@ def test_what_is_missing_is_told_before_anything_is_extracted(session: Session, 
     with pytest.raises(BadInput, match=r"nothing of this can be run here: .*avenue"):
         session.run(datasets=("avenue",), features=())
     assert not (tmp_path / "cache" / "avenue@1").exists()
+
+
+def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a data set with a fixed revision, whose cached features are of other files."""
+    from vadbench.datasets.folder import Folder
+
+    monkeypatch.setattr(Folder, "revision", "1")
+    session = Session(tmp_path / "results")
+    session.run()
+    cv2.imwrite(str(own / "b" / "007.png"), np.zeros(SIZE, np.uint8))
+    with pytest.raises(BadInput, match="vadbench features extract --datasets folder --features velocity@grid --again"):
+        session.run()
+
+    session.run(datasets=("folder", "synthetic"), methods=("magnitude",))
+    assert session.table is not None
+    cells = session.table.rows[0].cells
+    assert (cells[0].value, cells[8].value is None) == (None, False)
+    assert "its files have changed since" in (cells[0].note or "")
+
+    benchmark.extract_features(
+        plan_suite(make_suite({"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)})).jobs, quiet=True, again=True
+    )
+    session.run()
+    assert session.ran == 2
+    assert "2 records of files that have changed since: run again" in session.told

@@ -115,7 +115,7 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
         "variant": name.variant,
         "version": loaded.version,
         "options": loaded.resolve(options, name.variant, name.provider),
-        **_code("extractors", name.extractor, dataset),
+        **_code("extractors", loaded, dataset),
     }
     extractor = loaded(name.variant, options)
     weights = digests(extractor.files())
@@ -160,11 +160,13 @@ def _reads_frames(component: Any) -> bool:
     return bool(getattr(component, "reads_frames", True))
 
 
-def _code(kind: registry.Kind, name: str, dataset: Dataset) -> dict[str, Any]:
-    """The code that decides beside an extractor's or a provider's own version: a plug-in's, and the data set's reader."""
-    plug_in = code_of(kind, name)
-    reader = code_of("datasets", dataset.name) if dataset.name in registry.names("datasets") else {}
-    return ({"code": plug_in} if "package" in plug_in else {}) | ({"reader": reader} if reader else {})
+def _code(kind: registry.Kind, component: Any, dataset: Dataset) -> dict[str, Any]:
+    """The code that decides beside a component's own version: a plug-in's, and that of the data set's reader where it reads frames."""
+    plug_in = code_of(kind, component.name)
+    found: dict[str, Any] = {"code": plug_in} if "package" in plug_in else {}
+    read = _reads_frames(component) and dataset.name in registry.names("datasets")
+    reader = code_of("datasets", dataset.name) if read else {}
+    return found | ({"reader": reader} if reader else {})
 
 
 def _changed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -264,7 +266,7 @@ def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str
     boxes: type[Provider] = registry.load("boxes", provider.partition(".")[0])
     options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(mode="json")
     described = {"provider": provider, "version": boxes.version, "options": options}
-    described |= _code("boxes", boxes.name, dataset)
+    described |= _code("boxes", boxes, dataset)
     needed = _provider(provider, options, dataset).files()
     return described | ({"files": digests(needed)} if needed else {})
 

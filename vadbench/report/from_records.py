@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,16 +27,22 @@ FOREIGN = "a data set of the paper that vadbench does not have"
 LEVEL = 0.05  # of the test that decides marks
 
 
-def make_table(plan: Plan, results: Results) -> Table:
+def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None = None) -> Table:
     """The table of a plan from the records there are; what has not run or failed is an empty cell with a note.
 
     Records are found by what was run, not by the features' files, so a clone without the data makes the same table.
 
+    Args:
+        plan: whose rows.
+        results: the records.
+        withheld: identities of jobs whose records do not hold any more, with the reason.
+
     Raises:
         BadInput: if one row has records of several feature extractions, or the suite names a column or a published table that is none.
     """
-    records = list(results.all_recipes())
-    failures = {run.identity: run.error for run in results.all_runs() if run.status == "failed"}
+    withheld = withheld or {}
+    records = [record for record in results.all_recipes() if not withheld.keys() & set(record.runs)]
+    failures = {run.identity: f"failed: {run.error}" for run in results.all_runs() if run.status == "failed"} | dict(withheld)
     published = of_tables(plan.suite.published)
     columns = _columns(plan.suite, published)
     rows, estimates = [], []
@@ -57,7 +63,7 @@ def make_table(plan: Plan, results: Results) -> Table:
             cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in matching(recipe, records)]
-    _require_one_label_set(used)
+    _require_one_truth(used)
     notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
     block = published_rows(published, columns)
     columns, ranked = _ranked(rows, columns, estimates)
@@ -77,7 +83,7 @@ def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
 def _cells(
     planned: Sequence[PlannedRecipe],
     found: list[RecipeRecord],
-    failures: dict[str, str | None],
+    failures: Mapping[str, str],
     keys: Sequence[Key],
     estimates: Sequence[Estimate | None],
     suite: Suite,
@@ -86,7 +92,7 @@ def _cells(
         return [Cell(None, note="not asked for on this data set")] * len(keys)
     if not found:
         errors = [failures[part.job.identity] for recipe in planned for part in recipe.parts if part.job.identity in failures]
-        return [Cell(None, note=f"failed: {errors[0]}" if errors else NOT_RUN.format(suite.options))] * len(keys)
+        return [Cell(None, note=errors[0] if errors else NOT_RUN.format(suite.options))] * len(keys)
     missing = len(planned) - len(found)
     note = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
     return [_cell(found, key, note, estimate) for key, estimate in zip(keys, estimates, strict=True)]
@@ -103,15 +109,18 @@ def matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[RecipeR
     return found
 
 
-def _require_one_label_set(records: list[RecipeRecord]) -> None:
-    """Numbers under different labels never share a table."""
-    sets: dict[str, dict[str, str]] = {}
+def _require_one_truth(records: list[RecipeRecord]) -> None:
+    """Numbers under different labels or region tracks never share a table."""
+    sets: dict[str, dict[tuple[str, str], str]] = {}
     for record in records:
-        sets.setdefault(record.dataset, {})[record.labels.get("sha256", "")] = record.labels["name"]
-    for dataset, names in sets.items():
-        if len(names) > 1:
-            told = ", ".join(f"{name} ({digest[:8]})" for digest, name in names.items())
-            raise BadInput(f"{dataset}: records under different labels, {told}; vadbench evaluate gives all the same")
+        labels, regions = record.labels, record.labels.get("regions_sha256") or ""
+        told = f"{labels['name']} ({labels.get('sha256', '')[:8]})" + (f" with region tracks {regions[:8]}" if regions else "")
+        sets.setdefault(record.dataset, {})[f"{labels['name']} {labels.get('sha256')}", regions] = told
+    for dataset, found in sets.items():
+        if len(found) > 1:
+            raise BadInput(
+                f"{dataset}: records under different labels or region tracks, {', '.join(found.values())}; vadbench evaluate gives all the same"
+            )
 
 
 def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
@@ -123,9 +132,9 @@ def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
 
 
 def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
-    """What a part is found by; not its features' or videos' digests: a clone without the data makes the same table."""
+    """What a part is found by: not its features' or videos' digests: a clone without the data makes the same table."""
     trained = part.get("scope"), part.get("train_dataset"), part.get("resplit", {}).get("name")
-    return part["config"], part.get("extraction"), part["calibration"], part.get("read_out"), *trained
+    return part["config"], part.get("code"), part.get("extraction"), part["calibration"], part.get("read_out"), *trained
 
 
 def _cell(records: list[RecipeRecord], key: Key, note: str | None, estimate: Estimate | None) -> Cell:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from vadbench.records import RunRecord
 
 COSTS = ("fit_seconds", "score_seconds", "train_rows", "test_rows", "parameters", "peak_memory_mib")
-GROUPED = ("dataset", "setting", "split", "scope", "train_dataset", "labels", "labels_sha256", "protocol")  # what makes figures comparable
-SAME = (*GROUPED, "method", "features", "config", "fingerprints", "read_out")  # what the records of one entry share
+GROUPED = ("dataset", "setting", "split", "scope", "train_dataset", "labels", "labels_sha256", "regions_sha256", "protocol")  # to be comparable
+SAME = (*GROUPED, "method", "features", "config", "code", "fingerprints", "read_out")  # what the records of one entry share
 NOT_PLACED = "no place: the records themselves are not at hand"
 SEEDS_APART = "its seeds' records are not at hand together"
 UNSETTLED = "one of several settings, and no preset: an ablation or an older version; nothing may be chosen by the test labels"
@@ -42,6 +42,7 @@ class Group:
         train_dataset: what was trained on.
         labels: name of the frame labels; empty where nothing was evaluated.
         labels_sha256: their hash; None where nothing was evaluated, or the record has none.
+        regions_sha256: the hash of the region tracks; None where there are none, or the record has none.
         rules: the protocol's fields that differ from the data set's default protocol, `field=value`; calibrations are part of them where a
             record's differ from those that its method declares.
         smoothing: the protocol's sigma in frames, None without a filter.
@@ -54,6 +55,7 @@ class Group:
     train_dataset: str
     labels: str
     labels_sha256: str | None
+    regions_sha256: str | None
     rules: tuple[str, ...]
     smoothing: float | None
 
@@ -72,9 +74,10 @@ class Group:
 
     @property
     def labelled(self) -> str:
-        """The labels in words: name and beginning of the hash."""
+        """The labels in words: name and beginning of the hash; likewise of the region tracks, where there are any."""
         name = self.labels or "none"
-        return f"{name} ({self.labels_sha256[:8]})" if self.labels_sha256 else name
+        told = f"{name} ({self.labels_sha256[:8]})" if self.labels_sha256 else name
+        return f"{told}, regions {self.regions_sha256[:8]}" if self.regions_sha256 else told
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -91,6 +94,7 @@ class Entry:
         group: what it is comparable with.
         settings: the preset's name, or how the settings differ from it.
         config: the settings, as in `vadbench.export`.
+        code: what tells the code apart, likewise; None for version 1 of ours.
         read_out: the score column that is shown.
         seeds, identities, runs, commits: of its records; `runs` are identities joined by `,`.
         cells: one for each of `METRICS`.
@@ -106,6 +110,7 @@ class Entry:
     features: str
     settings: str
     config: str
+    code: str | None
     fingerprints: str
     read_out: str
     seeds: tuple[int, ...]
@@ -205,8 +210,9 @@ def _entry(records: list[dict[str, Any]], values: dict[str, Any], defaults: dict
         group=_group(first),
         method=first["method"],
         features=first["features"],
-        settings=catalogue.settings_label(first["dataset"], first["config"]),
+        settings=catalogue.settings_label(first["train_dataset"], first["config"]),
         config=first["config"],
+        code=first["code"],
         fingerprints=first["fingerprints"],
         read_out=first["read_out"],
         seeds=seeds,
@@ -266,7 +272,7 @@ def _unranked(record: dict[str, Any], seeds: tuple[int, ...], defaults: dict[str
     declared = [defaults[run] for run in record["runs"].split(",") if run in defaults]
     if declared and record["read_out"] not in (*declared, "+".join(declared)):
         return f"read-out {record['read_out']}, which is not the method's default"
-    if catalogue.settings_label(record["dataset"], record["config"]) == "paper" and (chosen := catalogue.test_chosen(record["config"])):
+    if catalogue.settings_label(record["train_dataset"], record["config"]) == "paper" and (chosen := catalogue.test_chosen(record["config"])):
         return f"preset paper: its authors chose {', '.join(chosen)} by test labels"
     if known := why_settled(record["dataset"], record["method"], _parts(record)):
         return f"settled with test figures known: {' '.join(known)}"
@@ -299,7 +305,14 @@ def _settled(entries: list[Entry]) -> list[Entry]:
 
 
 def _told_apart(entries: list[Entry]) -> list[Entry]:
-    """The entries, with their features' fingerprints where a group has several extractions of features of one name."""
+    """The entries, with their features' fingerprints where a group has several extractions of features of one name, and their code likewise."""
+    codes: dict[tuple[Group, str, str], set[str | None]] = {}
+    for entry in entries:
+        codes.setdefault((entry.group, entry.recipe, entry.config), set()).add(entry.code)
+    entries = [
+        replace(entry, settings=f"{entry.settings}, {_code_words(entry.code)}") if len(codes[entry.group, entry.recipe, entry.config]) > 1 else entry
+        for entry in entries
+    ]
     ways: dict[tuple[Group, str], set[str]] = {}
     for entry in entries:
         ways.setdefault((entry.group, entry.features), set()).add(entry.fingerprints)
@@ -308,3 +321,10 @@ def _told_apart(entries: list[Entry]) -> list[Entry]:
         replace(entry, extraction="+".join(one[:6] for one in entry.fingerprints.split("+"))) if (entry.group, entry.features) in several else entry
         for entry in entries
     ]
+
+
+def _code_words(code: str | None) -> str:
+    """`version 2`, or `mine 0.2` of a plug-in."""
+    told = [found for part in json.loads(code or "[]") for found in (part or {}).values()]
+    words = [str(one.get("package") or f"version {one.get('version', 1)}") for one in told]
+    return ", ".join(dict.fromkeys(words)) or "version 1"

@@ -53,15 +53,17 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
     """An entry of dashes, in the group that its evaluation would have joined."""
     dataset, setting, split, scope, train_dataset = _where(run)
     known = catalogue.dataset_class(run.job["dataset"])
-    alone = Group(str(dataset), str(setting), split, str(scope), str(train_dataset), "", None, (), None if known is None else known.smoothing)
+    smoothing = None if known is None else known.smoothing
+    alone = Group(str(dataset), str(setting), split, str(scope), str(train_dataset), "", None, None, (), smoothing)
     group = next((entry.group for entry in entries if _trained(entry.group) == _trained(alone) and not entry.group.rules), alone)
     config = json.dumps(_config(run))
     return Entry(
         group=group,
         method=run.job["method"],
         features=run.job["stream"],
-        settings=catalogue.settings_label(str(dataset), config),
+        settings=catalogue.settings_label(str(train_dataset), config),
         config=config,
+        code=json.dumps([{"method": run.job["code"]}]) if "code" in run.job else None,
         fingerprints=run.job["fingerprint"],
         read_out="",
         seeds=(),
