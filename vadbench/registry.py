@@ -20,34 +20,48 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 Kind = Literal["detectors", "recipes", "extractors", "boxes", "datasets"]
+BROKEN = "cannot be loaded"  # how the title of an entry begins that cannot
+METHODS: tuple[Kind, ...] = ("detectors", "recipes")  # called by one name
 
 
 @cache
-def _entries(kind: Kind) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in sorted(entry_points(group=f"vadbench.{kind}"))}
+def _entries(kind: Kind) -> dict[str, list[EntryPoint]]:
+    """Name -> what packages register by it, each once: one entry, or a double that is refused where it is used."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in sorted(entry_points(group=f"vadbench.{kind}"), key=lambda entry: (entry.name, entry.value)):
+        if entry.value not in {other.value for other in found.setdefault(entry.name, [])}:
+            found[entry.name].append(entry)
+    return found
 
 
 def names(*kinds: Kind) -> list[str]:
     """The registered names of these kinds, without importing anything."""
-    return sorted(name for kind in kinds for name in _entries(kind))
+    return sorted({name for kind in kinds for name in _entries(kind)})
 
 
 def entry(kind: Kind, name: str) -> EntryPoint:
     """The entry point that registers `name`, with its package; nothing is imported.
 
     Raises:
-        BadInput: on an unknown name, with the choices and the nearest match.
+        BadInput: on an unknown name, with the choices and the nearest match; if several packages register it, or one as a method and another as
+            a recipe, which are called alike; naming them.
     """
     if name not in _entries(kind):
-        raise unknown(kind.removesuffix("s"), name, names(kind))
-    return _entries(kind)[name]
+        raise unknown(_one(kind), name, names(kind))
+    one_name = METHODS if kind in METHODS else (kind,)
+    rivals = [entry for each in one_name for entry in _entries(each).get(name, [])]
+    if len(rivals) > 1:
+        told = " and ".join(f"{_package(entry)} as {entry.value}" for entry in rivals)
+        raise BadInput(f"{_one(kind)} {name!r} is registered more than once, by {told}; uninstall one of them")
+    return _entries(kind)[name][0]
 
 
 def load(kind: Kind, name: str) -> Any:
     """The class or recipe registered as `name`.
 
     Raises:
-        BadInput: on an unknown name, with the choices and the nearest match; if what an installed package registers cannot be loaded.
+        BadInput: on an unknown name, with the choices and the nearest match; if several packages register it; if what one registers cannot be
+            loaded.
     """
     found_entry = entry(kind, name)
     try:
@@ -69,9 +83,16 @@ def _class_of(kind: Kind) -> type | None:
 
 
 def _broken(entry: EntryPoint, why: str) -> BadInput:
-    package = "an installed package" if entry.dist is None else f"package {entry.dist.name}"
-    told = f"entry point {entry.name} = {entry.value} ({entry.group}) of {package} cannot be loaded: {' '.join(why.split())}"
+    told = f"entry point {entry.name} = {entry.value} ({entry.group}) of {_package(entry)} cannot be loaded: {' '.join(why.split())}"
     return BadInput(f"{told}; mend or uninstall the package")
+
+
+def _one(kind: Kind) -> str:
+    return kind if kind == "boxes" else kind.removesuffix("s")
+
+
+def _package(entry: EntryPoint) -> str:
+    return "an installed package" if entry.dist is None else f"package {entry.dist.name}"
 
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> BadInput:
@@ -98,15 +119,18 @@ def title(kind: Kind, name: str) -> str:
 
     Of several entries in one module, all but the one defined first have their own class's line.
     """
-    entry = _entries(kind)[name]
+    try:
+        entry = entry(kind, name)
+    except BadInput as error:
+        return f"{BROKEN}: {error}"
     try:
         spec = importlib.util.find_spec(entry.module)
         if spec is None:
-            return f"cannot be loaded: no module {entry.module}"
+            return f"{BROKEN}: no module {entry.module}"
         module = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec.has_location and spec.origin else ast.Module([], [])
     except (ImportError, OSError, SyntaxError, ValueError) as error:
-        return f"cannot be loaded: {' '.join(str(error).split())}"
-    registered = {other.attr for other in _entries(kind).values() if other.module == entry.module}
+        return f"{BROKEN}: {' '.join(str(error).split())}"
+    registered = {other.attr for entries in _entries(kind).values() for other in entries if other.module == entry.module}
     classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name in registered]
     own = next((node for node in classes[1:] if node.name == entry.attr), module)
     docstring = ast.get_docstring(own)

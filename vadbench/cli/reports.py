@@ -132,12 +132,14 @@ def _list_streams() -> None:
     from vadbench import registry
 
     for name in registry.names("extractors"):
-        typer.echo(f"{name:22} {registry.title('extractors', name)}")
-        for variant in registry.load("extractors", name).variants[1:]:
+        title = registry.title("extractors", name)
+        typer.echo(f"{name:22} {title}")
+        for variant in () if title.startswith(registry.BROKEN) else registry.load("extractors", name).variants[1:]:
             typer.echo(f"{name}.{variant}")
     for name in registry.names("boxes"):
-        label = ".<label>" if registry.load("boxes", name).labelled else ""
-        typer.echo(f"{f'…@{name}{label}':22} {registry.title('boxes', name)}")
+        title = registry.title("boxes", name)
+        label = ".<label>" if not title.startswith(registry.BROKEN) and registry.load("boxes", name).labelled else ""
+        typer.echo(f"{f'…@{name}{label}':22} {title}")
 
 
 @app.command()
