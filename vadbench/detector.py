@@ -102,7 +102,7 @@ class Features:
         found = find_outlier(self.x)
         if found is None:
             return
-        where = f"row {found.row} (video {self.video[found.row]} of the split from 0, frame {self.frame[found.row]})"
+        where = f"row {found.row} (video {self.video[found.row]} of the split, counted from 0, frame {self.frame[found.row]})"
         few = "it alone decides" if found.rows == 1 else f"{found.rows} such rows decide"
         told = f"{self.name}: {where}, column {found.column} is {found.value:g}: {few} the column's deviation"
         others = f"all others lie within {found.largest:g} of the median"

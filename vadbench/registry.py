@@ -120,18 +120,18 @@ def title(kind: Kind, name: str) -> str:
     Of several entries in one module, all but the one defined first have their own class's line.
     """
     try:
-        entry = entry(kind, name)
+        found = entry(kind, name)
     except BadInput as error:
         return f"{BROKEN}: {error}"
     try:
-        spec = importlib.util.find_spec(entry.module)
+        spec = importlib.util.find_spec(found.module)
         if spec is None:
-            return f"{BROKEN}: no module {entry.module}"
+            return f"{BROKEN}: no module {found.module}"
         module = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec.has_location and spec.origin else ast.Module([], [])
     except (ImportError, OSError, SyntaxError, ValueError) as error:
         return f"{BROKEN}: {' '.join(str(error).split())}"
-    registered = {other.attr for entries in _entries(kind).values() for other in entries if other.module == entry.module}
+    registered = {other.attr for entries in _entries(kind).values() for other in entries if other.module == found.module}
     classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name in registered]
-    own = next((node for node in classes[1:] if node.name == entry.attr), module)
+    own = next((node for node in classes[1:] if node.name == found.attr), module)
     docstring = ast.get_docstring(own)
     return docstring.splitlines()[0] if docstring else ""

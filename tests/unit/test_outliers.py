@@ -100,7 +100,7 @@ def test_a_method_that_standardises_names_the_row(method):
     with pytest.raises(BadInput) as told:
         detector(method).fit(features(spoilt(2999, range(6), 1e6)))
     assert "\n" not in str(told.value)
-    assert str(told.value).startswith("street velocity train: row 2999 (video 9 of the split from 0, frame 299), column 0 is 1e+06")
+    assert str(told.value).startswith("street velocity train: row 2999 (video 9 of the split, counted from 0, frame 299), column 0 is 1e+06")
 
 
 @pytest.mark.parametrize(("method", "preset"), [("iforest", "fast"), ("knn", "paper"), ("gmm", "paper")])

@@ -14,7 +14,8 @@ from vadbench.features.importers.clips import Layout
 Windows = NDArray[np.int64]
 SNIPPET = 16  # frames a row, where nothing else is asked for: I3D's
 SEGMENTS = 32  # rows of a clip whatever its length: Sultani et al.'s
-LONGEST = 64  # frames of a window that clips of one length are taken to consist of
+LONGEST = 64  # frames of windows that clips of one length, which prove nothing, are taken to consist of
+USUAL = (8, 16, 24, 32)  # frames of windows that such clips may as well consist of where snippets fit
 EXPLICIT = "an npz with x, video and frame says each row's frame"
 
 
@@ -39,7 +40,7 @@ def place_rows(rows: Sequence[int], videos: Sequence[Video], layout: Layout, nam
     if snippet == 0:
         _refuse_shared_windows(rows, frames, windows, name)
         return [middle(*shares(length, count)) for length, count in zip(frames, rows, strict=True)]
-    if not _lack_the_last(rows, frames, snippet):
+    if snippet == 1 or not _lack_the_last(rows, frames, snippet):
         for number, (length, count) in enumerate(zip(frames, rows, strict=True)):
             least, most = _snippets(length, snippet)
             if not least <= count <= most:
@@ -47,21 +48,28 @@ def place_rows(rows: Sequence[int], videos: Sequence[Video], layout: Layout, nam
                 per = "a frame" if snippet == 1 else f"per {snippet} frames"
                 told = f"{name(number)}, expected {expected}, one {per}"
                 raise BadInput(f"{told}; {_hint(rows, frames, windows)}")
-    if layout.snippet is None and windows and max(rows) > 1:
+    either = windows or _window(rows, frames)
+    if layout.snippet is None and max(rows) > 1 and either and (windows or either in USUAL):
         told = f"{name(int(np.argmax(rows)))}: either one per {snippet} frames (--snippet {snippet}) or windows"
-        raise BadInput(f"{told} of {windows} frames, one a frame (--window {windows}); say which")
+        raise BadInput(f"{told} of {either} frames, one a frame (--window {either}); say which")
     return [_place_snippets(length, count, snippet) for length, count in zip(frames, rows, strict=True)]
 
 
 def find_window(rows: Sequence[int], frames: Sequence[int]) -> int | None:
-    """The w of at least 2 with T - w + 1 rows in every clip of T frames: a row a window, one a frame.
+    """The w of at least 2 where every clip of T frames has the T - w + 1 rows of windows, one a frame, and nothing else explains them.
 
-    Clips of one length have such a w with any rows; there a w above `LONGEST` is none.
+    Clips of (nearly) one length have such a w with any rows; there it takes more rows than half the frames.
     """
-    lengths = {length - count + 1 for length, count in zip(frames, rows, strict=True)}
-    if len(lengths) != 1 or (window := lengths.pop()) < 2:
+    window = _window(rows, frames)
+    if window is None:
         return None
-    return window if len(set(frames)) > 1 or window <= LONGEST else None
+    apart = max(frames) - min(frames) >= 2  # windows two frames apart or more would have fewer rows in the longest
+    return window if apart or (2 * min(rows) > max(frames) and window <= LONGEST) else None
+
+
+def _window(rows: Sequence[int], frames: Sequence[int]) -> int | None:
+    lengths = {length - count + 1 for length, count in zip(frames, rows, strict=True)}
+    return window if len(lengths) == 1 and (window := lengths.pop()) >= 2 else None
 
 
 def shares(frames: int, rows: int) -> tuple[Windows, Windows]:
@@ -96,8 +104,19 @@ def _snippets(frames: int, snippet: int) -> tuple[int, int]:
 
 
 def _place_snippets(frames: int, rows: int, snippet: int) -> Windows:
+    """Frames whose nearest one, the earlier of two, is that of the row that covers a frame.
+
+    The middles, unless the last row's snippet breaks off before its own: then its last frame, and
+    the rows before mirror one another at their borders.
+    """
     start = np.arange(rows, dtype=np.int64) * snippet
-    return middle(start, np.minimum(start + snippet, frames))
+    within, left = (snippet - 1) // 2, frames - int(start[-1])
+    if rows == 1:
+        return middle(start, np.minimum(start + snippet, frames))
+    if left > within:
+        return start + within
+    odd = (rows - 1 - np.arange(rows)) % 2 == 1
+    return start + np.where(odd, snippet - left, left - 1)
 
 
 def _lack_the_last(rows: Sequence[int], frames: Sequence[int], snippet: int) -> bool:
@@ -109,8 +128,7 @@ def _lack_the_last(rows: Sequence[int], frames: Sequence[int], snippet: int) -> 
 def _refuse_shared_windows(rows: Sequence[int], frames: Sequence[int], window: int | None, name: Callable[[int], str]) -> None:
     """Refuse equal shares where the rows are plainly windows: they would lie up to half a window off."""
     segments = set(rows) == {SEGMENTS}
-    many = all(2 * count > length for length, count in zip(frames, rows, strict=True))
-    if window and max(rows) > 1 and not segments and (many or len(set(frames)) > 1):
+    if window and max(rows) > 1 and not segments:
         told = f"{name(0)}: no equal shares but windows of {window} frames, one a frame"
         raise BadInput(f"{told}; give --window {window} instead of --snippet 0, or {EXPLICIT}")
 
