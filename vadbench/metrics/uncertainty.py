@@ -196,8 +196,8 @@ def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average"
         before, tied = false_positives(found, weight)
         items = (found.region_rank, found.region_video), (found.track_rank, found.track_video)
         for row, (rank, video) in enumerate(items):
-            total = float(weight @ frames)
-            left_out[row, left] = mean_area(rank, before, tied, total, weight[video])
+            total = float(weight @ frames)  # 0 without the only video
+            left_out[row, left] = mean_area(rank, before, tied, total, weight[video]) if total else np.nan
     metrics = zip(("rbdc", "tbdc"), left_out, strict=True)
     return {(metric, ties): Jackknife.of_left_out(values) for metric, values in metrics}
 
