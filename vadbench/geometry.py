@@ -34,7 +34,7 @@ def check_boxes(box: NDArray[Any], size: Size, where: str, place: Callable[[int]
         return
     height, width = size
     frame = f"the frames are {width} x {height} (width x height)"
-    if np.abs(box).max() <= 1 and min(size) > 1:
+    if np.abs(box).max() < 2 <= min(size):  # fractions may overrun the frame as pixels do
         told = f"{where}: all boxes lie within one pixel, {frame}"
         raise BadInput(f"{told}; expected pixels, multiply fractions by the frame's size")
     beyond = np.array([height, width])[::-1]  # right and down

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vadbench.cli import binarised, data, demo, export, features, figures, publish, reports, runs, score, site
+from vadbench.cli.terminal import prepare_output
 from vadbench.errors import BadInput
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; exit 0 good, 1 a job failed, 2 bad input, 130 interrupted."""
+    prepare_output()
     try:
         app()
     except SystemExit as stop:

@@ -43,6 +43,7 @@ class Avenue(Dataset):
     """
 
     name = "avenue"
+    version = 2
     title = "CUHK Avenue"
     revision = "2013"
     citation = "C. Lu, J. Shi, J. Jia: Abnormal Event Detection at 150 FPS in MATLAB. ICCV 2013."

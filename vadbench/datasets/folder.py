@@ -35,6 +35,7 @@ class Folder(Dataset):
     """
 
     name = "folder"
+    version = 2
     title = "Own videos"
     citation = "the manifest's owner"
     licence = "the manifest's owner's"

@@ -52,6 +52,7 @@ class ShanghaiTech(Dataset):
     """
 
     name = "shanghaitech"
+    version = 2
     title = "ShanghaiTech Campus"
     revision = "2018"
     citation = (

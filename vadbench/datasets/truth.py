@@ -14,7 +14,7 @@ import pandas as pd
 
 from vadbench.code import source_of
 from vadbench.datasets.base import Dataset, Resplit
-from vadbench.datasets.regions import COLUMNS
+from vadbench.datasets.regions import COLUMNS, check_regions
 from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.records import written_aside
 
@@ -37,6 +37,8 @@ def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str
     if key in known:
         return dict(known[key])
     tracks = tracks_tested(dataset, resplit)
+    if tracks is not None and resplit is None:
+        check_regions(tracks, dataset, f"{dataset.name}: region tracks")
     regions = {"tracks": dataset.track_source, "regions_sha256": None if tracks is None else regions_digest(tracks)}
     truth = labels_tested(dataset, resplit).provenance() | regions
     if key:

@@ -56,6 +56,7 @@ class UBnormal(Dataset):
     """
 
     name = "ubnormal"
+    version = 2
     title = "UBnormal"
     revision = "2022"
     citation = "A. Acsintoae et al.: UBnormal: New Benchmark for Supervised Open-Set Video Anomaly Detection. CVPR 2022."

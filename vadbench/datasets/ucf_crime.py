@@ -50,6 +50,7 @@ class UCFCrime(Dataset):
     """
 
     name = "ucf_crime"
+    version = 2
     title = "UCF-Crime"
     revision = "2018"
     citation = "W. Sultani, C. Chen, M. Shah: Real-World Anomaly Detection in Surveillance Videos. CVPR 2018."

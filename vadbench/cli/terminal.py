@@ -1,0 +1,60 @@
+"""Output on terminals that are not UTF-8: signs that they lack are written in ASCII, and no print ends in an error."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import unicodedata
+
+SIGNS = str.maketrans(
+    {"–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "…": "...", "×": "x", "±": "+-", "≈": "~", "≠": "!=", "≤": "<=", "≥": ">="}
+    | {"→": "->", "←": "<-", "↔": "<->", "↑": "^", "↓": "v", "√": "sqrt", "∞": "inf", "•": "*", "†": "+", "‡": "++"}
+    | {"“": '"', "”": '"', "‘": "'", "’": "'", "Δ": "d", "σ": "sigma", "β": "beta", "λ": "lambda", "μ": "mu", "µ": "mu", "ß": "ss"}
+    | {"│": "|", "─": "-", "━": "-", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "╸": "-", "╺": "-"}
+)
+_ERRORS, _ASCII = "vadbench-signs", "vadbench-ascii"
+
+
+def in_ascii(text: str) -> str:
+    """The text in ASCII: known signs spelt out, letters without their accents, `?` for the rest.
+
+    >>> in_ascii("Δ ≈ 0.5 ± 0.1 – Tür")
+    'd ~ 0.5 +- 0.1 - Tur'
+    """
+    plain = unicodedata.normalize("NFKD", text.translate(SIGNS))
+    return "".join(sign for sign in plain if not unicodedata.combining(sign)).encode("ascii", "replace").decode()
+
+
+def prepare_output() -> None:
+    """Make stdout and stderr write what their encoding lacks as `in_ascii`; nothing changes where they are UTF-8.
+
+    An ASCII stream gets an encoding of another name: click takes `ascii` for a mistake and writes UTF-8 all the same.
+    """
+    codecs.register_error(_ERRORS, _replace)
+    codecs.register(_ascii_codec)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=_ASCII if ascii_only else stream.encoding, errors=_ERRORS)
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return in_ascii(error.object[error.start : error.end]), error.end
+
+
+def _ascii_codec(name: str) -> codecs.CodecInfo | None:
+    if name.replace("_", "-") != _ASCII:
+        return None
+    ascii_ = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        name=_ASCII,
+        encode=ascii_.encode,
+        decode=ascii_.decode,
+        streamreader=ascii_.streamreader,
+        streamwriter=ascii_.streamwriter,
+        incrementalencoder=ascii_.incrementalencoder,
+        incrementaldecoder=ascii_.incrementaldecoder,
+    )
