@@ -6,7 +6,7 @@ from scipy import stats
 from test_regions_metric import scene, take
 
 from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.frame import average_precision, macro_auc, micro_auc, video_aucs
+from vadbench.metrics.frame import average_precision, eer, macro_auc, micro_auc, video_aucs
 from vadbench.metrics.regions import match, region_metrics
 from vadbench.metrics.uncertainty import (
     NOTHING_VARIES,
@@ -77,7 +77,7 @@ def left_out_by_hand(metric, scores, labels, lengths):
     return np.array([metric(scores[kept], labels[kept]) for kept in rows])
 
 
-@pytest.mark.parametrize(("metric", "key"), [(micro_auc, MICRO), (average_precision, ("average_precision", None))])
+@pytest.mark.parametrize(("metric", "key"), [(micro_auc, MICRO), (average_precision, ("average_precision", None)), (eer, ("eer", None))])
 @pytest.mark.parametrize("seed", range(3))
 def test_left_out_is_the_metric_of_the_other_videos(metric, key, seed):
     frames = made_frames(seed)
@@ -89,7 +89,7 @@ def test_infinite_scores_only_rank():
     infinite = np.where(scores > 1, np.inf, np.where(scores < -1, -np.inf, scores))
     ranked = np.where(scores > 1, 9.0, np.where(scores < -1, -9.0, scores))
     first, second = (frame_jackknives(values, labels, lengths) for values in (infinite, ranked))
-    for key in (MICRO, ("average_precision", None)):
+    for key in (MICRO, ("average_precision", None), ("eer", None)):
         assert np.array_equal(first[key].left_out, second[key].left_out)
 
 
@@ -192,7 +192,7 @@ def test_a_class_that_one_video_alone_has_leaves_no_interval(anomalous):
     labels[:] = ~np.full(len(labels), anomalous)
     labels[:7] = anomalous
     found = frame_jackknives(scores, labels, lengths)
-    for key in (MICRO, ("average_precision", None)):
+    for key in (MICRO, ("average_precision", None), ("eer", None)):
         assert found[key].reason == ONE_CLASS
     assert interval(micro_estimate(scores, labels, lengths)).reason == ONE_CLASS
 

@@ -7,7 +7,7 @@ seeds add the spread of training. What holds was found by simulation (docs/proto
 - a difference: the infinitesimal jackknife, psi_i = (sum_j U_ij + sum_j U_ji) / (P N)
   - A (P_i / P + N_i / N) for micro AUC A, U_ij the pairs that anomalous frames of video i win
   against normal frames of video j; variance V / (V - 1) sum psi_i^2;
-- one value: the delete-one jackknife, variance (V - 1) / V sum (A_-i - mean)^2, on the logit scale;
+- one value, and differences of what has no closed form: the delete-one jackknife, variance (V - 1) / V sum (A_-i - mean)^2, on the logit scale;
 - many rows: Holm over all pairs, since the best row is chosen by looking.
 
 Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 1979.
@@ -15,6 +15,7 @@ Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,8 @@ LEAST_VIDEOS = 3  # two videos move a value by one number with two signs: that h
 NOTHING_VARIES = "every video gives the same; there is no spread to estimate an error from"
 ONE_CLASS = "undefined without one of the videos (one class, or no region, is left)"
 OTHER_VIDEOS = "not over the same videos"
-QUANTILE = "no interval holds for this metric, a quantile (docs/protocol.md)"
-WITHOUT = ("eer", "fpr_at_95_tpr")  # metrics for which nothing holds
+QUANTILE = "no interval holds for it (docs/protocol.md)"
+WITHOUT = ("fpr_at_95_tpr",)  # a quantile, for which nothing holds
 NEGLIGIBLE = 1e-12  # standard error of what does not vary but for rounding
 
 
@@ -106,7 +107,7 @@ class Difference(Interval):
 
 
 def frame_jackknives(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike) -> dict[Key, Jackknife]:
-    """Micro AUC, macro AUCs and average precision of frame scores; EER and FPR at 95 % TPR have none.
+    """Micro AUC, macro AUCs, average precision and EER of frame scores; FPR at 95 % TPR has none.
 
     Args:
         scores: [T] frame scores of all videos, concatenated.
@@ -127,8 +128,9 @@ def frame_jackknives(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike) -
     found: dict[Key, Jackknife] = {("micro_auc", None): auc_jackknife(videos)}
     for convention in REPORTED_MACRO:
         found["macro_auc", convention] = mean_jackknife(convention_aucs(videos, convention))
-    left_out = precision_left_out(videos)
-    return found | {("average_precision", None): Jackknife.of_left_out(left_out)}
+    for metric, left_out in (("average_precision", precision_left_out), ("eer", eer_left_out)):
+        found[metric, None] = Jackknife.of_left_out(left_out(videos))
+    return found
 
 
 def auc_jackknife(videos: Videos) -> Jackknife:
@@ -176,6 +178,36 @@ def precision_left_out(videos: Videos) -> Floats:
         if 0 < total < len(scores) - len(own):
             left_out[left] = np.diff(kept_tp, prepend=0) @ (kept_tp / np.maximum(kept, 1)) / total
     return left_out
+
+
+def eer_left_out(videos: Videos) -> Floats:
+    """[V] EER without each video, from one sort and a search for the crossing; NaN for one class."""
+    scores, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
+    ends = np.cumsum([len(part) for part, _ in videos])[:-1]
+    _, level = np.unique(-scores, return_inverse=True)  # 0 = highest
+    whole = [np.cumsum(np.bincount(level[which], minlength=level.max() + 1)) for which in (positive, ~positive)]
+    found = np.full(len(videos), np.nan)
+    for left, (levels, anomalous) in enumerate(zip(np.split(level, ends), np.split(positive, ends), strict=True)):
+        own = [np.sort(levels[which]) for which in (anomalous, ~anomalous)]
+        totals = [counts[-1] - len(mine) for counts, mine in zip(whole, own, strict=True)]
+        if min(totals) > 0:
+            found[left] = _crossing(whole, own, totals)
+    return found
+
+
+def _crossing(whole: Sequence[Any], own: Sequence[Any], totals: Sequence[int]) -> float:
+    """FPR where it equals 1 - TPR, of anomalous and normal counts by level, without a video's own levels."""
+
+    def rates(level: int) -> list[float]:
+        if level < 0:
+            return [0.0, 0.0]
+        without = [counts[level] - np.searchsorted(mine, level, side="right") for counts, mine in zip(whole, own, strict=True)]
+        return [count / total for count, total in zip(without, totals, strict=True)]
+
+    after = bisect_left(range(len(whole[0])), True, key=lambda level: sum(rates(level)) >= 1)
+    before, (tpr, fpr) = rates(after - 1), rates(after)
+    part = (1 - sum(before)) / (tpr + fpr - sum(before))
+    return before[1] + part * (fpr - before[1])
 
 
 def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average") -> dict[Key, Jackknife]:
