@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vadbench.benchmark import open_dataset, plan_suite, run_suite
+from vadbench.errors import BadInput
 from vadbench.evaluate import evaluate, protocol_of, recipe_identity
 from vadbench.intervals import (
     FIELDS,
@@ -12,6 +13,7 @@ from vadbench.intervals import (
     UNSMOOTHED,
     estimate_of,
     jackknife_arrays,
+    load_jackknives,
     read_jackknife,
     row_interval,
     stored_name,
@@ -65,6 +67,19 @@ def test_what_is_stored_is_read_back(key):
     found = read_jackknife(jackknife_arrays({key: known}), *key)
     assert np.array_equal(found.left_out, known.left_out)
     assert found.influence == pytest.approx(known.influence)
+
+
+def test_only_what_the_videos_do_is_loaded_of_a_file(tmp_path):
+    arrays = jackknife_arrays({MICRO: JACKKNIFE})
+    np.savez(tmp_path / "frames.npz", scores=np.zeros(9), **arrays)
+    assert load_jackknives(tmp_path / "frames.npz").keys() == arrays.keys()
+    assert load_jackknives(tmp_path / "missing.npz") is None
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "frames.npz").write_bytes(b"PK but no archive")
+    with pytest.raises(BadInput, match=r"frames\.npz: damaged"):
+        load_jackknives(tmp_path / "frames.npz")
 
 
 def test_draws_of_an_earlier_version_are_no_jackknife():

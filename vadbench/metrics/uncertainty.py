@@ -279,7 +279,7 @@ def difference(first: Estimate, second: Estimate, level: float = LEVEL) -> Diffe
     reason = first.jackknife.reason or second.jackknife.reason
     if reason is not None:
         return Difference(None, None, videos, reason)
-    (value,), (error,), (freedom,), (p,) = _differences(first, [second])
+    (value,), (error,), (freedom,), (p,) = _differences(first, _stack([second]))
     if np.isnan(p):
         return Difference(None, None, videos, NOTHING_VARIES)
     reach = _quantile(freedom, level) * error
@@ -294,12 +294,14 @@ def pairwise(estimates: Sequence[Estimate | None]) -> Floats:
     """
     rows = len(estimates)
     table = np.full((rows, rows), np.nan)
-    usable = {row: one for row, one in enumerate(estimates) if one is not None and one.jackknife.reason is None}
-    for row, first in usable.items():
-        alike = [other for other, one in usable.items() if one.jackknife.videos == first.jackknife.videos]
-        rest = [other for other in alike if other > row]
-        if rest:
-            table[row, rest] = _differences(first, [usable[other] for other in rest])[3]
+    alike: dict[int, dict[int, Estimate]] = {}  # number of videos -> row -> its estimate
+    for row, one in enumerate(estimates):
+        if one is not None and one.jackknife.reason is None:
+            alike.setdefault(one.jackknife.videos, {})[row] = one
+    for same in alike.values():
+        places, stack = np.array(list(same)), _stack(list(same.values()))
+        for place, (row, first) in enumerate(same.items(), 1):
+            table[row, places[place:]] = _differences(first, stack[place:])[3]
     above = np.triu_indices(rows, 1)
     table[above] = holm(table[above])
     return np.where(np.isnan(table), table.T, table)
@@ -320,7 +322,26 @@ def holm(p: ArrayLike) -> Floats:
     return corrected
 
 
-def _differences(first: Estimate, others: Sequence[Estimate]) -> tuple[Floats, Floats, Floats, Floats]:
+@dataclass(frozen=True)
+class _Stack:
+    """Estimates over the same videos as arrays [K], influence [K, V]."""
+
+    value: Floats
+    influence: Floats
+    training: Floats
+    seeds: NDArray[np.int64]
+
+    def __getitem__(self, rows: slice) -> _Stack:
+        return _Stack(self.value[rows], self.influence[rows], self.training[rows], self.seeds[rows])
+
+
+def _stack(estimates: Sequence[Estimate]) -> _Stack:
+    value, training, seeds = zip(*((one.value, one.training, one.seeds) for one in estimates), strict=True)
+    influence = np.stack([one.jackknife.influence for one in estimates])
+    return _Stack(np.array(value), influence, np.array(training), np.array(seeds))
+
+
+def _differences(first: Estimate, others: _Stack) -> tuple[Floats, Floats, Floats, Floats]:
     """Values, standard errors, degrees of freedom and p-values [K] of `first` minus each of the others.
 
     The p-value is NaN where the two differ by the same in every video, and 1 where they do not differ.
@@ -328,15 +349,12 @@ def _differences(first: Estimate, others: Sequence[Estimate]) -> tuple[Floats, F
     from scipy.special import stdtr
 
     videos = first.jackknife.videos
-    values = first.value - np.array([other.value for other in others])
-    influence = first.jackknife.influence - np.array([other.jackknife.influence for other in others])
-    sampling = videos / (videos - 1) * np.square(influence).sum(1)
-    training = [np.full(len(others), first.training), np.array([other.training for other in others])]
-    seeds = [np.full(len(others), first.seeds), np.array([other.seeds for other in others])]
-    freedoms = [np.full(len(others), videos - 1), *(np.maximum(number - 1, 1) for number in seeds)]
-    variances = [sampling, *training]
+    values = first.value - others.value
+    sampling = videos / (videos - 1) * np.square(first.jackknife.influence - others.influence).sum(1)
     still = sampling <= NEGLIGIBLE**2
-    error, freedom = _pooled([np.where(still, 1.0, sampling), *variances[1:]], freedoms)
+    variances = [np.where(still, 1.0, sampling), first.training, others.training]
+    freedoms = [videos - 1, max(first.seeds - 1, 1), np.maximum(others.seeds - 1, 1)]
+    error, freedom = _pooled(variances, freedoms)
     p = 2 * stdtr(freedom, -np.abs(values) / error)
     p = np.where(still, np.where(np.abs(values) <= NEGLIGIBLE, 1.0, np.nan), p)
     return values, np.where(still, 0.0, error), freedom, p
