@@ -179,22 +179,33 @@ def test_of_one_or_two_videos_nothing_is_claimed(videos):
 
 
 def test_of_two_videos_that_count_nothing_is_claimed():
-    scores, labels, lengths = made_frames(videos=4)
-    labels[15:30] = False
+    scores, labels, lengths = made_frames()
+    labels[15:60] = True  # three videos of one class
     found = frame_jackknives(scores, labels, lengths)
     assert found["macro_auc", "skip"].reason.startswith("too few videos (2")
     assert found[MICRO].reason is None
 
 
 @pytest.mark.parametrize("anomalous", [True, False])
-def test_a_class_that_one_video_alone_has_leaves_no_interval(anomalous):
+@pytest.mark.parametrize("videos", [1, 2])
+def test_a_class_that_one_or_two_videos_alone_have_leaves_no_interval(videos, anomalous):
     scores, labels, lengths = made_frames()
     labels[:] = ~np.full(len(labels), anomalous)
-    labels[:7] = anomalous
+    for video in range(videos):
+        labels[15 * video : 15 * video + 7] = anomalous
     found = frame_jackknives(scores, labels, lengths)
     for key in (MICRO, ("average_precision", None), ("eer", None)):
         assert found[key].reason == ONE_CLASS
     assert interval(micro_estimate(scores, labels, lengths)).reason == ONE_CLASS
+
+
+def test_regions_in_two_videos_alone_leave_no_interval():
+    made, truth, frames = scene(np.random.default_rng(5), videos=4, detections=60)
+    truth = take(truth, np.flatnonzero(np.isin(np.asarray(truth["video"]), ["v0", "v1"])))
+    videos = {f"v{v}": frames // 5 for v in range(5)}
+    boxes, scores, regions = read_boxes(made, "detections"), read_scores(made), read_boxes(truth, "ground_truth")
+    found = region_jackknives(match(boxes, scores, regions, videos=videos), list(videos.values()))
+    assert {one.reason for one in found.values()} == {ONE_CLASS}
 
 
 def test_a_perfect_value_has_no_interval():

@@ -33,7 +33,7 @@ Videos = list[tuple[Floats, NDArray[np.bool_]]]  # (scores, labels) of each, fro
 LEVEL = 0.95
 LEAST_VIDEOS = 3  # two videos move a value by one number with two signs: that has no spread
 NOTHING_VARIES = "every video gives the same; there is no spread to estimate an error from"
-ONE_CLASS = "undefined without one of the videos (one class, or no region, is left)"
+ONE_CLASS = f"too few videos with anomalies (frames, or regions) or with normal frames; {LEAST_VIDEOS} or more must have each"
 OTHER_VIDEOS = "not over the same videos"
 QUANTILE = "no interval holds for it (docs/protocol.md)"
 WITHOUT = ("fpr_at_95_tpr",)  # a quantile, for which nothing holds
@@ -46,7 +46,7 @@ class Jackknife:
 
     Attributes:
         influence: [V] how the value moves with the video's weight; sums to 0.
-        left_out: [V] the value without the video; NaN where that is undefined.
+        left_out: [V] the value without the video; NaN where too few videos have one of the classes (or a region) to say anything.
     """
 
     influence: Floats
@@ -150,8 +150,8 @@ def auc_jackknife(videos: Videos) -> Jackknife:
         share = p / p.sum() + n / n.sum()
         influence = (wins + losses - wins.sum() * share) / (p.sum() * n.sum())
         pairs = (p.sum() - p) * (n.sum() - n)
-        left_out = np.where(pairs > 0, (wins.sum() - wins - losses + own) / pairs, np.nan)
-    return Jackknife(influence, left_out)
+        left_out = (wins.sum() - wins - losses + own) / pairs
+    return Jackknife(influence, _where_enough(left_out, (p > 0).sum(), (n > 0).sum()))
 
 
 def mean_jackknife(values: Floats) -> Jackknife:
@@ -177,7 +177,7 @@ def precision_left_out(videos: Videos) -> Floats:
         total = anomalous.sum() - len(own_positive)
         if 0 < total < len(scores) - len(own):
             left_out[left] = np.diff(kept_tp, prepend=0) @ (kept_tp / np.maximum(kept, 1)) / total
-    return left_out
+    return _where_enough(left_out, *_bearing(videos))
 
 
 def eer_left_out(videos: Videos) -> Floats:
@@ -192,7 +192,18 @@ def eer_left_out(videos: Videos) -> Floats:
         totals = [counts[-1] - len(mine) for counts, mine in zip(whole, own, strict=True)]
         if min(totals) > 0:
             found[left] = _crossing(whole, own, totals)
-    return found
+    return _where_enough(found, *_bearing(videos))
+
+
+def _bearing(videos: Videos) -> tuple[int, int]:
+    """How many videos have an anomalous frame, and a normal one."""
+    anomalous, normal = (sum(bool((positive == kind).any()) for _, positive in videos) for kind in (True, False))
+    return anomalous, normal
+
+
+def _where_enough(left_out: Floats, *counts: int) -> Floats:
+    """The values, NaN if fewer than the least number of videos bear what the metric is of."""
+    return left_out if min(counts) >= LEAST_VIDEOS else np.full_like(left_out, np.nan)
 
 
 def _crossing(whole: Sequence[Any], own: Sequence[Any], totals: Sequence[int]) -> float:
@@ -230,6 +241,7 @@ def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average"
         for row, (rank, video) in enumerate(items):
             total = float(weight @ frames)
             left_out[row, left] = mean_area(rank, before, tied, total, weight[video])
+    left_out = _where_enough(left_out, len(np.unique(found.region_video)))
     metrics = zip(("rbdc", "tbdc"), left_out, strict=True)
     return {(metric, ties): Jackknife.of_left_out(values) for metric, values in metrics}
 
