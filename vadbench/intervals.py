@@ -9,9 +9,12 @@ draws of a percentile bootstrap and its ends, which were too sure: they are not 
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from vadbench.errors import BadInput
 from vadbench.metrics.uncertainty import (
     QUANTILE,
     WITHOUT,
@@ -22,6 +25,7 @@ from vadbench.metrics.uncertainty import (
     combine,
     interval,
 )
+from vadbench.npz import open_npz
 from vadbench.records import Arrays
 
 REGIONS = ("rbdc", "tbdc")
@@ -76,6 +80,21 @@ def jackknife_arrays(jackknives: Mapping[Key, Jackknife]) -> Arrays:
         if key[0] in ("micro_auc", UNSMOOTHED):
             arrays[_name("influence", key)] = one.influence
     return arrays
+
+
+def load_jackknives(path: Path) -> Arrays | None:
+    """The arrays of a frames.npz that `read_jackknife` takes, alone; None where the file is not there.
+
+    Raises:
+        BadInput: if it is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with open_npz(path) as archive:
+            return {name: archive[name] for name in archive if name.startswith(("left_out.", "influence."))}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise BadInput(f"{path}: damaged ({error}); remove it and run vadbench evaluate") from error
 
 
 def read_jackknife(frames: Arrays | None, metric: str, convention: str | None) -> Jackknife | None:

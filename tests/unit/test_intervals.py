@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vadbench.benchmark import open_dataset, plan_suite, run_suite
+from vadbench.errors import BadInput
 from vadbench.evaluate import evaluate, protocol_of, recipe_identity
 from vadbench.intervals import (
     FIELDS,
@@ -12,6 +13,7 @@ from vadbench.intervals import (
     UNSMOOTHED,
     estimate_of,
     jackknife_arrays,
+    load_jackknives,
     read_jackknife,
     row_interval,
     stored_name,
@@ -37,7 +39,7 @@ def test_a_row_of_the_whole_set_gets_its_interval_and_its_videos():
 
 @pytest.mark.parametrize(
     ("given", "reason"),
-    [(row("eer"), QUANTILE), (row("fpr_at_95_tpr"), QUANTILE), (row("rbdc", "average"), NO_ROWS), (row(value=None), None)],
+    [(row("eer"), NO_ROWS), (row("fpr_at_95_tpr"), QUANTILE), (row("rbdc", "average"), NO_ROWS), (row(value=None), None)],
 )
 def test_without_an_interval_the_reason_is_told(given, reason):
     (found,) = with_intervals([given], {("tbdc", "average"): JACKKNIFE})
@@ -65,6 +67,19 @@ def test_what_is_stored_is_read_back(key):
     found = read_jackknife(jackknife_arrays({key: known}), *key)
     assert np.array_equal(found.left_out, known.left_out)
     assert found.influence == pytest.approx(known.influence)
+
+
+def test_only_what_the_videos_do_is_loaded_of_a_file(tmp_path):
+    arrays = jackknife_arrays({MICRO: JACKKNIFE})
+    np.savez(tmp_path / "frames.npz", scores=np.zeros(9), **arrays)
+    assert load_jackknives(tmp_path / "frames.npz").keys() == arrays.keys()
+    assert load_jackknives(tmp_path / "missing.npz") is None
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "frames.npz").write_bytes(b"PK but no archive")
+    with pytest.raises(BadInput, match=r"frames\.npz: damaged"):
+        load_jackknives(tmp_path / "frames.npz")
 
 
 def test_draws_of_an_earlier_version_are_no_jackknife():
@@ -104,7 +119,7 @@ def whole(record):
 def test_a_record_has_intervals_of_all_metrics_that_can_have_one(evaluated):
     rows = whole(evaluated[2])
     without = {key[0] for key, one in rows.items() if one.get("low") is None}
-    assert without == {"eer", "fpr_at_95_tpr", "prevalence"}
+    assert without == {"fpr_at_95_tpr", "prevalence"}
     assert all(one["low"] < one["value"] < one["high"] for one in rows.values() if one.get("low") is not None)
 
 

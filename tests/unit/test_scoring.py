@@ -31,7 +31,7 @@ def frames():
 def boxes():
     """Detections, of which some hit, and tracks."""
     rng = np.random.default_rng(1)
-    tracks = pd.DataFrame([(v, t, f, 10 + f, 10, 29 + f, 29) for v in ("01", "02") for t in (0, 1) for f in range(5 * t, 9)])
+    tracks = pd.DataFrame([(v, t, f, 10 + f, 10, 29 + f, 29) for v in ("01", "02", "03") for t in (0, 1) for f in range(5 * t, 9)])
     tracks.columns = ["video", "track", "frame", "x0", "y0", "x1", "y1"]
     near = tracks.drop(columns="track").sample(20, random_state=0)
     far = pd.DataFrame({"video": rng.choice(list(LENGTHS), 40), "frame": rng.integers(0, 20, 40), "x0": 200, "y0": 200, "x1": 220, "y1": 220})
@@ -200,7 +200,7 @@ def test_text_shows_values_intervals_and_wide_ties(tmp_path, boxes, frames):
     detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
     result = score_regions(detections, tracks, counted)
     lines = render(result).splitlines()
-    assert lines[0] == "60 detections, 26 regions, 4 tracks, 115 frames of 4 videos; alpha 0.1, beta 0.1, ties average; values in %"
+    assert lines[0] == "60 detections, 39 regions, 6 tracks, 115 frames of 4 videos; alpha 0.1, beta 0.1, ties average; values in %"
     assert f"{100 * result['rbdc']:.2f}" in lines[2]
     assert "orders of equal scores" in lines[2]
     text = render(score_frames(counted, counted, smoothing=2.0))

@@ -6,7 +6,7 @@ from scipy import stats
 from test_regions_metric import scene, take
 
 from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.frame import average_precision, macro_auc, micro_auc, video_aucs
+from vadbench.metrics.frame import average_precision, eer, macro_auc, micro_auc, video_aucs
 from vadbench.metrics.regions import match, region_metrics
 from vadbench.metrics.uncertainty import (
     NOTHING_VARIES,
@@ -77,7 +77,7 @@ def left_out_by_hand(metric, scores, labels, lengths):
     return np.array([metric(scores[kept], labels[kept]) for kept in rows])
 
 
-@pytest.mark.parametrize(("metric", "key"), [(micro_auc, MICRO), (average_precision, ("average_precision", None))])
+@pytest.mark.parametrize(("metric", "key"), [(micro_auc, MICRO), (average_precision, ("average_precision", None)), (eer, ("eer", None))])
 @pytest.mark.parametrize("seed", range(3))
 def test_left_out_is_the_metric_of_the_other_videos(metric, key, seed):
     frames = made_frames(seed)
@@ -89,7 +89,7 @@ def test_infinite_scores_only_rank():
     infinite = np.where(scores > 1, np.inf, np.where(scores < -1, -np.inf, scores))
     ranked = np.where(scores > 1, 9.0, np.where(scores < -1, -9.0, scores))
     first, second = (frame_jackknives(values, labels, lengths) for values in (infinite, ranked))
-    for key in (MICRO, ("average_precision", None)):
+    for key in (MICRO, ("average_precision", None), ("eer", None)):
         assert np.array_equal(first[key].left_out, second[key].left_out)
 
 
@@ -179,22 +179,33 @@ def test_of_one_or_two_videos_nothing_is_claimed(videos):
 
 
 def test_of_two_videos_that_count_nothing_is_claimed():
-    scores, labels, lengths = made_frames(videos=4)
-    labels[15:30] = False
+    scores, labels, lengths = made_frames()
+    labels[15:60] = True  # three videos of one class
     found = frame_jackknives(scores, labels, lengths)
     assert found["macro_auc", "skip"].reason.startswith("too few videos (2")
     assert found[MICRO].reason is None
 
 
 @pytest.mark.parametrize("anomalous", [True, False])
-def test_a_class_that_one_video_alone_has_leaves_no_interval(anomalous):
+@pytest.mark.parametrize("videos", [1, 2])
+def test_a_class_that_one_or_two_videos_alone_have_leaves_no_interval(videos, anomalous):
     scores, labels, lengths = made_frames()
     labels[:] = ~np.full(len(labels), anomalous)
-    labels[:7] = anomalous
+    for video in range(videos):
+        labels[15 * video : 15 * video + 7] = anomalous
     found = frame_jackknives(scores, labels, lengths)
-    for key in (MICRO, ("average_precision", None)):
+    for key in (MICRO, ("average_precision", None), ("eer", None)):
         assert found[key].reason == ONE_CLASS
     assert interval(micro_estimate(scores, labels, lengths)).reason == ONE_CLASS
+
+
+def test_regions_in_two_videos_alone_leave_no_interval():
+    made, truth, frames = scene(np.random.default_rng(5), videos=4, detections=60)
+    truth = take(truth, np.flatnonzero(np.isin(np.asarray(truth["video"]), ["v0", "v1"])))
+    videos = {f"v{v}": frames // 5 for v in range(5)}
+    boxes, scores, regions = read_boxes(made, "detections"), read_scores(made), read_boxes(truth, "ground_truth")
+    found = region_jackknives(match(boxes, scores, regions, videos=videos), list(videos.values()))
+    assert {one.reason for one in found.values()} == {ONE_CLASS}
 
 
 def test_a_perfect_value_has_no_interval():

@@ -7,7 +7,7 @@ seeds add the spread of training. What holds was found by simulation (docs/proto
 - a difference: the infinitesimal jackknife, psi_i = (sum_j U_ij + sum_j U_ji) / (P N)
   - A (P_i / P + N_i / N) for micro AUC A, U_ij the pairs that anomalous frames of video i win
   against normal frames of video j; variance V / (V - 1) sum psi_i^2;
-- one value: the delete-one jackknife, variance (V - 1) / V sum (A_-i - mean)^2, on the logit scale;
+- one value, and differences of what has no closed form: the delete-one jackknife, variance (V - 1) / V sum (A_-i - mean)^2, on the logit scale;
 - many rows: Holm over all pairs, since the best row is chosen by looking.
 
 Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 1979.
@@ -15,6 +15,7 @@ Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +33,10 @@ Videos = list[tuple[Floats, NDArray[np.bool_]]]  # (scores, labels) of each, fro
 LEVEL = 0.95
 LEAST_VIDEOS = 3  # two videos move a value by one number with two signs: that has no spread
 NOTHING_VARIES = "every video gives the same; there is no spread to estimate an error from"
-ONE_CLASS = "undefined without one of the videos (one class, or no region, is left)"
+ONE_CLASS = f"too few videos with anomalies (frames, or regions) or with normal frames; {LEAST_VIDEOS} or more must have each"
 OTHER_VIDEOS = "not over the same videos"
-QUANTILE = "no interval holds for this metric, a quantile (docs/protocol.md)"
-WITHOUT = ("eer", "fpr_at_95_tpr")  # metrics for which nothing holds
+QUANTILE = "no interval holds for it (docs/protocol.md)"
+WITHOUT = ("fpr_at_95_tpr",)  # a quantile, for which nothing holds
 NEGLIGIBLE = 1e-12  # standard error of what does not vary but for rounding
 
 
@@ -45,7 +46,7 @@ class Jackknife:
 
     Attributes:
         influence: [V] how the value moves with the video's weight; sums to 0.
-        left_out: [V] the value without the video; NaN where that is undefined.
+        left_out: [V] the value without the video; NaN where too few videos have one of the classes (or a region) to say anything.
     """
 
     influence: Floats
@@ -106,7 +107,7 @@ class Difference(Interval):
 
 
 def frame_jackknives(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike) -> dict[Key, Jackknife]:
-    """Micro AUC, macro AUCs and average precision of frame scores; EER and FPR at 95 % TPR have none.
+    """Micro AUC, macro AUCs, average precision and EER of frame scores; FPR at 95 % TPR has none.
 
     Args:
         scores: [T] frame scores of all videos, concatenated.
@@ -127,8 +128,9 @@ def frame_jackknives(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike) -
     found: dict[Key, Jackknife] = {("micro_auc", None): auc_jackknife(videos)}
     for convention in REPORTED_MACRO:
         found["macro_auc", convention] = mean_jackknife(convention_aucs(videos, convention))
-    left_out = precision_left_out(videos)
-    return found | {("average_precision", None): Jackknife.of_left_out(left_out)}
+    for metric, left_out in (("average_precision", precision_left_out), ("eer", eer_left_out)):
+        found[metric, None] = Jackknife.of_left_out(left_out(videos))
+    return found
 
 
 def auc_jackknife(videos: Videos) -> Jackknife:
@@ -148,8 +150,8 @@ def auc_jackknife(videos: Videos) -> Jackknife:
         share = p / p.sum() + n / n.sum()
         influence = (wins + losses - wins.sum() * share) / (p.sum() * n.sum())
         pairs = (p.sum() - p) * (n.sum() - n)
-        left_out = np.where(pairs > 0, (wins.sum() - wins - losses + own) / pairs, np.nan)
-    return Jackknife(influence, left_out)
+        left_out = (wins.sum() - wins - losses + own) / pairs
+    return Jackknife(influence, _where_enough(left_out, (p > 0).sum(), (n > 0).sum()))
 
 
 def mean_jackknife(values: Floats) -> Jackknife:
@@ -175,7 +177,48 @@ def precision_left_out(videos: Videos) -> Floats:
         total = anomalous.sum() - len(own_positive)
         if 0 < total < len(scores) - len(own):
             left_out[left] = np.diff(kept_tp, prepend=0) @ (kept_tp / np.maximum(kept, 1)) / total
-    return left_out
+    return _where_enough(left_out, *_bearing(videos))
+
+
+def eer_left_out(videos: Videos) -> Floats:
+    """[V] EER without each video, from one sort and a search for the crossing; NaN for one class."""
+    scores, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
+    ends = np.cumsum([len(part) for part, _ in videos])[:-1]
+    _, level = np.unique(-scores, return_inverse=True)  # 0 = highest
+    whole = [np.cumsum(np.bincount(level[which], minlength=level.max() + 1)) for which in (positive, ~positive)]
+    found = np.full(len(videos), np.nan)
+    for left, (levels, anomalous) in enumerate(zip(np.split(level, ends), np.split(positive, ends), strict=True)):
+        own = [np.sort(levels[which]) for which in (anomalous, ~anomalous)]
+        totals = [counts[-1] - len(mine) for counts, mine in zip(whole, own, strict=True)]
+        if min(totals) > 0:
+            found[left] = _crossing(whole, own, totals)
+    return _where_enough(found, *_bearing(videos))
+
+
+def _bearing(videos: Videos) -> tuple[int, int]:
+    """How many videos have an anomalous frame, and a normal one."""
+    anomalous, normal = (sum(bool((positive == kind).any()) for _, positive in videos) for kind in (True, False))
+    return anomalous, normal
+
+
+def _where_enough(left_out: Floats, *counts: int) -> Floats:
+    """The values, NaN if fewer than the least number of videos bear what the metric is of."""
+    return left_out if min(counts) >= LEAST_VIDEOS else np.full_like(left_out, np.nan)
+
+
+def _crossing(whole: Sequence[Any], own: Sequence[Any], totals: Sequence[int]) -> float:
+    """FPR where it equals 1 - TPR, of anomalous and normal counts by level, without a video's own levels."""
+
+    def rates(level: int) -> list[float]:
+        if level < 0:
+            return [0.0, 0.0]
+        without = [counts[level] - np.searchsorted(mine, level, side="right") for counts, mine in zip(whole, own, strict=True)]
+        return [count / total for count, total in zip(without, totals, strict=True)]
+
+    after = bisect_left(range(len(whole[0])), True, key=lambda level: sum(rates(level)) >= 1)
+    before, (tpr, fpr) = rates(after - 1), rates(after)
+    part = (1 - sum(before)) / (tpr + fpr - sum(before))
+    return before[1] + part * (fpr - before[1])
 
 
 def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average") -> dict[Key, Jackknife]:
@@ -198,6 +241,7 @@ def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average"
         for row, (rank, video) in enumerate(items):
             total = float(weight @ frames)  # 0 without the only video
             left_out[row, left] = mean_area(rank, before, tied, total, weight[video]) if total else np.nan
+    left_out = _where_enough(left_out, len(np.unique(found.region_video)))
     metrics = zip(("rbdc", "tbdc"), left_out, strict=True)
     return {(metric, ties): Jackknife.of_left_out(values) for metric, values in metrics}
 
@@ -247,7 +291,7 @@ def difference(first: Estimate, second: Estimate, level: float = LEVEL) -> Diffe
     reason = first.jackknife.reason or second.jackknife.reason
     if reason is not None:
         return Difference(None, None, videos, reason)
-    (value,), (error,), (freedom,), (p,) = _differences(first, [second])
+    (value,), (error,), (freedom,), (p,) = _differences(first, _stack([second]))
     if np.isnan(p):
         return Difference(None, None, videos, NOTHING_VARIES)
     reach = _quantile(freedom, level) * error
@@ -262,12 +306,14 @@ def pairwise(estimates: Sequence[Estimate | None]) -> Floats:
     """
     rows = len(estimates)
     table = np.full((rows, rows), np.nan)
-    usable = {row: one for row, one in enumerate(estimates) if one is not None and one.jackknife.reason is None}
-    for row, first in usable.items():
-        alike = [other for other, one in usable.items() if one.jackknife.videos == first.jackknife.videos]
-        rest = [other for other in alike if other > row]
-        if rest:
-            table[row, rest] = _differences(first, [usable[other] for other in rest])[3]
+    alike: dict[int, dict[int, Estimate]] = {}  # number of videos -> row -> its estimate
+    for row, one in enumerate(estimates):
+        if one is not None and one.jackknife.reason is None:
+            alike.setdefault(one.jackknife.videos, {})[row] = one
+    for same in alike.values():
+        places, stack = np.array(list(same)), _stack(list(same.values()))
+        for place, (row, first) in enumerate(same.items(), 1):
+            table[row, places[place:]] = _differences(first, stack[place:])[3]
     above = np.triu_indices(rows, 1)
     table[above] = holm(table[above])
     return np.where(np.isnan(table), table.T, table)
@@ -288,7 +334,26 @@ def holm(p: ArrayLike) -> Floats:
     return corrected
 
 
-def _differences(first: Estimate, others: Sequence[Estimate]) -> tuple[Floats, Floats, Floats, Floats]:
+@dataclass(frozen=True)
+class _Stack:
+    """Estimates over the same videos as arrays [K], influence [K, V]."""
+
+    value: Floats
+    influence: Floats
+    training: Floats
+    seeds: NDArray[np.int64]
+
+    def __getitem__(self, rows: slice) -> _Stack:
+        return _Stack(self.value[rows], self.influence[rows], self.training[rows], self.seeds[rows])
+
+
+def _stack(estimates: Sequence[Estimate]) -> _Stack:
+    value, training, seeds = zip(*((one.value, one.training, one.seeds) for one in estimates), strict=True)
+    influence = np.stack([one.jackknife.influence for one in estimates])
+    return _Stack(np.array(value), influence, np.array(training), np.array(seeds))
+
+
+def _differences(first: Estimate, others: _Stack) -> tuple[Floats, Floats, Floats, Floats]:
     """Values, standard errors, degrees of freedom and p-values [K] of `first` minus each of the others.
 
     The p-value is NaN where the two differ by the same in every video, and 1 where they do not differ.
@@ -296,15 +361,12 @@ def _differences(first: Estimate, others: Sequence[Estimate]) -> tuple[Floats, F
     from scipy.special import stdtr
 
     videos = first.jackknife.videos
-    values = first.value - np.array([other.value for other in others])
-    influence = first.jackknife.influence - np.array([other.jackknife.influence for other in others])
-    sampling = videos / (videos - 1) * np.square(influence).sum(1)
-    training = [np.full(len(others), first.training), np.array([other.training for other in others])]
-    seeds = [np.full(len(others), first.seeds), np.array([other.seeds for other in others])]
-    freedoms = [np.full(len(others), videos - 1), *(np.maximum(number - 1, 1) for number in seeds)]
-    variances = [sampling, *training]
+    values = first.value - others.value
+    sampling = videos / (videos - 1) * np.square(first.jackknife.influence - others.influence).sum(1)
     still = sampling <= NEGLIGIBLE**2
-    error, freedom = _pooled([np.where(still, 1.0, sampling), *variances[1:]], freedoms)
+    variances = [np.where(still, 1.0, sampling), first.training, others.training]
+    freedoms = [videos - 1, max(first.seeds - 1, 1), np.maximum(others.seeds - 1, 1)]
+    error, freedom = _pooled(variances, freedoms)
     p = 2 * stdtr(freedom, -np.abs(values) / error)
     p = np.where(still, np.where(np.abs(values) <= NEGLIGIBLE, 1.0, np.nan), p)
     return values, np.where(still, 0.0, error), freedom, p

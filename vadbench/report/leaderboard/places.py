@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from vadbench.intervals import NOT_COMPUTED, read_jackknife, stored_name
+from vadbench.intervals import NOT_COMPUTED, load_jackknives, read_jackknife, stored_name
 from vadbench.metrics.uncertainty import Estimate, Jackknife, average, interval, pairwise
-from vadbench.records import Arrays, Results
+from vadbench.records import Results
 from vadbench.report.leaderboard.entries import Entry, Group
 from vadbench.report.table import METRICS, Cell
 
@@ -38,7 +38,8 @@ def add_places(entries: Sequence[Entry], results: Results) -> list[Entry]:
 
 def _estimates(entry: Entry, results: Results) -> list[Estimate | None]:
     """For each of `METRICS`, over the entry's records; None where one of them stores no jackknife."""
-    stored = [_frames(entry, identity, results) for identity in entry.identities]
+    folders = [results.recipe_folder(entry.group.dataset, entry.recipe, identity) for identity in entry.identities]
+    stored = [load_jackknives(folder / "frames.npz") for folder in folders]
     smoothed = entry.group.smoothing is not None
     estimates: list[Estimate | None] = []
     for (key, _), cell in zip(METRICS.values(), entry.cells, strict=True):
@@ -47,11 +48,6 @@ def _estimates(entry: Entry, results: Results) -> list[Estimate | None]:
         jackknives = [read_jackknife(frames, name, convention) for frames in stored]
         estimates.append(_estimate(cell, jackknives))
     return estimates
-
-
-def _frames(entry: Entry, identity: str, results: Results) -> Arrays | None:
-    record = results.recipe(entry.group.dataset, entry.recipe, identity)
-    return None if record is None else results.frames(record)
 
 
 def _estimate(cell: Cell, jackknives: Sequence[Jackknife | None]) -> Estimate | None:
