@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vadbench.intervals import row_interval
 from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
 
 LAYOUT = 1  # another number publishes everything again
@@ -87,7 +88,8 @@ def _metrics(records: list[RecipeRecord]) -> dict[str, float]:
             if row["video"] is None:
                 read_out = None if row["read_out"] == shown else row["read_out"]
                 name = "/".join(filter(None, (record.dataset, row["metric"], row["convention"], row["smoothing"], read_out)))
-                for end, value in (("", row["value"]), ("/low", row.get("low")), ("/high", row.get("high"))):
+                ends = row_interval(row)
+                for end, value in (("", row["value"]), ("/low", ends.low), ("/high", ends.high)):
                     if value is not None:
                         found.setdefault(name + end, {})[record.identity] = value
     named: dict[str, float] = {}
