@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from vadbench import registry
+from vadbench.features.stream import StreamPlan
 from vadbench.plan import Plan
 from vadbench.records import RecipeRecord
-from vadbench.report.table import USUAL, PublishedRow
+from vadbench.report.table import METRICS, USUAL, PublishedRow
 
 MACRO = {
     "skip": "leaves out those with one class",
@@ -74,7 +75,7 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
     for dataset in plan.suite.datasets:
         records = [record for record in used if record.dataset == dataset]
         if records:
-            labels, sigma = records[0].labels, records[0].protocol["smoothing"]
+            labels, sigma = records[0].labels, records[0].protocol["smoothing"] if _shows_smoothed(plan) else None
             smoothing = "no smoothing" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
             sentences.append(
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
@@ -86,6 +87,11 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
         sentences.append(f"Settings: {', '.join(settings)}.")
     sentences += _how_located(plan, used) + _how_macro(plan) + (_how_published(plan) if published else [])
     return " ".join(sentences)
+
+
+def _shows_smoothed(plan: Plan) -> bool:
+    """Whether a column of the table is of smoothed scores."""
+    return any(METRICS[name][0][2] for name in plan.suite.metrics or USUAL)
 
 
 def _how_located(plan: Plan, used: list[RecipeRecord]) -> list[str]:
@@ -113,13 +119,29 @@ def _how_macro(plan: Plan) -> list[str]:
 def _how_published(plan: Plan) -> list[str]:
     """That the papers' figures are the papers'."""
     told = [
-        "Published: as the papers report it, by their own protocols, not measured here; their smoothing and their convention of macro AUC are mostly "
-        "unstated, theirs stands in the first macro column."
+        "Published: as the papers report it, by their own protocols, not measured here; figures of papers that mention no smoothing stand beside "
+        "unsmoothed ones where the table has them, macro AUC of no stated convention in the first macro column."
     ]
     if any(row.published for row in plan.suite.rows):
         told.append(
-            "Δ: measured minus published, where method, settings, features, training set and data set are the same and the metric has one convention."
+            "Δ: measured minus published, where method, settings, data set, split, setting, features, training set, metric, convention and smoothing "
+            "are the same; a note says where not."
             if plan.suite.preset == "paper"
             else "No differences to them are shown: the settings are the papers' in preset `paper` alone."
         )
-    return told
+    return told + _how_stated(plan)
+
+
+def _how_stated(plan: Plan) -> list[str]:
+    """Which imported embeddings do not say what made them, where the settings are the papers': some depend on it."""
+    streams = dict.fromkeys(job.stream.name for job in plan.jobs if _is_unstated(job.stream))
+    if not streams or plan.suite.preset != "paper":
+        return []
+    return [
+        f"No network is stated of {', '.join(streams)}: settings that depend on it are the usual ones "
+        "(`vadbench features import … --nature embedding,network=NAME`)."
+    ]
+
+
+def _is_unstated(stream: StreamPlan) -> bool:
+    return stream.stream.imported and stream.nature.embedding and not stream.nature.network

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from vadbench import registry
+from vadbench.evaluate import protocol_of
 from vadbench.plan import PlannedRecipe
-from vadbench.published import Figure, same_streams
+from vadbench.published import OFFICIAL, UNKNOWN, UNSTATED_SIGMA, Figure, same_streams
 from vadbench.report.table import Column, PublishedRow
+
+OURS = "ours: the papers' tables have no such cell"
+NONE = "no difference to the paper: "
+KIN = {"decision_auc": "micro_auc"}  # metrics of one name in the papers
+SIGMA = "the paper's Gaussian smoothing has no stated sigma"
+TIES = "the paper's code takes equal scores in the order of rows, here they are averaged"
 
 
 def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> tuple[PublishedRow, ...]:
@@ -18,44 +27,129 @@ def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> 
         groups.setdefault((figure.source, figure.table, figure.method + trained, figure.features), []).append(figure)
     rows = []
     for (source, table, method, features), group in groups.items():
-        values = tuple(next((figure.value for figure in group if _stands_in(figure, column, columns)), None) for column in columns)
+        cells = [next((figure for figure in group if stands_in(figure, columns) == column), None) for column in columns]
         notes = tuple(dict.fromkeys(figure.note for figure in group if figure.note and not method.endswith(figure.note)))
-        if any(value is not None for value in values):
-            rows.append(PublishedRow(f"{source}, {table}", method, features, values, notes))
+        values = tuple(None if figure is None else figure.value for figure in cells)
+        texts = tuple(None if figure is None else figure.text for figure in cells)
+        if any(cells):
+            rows.append(PublishedRow(f"{source}, {table}", method, features, values, notes, texts))
     return tuple(rows)
 
 
-def same_figure(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...]) -> float | None:
-    """The published figure of what a row measures: same method and settings (the suite says which), streams, training set, data set, metric.
+def stands_in(figure: Figure, columns: tuple[Column, ...]) -> Column | None:
+    """The column that a figure stands in: its data set's and metric's, of its smoothing and convention, else the first; None if there is none."""
+    there = [column for column in columns if (column.dataset, column.key[0]) == (figure.dataset, figure.metric)]
+    return min(there, key=lambda column: _distance(figure, column), default=None)
 
-    None for macro AUC: the papers' conventions are not known well enough to subtract.
+
+def same_figure(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...]) -> float | None:
+    """The published figure (a fraction) of what a row measures, None where one of the things that decide a number differs.
+
+    Method and settings are the same where the suite says so (`published`); data set, training set, streams, metric, setting, split, convention
+    and smoothing are compared here.
     """
+    figure, _ = _compare(planned, column, figures)
+    return None if figure is None else figure.value
+
+
+def remark(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...], differences: bool) -> str | None:
+    """How a measured cell stands to the papers' figures: that it is ours alone, why there is no difference, or what the difference leaves open.
+
+    Args:
+        planned: the row, over its data sets and seeds.
+        column: of the cell.
+        figures: of the papers' tables that the suite shows.
+        differences: whether the table shows differences; without, only what is ours alone is told.
+    """
+    _, told = _compare(planned, column, figures)
+    return told if differences or told == OURS else None
+
+
+def _compare(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...]) -> tuple[Figure | None, str | None]:
+    """The figure of the same thing, if there is one, and what a reader has to know."""
     recipe = next((recipe for recipe in planned if recipe.dataset == column.dataset), None)
-    if recipe is None or recipe.published is None or column.key[0] == "macro_auc":
-        return None
+    if recipe is None or not any(_kin(figure, column) for figure in figures):
+        return None, None
+    left = [figure for figure in figures if _is_cell_of(figure, recipe, column)]
+    if not left:
+        return None, OURS
+    for check in _checks(recipe, column):
+        reason = check.reason(left[0])
+        left = [figure for figure in left if check.alike(figure)]
+        if not left:
+            return None, NONE + reason
+    return left[0], _open(left[0])
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One of the things that have to agree, and what is said where none of the figures does."""
+
+    alike: Callable[[Figure], bool]
+    reason: Callable[[Figure], str]
+
+
+def _checks(recipe: PlannedRecipe, column: Column) -> Iterator[_Check]:
+    """What is compared, in this order."""
+    metric, convention, _ = column.key
+    job = recipe.parts[0].job
+    split = OFFICIAL if recipe.resplit is None else recipe.resplit.name
+    setting = "one-class" if recipe.resplit is None else "unsupervised"
+    smoothing = _smoothing(recipe, column)
+    yield _Check(lambda figure: figure.metric == metric, lambda _: "the paper's is the AUC of decisions, of scores here")
+    yield _Check(lambda figure: bool(figure.stream_id), lambda _: "the paper does not say which features it is of")
+    yield _Check(lambda figure: figure.unsupervised == (recipe.resplit is not None), lambda figure: f"{_setting(figure)} there, {setting} here")
+    yield _Check(lambda figure: figure.split == split, lambda figure: f"split `{figure.split}` there, `{split}` here")
+    yield _Check(lambda _: job.scope == "pooled", lambda _: "one training for all scenes there, one a scene here")
+    yield _Check(
+        lambda figure: _same_convention(figure, convention),
+        lambda figure: f"convention {figure.convention} there, {convention} here",
+    )
+    yield _Check(lambda figure: figure.smoothing in smoothing, lambda figure: f"smoothing {figure.smoothing} there, {smoothing[0]} here")
+
+
+def _is_cell_of(figure: Figure, recipe: PlannedRecipe, column: Column) -> bool:
+    """Whether a figure is of a row's method, data set, training set, streams (where it names them) and kind of metric."""
     job = recipe.parts[0].job
     trained = job.source.dataset if job.source is not None else job.dataset
     streams = tuple(part.job.stream.name for part in recipe.parts)
-    for figure in figures:
-        alike = (figure.method, figure.method_id, figure.train_dataset) == (recipe.published, recipe.method, trained)
-        if alike and _is_of(figure, column) and same_streams(figure, streams):
-            return figure.value
-    return None
+    wanted = (recipe.published, recipe.method, column.dataset, trained)
+    alike = (figure.method, figure.method_id, figure.dataset, figure.train_dataset) == wanted
+    return alike and _kin(figure, column) and (not figure.stream_id or same_streams(figure, streams))
 
 
-def _is_of(figure: Figure, column: Column) -> bool:
-    """Whether the figure is of the column's data set and metric."""
-    return (figure.dataset, figure.metric, _smoothed(figure)) == (column.dataset, column.key[0], column.key[2])
+def _kin(figure: Figure, column: Column) -> bool:
+    """Whether the column has the figure's metric, or one that papers call by its name."""
+    return column.key[0] in (figure.metric, KIN.get(figure.metric))
 
 
-def _smoothed(figure: Figure) -> bool:
-    """Whether the figure belongs beside smoothed scores: object scores of RBDC and TBDC are not smoothed."""
-    return figure.metric not in ("rbdc", "tbdc")
+def _setting(figure: Figure) -> str:
+    return "unsupervised" if figure.unsupervised else "one-class"
 
 
-def _stands_in(figure: Figure, column: Column, columns: tuple[Column, ...]) -> bool:
-    """Whether the column is the figure's: macro AUC, whose convention papers mostly do not state, in the data set's first macro column."""
-    if not _is_of(figure, column):
-        return False
-    first = next(other for other in columns if other.dataset == column.dataset and other.key[0] == column.key[0])
-    return column == first
+def _same_convention(figure: Figure, ours: str | None) -> bool:
+    """Whether the conventions agree; orders of equal scores do where there are none."""
+    return figure.convention in (ours or "", "order")
+
+
+def _smoothing(recipe: PlannedRecipe, column: Column) -> tuple[str, ...]:
+    """Our smoothing, and what papers may call the same: a Gaussian of no stated sigma is taken to be the data set's usual one."""
+    dataset = registry.load("datasets", recipe.dataset)
+    sigma = protocol_of(recipe, dataset).smoothing if column.key[2] else None
+    if sigma is None:
+        return ("none",)
+    return (f"gaussian-{sigma:g}", UNSTATED_SIGMA) if sigma == dataset.smoothing else (f"gaussian-{sigma:g}",)
+
+
+def _open(figure: Figure) -> str | None:
+    """What a difference to the figure leaves open."""
+    if figure.smoothing == UNSTATED_SIGMA:
+        return SIGMA
+    return TIES if figure.convention == "order" else None
+
+
+def _distance(figure: Figure, column: Column) -> tuple[bool, bool]:
+    """How far a column is from a figure of its metric: smoothing first, then the convention."""
+    _, convention, smoothed = column.key
+    unlike = figure.smoothing != UNKNOWN and smoothed == (figure.smoothing == "none")
+    return unlike, figure.convention != (convention or "")
