@@ -172,8 +172,9 @@ def vary(
     changes = {name: value for name, value in given.items() if value}
     if not changes:
         return suite
+    changed = make_suite({**suite.model_dump(), **changes})
     words = [suite.name, "+".join(datasets or suite.datasets), "+".join(features), f"{seeds}seeds" if seeds else "", preset, setting]
-    return make_suite({**suite.model_dump(), **changes, "name": "--".join(word for word in words if word)})
+    return make_suite({**changed.model_dump(), "name": "--".join(word for word in words if word)})
 
 
 def _variation(parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None, str | None]:
