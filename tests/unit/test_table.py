@@ -269,3 +269,7 @@ def test_a_table_of_unsmoothed_columns_tells_of_no_smoothing(results):
     table = beside_a_paper(results, metrics=("micro AUC, unsmoothed",))
     assert "no smoothing" in table.caption
     assert "Gaussian smoothing sigma" not in table.caption
+
+
+def test_a_cell_without_a_value_leaves_nothing_open(results):
+    assert beside_a_paper(results, value=None).rows[0].cells[0].beside is None

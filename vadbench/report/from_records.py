@@ -92,7 +92,8 @@ def _beside(cell: Cell, planned: Sequence[PlannedRecipe], column: Column, publis
     """The cell beside the papers' figures; other presets than `paper` are not their settings, so that nothing is subtracted."""
     paper = suite.preset == "paper"
     figure = same_figure(planned, column, published) if paper else None
-    return replace(cell, published=figure, beside=remark(planned, column, published, paper))
+    told = None if figure is not None and cell.value is None else remark(planned, column, published, paper)
+    return replace(cell, published=figure, beside=told)
 
 
 def _cells(
