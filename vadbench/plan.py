@@ -163,7 +163,8 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
                 _refuse_unused(row.settings, planned, f"component in the settings of row {row.label!r}")
             recipes += planned
     if not recipes:
-        raise BadInput(f"suite {suite.name}: none of its rows is on {', '.join(suite.datasets)}; name data sets that its rows are on")
+        there = ", ".join(suite.datasets)
+        raise BadInput(f"suite {suite.name}: none of its rows is on {there}; name data sets that its rows are on")
     _refuse_unused(suite.settings, recipes, "component in --set")
     jobs = {part.job.identity: part.job for recipe in recipes for part in recipe.parts}
     return Plan(suite, tuple(jobs.values()), _told_apart(recipes))

@@ -19,6 +19,7 @@ OFFICIAL = "official"  # the split as released
 UNSTATED, UNKNOWN = "unstated", "unknown"
 UNSTATED_SIGMA = "gaussian-unstated"
 SMOOTHING = re.compile(r"none|unknown|gaussian-(unstated|\d+(\.\d+)?)")
+REQUIRED = ("source", "table", "setting", "dataset", "features", "method", "train_dataset", "split")
 CONVENTIONS = {
     "macro_auc": ("skip", "pad-rank", "pad-0-1", "pad-0-max", UNSTATED),
     "rbdc": ("average", "order", UNSTATED),
@@ -36,14 +37,16 @@ class Figure:
         setting: object-centric, frame-centric, unsupervised, cross-domain.
         dataset, train_dataset: what was tested and trained on.
         features, method: as the paper names them.
-        metric: one of `METRICS`; `decision_auc` is the AUC of decisions, not of scores (`vadbench.metrics.binarised`).
+        metric: one of `METRICS`; `decision_auc` is of decisions, not of scores
+            (`vadbench.metrics.binarised`).
         text: the value in percent, as the paper prints it; the column `value`.
         note: what a reader has to know.
         method_id, stream_id: our names, where it is the same thing; empty elsewhere.
         split: `official`, or the name of a re-split, such as `zhong-2019`.
-        convention: of macro AUC, and what RBDC and TBDC do with equal scores: one of `CONVENTIONS`; empty for other metrics.
-        smoothing: `gaussian-3`, or `gaussian-unstated` where the paper names no sigma; `none` where it mentions none; `unknown` where a paper
-            quotes another.
+        convention: of macro AUC, and what RBDC and TBDC do with equal scores: one of `CONVENTIONS`;
+            empty for other metrics.
+        smoothing: `gaussian-3`, or `gaussian-unstated` where the paper names no sigma; `none` where it
+            mentions none; `unknown` where a paper quotes another.
     """
 
     source: str
@@ -68,9 +71,9 @@ class Figure:
         return float(Decimal(self.text).scaleb(-2))
 
     @property
-    def unsupervised(self) -> bool:
-        """Whether it was trained on unlabelled videos."""
-        return "unsupervised" in self.setting
+    def trained(self) -> str:
+        """`one-class`, or `unsupervised`: on unlabelled videos."""
+        return "unsupervised" if "unsupervised" in self.setting else "one-class"
 
     @property
     def reference(self) -> str:
@@ -86,8 +89,8 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
         path: the file; none: `published.csv` beside the suites.
 
     Raises:
-        BadInput: naming the line that is wrong: a column that is missing, an empty name, a metric, convention or smoothing that is none, no
-            percentage.
+        BadInput: naming the line that is wrong: a column that is missing, an empty name, a metric,
+            convention or smoothing that is none, no percentage.
     """
     path = path or suites_root() / "published.csv"
     try:
@@ -134,8 +137,7 @@ def _id_of_stream(stream: str) -> str:
 
 
 def _figure(row: dict[str, str], where: str) -> Figure:
-    required = ("source", "table", "setting", "dataset", "features", "method", "train_dataset", "split")
-    empty = next((name for name in required if not row[name]), None)
+    empty = next((name for name in REQUIRED if not row[name]), None)
     if empty:
         raise BadInput(f"{where}: {empty} is empty")
     if row["metric"] not in METRICS:
@@ -143,9 +145,11 @@ def _figure(row: dict[str, str], where: str) -> Figure:
     conventions = CONVENTIONS.get(row["metric"], ("",))
     if row["convention"] not in conventions:
         expected = f"one of {', '.join(conventions)}" if any(conventions) else "none"
-        raise BadInput(f"{where}: convention {row['convention']!r} of {row['metric']}; expected {expected}")
+        seen = f"convention {row['convention']!r} of {row['metric']}"
+        raise BadInput(f"{where}: {seen}; expected {expected}")
     if not SMOOTHING.fullmatch(row["smoothing"] or ""):
-        raise BadInput(f"{where}: smoothing {row['smoothing']!r}; expected none, unknown, {UNSTATED_SIGMA} or gaussian-3 with a sigma")
+        expected = f"none, unknown, {UNSTATED_SIGMA} or gaussian-3 with a sigma"
+        raise BadInput(f"{where}: smoothing {row['smoothing']!r}; expected {expected}")
     text = row.pop("value")
     if not _is_percentage(text):
         raise BadInput(f"{where}: value {text!r}; expected a percentage")

@@ -36,7 +36,7 @@ class SuiteRow(BaseModel):
     scope: Scope | None = Field(None, description="pooled or scene; none: the suite's")
     train_on: str | None = Field(None, description="another data set to train on; none: the suite's")
     published: str | None = Field(None, description="what the suite's published tables call the same method with the same settings")
-    datasets: tuple[str, ...] = Field((), description="the data sets, of the suite's, that the row is on; none: all")
+    datasets: tuple[str, ...] = Field((), description="those of the suite's that it is on; none: all")
 
 
 class Suite(BaseModel):
@@ -102,7 +102,7 @@ class Suite(BaseModel):
 def read_suite(name: str, folder: Path) -> Suite:
     """The suite `name` of the folder, or of the file where it is a path that ends in `.toml`.
 
-    `suite--data+sets[--streams][--Nseeds][--paper][--unsupervised]` is a suite as `vary` has changed it.
+    `suite--data+sets[--streams][--Nseeds][--paper][--unsupervised]` is a suite that `vary` has changed.
 
     Raises:
         BadInput: on an unknown name, a file that is not there or has the name of a suite of the folder, broken TOML, or a field that is none.
@@ -163,21 +163,28 @@ def vary(
     preset: str | None = None,
     setting: str | None = None,
 ) -> Suite:
-    """The suite on other data sets, streams, with more seeds, another preset or setting, where given; `read_suite` reads its new name.
+    """The suite on other data sets, streams, with more seeds, another preset or setting, where given.
+
+    Its name says so, and `read_suite` reads it.
 
     Raises:
         BadInput: on a preset or setting that is none, or one that the suite cannot have.
     """
-    given = {"datasets": datasets, "features": features, "seeds": seeds, "preset": preset, "setting": setting}
+    lists = {"datasets": datasets, "features": features}
+    given = {**lists, "seeds": seeds, "preset": preset, "setting": setting}
     changes = {name: value for name, value in given.items() if value}
     if not changes:
         return suite
     changed = make_suite({**suite.model_dump(), **changes})
-    words = [suite.name, "+".join(datasets or suite.datasets), "+".join(features), f"{seeds}seeds" if seeds else "", preset, setting]
+    seeded = f"{seeds}seeds" if seeds else ""
+    places = ["+".join(datasets or suite.datasets), "+".join(features)]
+    words = [suite.name, *places, seeded, preset, setting]
     return make_suite({**changed.model_dump(), "name": "--".join(word for word in words if word)})
 
 
-def _variation(parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None, str | None]:
+def _variation(
+    parts: list[str],
+) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None, str | None]:
     """What a varied suite's name says of data sets, streams, seeds, preset and setting."""
     setting = _last_of(get_args(Setting), parts)
     parts = parts[:-1] if setting else parts

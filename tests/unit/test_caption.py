@@ -32,15 +32,22 @@ def test_a_recipe_that_lacks_a_stream_is_told(method, features, told):
     assert told in caption if told else "Not the whole recipe" not in caption
 
 
-NO_NETWORK = "No network is stated of clip@import.r3d-resnet18: settings that depend on it are the usual ones"
+NO_NETWORK = "No network is stated of clip@import.mine: settings that depend on it are the usual ones"
 
 
 @pytest.mark.parametrize(
-    ("features", "preset", "told"),
-    [("clip@import.r3d-resnet18", "paper", True), ("clip@import.r3d-resnet18", "fast", False), ("clip.r3d-18", "paper", False)],
+    ("method", "dataset", "features", "preset", "told"),
+    [
+        ("diffusion", "shanghaitech", "clip@import.mine", "paper", True),
+        ("diffusion", "shanghaitech", "clip@import.mine", "fast", False),
+        ("diffusion", "shanghaitech", "clip.r3d-18", "paper", False),
+        ("diffusion", "ucf_crime", "clip@import.mine", "paper", False),  # one t for all networks
+        ("mulde", "shanghaitech", "clip@import.mine", "paper", False),
+    ],
 )
-def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(features, preset, told):
-    suite = {"methods": ("diffusion",), "datasets": ("shanghaitech",), "features": (features,), "published": ("diffusion-vad-icip2023/table2b",)}
-    plan = plan_suite(make_suite({**suite, "preset": preset}))
+def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(method, dataset, features, preset, told):
+    published = ("diffusion-vad-icip2023/table2a", "diffusion-vad-icip2023/table2b")
+    suite = {"methods": (method,), "datasets": (dataset,), "features": (features,)}
+    plan = plan_suite(make_suite({**suite, "preset": preset, "published": published}))
     caption = caption_of(plan, [], (PublishedRow("a paper", "X", "f", (0.5,)),))
     assert (NO_NETWORK in caption) == told

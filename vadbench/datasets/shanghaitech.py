@@ -51,8 +51,8 @@ class ShanghaiTech(Dataset):
         counts: videos of each split.
         scenes: scenes of each split.
         train_frames, test_frames, anomalous: frames of the release, and those labelled anomalous.
-        zhong: list of the re-split of Zhong et al. -> how many of its videos were released for training (normal) and for test (anomalous);
-            theirs has two normal videos more than the 435 that Tur et al. count.
+        zhong: list of the re-split of Zhong et al. -> how many of its videos were released for training
+            (normal; the smaller numbers are those of Tur et al.) and for test (anomalous).
     """
 
     name = "shanghaitech"
@@ -77,7 +77,10 @@ class ShanghaiTech(Dataset):
     train_frames: ClassVar[int] = 274515
     test_frames: ClassVar[int] = 40791
     anomalous: ClassVar[int] = 17326
-    zhong: ClassVar[dict[Split, tuple[tuple[int, ...], int]]] = {"train": ((174, 175), 63), "test": ((154, 155), 44)}
+    zhong: ClassVar[dict[Split, tuple[tuple[int, ...], int]]] = {
+        "train": ((174, 175), 63),
+        "test": ((154, 155), 44),
+    }
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -182,8 +185,8 @@ class ShanghaiTech(Dataset):
         """The re-split of Zhong et al. (CVPR 2019) that Tur et al. (ICIP 2023) train on without labels, where its lists are in place.
 
         The lists are `shanghaitech/resplit/train.txt` and `test.txt`, a video a line (`01_001` was released for training, `01_0014` for
-        test; what else is in a line is passed over). Lists of other lengths are another split, named `list-<8 hex>` by their hash. Without
-        lists None: tables then say `every-second-test-video`.
+        test; what else is in a line is passed over). Lists of other lengths are another split, named
+        `list-<8 hex>` by their hash. Without lists None: tables then say `every-second-test-video`.
 
         Raises:
             BadInput: if only one list is there, or a list names no video, one twice, or one that does not exist.

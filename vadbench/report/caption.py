@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vadbench import registry
-from vadbench.features.stream import StreamPlan
-from vadbench.plan import Plan
+from vadbench.features.stream import declared_nature
+from vadbench.plan import Job, Plan
 from vadbench.records import RecipeRecord
 from vadbench.report.table import METRICS, USUAL, PublishedRow
 
@@ -75,7 +77,8 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
     for dataset in plan.suite.datasets:
         records = [record for record in used if record.dataset == dataset]
         if records:
-            labels, sigma = records[0].labels, records[0].protocol["smoothing"] if _shows_smoothed(plan) else None
+            labels = records[0].labels
+            sigma = records[0].protocol["smoothing"] if _shows_smoothed(plan) else None
             smoothing = "no smoothing" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
             sentences.append(
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
@@ -119,13 +122,14 @@ def _how_macro(plan: Plan) -> list[str]:
 def _how_published(plan: Plan) -> list[str]:
     """That the papers' figures are the papers'."""
     told = [
-        "Published: as the papers report it, by their own protocols, not measured here; figures of papers that mention no smoothing stand beside "
-        "unsmoothed ones where the table has them, macro AUC of no stated convention in the first macro column."
+        "Published: as the papers report it, by their own protocols, not measured here; figures of papers "
+        "that mention no smoothing stand beside unsmoothed ones where the table has them, macro AUC of no "
+        "stated convention in the first macro column."
     ]
     if any(row.published for row in plan.suite.rows):
         told.append(
-            "Δ: measured minus published, where method, settings, data set, split, setting, features, training set, metric, convention and smoothing "
-            "are the same; a note says where not."
+            "Δ: measured minus published, where method, settings, data set, split, setting, features, "
+            "training set, metric, convention and smoothing are the same; a note says where not."
             if plan.suite.preset == "paper"
             else "No differences to them are shown: the settings are the papers' in preset `paper` alone."
         )
@@ -133,15 +137,25 @@ def _how_published(plan: Plan) -> list[str]:
 
 
 def _how_stated(plan: Plan) -> list[str]:
-    """Which imported embeddings do not say what made them, where the settings are the papers': some depend on it."""
-    streams = dict.fromkeys(job.stream.name for job in plan.jobs if _is_unstated(job.stream))
-    if not streams or plan.suite.preset != "paper":
-        return []
+    """Which imported vectors do not say what network made them, where the papers' settings depend on it."""
+    unstated = [job for job in plan.jobs if plan.suite.preset == "paper" and _lacks_network(job)]
+    streams = dict.fromkeys(job.stream.name for job in unstated)
     return [
-        f"No network is stated of {', '.join(streams)}: settings that depend on it are the usual ones "
+        f"No network is stated of {stream}: settings that depend on it are the usual ones "
         "(`vadbench features import … --nature embedding,network=NAME`)."
+        for stream in streams
     ]
 
 
-def _is_unstated(stream: StreamPlan) -> bool:
-    return stream.stream.imported and stream.nature.embedding and not stream.nature.network
+def _lacks_network(job: Job) -> bool:
+    """Whether a network that the extractor knows would have another preset than the import, which names none."""
+    stream = job.stream.stream
+    if not stream.imported or job.stream.nature.network:
+        return False
+    variants = registry.load("extractors", stream.extractor).variants
+    networks = {declared_nature(f"{stream.extractor}.{variant}").network for variant in variants}
+    method = registry.load("detectors", job.method)
+    trained = job.dataset if job.source is None else job.source.dataset
+    natures = [replace(job.stream.nature, network=network) for network in ("", *networks)]
+    usual, *others = (method.preset("paper", trained, nature) for nature in natures)
+    return any(other != usual for other in others)

@@ -1,4 +1,4 @@
-"""Tables as CSV in long form: one line a cell, fractions at full precision; papers' figures with the papers' own decimals."""
+"""Tables as CSV in long form: one line a cell, fractions at full precision; papers' with their own decimals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def _measured(row: Row, column: Column, cell: Cell) -> Line:
     numbers = {"value": cell.value, "std": cell.spread, "n": cell.n}
     sure = {"low": cell.low, "high": cell.high, "videos": cell.videos, "interval_reason": cell.why}
     paper = {"published": cell.published, "delta": cell.delta}
-    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, "note": "; ".join(cell.notes)}
+    told = {"note": "; ".join(cell.notes)}
+    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, **told}
 
 
 def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]:
@@ -46,7 +47,8 @@ def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]
     for column, value, text in zip(columns, row.values, texts, strict=True):
         if value is not None:
             fraction = value if text is None else Decimal(text).scaleb(-2)
-            yield {**_where("published", row, column), "source": row.source, "value": fraction, "note": "; ".join(row.notes)}
+            told = {"source": row.source, "value": fraction, "note": "; ".join(row.notes)}
+            yield {**_where("published", row, column), **told}
 
 
 def _where(block: str, row: Row | PublishedRow, column: Column) -> Line:

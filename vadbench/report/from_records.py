@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,7 +60,8 @@ def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None 
             known = dataset in plan.suite.datasets
             cells += _cells(there, found, failures, keys, sure, plan.suite) if known else [Cell(None, note=FOREIGN)] * len(keys)
         estimates.append(of_row)
-        cells = [_beside(cell, planned, column, published, plan.suite) for cell, column in zip(cells, columns, strict=True)]
+        paper = plan.suite.preset == "paper"
+        cells = [_beside(cell, planned, column, published, paper) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in matching(recipe, records)]
     _require_one_truth(used)
@@ -71,29 +72,39 @@ def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None 
 
 
 def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
-    """The suite's metrics for each of its data sets, and those that its published tables report of others.
+    """The suite's metrics for each of its data sets, and those that its published tables have of others.
 
-    Others are those that vadbench does not have, or all where the tables have none of the suite's: papers' figures beside an ablation of ours.
+    Others are those that vadbench does not have, or all where the tables have none of the suite's:
+    papers' figures beside an ablation of ours.
     """
     metrics = suite.metrics or USUAL
     for name in metrics:
         if name not in METRICS:
             raise registry.unknown("metric", name, METRICS)
-    own = tuple(Column(dataset, name, *METRICS[name]) for dataset in suite.datasets for name in metrics)
     apart = not {figure.dataset for figure in published} & set(suite.datasets)
-    others = [figure for figure in published if figure.dataset not in suite.datasets and (apart or figure.dataset not in registry.names("datasets"))]
-    foreign = dict.fromkeys(figure.dataset for figure in others)
-    columns = tuple(Column(dataset, name, *METRICS[name]) for dataset in foreign for name in metrics)
-    reported = {stands_in(figure, columns) for figure in others}
-    return own + tuple(column for column in columns if column in reported)
+    known = set(suite.datasets) if apart else set(registry.names("datasets"))
+    others = dict.fromkeys(figure.dataset for figure in published if figure.dataset not in known)
+    own, foreign = (_of_datasets(datasets, metrics) for datasets in (suite.datasets, others))
+    reported = {stands_in(figure, foreign) for figure in published}
+    return own + tuple(column for column in foreign if column in reported)
 
 
-def _beside(cell: Cell, planned: Sequence[PlannedRecipe], column: Column, published: tuple[Figure, ...], suite: Suite) -> Cell:
-    """The cell beside the papers' figures; other presets than `paper` are not their settings, so that nothing is subtracted."""
-    paper = suite.preset == "paper"
+def _of_datasets(datasets: Iterable[str], metrics: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(Column(dataset, name, *METRICS[name]) for dataset in datasets for name in metrics)
+
+
+def _beside(
+    cell: Cell,
+    planned: Sequence[PlannedRecipe],
+    column: Column,
+    published: tuple[Figure, ...],
+    paper: bool,
+) -> Cell:
+    """The cell beside the papers' figures; other presets than `paper` are not theirs: nothing is subtracted."""
     figure = same_figure(planned, column, published) if paper else None
-    told = None if figure is not None and cell.value is None else remark(planned, column, published, paper)
-    return replace(cell, published=figure, beside=told)
+    told = remark(planned, column, published, paper)
+    empty = figure is not None and cell.value is None  # there is no difference that leaves anything open
+    return replace(cell, published=figure, beside=None if empty else told)
 
 
 def _cells(

@@ -153,5 +153,7 @@ def _room(cells: list[dict[str, Any]]) -> str:
 
 def _reported(row: PublishedRow, notes: list[str]) -> tuple[PublishedRow, list[dict[str, Any]], list[int]]:
     """A paper's row, its figures as cells without marks, the numbers of its notes."""
-    cells = [{**_cell(Cell(value), "", notes), "value": layout.reported(row, position)} for position, value in enumerate(row.values)]
-    return row, cells, layout.numbers(notes, row.notes)
+    cells = [_cell(Cell(value), "", notes) for value in row.values]
+    texts = [{"value": layout.reported(row, position)} for position in range(len(cells))]
+    shown = [cell | text for cell, text in zip(cells, texts, strict=True)]
+    return row, shown, layout.numbers(notes, row.notes)

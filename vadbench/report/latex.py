@@ -170,8 +170,7 @@ def _published(table: Table, notes: list[str]) -> list[str]:
 
 
 def _reported(row: PublishedRow, notes: list[str]) -> str:
-    texts = [layout.reported(row, position) for position in range(len(row.values))]
-    values = [_dash() if value is None else f"{escape(text)} & " for value, text in zip(row.values, texts, strict=True)]
+    values = [_dash() if value is None else f"{escape(layout.reported(row, position))} & " for position, value in enumerate(row.values)]
     return " & ".join([_name(row.method) + _references(row.notes, notes), _name(row.features), *values]) + r" \\"
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from vadbench import registry
 from vadbench.evaluate import protocol_of
@@ -11,11 +10,13 @@ from vadbench.plan import PlannedRecipe
 from vadbench.published import OFFICIAL, UNKNOWN, UNSTATED_SIGMA, Figure, same_streams
 from vadbench.report.table import Column, PublishedRow
 
-OURS = "ours: the papers' tables have no such cell"
+OURS = "ours: the published tables have no such cell"
 NONE = "no difference to the paper: "
 KIN = {"decision_auc": "micro_auc"}  # metrics of one name in the papers
 SIGMA = "the paper's Gaussian smoothing has no stated sigma"
 TIES = "the paper's code takes equal scores in the order of rows, here they are averaged"
+
+Planned = Sequence[PlannedRecipe]  # a row, over its data sets and seeds
 
 
 def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> tuple[PublishedRow, ...]:
@@ -27,7 +28,8 @@ def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> 
         groups.setdefault((figure.source, figure.table, figure.method + trained, figure.features), []).append(figure)
     rows = []
     for (source, table, method, features), group in groups.items():
-        cells = [next((figure for figure in group if stands_in(figure, columns) == column), None) for column in columns]
+        placed = {stands_in(figure, columns): figure for figure in reversed(group)}
+        cells = [placed.get(column) for column in columns]
         notes = tuple(dict.fromkeys(figure.note for figure in group if figure.note and not method.endswith(figure.note)))
         values = tuple(None if figure is None else figure.value for figure in cells)
         texts = tuple(None if figure is None else figure.text for figure in cells)
@@ -37,26 +39,30 @@ def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> 
 
 
 def stands_in(figure: Figure, columns: tuple[Column, ...]) -> Column | None:
-    """The column that a figure stands in: its data set's and metric's, of its smoothing and convention, else the first; None if there is none."""
-    there = [column for column in columns if (column.dataset, column.key[0]) == (figure.dataset, figure.metric)]
+    """The column of a figure's data set and metric, of its smoothing and convention, else the first.
+
+    None if no column has them.
+    """
+    place = figure.dataset, figure.metric
+    there = [column for column in columns if (column.dataset, column.key[0]) == place]
     return min(there, key=lambda column: _distance(figure, column), default=None)
 
 
-def same_figure(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...]) -> float | None:
-    """The published figure (a fraction) of what a row measures, None where one of the things that decide a number differs.
+def same_figure(planned: Planned, column: Column, figures: tuple[Figure, ...]) -> float | None:
+    """The published figure (a fraction) of what a row measures, None where anything that decides it differs.
 
-    Method and settings are the same where the suite says so (`published`); data set, training set, streams, metric, setting, split, convention
-    and smoothing are compared here.
+    Method and settings are the same where the suite says so (`published`). Data set, training set,
+    streams, metric, setting, split, scope, convention and smoothing are compared here.
     """
     figure, _ = _compare(planned, column, figures)
     return None if figure is None else figure.value
 
 
-def remark(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...], differences: bool) -> str | None:
-    """How a measured cell stands to the papers' figures: that it is ours alone, why there is no difference, or what the difference leaves open.
+def remark(planned: Planned, column: Column, figures: tuple[Figure, ...], differences: bool) -> str | None:
+    """How a measured cell stands to the papers' figures: why there is no difference, what one leaves open.
 
     Args:
-        planned: the row, over its data sets and seeds.
+        planned: the row.
         column: of the cell.
         figures: of the papers' tables that the suite shows.
         differences: whether the table shows differences; without, only what is ours alone is told.
@@ -65,57 +71,32 @@ def remark(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figu
     return told if differences or told == OURS else None
 
 
-def _compare(planned: Sequence[PlannedRecipe], column: Column, figures: tuple[Figure, ...]) -> tuple[Figure | None, str | None]:
+def _compare(
+    planned: Planned,
+    column: Column,
+    figures: tuple[Figure, ...],
+) -> tuple[Figure | None, str | None]:
     """The figure of the same thing, if there is one, and what a reader has to know."""
     recipe = next((recipe for recipe in planned if recipe.dataset == column.dataset), None)
     if recipe is None or not any(_kin(figure, column) for figure in figures):
         return None, None
-    left = [figure for figure in figures if _is_cell_of(figure, recipe, column)]
-    if not left:
+    cell = next((figure for figure in figures if _is_cell_of(figure, recipe, column)), None)
+    if cell is None:
         return None, OURS
-    for check in _checks(recipe, column):
-        reason = check.reason(left[0])
-        left = [figure for figure in left if check.alike(figure)]
-        if not left:
-            return None, NONE + reason
-    return left[0], _open(left[0])
-
-
-@dataclass(frozen=True)
-class _Check:
-    """One of the things that have to agree, and what is said where none of the figures does."""
-
-    alike: Callable[[Figure], bool]
-    reason: Callable[[Figure], str]
-
-
-def _checks(recipe: PlannedRecipe, column: Column) -> Iterator[_Check]:
-    """What is compared, in this order."""
-    metric, convention, _ = column.key
-    job = recipe.parts[0].job
-    split = OFFICIAL if recipe.resplit is None else recipe.resplit.name
-    setting = "one-class" if recipe.resplit is None else "unsupervised"
-    smoothing = _smoothing(recipe, column)
-    yield _Check(lambda figure: figure.metric == metric, lambda _: "the paper's is the AUC of decisions, of scores here")
-    yield _Check(lambda figure: bool(figure.stream_id), lambda _: "the paper does not say which features it is of")
-    yield _Check(lambda figure: figure.unsupervised == (recipe.resplit is not None), lambda figure: f"{_setting(figure)} there, {setting} here")
-    yield _Check(lambda figure: figure.split == split, lambda figure: f"split `{figure.split}` there, `{split}` here")
-    yield _Check(lambda _: job.scope == "pooled", lambda _: "one training for all scenes there, one a scene here")
-    yield _Check(
-        lambda figure: _same_convention(figure, convention),
-        lambda figure: f"convention {figure.convention} there, {convention} here",
-    )
-    yield _Check(lambda figure: figure.smoothing in smoothing, lambda figure: f"smoothing {figure.smoothing} there, {smoothing[0]} here")
+    unlike = _unlike(cell, recipe, column)
+    return (cell, _open(cell)) if unlike is None else (None, NONE + unlike)
 
 
 def _is_cell_of(figure: Figure, recipe: PlannedRecipe, column: Column) -> bool:
-    """Whether a figure is of a row's method, data set, training set, streams (where it names them) and kind of metric."""
+    """Whether it is of the row's method, data set, training set and streams, and of the kind of metric."""
     job = recipe.parts[0].job
     trained = job.source.dataset if job.source is not None else job.dataset
     streams = tuple(part.job.stream.name for part in recipe.parts)
-    wanted = (recipe.published, recipe.method, column.dataset, trained)
-    alike = (figure.method, figure.method_id, figure.dataset, figure.train_dataset) == wanted
-    return alike and _kin(figure, column) and (not figure.stream_id or same_streams(figure, streams))
+    wanted = recipe.published, recipe.method, column.dataset, trained
+    if (figure.method, figure.method_id, figure.dataset, figure.train_dataset) != wanted:
+        return False
+    named = not figure.stream_id or same_streams(figure, streams)
+    return named and _kin(figure, column)
 
 
 def _kin(figure: Figure, column: Column) -> bool:
@@ -123,22 +104,38 @@ def _kin(figure: Figure, column: Column) -> bool:
     return column.key[0] in (figure.metric, KIN.get(figure.metric))
 
 
-def _setting(figure: Figure) -> str:
-    return "unsupervised" if figure.unsupervised else "one-class"
-
-
-def _same_convention(figure: Figure, ours: str | None) -> bool:
-    """Whether the conventions agree; orders of equal scores do where there are none."""
-    return figure.convention in (ours or "", "order")
+def _unlike(figure: Figure, recipe: PlannedRecipe, column: Column) -> str | None:
+    """The first of the things that decide a number and differ; None where none does."""
+    metric, convention, _ = column.key
+    split = OFFICIAL if recipe.resplit is None else recipe.resplit.name
+    setting = "one-class" if recipe.resplit is None else "unsupervised"
+    smoothing = _smoothing(recipe, column)
+    differ = (
+        (figure.metric != metric, "the paper's is the AUC of decisions, of scores here"),
+        (not figure.stream_id, "the paper does not say which features it is of"),
+        (figure.trained != setting, f"{figure.trained} there, {setting} here"),
+        (figure.split != split, f"split `{figure.split}` there, `{split}` here"),
+        (recipe.parts[0].job.scope != "pooled", "one training for all scenes there, one a scene here"),
+        (
+            figure.convention not in (convention or "", "order"),
+            f"convention {figure.convention} there, {convention} here",
+        ),
+        (figure.smoothing not in smoothing, f"smoothing {figure.smoothing} there, {smoothing[0]} here"),
+    )
+    return next((reason for unlike, reason in differ if unlike), None)
 
 
 def _smoothing(recipe: PlannedRecipe, column: Column) -> tuple[str, ...]:
-    """Our smoothing, and what papers may call the same: a Gaussian of no stated sigma is taken to be the data set's usual one."""
+    """Our smoothing, and what papers may call the same.
+
+    A Gaussian of no stated sigma is taken to be the data set's usual one.
+    """
     dataset = registry.load("datasets", recipe.dataset)
     sigma = protocol_of(recipe, dataset).smoothing if column.key[2] else None
     if sigma is None:
         return ("none",)
-    return (f"gaussian-{sigma:g}", UNSTATED_SIGMA) if sigma == dataset.smoothing else (f"gaussian-{sigma:g}",)
+    usual = (UNSTATED_SIGMA,) if sigma == dataset.smoothing else ()
+    return (f"gaussian-{sigma:g}", *usual)
 
 
 def _open(figure: Figure) -> str | None:

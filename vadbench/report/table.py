@@ -39,7 +39,7 @@ METRICS: dict[str, tuple[Key, int]] = {
     "decision AUC": (("decision_auc", None, False), 1),
 }
 USUAL = tuple(METRICS)[:8]  # the columns of a suite that names none
-BOARD = dict(tuple(METRICS.items())[:10])  # those of the leaderboard: the others stand beside papers' figures alone
+BOARD = dict(tuple(METRICS.items())[:10])  # the leaderboard's; the others stand beside papers alone
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Cell:
         peer: whether the column's best is not significantly better, all pairs of rows taken together (and, of the best itself, whether another
             cell is its peer).
         published: the paper's figure (a fraction) of the same thing; None where there is none.
-        beside: how the cell stands to the papers' figures: that it is ours alone, why there is no difference, or what one leaves open.
+        beside: how the cell stands to the papers' figures: that it is ours alone, why there is no
+            difference, or what one leaves open.
     """
 
     value: float | None
@@ -92,7 +93,7 @@ class Row:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """What a paper reports of one method: a value (a fraction) or None for each column of the table; never ranked.
+    """What a paper reports of one method: a fraction or None for each column of the table; never ranked.
 
     `texts` are the same figures in percent as the paper prints them; none: the values rounded.
     """
