@@ -154,15 +154,28 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
     for dataset in (datasets[name] for name in suite.datasets):
         resplit = resplit_of(dataset) if suite.setting == "unsupervised" else None
         for method, row in (*alone, *fused, *rest):
+            if not _is_on(row, dataset.name):
+                continue
             planned = []
             for parts in _recipes_of(method, suite, dataset):
                 planned += _over_seeds(method.partition("@")[0], parts, suite, row, dataset, datasets, resplit)
             if row is not None:
                 _refuse_unused(row.settings, planned, f"component in the settings of row {row.label!r}")
             recipes += planned
+    if not recipes:
+        there = ", ".join(suite.datasets)
+        raise BadInput(f"suite {suite.name}: none of its rows is on {there}; name data sets that its rows are on")
     _refuse_unused(suite.settings, recipes, "component in --set")
     jobs = {part.job.identity: part.job for recipe in recipes for part in recipe.parts}
     return Plan(suite, tuple(jobs.values()), _told_apart(recipes))
+
+
+def _is_on(row: SuiteRow | None, dataset: str) -> bool:
+    """Whether the row is on the data set."""
+    for name in () if row is None else row.datasets:
+        if name not in registry.names("datasets"):
+            raise registry.unknown("data set", name, registry.names("datasets"))
+    return row is None or not row.datasets or dataset in row.datasets
 
 
 def _told_apart(recipes: list[PlannedRecipe]) -> tuple[PlannedRecipe, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import math
+import re
 from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,17 @@ from vadbench.locations import suites_root
 from vadbench.registry import unknown
 from vadbench.text import read_text
 
-METRICS = ("micro_auc", "macro_auc", "eer", "rbdc", "tbdc")
+METRICS = ("micro_auc", "macro_auc", "eer", "rbdc", "tbdc", "decision_auc")
+OFFICIAL = "official"  # the split as released
+UNSTATED, UNKNOWN = "unstated", "unknown"
+UNSTATED_SIGMA = "gaussian-unstated"
+SMOOTHING = re.compile(r"none|unknown|gaussian-(unstated|\d+(\.\d+)?)")
+REQUIRED = ("source", "table", "setting", "dataset", "features", "method", "train_dataset", "split")
+CONVENTIONS = {
+    "macro_auc": ("skip", "pad-rank", "pad-0-1", "pad-0-max", UNSTATED),
+    "rbdc": ("average", "order", UNSTATED),
+    "tbdc": ("average", "order", UNSTATED),
+}  # of metrics that have several
 RELEASED = {"pose": "alphapose", "deep": "clip-vit-b16", "velocity": "hof-flownet2"}  # what AccI-VAD's released vectors were made with
 
 
@@ -26,10 +37,16 @@ class Figure:
         setting: object-centric, frame-centric, unsupervised, cross-domain.
         dataset, train_dataset: what was tested and trained on.
         features, method: as the paper names them.
-        metric: one of `METRICS`; macro AUC by the paper's own convention, mostly unstated.
-        value: a fraction.
+        metric: one of `METRICS`; `decision_auc` is of decisions, not of scores
+            (`vadbench.metrics.binarised`).
+        text: the value in percent, as the paper prints it; the column `value`.
         note: what a reader has to know.
         method_id, stream_id: our names, where it is the same thing; empty elsewhere.
+        split: `official`, or the name of a re-split, such as `zhong-2019`.
+        convention: of macro AUC, and what RBDC and TBDC do with equal scores: one of `CONVENTIONS`;
+            empty for other metrics.
+        smoothing: `gaussian-3`, or `gaussian-unstated` where the paper names no sigma; `none` where it
+            mentions none; `unknown` where a paper quotes another.
     """
 
     source: str
@@ -39,11 +56,24 @@ class Figure:
     features: str
     method: str
     metric: str
-    value: float
+    text: str
     note: str
     method_id: str
     stream_id: str
     train_dataset: str
+    split: str
+    convention: str
+    smoothing: str
+
+    @property
+    def value(self) -> float:
+        """The figure as a fraction."""
+        return float(Decimal(self.text).scaleb(-2))
+
+    @property
+    def trained(self) -> str:
+        """`one-class`, or `unsupervised`: on unlabelled videos."""
+        return "unsupervised" if "unsupervised" in self.setting else "one-class"
 
     @property
     def reference(self) -> str:
@@ -59,7 +89,8 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
         path: the file; none: `published.csv` beside the suites.
 
     Raises:
-        BadInput: naming the line that is wrong: a column that is missing, an empty name, a metric that is none, no percentage.
+        BadInput: naming the line that is wrong: a column that is missing, an empty name, a metric,
+            convention or smoothing that is none, no percentage.
     """
     path = path or suites_root() / "published.csv"
     try:
@@ -67,7 +98,7 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); it is part of vadbench, install it again") from error
     lines = csv.DictReader(text.splitlines())
-    wanted = [field.name for field in fields(Figure)]
+    wanted = ["value" if field.name == "text" else field.name for field in fields(Figure)]
     if lines.fieldnames != wanted:
         raise BadInput(f"{path}: columns {', '.join(lines.fieldnames or ()) or 'missing'}; expected {', '.join(wanted)}")
     return tuple(_figure(row, f"{path}:{number}") for number, row in enumerate(lines, 2))
@@ -106,16 +137,27 @@ def _id_of_stream(stream: str) -> str:
 
 
 def _figure(row: dict[str, str], where: str) -> Figure:
-    required = ("source", "table", "setting", "dataset", "features", "method", "train_dataset")
-    empty = next((name for name in required if not row[name]), None)
+    empty = next((name for name in REQUIRED if not row[name]), None)
     if empty:
         raise BadInput(f"{where}: {empty} is empty")
     if row["metric"] not in METRICS:
         raise BadInput(f"{where}: metric {row['metric']!r}; expected one of {', '.join(METRICS)}")
+    conventions = CONVENTIONS.get(row["metric"], ("",))
+    if row["convention"] not in conventions:
+        expected = f"one of {', '.join(conventions)}" if any(conventions) else "none"
+        seen = f"convention {row['convention']!r} of {row['metric']}"
+        raise BadInput(f"{where}: {seen}; expected {expected}")
+    if not SMOOTHING.fullmatch(row["smoothing"] or ""):
+        expected = f"none, unknown, {UNSTATED_SIGMA} or gaussian-3 with a sigma"
+        raise BadInput(f"{where}: smoothing {row['smoothing']!r}; expected {expected}")
+    text = row.pop("value")
+    if not _is_percentage(text):
+        raise BadInput(f"{where}: value {text!r}; expected a percentage")
+    return Figure(**row, text=text)
+
+
+def _is_percentage(text: str) -> bool:
     try:
-        value = float(row["value"]) / 100
-    except (TypeError, ValueError):
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise BadInput(f"{where}: value {row['value']!r}; expected a percentage")
-    return Figure(**{**row, "value": value})  # type: ignore[arg-type]
+        return 0 <= Decimal(text) <= 100
+    except (InvalidOperation, TypeError):  # no number; NaN compares with nothing
+        return False

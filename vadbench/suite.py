@@ -36,6 +36,7 @@ class SuiteRow(BaseModel):
     scope: Scope | None = Field(None, description="pooled or scene; none: the suite's")
     train_on: str | None = Field(None, description="another data set to train on; none: the suite's")
     published: str | None = Field(None, description="what the suite's published tables call the same method with the same settings")
+    datasets: tuple[str, ...] = Field((), description="those of the suite's that it is on; none: all")
 
 
 class Suite(BaseModel):
@@ -101,7 +102,7 @@ class Suite(BaseModel):
 def read_suite(name: str, folder: Path) -> Suite:
     """The suite `name` of the folder, or of the file where it is a path that ends in `.toml`.
 
-    `suite--data+sets[--streams][--Nseeds][--paper]` is a suite as `vary` has changed it.
+    `suite--data+sets[--streams][--Nseeds][--paper][--unsupervised]` is a suite that `vary` has changed.
 
     Raises:
         BadInput: on an unknown name, a file that is not there or has the name of a suite of the folder, broken TOML, or a field that is none.
@@ -154,24 +155,49 @@ def _read(path: Path, called: dict[str, str]) -> Suite:
         raise BadInput(f"{path}: {error}") from error
 
 
-def vary(suite: Suite, datasets: tuple[str, ...] = (), features: tuple[str, ...] = (), seeds: int | None = None, preset: str | None = None) -> Suite:
-    """The suite on other data sets, streams, with more seeds or another preset, where given; its name says so, and `read_suite` reads it."""
-    given = {"datasets": datasets, "features": features, "seeds": seeds, "preset": preset}
+def vary(
+    suite: Suite,
+    datasets: tuple[str, ...] = (),
+    features: tuple[str, ...] = (),
+    seeds: int | None = None,
+    preset: str | None = None,
+    setting: str | None = None,
+) -> Suite:
+    """The suite on other data sets, streams, with more seeds, another preset or setting, where given.
+
+    Its name says so, and `read_suite` reads it.
+
+    Raises:
+        BadInput: on a preset or setting that is none, or one that the suite cannot have.
+    """
+    lists = {"datasets": datasets, "features": features}
+    given = {**lists, "seeds": seeds, "preset": preset, "setting": setting}
     changes = {name: value for name, value in given.items() if value}
     if not changes:
         return suite
-    name = [suite.name, "+".join(datasets or suite.datasets), *(["+".join(features)] if features else []), *([f"{seeds}seeds"] if seeds else [])]
-    return make_suite({**suite.model_dump(), **changes, "name": "--".join([*name, *([preset] if preset else [])])})
+    changed = make_suite({**suite.model_dump(), **changes})
+    seeded = f"{seeds}seeds" if seeds else ""
+    places = ["+".join(datasets or suite.datasets), "+".join(features)]
+    words = [suite.name, *places, seeded, preset, setting]
+    return make_suite({**changed.model_dump(), "name": "--".join(word for word in words if word)})
 
 
-def _variation(parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None]:
-    """What a varied suite's name says of data sets, streams, seeds and preset."""
-    preset = next((preset for preset in get_args(Preset) if parts and parts[-1] == preset), None)
+def _variation(
+    parts: list[str],
+) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None, str | None]:
+    """What a varied suite's name says of data sets, streams, seeds, preset and setting."""
+    setting = _last_of(get_args(Setting), parts)
+    parts = parts[:-1] if setting else parts
+    preset = _last_of(get_args(Preset), parts)
     parts = parts[:-1] if preset else parts
     seeds = re.fullmatch(r"([1-9]\d*)seeds", parts[-1]) if parts else None
     lists = [tuple(part.split("+")) for part in (parts[:-1] if seeds else parts)]
     datasets, features = [*lists, (), ()][:2]
-    return datasets, features, int(seeds[1]) if seeds else None, preset
+    return datasets, features, int(seeds[1]) if seeds else None, preset, setting
+
+
+def _last_of(choices: tuple[str, ...], parts: list[str]) -> str | None:
+    return next((choice for choice in choices if parts and parts[-1] == choice), None)
 
 
 def suite_names(folder: Path) -> list[str]:

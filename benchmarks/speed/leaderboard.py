@@ -25,7 +25,7 @@ from vadbench import registry
 from vadbench.evaluate import make_protocol
 from vadbench.plan import resolve_config
 from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
-from vadbench.report.table import METRICS
+from vadbench.report.table import BOARD
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
 LENGTH = 200  # frames a video
@@ -46,7 +46,7 @@ def rows(dataset: str, level: float, random: np.random.Generator) -> list[dict[s
     """Metrics as evaluation writes them: unsmoothed and smoothed, of the whole set and of every video, a quarter of which has one class."""
     made = []
     for smoothing, shift in (("none", 0.0), ("gaussian-3", 0.02)):
-        for metric, convention in dict.fromkeys(key[:2] for key, _ in METRICS.values()):
+        for metric, convention in dict.fromkeys(key[:2] for key, _ in BOARD.values()):
             region = metric in ("rbdc", "tbdc")
             if region and smoothing != "none":
                 continue

@@ -4,6 +4,7 @@ import pytest
 
 from vadbench.benchmark import plan_suite
 from vadbench.report.caption import caption_of
+from vadbench.report.table import PublishedRow
 from vadbench.suite import make_suite
 
 ORACLE = "of diffusion as published, which the authors chose by test labels: an oracle's figures."
@@ -29,3 +30,24 @@ def test_a_recipe_that_lacks_a_stream_is_told(method, features, told):
     plan = plan_suite(make_suite({"methods": (method,), "datasets": ("synthetic",), "features": features}))
     caption = caption_of(plan, [], ())
     assert told in caption if told else "Not the whole recipe" not in caption
+
+
+NO_NETWORK = "No network is stated of clip@import.mine: settings that depend on it are the usual ones"
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "features", "preset", "told"),
+    [
+        ("diffusion", "shanghaitech", "clip@import.mine", "paper", True),
+        ("diffusion", "shanghaitech", "clip@import.mine", "fast", False),
+        ("diffusion", "shanghaitech", "clip.r3d-18", "paper", False),
+        ("diffusion", "ucf_crime", "clip@import.mine", "paper", False),  # one t for all networks
+        ("mulde", "shanghaitech", "clip@import.mine", "paper", False),
+    ],
+)
+def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(method, dataset, features, preset, told):
+    published = ("diffusion-vad-icip2023/table2a", "diffusion-vad-icip2023/table2b")
+    suite = {"methods": (method,), "datasets": (dataset,), "features": (features,)}
+    plan = plan_suite(make_suite({**suite, "preset": preset, "published": published}))
+    caption = caption_of(plan, [], (PublishedRow("a paper", "X", "f", (0.5,)),))
+    assert (NO_NETWORK in caption) == told

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vadbench import cli
+from vadbench.cli.options import plan_of
 
 
 @pytest.fixture
@@ -71,3 +72,23 @@ def test_mistakes_are_one_line(vadbench, tmp_path, arguments, told):
     assert len(lines) == 1
     assert told in lines[0]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("suite", "setting"), [("diffusion-t", "one-class"), ("mulde-l", "unsupervised")])
+def test_a_suite_is_varied_by_its_setting(suite, setting):
+    plan = plan_of("", "", "", None, None, None, suite, setting=setting)
+    assert (plan.suite.setting, plan.suite.name) == (setting, f"{suite}--synthetic--{setting}")
+
+
+def test_without_a_choice_a_suite_has_its_own_setting():
+    assert plan_of("", "", "", None, None, None, "diffusion-t").suite.setting == "unsupervised"
+
+
+def test_without_a_suite_the_setting_is_one_class():
+    assert plan_of("gmm", "synthetic", "", None, None, None, "").suite.setting == "one-class"
+
+
+def test_the_settings_there_are_stand_in_the_refusal(vadbench):
+    code, (line,) = vadbench("plan", "--suite", "mulde-l", "--setting", "weakly")
+    assert code == 2
+    assert line == "vadbench: setting: Input should be 'one-class' or 'unsupervised', got 'weakly'"

@@ -291,7 +291,15 @@ def test_a_stream_is_not_fused_with_itself(method):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"datasets": ("ped2",)}, {"seeds": 3}, {"datasets": ("ped2", "synthetic"), "features": ("velocity@grid",), "seeds": 2}]
+    "changes",
+    [
+        {"datasets": ("ped2",)},
+        {"seeds": 3},
+        {"datasets": ("ped2", "synthetic"), "features": ("velocity@grid",), "seeds": 2},
+        {"setting": "unsupervised"},
+        {"preset": "paper", "setting": "one-class"},
+        {"datasets": ("ped2",), "features": ("velocity", "velocity@grid"), "seeds": 2, "preset": "paper", "setting": "unsupervised"},
+    ],
 )
 def test_a_varied_suite_is_read_again_by_its_name(changes):
     suite = read_suite("mulde-l", suites_root())
@@ -301,6 +309,41 @@ def test_a_varied_suite_is_read_again_by_its_name(changes):
     assert {name: getattr(varied, name) for name in changes} == changes
     assert read_suite(varied.name, suites_root()) == varied
     assert vary(suite) == suite
+
+
+def test_another_setting_trains_anew_and_the_usual_one_does_not():
+    suite = read_suite("diffusion-t", suites_root())
+    unsupervised, one_class = plan_suite(suite), plan_suite(vary(suite, setting="one-class"))
+    assert "resplit" in unsupervised.jobs[0].document
+    assert one_class.jobs[0].document["setting"] == "one-class"
+
+
+@pytest.mark.parametrize("setting", ["weak", "one class"])
+def test_a_setting_that_is_none_is_refused(setting):
+    with pytest.raises(BadInput, match=f"setting: .*got '{setting}'"):
+        vary(read_suite("mulde-l", suites_root()), setting=setting)
+
+
+def test_a_suite_of_one_camera_each_has_no_unsupervised_setting():
+    suite = make_suite({"methods": ["gmm"], "datasets": ["ped2"], "scope": "scene"})
+    with pytest.raises(BadInput, match="only one at a time"):
+        vary(suite, setting="unsupervised")
+
+
+def test_a_row_is_on_the_data_sets_that_it_names():
+    rows = [{"label": "both", "method": "gmm"}, {"label": "one", "method": "knn", "datasets": ["ped2"]}]
+    found = plan(methods=(), rows=rows, datasets=("synthetic", "ped2"), features=("velocity",)).recipes
+    assert {(recipe.shown, recipe.dataset) for recipe in found} == {("both", "synthetic"), ("both", "ped2"), ("one", "ped2")}
+
+
+def test_a_row_on_no_data_set_that_there_is_is_refused():
+    with pytest.raises(BadInput, match="unknown data set 'ped3'"):
+        plan(methods=(), rows=[{"label": "one", "method": "knn", "datasets": ["ped3"]}])
+
+
+def test_a_suite_without_a_row_on_its_data_sets_is_refused():
+    with pytest.raises(BadInput, match="none of its rows is on synthetic"):
+        plan(methods=(), rows=[{"label": "one", "method": "knn", "datasets": ["ped2"]}], datasets=("synthetic",))
 
 
 @pytest.mark.parametrize("name", [name for name in suite_names(suites_root()) if name != "unsupervised"])

@@ -77,6 +77,26 @@ def test_markdown_shows_the_difference_and_the_papers_figures_in_a_table_of_thei
     assert "[1] not run\n\n[2] taken from another paper\n" in published
 
 
+@pytest.mark.parametrize(("text", "fraction"), [("72.95", "0.7295"), ("72.99", "0.7299"), ("76.10", "0.7610"), ("9", "0.09")])
+def test_every_renderer_keeps_a_papers_decimals(text, fraction):
+    paper = PublishedRow("a paper", "X", "f", (float(text) / 100, None), texts=(text, None))
+    table = replace(report_tables.published(), published=(paper,))
+    assert lines_of(markdown.render(table), "X") == [f"| X | f | a paper | {text} |"]
+    assert f"X & f & {text} & " in latex.render(table)
+    assert f"<td>{text} " in html.render(table)
+    line = next(line for line in csv.DictReader(io.StringIO(csv_report.render(table))) if line["block"] == "published")
+    assert line["value"] == fraction
+
+
+def test_every_renderer_shows_how_a_cell_stands_to_the_papers():
+    table = one_column([Cell(0.9, note="1 of 2 seeds failed", beside="ours")])
+    table = replace(table, notes=("1 of 2 seeds failed", "ours"))
+    assert lines_of(markdown.render(table), "m ") == ["| m | f | 90.0 [1] [2] |"]
+    assert r"90.0 & \textsuperscript{1,2}" in latex.render(table)
+    assert html.render(table).count('aria-label="note 2"') == 1
+    assert "1 of 2 seeds failed; ours" in csv_report.render(table)
+
+
 def test_markdown_leaves_out_the_metrics_that_no_paper_reports():
     table = report_tables.published()
     papers = (PublishedRow("a paper", "X", "f", (None, 0.5)),)

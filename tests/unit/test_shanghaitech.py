@@ -271,10 +271,41 @@ def write_lists(tiny, train, test):
     (folder / "test.txt").write_text("\n".join(test))
 
 
-def test_the_published_resplit_is_read_where_its_lists_are(tiny):
+def test_lists_are_read_and_named_by_their_hash(tiny):
     write_lists(tiny, ["x/01_0014_i3d.npy", "01_001,0", ""], ["03_0031 1", "02_002 0"])
     split = resplit_of(tiny)
-    assert (split.name, split.train, split.test) == ("zhong-2019", ("test/01_0014", "train/01_001"), ("test/03_0031", "train/02_002"))
+    assert (split.train, split.test) == (("test/01_0014", "train/01_001"), ("test/03_0031", "train/02_002"))
+    assert split.name == f"list-{split.document['sha256'][:8]}"
+
+
+def test_other_lists_have_another_name(tiny):
+    write_lists(tiny, ["01_0014", "01_001"], ["03_0031", "02_002"])
+    first = resplit_of(tiny).name
+    (tiny.folder / "resplit/test.txt").write_text("02_002")
+    assert resplit_of(tiny).name != first
+
+
+def videos_of(scene, **counts):
+    """As many videos of each released split, as lists name them."""
+    return tuple(f"{split}/{scene}_{number}" for split, count in counts.items() for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "zhong"),
+    [
+        ({"train": 174, "test": 63}, {"train": 154, "test": 44}, True),  # as Tur et al. count
+        ({"train": 175, "test": 63}, {"train": 155, "test": 44}, True),  # all 437
+        ({"train": 175, "test": 63}, {"train": 155, "test": 43}, False),
+        ({"train": 175, "test": 62}, {"train": 155, "test": 45}, False),
+        ({"train": 330, "test": 0}, {"train": 0, "test": 107}, False),  # the release's own
+        ({"train": 155, "test": 44}, {"train": 175, "test": 63}, False),  # exchanged
+    ],
+)
+def test_only_lists_of_the_published_lengths_are_the_published_split(tiny, monkeypatch, train, test, zhong):
+    lists = {"train.txt": videos_of("0", **train), "test.txt": videos_of("1", **test)}
+    monkeypatch.setattr(Tiny, "_list", lambda self, path: lists[path.name])
+    write_lists(tiny, [], [])
+    assert (tiny.resplit().name == "zhong-2019") == zhong
 
 
 def test_without_lists_the_split_is_named_otherwise(tiny):

@@ -237,3 +237,39 @@ def test_without_smoothing_the_unsmoothed_values_stand_in_every_column(plan, res
     folder = next(results.root.glob("recipes/*/*/*/metrics.json"))
     folder.write_text(folder.read_text().replace('"gaussian-3"', '"none"'))
     assert cell(make_table(plan, results), "gmm").value == 0.5
+
+
+def beside_a_paper(results, value=0.9, **fields):
+    """The table of MULDE on the velocity of Avenue, measured as `value`, beside MULDE's Table S3."""
+    row = {"label": "MULDE", "method": "mulde", "published": "MULDE"}
+    shown = {"metrics": ("micro AUC",), "published": ("mulde-cvpr2024/tableS3",), "features": ("velocity@import.accivad",)}
+    plan = plan_suite(make_suite({"rows": (row,), "datasets": ("avenue",), "preset": "paper", **shown, **fields}))
+    store(results, plan.recipes[0], value)
+    return make_table(plan, results)
+
+
+def test_a_difference_to_the_paper_stands_with_what_it_leaves_open(results):
+    table = beside_a_paper(results)
+    assert table.rows[0].cells[0].published == 0.866
+    assert "90.0 Δ +3.4 [1] |" in " ".join(markdown.render(table).split())
+    assert "[1] the paper's Gaussian smoothing has no stated sigma" in markdown.render(table)
+
+
+def test_without_a_difference_the_reason_stands_under_the_table(results):
+    text = markdown.render(beside_a_paper(results, settings={"protocol": {"smoothing": 20}}))
+    assert "Δ +" not in text
+    assert "[1] no difference to the paper: smoothing gaussian-unstated there, gaussian-20 here" in text
+
+
+def test_another_preset_than_the_papers_has_no_difference(results):
+    assert beside_a_paper(results, preset="fast").rows[0].cells[0].published is None
+
+
+def test_a_table_of_unsmoothed_columns_tells_of_no_smoothing(results):
+    table = beside_a_paper(results, metrics=("micro AUC, unsmoothed",))
+    assert "no smoothing" in table.caption
+    assert "Gaussian smoothing sigma" not in table.caption
+
+
+def test_a_cell_without_a_value_leaves_nothing_open(results):
+    assert beside_a_paper(results, value=None).rows[0].cells[0].beside is None

@@ -12,6 +12,7 @@ from vadbench.errors import BadInput
 if TYPE_CHECKING:
     from vadbench.plan import Plan
 
+VARY = "--datasets, --features, --seeds, --preset, --setting vary it"
 Methods = Annotated[str, typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream.")]
 Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
 Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, such as velocity,velocity@grid; default: the data set's own.")]
@@ -20,9 +21,15 @@ Preset = Annotated[str | None, typer.Option(help="fast (CPU-sized) or paper (as 
 Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
 Scope = Annotated[str, typer.Option(help="pooled: one training for all scenes; scene: one for each camera.")]
 TrainOn = Annotated[str, typer.Option("--train-on", help="Another data set to train on; the tested ones are --datasets.")]
-Setting = Annotated[str, typer.Option(help="one-class, or unsupervised: trained on unlabelled videos, anomalous ones among them.")]
+Setting = Annotated[
+    str,
+    typer.Option(
+        help="one-class, or unsupervised: trained on unlabelled videos, anomalous ones among them; default: one-class, or the suite's.",
+    ),
+]
 SuiteName = Annotated[
-    str, typer.Option("--suite", help="A suite (vadbench list suites), or a TOML file; --datasets, --features, --seeds, --preset vary it.")
+    str,
+    typer.Option("--suite", help=f"A suite (vadbench list suites), or a TOML file; {VARY}."),
 ]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
@@ -41,7 +48,7 @@ def plan_of(
     suite: str,
     scope: str = "pooled",
     train_on: str = "",
-    setting: str = "one-class",
+    setting: str = "",
 ) -> Plan:
     """The plan that options describe.
 
@@ -53,9 +60,10 @@ def plan_of(
     from vadbench.suite import make_suite, parse_settings, read_suite, vary
 
     if suite:
-        if methods or settings or train_on or (scope, setting) != ("pooled", "one-class"):
-            raise BadInput("--suite names methods and settings itself; give a suite or these; --datasets, --features, --seeds, --preset vary it")
-        return plan_suite(vary(read_suite(suite, suites_root()), split(datasets), split(features), seeds, preset))
+        if methods or settings or train_on or scope != "pooled":
+            raise BadInput(f"--suite names methods and settings itself; give a suite or these; {VARY}")
+        found = read_suite(suite, suites_root())
+        return plan_suite(vary(found, split(datasets), split(features), seeds, preset, setting))
     if not methods or not datasets:
         raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
     lists = {"methods": split(methods), "datasets": split(datasets), "features": split(features)}
@@ -67,7 +75,7 @@ def plan_of(
         "settings": parse_settings(settings or ()),
         "scope": scope,
         "train_on": train_on or None,
-        "setting": setting,
+        "setting": setting or "one-class",
     }
     return plan_suite(make_suite({**lists, **chosen, "seeds": seeds or 1}))
 

@@ -38,7 +38,7 @@ def table(
     settings: Set = None,
     scope: Scope = "pooled",
     train_on: TrainOn = "",
-    setting: Setting = "one-class",
+    setting: Setting = "",
     format_: Annotated[str | None, typer.Option("--format", help="markdown, latex, html or csv; markdown, or what --out's name ends in.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file (.md, .tex, .html, .csv) instead of printing.", dir_okay=False)] = None,
     results: ResultsDir = RESULTS,

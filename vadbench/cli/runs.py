@@ -40,7 +40,7 @@ def run(
     settings: Set = None,
     scope: Scope = "pooled",
     train_on: TrainOn = "",
-    setting: Setting = "one-class",
+    setting: Setting = "",
     suite: SuiteName = "",
     existing: Annotated[str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")] = "skip",
     executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
@@ -81,7 +81,7 @@ def plan(
     settings: Set = None,
     scope: Scope = "pooled",
     train_on: TrainOn = "",
-    setting: Setting = "one-class",
+    setting: Setting = "",
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -127,7 +127,7 @@ def evaluate(
     settings: Set = None,
     scope: Scope = "pooled",
     train_on: TrainOn = "",
-    setting: Setting = "one-class",
+    setting: Setting = "",
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -147,7 +147,7 @@ def evaluate(
         _print_table(*evaluate_suite(plan, records))
         return
     chosen = parse_settings(settings or ())
-    if set(chosen) - {"protocol"} or features or seeds or preset or train_on or (scope, setting) != ("pooled", "one-class"):
+    if set(chosen) - {"protocol"} or features or seeds or preset or train_on or setting or scope != "pooled":
         raise BadInput("of all records only --set protocol.field=value can be chosen; name methods and data sets to choose more")
     left_out: list[str] = []
     evaluated = evaluate_all(records, chosen.get("protocol", {}), left_out.append)

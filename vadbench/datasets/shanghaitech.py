@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,6 +51,8 @@ class ShanghaiTech(Dataset):
         counts: videos of each split.
         scenes: scenes of each split.
         train_frames, test_frames, anomalous: frames of the release, and those labelled anomalous.
+        zhong: list of the re-split of Zhong et al. -> how many of its videos were released for training
+            (normal; the smaller numbers are those of Tur et al.) and for test (anomalous).
     """
 
     name = "shanghaitech"
@@ -74,6 +78,10 @@ class ShanghaiTech(Dataset):
     train_frames: ClassVar[int] = 274515
     test_frames: ClassVar[int] = 40791
     anomalous: ClassVar[int] = 17326
+    zhong: ClassVar[dict[Split, tuple[tuple[int, ...], int]]] = {
+        "train": ((174, 175), 63),
+        "test": ((154, 155), 44),
+    }
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -178,7 +186,8 @@ class ShanghaiTech(Dataset):
         """The re-split of Zhong et al. (CVPR 2019) that Tur et al. (ICIP 2023) train on without labels, where its lists are in place.
 
         The lists are `shanghaitech/resplit/train.txt` and `test.txt`, a video a line (`01_001` was released for training, `01_0014` for
-        test; what else is in a line is passed over). Without them None: tables then say `every-second-test-video`.
+        test; what else is in a line is passed over). Lists of other lengths are another split, named
+        `list-<8 hex>` by their hash. Without lists None: tables then say `every-second-test-video`.
 
         Raises:
             BadInput: if only one list is there, or a list names no video, one twice, or one that does not exist.
@@ -190,7 +199,15 @@ class ShanghaiTech(Dataset):
         both = sorted(set(train) & set(test))
         if both:
             raise BadInput(f"{paths['test']}: {both[0]} is in train.txt too; expected every video in one list")
-        return Resplit("zhong-2019", train, test)
+        split = Resplit("zhong-2019", train, test)
+        known = self._is_zhong(train, "train") and self._is_zhong(test, "test")
+        return split if known else replace(split, name=f"list-{split.document['sha256'][:8]}")
+
+    def _is_zhong(self, listed: tuple[str, ...], part: Split) -> bool:
+        """Whether a list has as many videos of each released split as that of Zhong et al."""
+        normal, anomalous = self.zhong[part]
+        released = Counter(video.partition("/")[0] for video in listed)
+        return released["train"] in normal and released["test"] == anomalous
 
     def check(self) -> list[Check]:
         """Counts, labels, and every frame and mask that is there; reads all of it.

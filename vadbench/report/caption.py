@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vadbench import registry
-from vadbench.plan import Plan
+from vadbench.features.stream import declared_nature
+from vadbench.plan import Job, Plan
 from vadbench.records import RecipeRecord
-from vadbench.report.table import USUAL, PublishedRow
+from vadbench.report.table import METRICS, USUAL, PublishedRow
 
 MACRO = {
     "skip": "leaves out those with one class",
@@ -74,7 +77,8 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
     for dataset in plan.suite.datasets:
         records = [record for record in used if record.dataset == dataset]
         if records:
-            labels, sigma = records[0].labels, records[0].protocol["smoothing"]
+            labels = records[0].labels
+            sigma = records[0].protocol["smoothing"] if _shows_smoothed(plan) else None
             smoothing = "no smoothing" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
             sentences.append(
                 f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
@@ -86,6 +90,11 @@ def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedR
         sentences.append(f"Settings: {', '.join(settings)}.")
     sentences += _how_located(plan, used) + _how_macro(plan) + (_how_published(plan) if published else [])
     return " ".join(sentences)
+
+
+def _shows_smoothed(plan: Plan) -> bool:
+    """Whether a column of the table is of smoothed scores."""
+    return any(METRICS[name][0][2] for name in plan.suite.metrics or USUAL)
 
 
 def _how_located(plan: Plan, used: list[RecipeRecord]) -> list[str]:
@@ -113,13 +122,40 @@ def _how_macro(plan: Plan) -> list[str]:
 def _how_published(plan: Plan) -> list[str]:
     """That the papers' figures are the papers'."""
     told = [
-        "Published: as the papers report it, by their own protocols, not measured here; their smoothing and their convention of macro AUC are mostly "
-        "unstated, theirs stands in the first macro column."
+        "Published: as the papers report it, by their own protocols, not measured here; figures of papers "
+        "that mention no smoothing stand beside unsmoothed ones where the table has them, macro AUC of no "
+        "stated convention in the first macro column."
     ]
     if any(row.published for row in plan.suite.rows):
         told.append(
-            "Δ: measured minus published, where method, settings, features, training set and data set are the same and the metric has one convention."
+            "Δ: measured minus published, where method, settings, data set, split, setting, features, "
+            "training set, metric, convention and smoothing are the same; a note says where not."
             if plan.suite.preset == "paper"
             else "No differences to them are shown: the settings are the papers' in preset `paper` alone."
         )
-    return told
+    return told + _how_stated(plan)
+
+
+def _how_stated(plan: Plan) -> list[str]:
+    """Which imported vectors do not say what network made them, where the papers' settings depend on it."""
+    unstated = [job for job in plan.jobs if plan.suite.preset == "paper" and _lacks_network(job)]
+    streams = dict.fromkeys(job.stream.name for job in unstated)
+    return [
+        f"No network is stated of {stream}: settings that depend on it are the usual ones "
+        "(`vadbench features import … --nature embedding,network=NAME`)."
+        for stream in streams
+    ]
+
+
+def _lacks_network(job: Job) -> bool:
+    """Whether a network that the extractor knows would have another preset than the import, which names none."""
+    stream = job.stream.stream
+    if not stream.imported or job.stream.nature.network:
+        return False
+    variants = registry.load("extractors", stream.extractor).variants
+    networks = {declared_nature(f"{stream.extractor}.{variant}").network for variant in variants}
+    method = registry.load("detectors", job.method)
+    trained = job.dataset if job.source is None else job.source.dataset
+    natures = [replace(job.stream.nature, network=network) for network in ("", *networks)]
+    usual, *others = (method.preset("paper", trained, nature) for nature in natures)
+    return any(other != usual for other in others)

@@ -1,10 +1,11 @@
-"""Tables as CSV in long form: one line a cell, fractions at full precision."""
+"""Tables as CSV in long form: one line a cell, fractions at full precision; papers' with their own decimals."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator
+from decimal import Decimal
 
 from vadbench.report.table import Cell, Column, PublishedRow, Row, Table
 
@@ -37,13 +38,17 @@ def _measured(row: Row, column: Column, cell: Cell) -> Line:
     numbers = {"value": cell.value, "std": cell.spread, "n": cell.n}
     sure = {"low": cell.low, "high": cell.high, "videos": cell.videos, "interval_reason": cell.why}
     paper = {"published": cell.published, "delta": cell.delta}
-    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, "note": cell.note}
+    told = {"note": "; ".join(cell.notes)}
+    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, **told}
 
 
 def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]:
-    for column, value in zip(columns, row.values, strict=True):
+    texts = row.texts or (None,) * len(columns)
+    for column, value, text in zip(columns, row.values, texts, strict=True):
         if value is not None:
-            yield {**_where("published", row, column), "source": row.source, "value": value, "note": "; ".join(row.notes)}
+            fraction = value if text is None else Decimal(text).scaleb(-2)
+            told = {"source": row.source, "value": fraction, "note": "; ".join(row.notes)}
+            yield {**_where("published", row, column), **told}
 
 
 def _where(block: str, row: Row | PublishedRow, column: Column) -> Line:

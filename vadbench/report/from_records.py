@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,13 @@ from vadbench.protocol import read_protocol
 from vadbench.published import Figure, of_tables
 from vadbench.records import RecipeRecord, Results
 from vadbench.report.caption import caption_of
-from vadbench.report.papers import published_rows, same_figure
+from vadbench.report.papers import published_rows, remark, same_figure, stands_in
 from vadbench.report.table import METRICS, USUAL, Cell, Column, Key, Row, Table
 from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
-FOREIGN = "a data set of the paper that vadbench does not have"
+FOREIGN = "a data set of the paper that this suite is not on"
+DECISIONS = "`vadbench binarised RECORD` prints it of a record, for every k"
 LEVEL = 0.05  # of the test that decides marks
 
 
@@ -59,25 +60,51 @@ def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None 
             known = dataset in plan.suite.datasets
             cells += _cells(there, found, failures, keys, sure, plan.suite) if known else [Cell(None, note=FOREIGN)] * len(keys)
         estimates.append(of_row)
-        if plan.suite.preset == "paper":  # other presets are not the papers' settings
-            cells = [replace(cell, published=same_figure(planned, column, published)) for cell, column in zip(cells, columns, strict=True)]
+        paper = plan.suite.preset == "paper"
+        cells = [_beside(cell, planned, column, published, paper) for cell, column in zip(cells, columns, strict=True)]
         rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
     used = [record for recipe in plan.recipes for record in matching(recipe, records)]
     _require_one_truth(used)
-    notes = tuple(dict.fromkeys(cell.note for row in rows for cell in row.cells if cell.note))
+    notes = tuple(dict.fromkeys(note for row in rows for cell in row.cells for note in cell.notes))
     block = published_rows(published, columns)
     columns, ranked = _ranked(rows, columns, estimates)
     return Table(plan.suite.title or plan.suite.name, caption_of(plan, used, block), columns, ranked, notes, block)
 
 
 def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
-    """The suite's metrics for each of its data sets, and for those of its published tables that vadbench does not have."""
+    """The suite's metrics for each of its data sets, and those that its published tables have of others.
+
+    Others are those that vadbench does not have, or all where the tables have none of the suite's:
+    papers' figures beside an ablation of ours.
+    """
     metrics = suite.metrics or USUAL
     for name in metrics:
         if name not in METRICS:
             raise registry.unknown("metric", name, METRICS)
-    foreign = {figure.dataset: None for figure in published if figure.dataset not in registry.names("datasets")}
-    return tuple(Column(dataset, name, *METRICS[name]) for dataset in (*suite.datasets, *foreign) for name in metrics)
+    apart = not {figure.dataset for figure in published} & set(suite.datasets)
+    known = set(suite.datasets) if apart else set(registry.names("datasets"))
+    others = dict.fromkeys(figure.dataset for figure in published if figure.dataset not in known)
+    own, foreign = (_of_datasets(datasets, metrics) for datasets in (suite.datasets, others))
+    reported = {stands_in(figure, foreign) for figure in published}
+    return own + tuple(column for column in foreign if column in reported)
+
+
+def _of_datasets(datasets: Iterable[str], metrics: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(Column(dataset, name, *METRICS[name]) for dataset in datasets for name in metrics)
+
+
+def _beside(
+    cell: Cell,
+    planned: Sequence[PlannedRecipe],
+    column: Column,
+    published: tuple[Figure, ...],
+    paper: bool,
+) -> Cell:
+    """The cell beside the papers' figures; other presets than `paper` are not theirs: nothing is subtracted."""
+    figure = same_figure(planned, column, published) if paper else None
+    told = remark(planned, column, published, paper)
+    empty = figure is not None and cell.value is None  # there is no difference that leaves anything open
+    return replace(cell, published=figure, beside=None if empty else told)
 
 
 def _cells(
@@ -92,10 +119,11 @@ def _cells(
         return [Cell(None, note="not asked for on this data set")] * len(keys)
     if not found:
         errors = [failures[part.job.identity] for recipe in planned for part in recipe.parts if part.job.identity in failures]
-        return [Cell(None, note=errors[0] if errors else NOT_RUN.format(suite.options))] * len(keys)
+        note = errors[0] if errors else NOT_RUN.format(suite.options)
+        return [Cell(None, note=DECISIONS if key[0] == "decision_auc" else note) for key in keys]
     missing = len(planned) - len(found)
-    note = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
-    return [_cell(found, key, note, estimate) for key, estimate in zip(keys, estimates, strict=True)]
+    partly = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
+    return [_cell(found, key, partly, estimate) for key, estimate in zip(keys, estimates, strict=True)]
 
 
 def matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[RecipeRecord]:
@@ -141,7 +169,8 @@ def _cell(records: list[RecipeRecord], key: Key, note: str | None, estimate: Est
     rows = [_metric(record, key) for record in records]
     values = [row["value"] for row in rows if row["value"] is not None]
     if not values:
-        return Cell(None, note=next((row["reason"] for row in rows if row["reason"]), None))
+        reason = next((row["reason"] for row in rows if row["reason"]), None)
+        return Cell(None, note=DECISIONS if key[0] == "decision_auc" else reason)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
     cell = Cell(float(np.mean(values)), spread, len(values), note)
     if estimate is None:

@@ -140,7 +140,7 @@ def _cell(cell: Cell, mark: layout.Mark, notes: list[str]) -> dict[str, Any]:
         "spread": layout.spread(cell),
         "lines": [text for text in (layout.interval(cell), layout.delta(cell)) if text],
         "mark": mark,
-        "notes": layout.numbers(notes, [cell.note] if cell.note else []),
+        "notes": layout.numbers(notes, cell.notes),
     }
 
 
@@ -153,4 +153,7 @@ def _room(cells: list[dict[str, Any]]) -> str:
 
 def _reported(row: PublishedRow, notes: list[str]) -> tuple[PublishedRow, list[dict[str, Any]], list[int]]:
     """A paper's row, its figures as cells without marks, the numbers of its notes."""
-    return row, [_cell(Cell(value), "", notes) for value in row.values], layout.numbers(notes, row.notes)
+    cells = [_cell(Cell(value), "", notes) for value in row.values]
+    texts = [{"value": layout.reported(row, position)} for position in range(len(cells))]
+    shown = [cell | text for cell, text in zip(cells, texts, strict=True)]
+    return row, shown, layout.numbers(notes, row.notes)

@@ -146,15 +146,19 @@ def _features(row: Row, short: dict[str, str]) -> str:
 
 def _cell(cell: Cell, mark: Mark, notes: list[str]) -> str:
     """A number, flush right with those above and below, and what follows it; a dash in the middle of both."""
-    references = _references([cell.note], notes)
+    references = _references(cell.notes, notes)
     number = escape(layout.percent(cell.value))
     if cell.value is None:
-        beside = rf"\rlap{{{references}}}" if references else ""
-        return f"\\multicolumn{{2}}{{c}}{{{number}{beside}}}"
+        return _dash(references)
     command = {"best": r"\textbf", "second": r"\underline"}.get(mark)
     small = " ".join(escape(text) for text in (layout.spread(cell), layout.delta(cell)) if text)
     after = (f"\\,{{\\scriptsize {small}}}" if small else "") + (r"\,$\approx$" if mark == "peer" else "")
     return f"{f'{command}{{{number}}}' if command else number} & {after}{references}"
+
+
+def _dash(references: str = "") -> str:
+    beside = rf"\rlap{{{references}}}" if references else ""
+    return f"\\multicolumn{{2}}{{c}}{{{escape(layout.percent(None))}{beside}}}"
 
 
 def _published(table: Table, notes: list[str]) -> list[str]:
@@ -166,12 +170,12 @@ def _published(table: Table, notes: list[str]) -> list[str]:
 
 
 def _reported(row: PublishedRow, notes: list[str]) -> str:
-    values = [_cell(Cell(value), "", notes) for value in row.values]
+    values = [_dash() if value is None else f"{escape(layout.reported(row, position))} & " for position, value in enumerate(row.values)]
     return " & ".join([_name(row.method) + _references(row.notes, notes), _name(row.features), *values]) + r" \\"
 
 
-def _references(told: Sequence[str | None], notes: list[str]) -> str:
-    found = layout.numbers(notes, [note for note in told if note])
+def _references(told: Sequence[str], notes: list[str]) -> str:
+    found = layout.numbers(notes, told)
     return f"\\textsuperscript{{{','.join(map(str, found))}}}" if found else ""
 
 

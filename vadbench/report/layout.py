@@ -42,6 +42,12 @@ def percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f}"
 
 
+def reported(row: PublishedRow, position: int) -> str:
+    """A paper's figure in percent, with the paper's own decimals, or a dash."""
+    text = row.texts[position] if row.texts else None
+    return text or percent(row.values[position])
+
+
 def points(difference: float) -> str:
     """A difference of two fractions in percentage points, signed: `+0.3`."""
     return f"{100 * difference:+z.1f}".replace("-", MINUS)
@@ -70,8 +76,8 @@ def footnotes(table: Table) -> list[str]:
 
 
 def numbers(notes: Sequence[str], told: Sequence[str]) -> list[int]:
-    """The numbers of some notes among all."""
-    return [notes.index(note) + 1 for note in told]
+    """The numbers of some notes among all, in order."""
+    return sorted(notes.index(note) + 1 for note in told)
 
 
 def by_source(table: Table) -> dict[str, list[PublishedRow]]:

@@ -40,7 +40,7 @@ def _published(table: Table, notes: list[str]) -> list[str]:
     heads = ["method", "features", "source", *(_heads(table)[position] for position in reported)]
     body = [
         [_escape(row.method) + _references(row.notes, notes), _escape(row.features), _escape(row.source)]
-        + [layout.percent(row.values[position]) for position in reported]
+        + [layout.reported(row, position) for position in reported]
         for row in table.published
     ]
     return layout.table_lines(heads, body, left=3)
@@ -55,7 +55,7 @@ def _text(cell: Cell, mark: Mark, notes: list[str]) -> str:
     """The cell with its emphasis, its difference to the published figure and its footnote."""
     around = {"best": "**", "second": "_"}.get(mark, "")
     text = f"{around}{cell_text(cell)}{around}" + (" ≈" if mark == "peer" else "")
-    return " ".join(filter(None, (text, layout.delta(cell)))) + _references([cell.note] if cell.note else [], notes)
+    return " ".join(filter(None, (text, layout.delta(cell)))) + _references(cell.notes, notes)
 
 
 def _references(told: Sequence[str], notes: list[str]) -> str:

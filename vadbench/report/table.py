@@ -35,8 +35,11 @@ METRICS: dict[str, tuple[Key, int]] = {
     "micro AUC, unsmoothed": (("micro_auc", None, False), 1),
     "macro AUC (pad-0-1)": (("macro_auc", "pad-0-1", True), 1),
     "macro AUC (pad-0-max)": (("macro_auc", "pad-0-max", True), 1),
+    "EER, unsmoothed": (("eer", None, False), -1),
+    "decision AUC": (("decision_auc", None, False), 1),
 }
 USUAL = tuple(METRICS)[:8]  # the columns of a suite that names none
+BOARD = dict(tuple(METRICS.items())[:10])  # the leaderboard's; the others stand beside papers alone
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class Cell:
         best: 1 for the column's best, 2 for its second, 0 otherwise; decided on unrounded means, ties shared.
         peer: whether the column's best is not significantly better, all pairs of rows taken together (and, of the best itself, whether another
             cell is its peer).
-        published: the paper's figure (a fraction) for the same method, features, training set and data set; None where there is none.
+        published: the paper's figure (a fraction) of the same thing; None where there is none.
+        beside: how the cell stands to the papers' figures: that it is ours alone, why there is no
+            difference, or what one leaves open.
     """
 
     value: float | None
@@ -64,11 +69,17 @@ class Cell:
     published: float | None = None
     videos: int | None = None
     why: str | None = None
+    beside: str | None = None
 
     @property
     def delta(self) -> float | None:
         """Measured minus published, where both are the same thing."""
         return None if self.value is None or self.published is None else self.value - self.published
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Its footnotes."""
+        return tuple(note for note in (self.note, self.beside) if note)
 
 
 @dataclass(frozen=True)
@@ -82,18 +93,22 @@ class Row:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """What a paper reports of one method: a value (a fraction) or None for each column of the table; never ranked."""
+    """What a paper reports of one method: a fraction or None for each column of the table; never ranked.
+
+    `texts` are the same figures in percent as the paper prints them; none: the values rounded.
+    """
 
     source: str  # `mulde-cvpr2024, table 1`
     method: str
     features: str
     values: tuple[float | None, ...]
     notes: tuple[str, ...] = ()
+    texts: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes of the cells that are empty.
+    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes of its cells.
 
     `published` is the papers' block: it stands apart, and takes no part in best and second.
     """

@@ -14,7 +14,7 @@ import numpy as np
 
 from vadbench.protocol import Protocol, current_fields
 from vadbench.report.leaderboard import catalogue
-from vadbench.report.table import METRICS, Cell
+from vadbench.report.table import BOARD, Cell
 from vadbench.settled import why_settled
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ class Entry:
         code: what tells the code apart, likewise; None for version 1 of ours.
         read_out: the score column that is shown.
         seeds, identities, runs, commits: of its records; `runs` are identities joined by `,`.
-        cells: one for each of `METRICS`.
+        cells: one for each of `BOARD`.
         cost: means over the seeds, of `COSTS`; None where it is not known.
         unranked: why it takes no part in places and ranks; None where it does.
         extraction: beginnings of the features' fingerprints where the same features were extracted in several ways; else empty.
         failures: errors of jobs that failed, for seeds that have no record.
-        places: one for each of `METRICS`: shared by rows that do not differ significantly; a text says why there is none.
+        places: one for each of `BOARD`: shared by rows that do not differ significantly; a text says why there is none.
     """
 
     group: Group
@@ -122,7 +122,7 @@ class Entry:
     unranked: str | None = None
     extraction: str = ""
     failures: tuple[str, ...] = ()
-    places: tuple[int | str, ...] = (NOT_PLACED,) * len(METRICS)
+    places: tuple[int | str, ...] = (NOT_PLACED,) * len(BOARD)
 
     @property
     def recipe(self) -> str:
@@ -182,13 +182,13 @@ def make_entries(frame: pd.DataFrame, runs: Iterable[RunRecord] = ()) -> list[En
 
 
 def _pivoted(whole: pd.DataFrame, identities: pd.Series) -> dict[str, Any]:
-    """value, low, high, videos (float64), reason and interval_reason (text), each [records, METRICS]."""
+    """value, low, high, videos (float64), reason and interval_reason (text), each [records, BOARD]."""
     import pandas as pd
 
     smoothed = whole["smoothing"] != "none"
     filtered = whole["identity"].isin(whole.loc[smoothed, "identity"])
     columns: dict[str, list[Any]] = {"value": [], "low": [], "high": [], "videos": [], "reason": [], "interval_reason": []}
-    for (metric, convention, wanted), _ in METRICS.values():
+    for (metric, convention, wanted), _ in BOARD.values():
         there = (whole["metric"] == metric) & (smoothed == (filtered & wanted))
         if metric not in ("rbdc", "tbdc"):
             there &= whole["convention"].isna() if convention is None else whole["convention"] == convention
@@ -202,7 +202,7 @@ def _pivoted(whole: pd.DataFrame, identities: pd.Series) -> dict[str, Any]:
 
 
 def _entry(records: list[dict[str, Any]], values: dict[str, Any], defaults: dict[str, str]) -> Entry:
-    """The entry of records that are alike, given with their `_pivoted` values [S, METRICS]."""
+    """The entry of records that are alike, given with their `_pivoted` values [S, BOARD]."""
     first = records[0]
     seeds = tuple(int(record["seed"]) for record in records)
     costs = {name: [record[name] for record in records] for name in COSTS}
@@ -243,7 +243,7 @@ def _rules(dataset: str, method: str, protocol: str) -> tuple[tuple[str, ...], f
 
 
 def _cells(values: dict[str, Any]) -> tuple[Cell, ...]:
-    """Mean over seeds of `_pivoted` values [S, METRICS] and its deviation; a single record's interval; the first reason where none has a value."""
+    """Mean over seeds of `_pivoted` values [S, BOARD] and its deviation; a single record's interval; the first reason where none has a value."""
     cells = []
     names = ("value", "low", "high", "videos", "reason", "interval_reason")
     for value, low, high, videos, reasons, why in zip(*(values[name].T.tolist() for name in names), strict=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.report.leaderboard import catalogue
 from vadbench.report.leaderboard.entries import COSTS, Entry, Group
-from vadbench.report.table import METRICS, Cell
+from vadbench.report.table import BOARD, Cell
 
 if TYPE_CHECKING:
     from vadbench.records import RunRecord
@@ -70,7 +70,7 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
         identities=(),
         runs=(),
         commits=(),
-        cells=(Cell(None, note=told[0]),) * len(METRICS),
+        cells=(Cell(None, note=told[0]),) * len(BOARD),
         cost=dict.fromkeys(COSTS),
         unranked=told[0],
         failures=told,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vadbench.report.leaderboard.entries import COSTS, Entry
-from vadbench.report.table import METRICS, USUAL, Cell
+from vadbench.report.table import BOARD, USUAL, Cell
 
 DIGITS = 5  # of deviations and ends of intervals, which are only shown; a mean decides on places too
 COST_TITLES = {
@@ -61,7 +61,7 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
             ]
         )
     return {
-        "metrics": [{"name": name, "better": better, "usual": name in USUAL} for name, (_, better) in METRICS.items()],
+        "metrics": [{"name": name, "better": better, "usual": name in USUAL} for name, (_, better) in BOARD.items()],
         "costs": [{"name": COST_TITLES[name][0], "unit": COST_TITLES[name][1]} for name in COSTS],
         "groups": [
             {

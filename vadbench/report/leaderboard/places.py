@@ -15,7 +15,7 @@ from vadbench.intervals import NOT_COMPUTED, load_jackknives, read_jackknife, st
 from vadbench.metrics.uncertainty import Estimate, Jackknife, average, interval, pairwise
 from vadbench.records import Results
 from vadbench.report.leaderboard.entries import Entry, Group
-from vadbench.report.table import METRICS, Cell
+from vadbench.report.table import BOARD, Cell
 
 LEVEL = 0.05
 Place = int | str  # or why there is none
@@ -30,19 +30,19 @@ def add_places(entries: Sequence[Entry], results: Results) -> list[Entry]:
         if entry.unranked is None:
             groups.setdefault(entry.group, []).append(index)
     for members in groups.values():
-        columns = [_places([found[i].cells[m] for i in members], [estimates[i][m] for i in members], m) for m in range(len(METRICS))]
+        columns = [_places([found[i].cells[m] for i in members], [estimates[i][m] for i in members], m) for m in range(len(BOARD))]
         for place, index in enumerate(members):
             found[index] = replace(found[index], places=tuple(column[place] for column in columns))
     return found
 
 
 def _estimates(entry: Entry, results: Results) -> list[Estimate | None]:
-    """For each of `METRICS`, over the entry's records; None where one of them stores no jackknife."""
+    """For each of `BOARD`, over the entry's records; None where one of them stores no jackknife."""
     folders = [results.recipe_folder(entry.group.dataset, entry.recipe, identity) for identity in entry.identities]
     stored = [load_jackknives(folder / "frames.npz") for folder in folders]
     smoothed = entry.group.smoothing is not None
     estimates: list[Estimate | None] = []
-    for (key, _), cell in zip(METRICS.values(), entry.cells, strict=True):
+    for (key, _), cell in zip(BOARD.values(), entry.cells, strict=True):
         metric, convention, wanted = key
         name = stored_name(metric, wanted, smoothed)
         jackknives = [read_jackknife(frames, name, convention) for frames in stored]
@@ -70,9 +70,9 @@ def _sure(cells: Sequence[Cell], estimates: Sequence[Estimate | None]) -> tuple[
 
 
 def _places(cells: Sequence[Cell], estimates: Sequence[Estimate | None], metric: int) -> list[Place]:
-    """The places of a group's ranked rows by one of `METRICS`."""
-    (_, better) = list(METRICS.values())[metric]
-    title = list(METRICS)[metric]
+    """The places of a group's ranked rows by one of `BOARD`."""
+    (_, better) = list(BOARD.values())[metric]
+    title = list(BOARD)[metric]
     there = [i for i, cell in enumerate(cells) if cell.value is not None]
     values = np.array([better * (cells[i].value or 0.0) for i in there])
     p = pairwise([estimates[i] for i in there])

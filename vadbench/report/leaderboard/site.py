@@ -21,7 +21,7 @@ from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload, remark
 from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.standings import Standing, make_standings
-from vadbench.report.table import METRICS
+from vadbench.report.table import BOARD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ def _draw_diagrams(standings: list[Standing], folder: Path) -> dict[tuple[int, s
 
     wanted = [
         (number, table)
-        for position in range(len(METRICS))
+        for position in range(len(BOARD))
         for number, standing in enumerate(standings)
         if (table := standing.tables[position]).critical_difference is not None and len(table.ranked) <= MOST_RANKED
     ]

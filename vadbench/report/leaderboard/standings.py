@@ -9,12 +9,12 @@ from itertools import combinations
 from vadbench.report.leaderboard.catalogue import UNKNOWN
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.ranks import RankTable, rank_table
-from vadbench.report.table import METRICS, Cell, Column, Row, Table
+from vadbench.report.table import BOARD, Cell, Column, Row, Table
 
 MOST_DATASETS = 12  # of which every choice is weighed
 MOST_STANDINGS = 12  # of many features: as much as a page can show
-SEVERAL = (Cell(None, note="several results, which differ in the order of their streams alone"),) * len(METRICS)
-MISSING = (Cell(None, note="no result with these features"),) * len(METRICS)
+SEVERAL = (Cell(None, note="several results, which differ in the order of their streams alone"),) * len(BOARD)
+MISSING = (Cell(None, note="no result with these features"),) * len(BOARD)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Standing:
         rules: the protocol's fields that differ from the data sets' default protocols.
         features: streams, joined by `+`, in one order for all methods.
         left_out: data sets with these features that too few of the methods share.
-        tables: one for each of `METRICS`.
+        tables: one for each of `BOARD`.
     """
 
     training: str
@@ -104,7 +104,7 @@ def shared_datasets(there: dict[str, set[str]]) -> tuple[str, ...]:
 
 
 def _tables(features: str, datasets: Sequence[str], results: dict[tuple[str, str], tuple[Cell, ...]]) -> Iterable[RankTable]:
-    for position, (title, (key, better)) in enumerate(METRICS.items()):
+    for position, (title, (key, better)) in enumerate(BOARD.items()):
         columns = tuple(Column(dataset, title, key, better) for dataset in datasets)
         names = sorted({name for name, dataset in results if dataset in datasets})
         rows = tuple(Row(name, features, tuple(results.get((name, dataset), MISSING)[position] for dataset in datasets)) for name in names)
