@@ -7,23 +7,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Check, Dataset, Split
 from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
-from vadbench.evaluate import changes_since, evaluate, make_protocol, protocol_of, recipe_identity
+from vadbench.evaluate import changes_since, evaluate, protocol_of, recipe_identity
 from vadbench.features.store import MANIFEST
 from vadbench.features.stream import StreamPlan
 from vadbench.locations import cache_root, data_root
 from vadbench.plan import Job, Plan, PlannedRecipe, make_plan
-from vadbench.protocol import read_protocol
-from vadbench.records import RecipeRecord, Results, RunRecord
+from vadbench.records import Results, RunRecord
 from vadbench.report import csv, markdown
 from vadbench.report.from_records import make_table
 from vadbench.report.table import Table
-from vadbench.suite import Preset, Settings, Suite, make_suite
+from vadbench.suite import Suite
 
 if TYPE_CHECKING:
     from vadbench.report.wandb import Sink
@@ -219,83 +218,6 @@ def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
             dataset = open_dataset(recipe.dataset)
             evaluate(recipe, dataset, results, protocol_of(recipe, dataset))
     return write_table(plan, results)
-
-
-def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str], None]) -> int:
-    """Recompute the metrics of every recipe record from stored scores; trains nothing and writes no table.
-
-    Args:
-        results: the records.
-        protocol: fields that differ from those that a record was evaluated under; such metrics are stored beside the old.
-        say: receives a line for each reason why records cannot be evaluated.
-
-    Returns:
-        How many were evaluated.
-
-    Raises:
-        BadInput: on a field that the protocol has not, or a value it does not take.
-    """
-    make_protocol(protocol)
-    evaluated: set[str] = set()
-    refused: dict[tuple[str, str], list[str]] = {}
-    for record in list(results.all_recipes()):
-        try:
-            recipe = _planned_again(record, _own_protocol(record) | protocol)
-            dataset = open_dataset(recipe.dataset)
-            evaluated.add(evaluate(recipe, dataset, results, protocol_of(recipe, dataset)).identity)
-        except BadInput as error:
-            refused.setdefault((record.dataset, str(error)), []).append(f"{record.recipe} seed {record.seed}")
-    for (name, reason), records in refused.items():
-        others = f" and {len(records) - 1} others" if len(records) > 1 else ""
-        say(f"{name} {records[0]}{others}: not evaluated: {reason}")
-    return len(evaluated)
-
-
-def _own_protocol(record: RecipeRecord) -> dict[str, Any]:
-    """The fields of a record's protocol that are not the default ones, smoothing always: a data set may have its own."""
-    own, usual = read_protocol(record.protocol), make_protocol({})
-    changed = {name: value for name, value in own.model_dump(exclude={"parts"}).items() if value != getattr(usual, name)}
-    return {**changed, "smoothing": "none" if own.smoothing is None else own.smoothing}
-
-
-def _planned_again(record: RecipeRecord, protocol: dict[str, Any]) -> PlannedRecipe:
-    """The recipe of a record, under a protocol.
-
-    Raises:
-        BadInput: if it can no longer be planned with the same identity: another version, other extraction options, or its boxes file is not here.
-    """
-    calibrations = {part["calibration"] for part in record.parts}
-    known: Settings = {"protocol": dict(protocol)}
-    known |= {component: options for part in record.parts for component, options in part.get("extraction", {}).items()}
-    for preset in get_args(Preset):
-        for recipe in _plan_alone(record, preset, known, None):
-            planned = [part.part.calibration for part in recipe.parts]
-            if "calibration" not in protocol and planned != [part["calibration"] for part in record.parts] and len(calibrations) == 1:
-                known["protocol"]["calibration"] = next(iter(calibrations))
-            for again in _plan_alone(record, preset, known | _departures(record, recipe), record.parts[0].get("read_out")):
-                if tuple(planned.job.identity for planned in again.parts) == record.runs:
-                    return again
-    raise BadInput("its runs are not what this version, these extraction options and these files plan; vadbench run makes it anew")
-
-
-def _plan_alone(record: RecipeRecord, preset: str, settings: Settings, read_out: str | None) -> list[PlannedRecipe]:
-    """A record's recipe with the preset, the settings and the read-out, of its seed; trained and tested as it was."""
-    part = record.parts[0]
-    row = {"label": "again", "method": record.recipe, "read_out": read_out}
-    trained = {"setting": "unsupervised" if part.get("resplit") else "one-class", "scope": part.get("scope", "pooled")}
-    fields = {"rows": (row,), "datasets": (record.dataset,), "seeds": record.seed + 1, "preset": preset, "settings": settings}
-    planned = plan_suite(make_suite({**fields, **trained, "train_on": part.get("train_dataset")})).recipes
-    return [recipe for recipe in planned if recipe.seed == record.seed]
-
-
-def _departures(record: RecipeRecord, recipe: PlannedRecipe) -> Settings:
-    """Method -> the settings of a record that are not the planned recipe's: of a fusion, those of all its streams."""
-    found: Settings = {}
-    for there, planned in zip(record.parts, recipe.parts, strict=False):
-        usual = planned.job.document["config"]
-        other = {name: value for name, value in there["config"].items() if usual.get(name) != value}
-        found.setdefault(there["method"], {}).update(other)
-    return {method: settings for method, settings in found.items() if settings}
 
 
 def write_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None = None) -> tuple[Table, Path]:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from vadbench import benchmark, evaluate
-from vadbench.benchmark import evaluate_all, plan_suite, run_suite
+from vadbench.benchmark import plan_suite, run_suite
 from vadbench.errors import BadInput
 from vadbench.records import Results
+from vadbench.reevaluation import evaluate_all
 from vadbench.report.table import Table
 from vadbench.suite import make_suite
 
@@ -163,7 +164,7 @@ def test_a_raised_version_of_a_reader_extracts_and_runs_again(session: Session, 
     from vadbench.datasets.folder import Folder
 
     session.run()
-    monkeypatch.setattr(Folder, "version", 2)
+    monkeypatch.setattr(Folder, "version", Folder.version + 1)
     assert session.run().ran == 2
 
 
@@ -230,3 +231,23 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(tmp_pa
     session.run()
     assert session.ran == 2
     assert "2 records of files that have changed since: run again" in session.told
+
+
+def test_recipes_of_the_same_runs_and_other_protocols_are_all_evaluated_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.run(features=("velocity@grid", "velocity.hof1@grid"), methods=("knn", "knn@velocity@grid+velocity.hof1@grid"))
+    evaluate_all(session.results, {"smoothing": 7, "calibration": "minmax"}, pytest.fail)
+    records = {record.identity for record in session.results.all_recipes()}
+    assert len(records) == 6
+    monkeypatch.setattr(evaluate, "EVALUATION", evaluate.EVALUATION + 1)
+    assert evaluate_all(session.results, {}, pytest.fail) == 6
+    assert {record.identity: record.evaluation for record in session.results.all_recipes()} == dict.fromkeys(records, evaluate.EVALUATION)
+
+
+def test_what_cannot_be_evaluated_is_one_line_a_reason(session: Session, own: Path) -> None:
+    session.run()
+    write_clip(own / "b", (5, 9), seed=1)  # other videos than the runs'
+    benchmark._opened.cache_clear()
+    told: list[str] = []
+    assert evaluate_all(session.results, {}, told.append) == 0
+    (line,) = told
+    assert "and 1 others: not evaluated: its runs are not what" in line

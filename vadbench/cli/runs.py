@@ -101,7 +101,8 @@ def plan(
         )
         named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
         typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
-    counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("done", "failed", "missing"))
+    shown = ("done", "failed", "missing", *(["outdated"] if "outdated" in states.values() else []))
+    counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in shown)
     typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
     left = [job for job in planned.jobs if states[job.identity] != "done"]
     known: dict[str, list[float]] = {}  # by training, which several jobs may share
@@ -135,8 +136,9 @@ def evaluate(
 
     Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame, protocol.calibration=sqrt, ...
     """
-    from vadbench.benchmark import evaluate_all, evaluate_suite
+    from vadbench.benchmark import evaluate_suite
     from vadbench.records import Results
+    from vadbench.reevaluation import evaluate_all
     from vadbench.suite import parse_settings
 
     records = Results(results)
