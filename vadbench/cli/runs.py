@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,8 +102,8 @@ def plan(
         )
         named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
         typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
-    shown = ("done", "failed", "missing", *(["outdated"] if "outdated" in states.values() else []))
-    counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in shown)
+    counted = {"done": 0, "failed": 0, "missing": 0, **Counter(states.values())}
+    counts = ", ".join(f"{count} {state}" for state, count in counted.items())
     typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
     left = [job for job in planned.jobs if states[job.identity] != "done"]
     known: dict[str, list[float]] = {}  # by training, which several jobs may share
