@@ -128,12 +128,13 @@ def run_suite(
     todo = list(plan.jobs) if existing == "rerun" else [job for job in plan.jobs if states[job.identity] != "done"]
     _tell_reuse([job for job in done if job not in todo], states, results, say)
     lacking = _lacking(todo, thorough)
+    able = _without(todo, lacking)
+    _require_some(able or done, lacking)
     for reason in _by_reason(lacking):
         say(f"cannot be run here: {reason}")
-    lacking |= extract_features([job for job in todo if not set(_wanted(job)) & set(lacking)], quiet, processes)
-    able = [job for job in todo if not set(_wanted(job)) & set(lacking)]
-    if lacking and not (able or done):
-        raise BadInput(f"nothing of this can be run here: {'; '.join(_by_reason(lacking))}")
+    lacking |= extract_features(able, quiet, processes)
+    able = _without(able, lacking)
+    _require_some(able or done, lacking)
     failed = _run(able, results, processes, quiet, sink, say)
     broken = {job.identity for job, _ in failed} | {job.identity for job in todo if job not in able}
     whole = [recipe for recipe in _distinct(plan) if not {planned.job.identity for planned in recipe.parts} & broken]
@@ -143,6 +144,16 @@ def run_suite(
     if sink is not None:
         sink.publish(plan, say)
     return Outcome(table, path, tuple(failed), _by_reason(lacking))
+
+
+def _without(jobs: list[Job], lacking: dict[Wanted, str]) -> list[Job]:
+    """The jobs that read nothing of what is lacking."""
+    return [job for job in jobs if not set(_wanted(job)) & set(lacking)]
+
+
+def _require_some(jobs: list[Job], lacking: dict[Wanted, str]) -> None:
+    if lacking and not jobs:
+        raise BadInput(f"nothing of this can be run here: {'; '.join(_by_reason(lacking))}")
 
 
 def _why_withheld(job: Job, lacking: dict[Wanted, str]) -> str:

@@ -122,6 +122,27 @@ def test_a_data_set_without_paths_is_compared_by_its_frames(yard: Yard, tmp_path
     assert contents_of(yard, "test", tmp_path) != before
 
 
+def test_a_change_in_the_middle_of_a_data_set_without_paths_is_seen_by_its_files(yard: Yard, tmp_path: Path) -> None:
+    class Named(Yard):
+        raw = True
+
+        def read(self, video: Video) -> Any:
+            return iter(np.load(self.root / "yard" / f"{video.name}.npy"))
+
+    folder = yard.root / "yard"
+    folder.mkdir()
+    named = Named(yard.root)
+    for seed, video in enumerate([*named.videos("train"), *named.videos("test")]):
+        np.save(folder / f"{video.name}.npy", clip(seed))
+    before = contents_of(named, "test", tmp_path)
+    (folder / "labels.txt").write_text("of no clip")
+    assert contents_of(named, "test", tmp_path) == before
+    frames = clip(2)
+    frames[5] = 0
+    np.save(folder / "test1.npy", frames)
+    assert contents_of(named, "test", tmp_path) != before
+
+
 def test_files_that_are_not_here_are_not_compared(yard: Yard, tmp_path: Path) -> None:
     for path in (yard.root / "test1").iterdir():
         path.unlink()
@@ -137,7 +158,7 @@ def test_cached_features_of_changed_files_are_refused_and_made_anew(yard: Yard, 
 
     blacken(yard.root / "test1" / "4.png")
     command = "vadbench features extract --datasets yard --features velocity@grid --again"
-    with pytest.raises(BadInput, match=f"yard velocity@grid test: .* is of other files .*`{command}`"):
+    with pytest.raises(BadInput, match=f"yard velocity@grid: test features in .* are of other files .*`{command}`"):
         ensure(yard, plan, cache, quiet=True)
 
     ensure(yard, plan, cache, quiet=True, again=True)

@@ -362,7 +362,7 @@ def test_features_of_other_videos_are_refused(dataset: Moving, tmp_path: Path) -
     plan = plan_stream(dataset, "velocity", {})
     ensure(dataset, plan, tmp_path, quiet=True)
 
-    with pytest.raises(BadInput, match=r"is of other videos \(train1 had 4 frames and now has 5\); `vadbench features extract .*--again`"):
+    with pytest.raises(BadInput, match=r"are of other videos \(train1 had 4 frames and now has 5\); `vadbench features extract .*--again`"):
         ensure(with_counts(dataset, (6, 5, 5)), plan, tmp_path, quiet=True)
 
 

@@ -24,7 +24,9 @@ def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench
     for line in checks:
         typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))
     if not all(line.good for line in checks):
+        cached = [line.what for line in checks if not line.good] == [checks[-1].what]
         help_ = f"mend {MANIFEST} or the files it names" if isinstance(wanted, Folder) else "get it again as the data set's page says"
+        help_ = f"vadbench features extract --datasets {dataset} --again makes the features anew" if cached else help_
         raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; {help_}")
 
 

@@ -154,7 +154,7 @@ class Dataset(ABC):
     def path(self, video: Video) -> Path | None:
         """The video file, or the folder of numbered images, that `read` reads; None where a data set does not say.
 
-        Changed files are found by it; without it, by the clip's first frame alone (and by all frames in a thorough look).
+        Changed files are found by it; without it, by the clip's first frame and by what lies below `root` in a folder of the data set's name.
 
         Raises:
             BadInput: if it is not there.

@@ -36,7 +36,7 @@ def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = Fa
         return None
     try:
         videos = dataset.videos(split)
-        quick = _digest(line for video in videos for line in _looks(dataset, video))
+        quick = _digest(line for lines in (_around(dataset, videos), *(_looks(dataset, video) for video in videos)) for line in lines)
     except (BadInput, OSError):  # what is missing is told where it is needed
         return None
     memory = cache / "contents" / f"{dataset.name}.json"
@@ -53,6 +53,15 @@ def _digest(lines: Iterator[str]) -> str:
     for line in lines:
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _around(dataset: Dataset, videos: tuple[Video, ...]) -> Iterator[str]:
+    """Name, size and time of all that lies in the data set's folder, where it does not say which files its clips are."""
+    folder = dataset.root / dataset.name
+    if videos and dataset.path(videos[0]) is None and folder.is_dir():
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            status = file.stat()
+            yield f"{file.relative_to(folder).as_posix()} {status.st_size} {status.st_mtime_ns}"
 
 
 def _looks(dataset: Dataset, video: Video) -> Iterator[str]:

@@ -33,7 +33,7 @@ def check_current(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple
             differs = _outdated(dataset, folder, split, reads_frames, cache, thorough)
             if differs:
                 command = f"vadbench features extract --datasets {dataset.name} --features {plan.name}{_options(plan)} --again"
-                raise BadInput(f"{dataset.name} {plan.name} {split}: {folder} is of {differs}; `{command}` extracts again")
+                raise BadInput(f"{dataset.name} {plan.name}: {split} features in {folder} are of {differs}; `{command}` extracts again")
 
 
 def remove_outdated(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS) -> None:
