@@ -370,6 +370,7 @@ def _told(job: Job, record: RunRecord) -> str:
     if record.status == "failed":
         return f"{what}: failed: {record.error}"
     times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
+    times += f"; {'; '.join(record.notes)}" if record.notes else ""
     times += f" (fit shared with {record.fit_shared_with[:12]})" if record.fit_shared_with else ""
     return f"{what}: {record.train_rows} training rows, {record.test_rows} test rows; {times}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,22 +92,27 @@ class Features:
         if len(self) < least:
             raise BadInput(f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench features verify)")
 
-    def require_no_outlier(self) -> None:
-        """Refuse to standardise columns whose deviation a few rows decide: all others would look alike.
+    def without_outliers(self) -> Features:
+        """These features for a method that standardises: without the few rows that decide a column's deviation alone.
 
-        Raises:
-            BadInput: naming the row, its video and frame, the column and the value.
+        Beside such a row, a glitch of a tracker or of optical flow, all others would look alike. What is left out is said in a `LeftOut` warning.
         """
-        from vadbench.outliers import find_outlier
+        from vadbench.outliers import find_outliers
 
-        found = find_outlier(self.x)
-        if found is None:
-            return
-        where = f"row {found.row} (video {self.video[found.row]} of the split, counted from 0, frame {self.frame[found.row]})"
-        few = "it alone decides" if found.rows == 1 else f"{found.rows} such rows decide"
-        told = f"{self.name}: {where}, column {found.column} is {found.value:g}: {few} the column's deviation"
-        others = f"all others lie within {found.largest:g} of the median"
-        raise BadInput(f"{told}, {others}; if it is a glitch, take it out of the training features, or use iforest or raw knn")
+        found = find_outliers(self.x)
+        if not found:
+            return self
+        rows = np.unique(np.concatenate([outlier.all_rows for outlier in found]))
+        first = found[0]
+        where = f"row {first.row} (video {self.video[first.row]} of the split, counted from 0, frame {self.frame[first.row]})"
+        told = f"{where}, column {first.column} is {first.value:g}, all others lie within {first.largest:g} of the median"
+        many = "1 training row decides" if len(rows) == 1 else f"{len(rows)} training rows decide"
+        warnings.warn(f"{self.name}: {many} a column's deviation alone, left out of the training: {told}", LeftOut, stacklevel=2)
+        return self.rows(np.setdiff1d(np.arange(len(self)), rows))
+
+
+class LeftOut(UserWarning):
+    """Training rows that a method has left out."""
 
 
 @dataclass(frozen=True)

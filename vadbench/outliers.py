@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Outlier:
         value: the number there.
         rows: how many rows decide.
         largest: magnitude of the other rows' values, from the median.
+        all_rows: [rows] all of them.
     """
 
     row: int
@@ -32,6 +33,20 @@ class Outlier:
     value: float
     rows: int
     largest: float
+    all_rows: NDArray[np.int64]
+
+
+def find_outliers(x: NDArray[np.float32]) -> list[Outlier]:
+    """What `find_outlier` finds in x [N, D], and then without these rows, until nothing is left or 0.2 % of the rows are found."""
+    found: list[Outlier] = []
+    kept = np.arange(len(x))
+    while (outlier := find_outlier(x if not found else x[kept])) is not None:
+        rows = kept[outlier.all_rows]
+        found.append(replace(outlier, row=int(kept[outlier.row]), all_rows=rows))
+        kept = np.setdiff1d(kept, rows)
+        if len(x) - len(kept) >= max(1, int(len(x) * SHARE)):
+            break
+    return found
 
 
 def find_outlier(x: NDArray[np.float32]) -> Outlier | None:
@@ -108,4 +123,4 @@ def _of_column(values: NDArray[np.float64], column: int, rare: int, in_row: NDAr
     if not alone.any():
         return None
     rows, row = int(np.argmax(alone)) + 1, int(order[-1])
-    return Outlier(row, column, float(values[row]), rows, float(others[rows - 1]))
+    return Outlier(row, column, float(values[row]), rows, float(others[rows - 1]), order[-rows:].astype(np.int64))

@@ -39,6 +39,7 @@ class RunRecord(BaseModel):
 
     `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole process at its peak.
     `data` is, by split, the digest of the files that the features were extracted from, where they were read.
+    `notes` is what the method said of its training, such as rows that it left out.
     `fit_shared_with` is the identity of the run whose fit this one took over: `fit` is then that fit's time, and `read_outs` what this run added.
     """
 
@@ -57,6 +58,7 @@ class RunRecord(BaseModel):
     train_rows: int = 0
     test_rows: int = 0
     seconds: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
     fit_shared_with: str | None = None
     peak_memory_mib: float | None = None
     parameters: int | None = None

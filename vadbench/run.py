@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
-from vadbench.detector import Detector
+from vadbench.detector import Detector, LeftOut
 from vadbench.errors import BadInput
 from vadbench.features.resplit import resplit_streams
 from vadbench.features.store import Stream, read_manifest
@@ -71,10 +72,11 @@ def run_one_fit(
         try:
             streams = streams or _streams(job, cache_root)
             data = data or _data(job, cache_root)
-            detector, seconds, shared = _fitted(job, streams, fit, quiet, curves)
+            with _noted() as notes:
+                detector, seconds, shared = _fitted(job, streams, fit, quiet, curves)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
             record, rows = _scored(job, detector, streams, seconds, shared)
-            record = record.model_copy(update={"data": data})
+            record = record.model_copy(update={"data": data, "notes": tuple(notes)})
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise
@@ -82,6 +84,21 @@ def run_one_fit(
         except Exception as error:  # one method's failure must not end the others' runs: it is recorded and shown
             record = failed_record(job, error)
         yield job, results.write_run(record, rows)
+
+
+@contextmanager
+def _noted() -> Iterator[list[str]]:
+    """What methods say of rows that they leave out, each once; other warnings are passed on."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        warnings.simplefilter("always", LeftOut)
+        yield notes
+    for each in caught:
+        if issubclass(each.category, LeftOut):
+            notes += [text] if (text := str(each.message)) not in notes else []
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:

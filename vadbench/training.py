@@ -173,8 +173,8 @@ class LightningDetector(Detector):
             BadInput: if there are fewer than two rows, or the device is absent.
             FloatingPointError: if the loss stops being finite; the message names the step.
         """
+        train = train.without_outliers()
         train.require_rows(2)
-        train.require_no_outlier()
         device = resolve_device(self.config.device)
         from vadbench.trainer import train_network  # pytorch_lightning costs 5 CPU-seconds to import
 
@@ -188,7 +188,7 @@ class LightningDetector(Detector):
         """A detector with this one's network under another scoring; only the read-outs are learnt again."""
         other = copy(self)
         other.config = config
-        other._learn_read_outs(train)
+        other._learn_read_outs(train.without_outliers())
         return other
 
     def score(self, test: Features) -> NDArray[np.float64]:

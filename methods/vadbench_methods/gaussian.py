@@ -28,7 +28,7 @@ class Gaussian(Detector):
     def fit(self, train: Features) -> None:
         """The mean and the shrunken covariance of the training rows."""
         train.require_rows(2)
-        train.require_no_outlier()
+        train = train.without_outliers()
         self.standardisation = Standardisation.fit(train.x)
         covariance, fourth = self._moments(train.x)
         varying = np.flatnonzero(np.diagonal(covariance) >= 1e-6)

@@ -57,12 +57,14 @@ class GMM(Detector):
         """Choose the number of components, then the floor, on training videos; then fit to all training rows."""
         train.require_rows(2)
         if not self.config.absolute:
-            train.require_no_outlier()
+            train = train.without_outliers()
         try:
             self.mixture = self._fitted(train)
         except BadInput:  # raw features take such a row for a component of its own, up to the size where EM fails
-            train.require_no_outlier()
-            raise
+            rest = train.without_outliers()
+            if rest is train:
+                raise
+            self.mixture = self._fitted(rest)
 
     def _fitted(self, train: Features) -> Mixture:
         config = self.config

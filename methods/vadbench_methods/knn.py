@@ -49,7 +49,7 @@ class KNN(Detector):
         """Remember the training rows (as they are: a memory map stays one)."""
         train.require_rows(2)
         if self.config.standardise:
-            train.require_no_outlier()
+            train = train.without_outliers()
         scale = Standardisation.fit(train.x).scale if self.config.standardise else np.ones(train.x.shape[1])
         self.restore({"x": train.x, "video": train.video, "scale": scale})
 

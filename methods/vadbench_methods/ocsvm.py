@@ -43,7 +43,7 @@ class OCSVM(Detector):
         from sklearn.linear_model import SGDOneClassSVM
 
         train.require_rows(2)
-        train.require_no_outlier()
+        train = train.without_outliers()
         standardisation = Standardisation.fit(train.x)
         x = standardisation.apply(self._subsample(train.x)).astype(np.float64)
         gamma = self.config.gamma or 1 / max(int((x.std(0) > 0).sum()), 1)
