@@ -187,6 +187,7 @@ def test_refusals_are_one_line(server, tmp_path):
     server.budget = 0
     assert "a.zip: no connection (closed at once); the same command goes on" in refusal(download, server.url("a.zip"), tmp_path / "a.zip")
     port = server.server_port
+    server.shutdown()  # its thread would go on with whatever has the number of the closed socket next
     server.server_close()
     assert f":{port}/a.zip: no connection (" in refusal(download, server.url("a.zip"), tmp_path / "a.zip")
 

@@ -24,7 +24,7 @@ def private_folders(place, monkeypatch):
 
 def metric(name, value, smoothing="none", video=None, convention=None, read_out="gmm5", reason=None, low=None, high=None):
     told = {"metric": name, "convention": convention, "smoothing": smoothing, "read_out": read_out, "video": video}
-    return {**told, "value": value, "n": 100, "reason": reason, "low": low, "high": high}
+    return {**told, "value": value, "n": 100, "reason": reason, "low": low, "high": high, "videos": 12, "interval_reason": None}
 
 
 ROWS = (
