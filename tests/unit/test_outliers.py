@@ -104,8 +104,8 @@ def quick(method):
 
 
 @pytest.mark.parametrize("method", STANDARDISING)
-@pytest.mark.parametrize("row", [0, 1234, 2999])
-def test_a_method_that_standardises_scores_as_without_the_row_and_says_so(method, row):
+def test_a_method_that_standardises_scores_as_without_the_row_and_says_so(method):
+    row = 1234
     test = features(ROWS[::3].copy())
     spoilt_one, clean = quick(method), quick(method)
     with pytest.warns(LeftOut) as said:
