@@ -228,7 +228,8 @@ def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
         if all(states[planned.job.identity] == "done" for planned in recipe.parts):
             dataset = open_dataset(recipe.dataset)
             evaluate(recipe, dataset, results, protocol_of(recipe, dataset))
-    return write_table(plan, results)
+    outdated = [identity for identity, state in states.items() if state == "outdated"]
+    return write_table(plan, results, dict.fromkeys(outdated, "its files have changed since; vadbench run makes it anew"))
 
 
 def write_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None = None) -> tuple[Table, Path]:

@@ -225,6 +225,12 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(tmp_pa
     assert (outdated.value, fresh.value is None) == (None, False)
     assert "its files have changed since" in (outdated.note or "")
 
+    benchmark._opened.cache_clear()
+    table, _ = benchmark.evaluate_suite(
+        plan_suite(make_suite({"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)})), session.results
+    )
+    assert {row.cells[0].note for row in table.rows} == {"its files have changed since; vadbench run makes it anew"}
+
     benchmark.extract_features(
         plan_suite(make_suite({"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)})).jobs, quiet=True, again=True
     )

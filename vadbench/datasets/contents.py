@@ -7,15 +7,14 @@ their bytes. What a quick digest stands for is remembered beside the cache, so c
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from vadbench.datasets.base import Dataset, Split, Video
 from vadbench.datasets.folders import image_paths
 from vadbench.datasets.images import read_image
+from vadbench.datasets.memory import read_memory, remember
 from vadbench.errors import BadInput
-from vadbench.records import written_aside
 
 LOSSLESS = frozenset({".png", ".tif", ".tiff", ".bmp"})
 
@@ -40,12 +39,11 @@ def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = Fa
     except (BadInput, OSError):  # what is missing is told where it is needed
         return None
     memory = cache / "contents" / f"{dataset.name}.json"
-    known = _remembered(memory)
+    known = read_memory(memory)
     if thorough or quick not in known:
         known[quick] = _digest(f"{video.name} {_held(dataset, video)}" for video in videos)
-        with written_aside(memory) as aside:
-            aside.write_text(json.dumps(known, indent=0), encoding="utf-8")
-    return known[quick]
+        remember(memory, quick, known[quick])
+    return str(known[quick])
 
 
 def _digest(lines: Iterator[str]) -> str:
@@ -96,12 +94,3 @@ def _held(dataset: Dataset, video: Video) -> str:
 
 def _files(path: Path) -> list[Path]:
     return image_paths(path) if path.is_dir() else [path]
-
-
-def _remembered(memory: Path) -> dict[str, str]:
-    """Quick digest -> digest; nothing where the file is not there or not whole: then contents are read again."""
-    try:
-        known = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}

@@ -6,7 +6,6 @@ They are recorded beside every number, and compared before one is shown again.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import pandas as pd
 
 from vadbench.code import source_of
 from vadbench.datasets.base import Dataset, Resplit
+from vadbench.datasets.memory import read_memory, remember
 from vadbench.datasets.regions import COLUMNS, check_regions
 from vadbench.datasets.resplit import labels_tested, tracks_tested
-from vadbench.records import written_aside
 
 
 def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str
         BadInput: if labels or tracks are absent or wrong.
     """
     key, memory = _looks(dataset, resplit), cache / "truth" / f"{dataset.name}.json"
-    known = _remembered(memory) if key else {}
+    known = read_memory(memory) if key else {}
     if key in known:
         return dict(known[key])
     tracks = tracks_tested(dataset, resplit)
@@ -42,8 +41,7 @@ def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str
     regions = {"tracks": dataset.track_source, "regions_sha256": None if tracks is None else regions_digest(tracks)}
     truth = labels_tested(dataset, resplit).provenance() | regions
     if key:
-        with written_aside(memory) as aside:
-            aside.write_text(json.dumps({**known, key: truth}, indent=0), encoding="utf-8")
+        remember(memory, key, truth)
     return truth
 
 
@@ -66,12 +64,3 @@ def _looks(dataset: Dataset, resplit: Resplit | None) -> str:
             seen = "absent" if status is None else f"{status.st_size} {status.st_mtime_ns}"
             digest.update(f"{file.relative_to(dataset.root)} {seen}\n".encode())
     return digest.hexdigest()
-
-
-def _remembered(memory: Path) -> dict[str, dict[str, Any]]:
-    """What is known; nothing where the file is not there or not whole."""
-    try:
-        known = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

@@ -1,0 +1,24 @@
+"""What was read of a data set's files once, remembered in a JSON file beside the cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vadbench.records import written_aside
+
+
+def read_memory(path: Path) -> dict[str, Any]:
+    """What is remembered; nothing where the file is not there or not whole: then the data's files are read again."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def remember(path: Path, key: str, value: Any) -> None:
+    """Add a JSON-ready value to what is remembered."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps({**read_memory(path), key: value}, indent=0), encoding="utf-8")
