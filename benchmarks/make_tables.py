@@ -1,4 +1,7 @@
-"""Write every table of results/tables/ again from the committed records; needs no data set. `make tables` runs it."""
+"""Write every table of results/tables/ again from the committed records; needs no data set.
+
+`make tables` runs it.
+"""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
     python benchmarks/simulate_uncertainty.py [--quick] [--out FILE] [--results DIR]
 
 Three questions, each for several numbers of test videos: how often two methods without a difference
-are told apart, how often a 95 % interval covers the truth, and how often a table of 11 equal methods
-calls one of them worse than the best. `percentile` is the bootstrap over videos that we had before.
-Methods are made (simulated_clips.py), or are two seeds of one method of ours whose stored scores are
-drawn again video by video and swapped at random, so that nothing but chance tells them apart.
-The answers go to benchmarks/uncertainty.csv, and from there into docs/protocol.md
-(python docs/make_protocol.py). The full run takes about a quarter of an hour on one core; --quick,
-a minute. Seeds are fixed: the same numbers every time.
+are told apart, how often a 95 % interval covers the truth, and how often a table of 11 equal
+methods calls one of them worse than the best. `percentile` is the bootstrap over videos that we had
+before. Methods are made (simulated_clips.py), or are two seeds of one method of ours whose stored
+scores are drawn again video by video and swapped at random, so that nothing but chance tells them
+apart. The answers go to benchmarks/uncertainty.csv, and from there into docs/protocol.md (python
+docs/make_protocol.py). The full run takes about a quarter of an hour on one core; --quick, a
+minute. Seeds are fixed: the same numbers every time.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def pair_wins(clips: Clips) -> Floats:
 
 def drawn_micro(clips: Clips, counts: Floats) -> Floats:
     """[R] micro AUC of every resample."""
-    p, n = (counts @ [float((positive == label).sum()) for _, positive in clips] for label in (1, 0))
+    p, n = (
+        counts @ [float((positive == label).sum()) for _, positive in clips] for label in (1, 0)
+    )
     wins = ((counts @ pair_wins(clips)) * counts).sum(1)
     return np.where(p * n > 0, wins / np.maximum(p * n, 1), np.nan)
 
@@ -134,7 +136,9 @@ def error_rate(clips: Clips) -> Estimate:
 
 def false_alarms(clips: Clips) -> Estimate:
     """FPR at 95 % TPR with a delete-one jackknife, which we do not use."""
-    return combine([whole(clips, "fpr_at_95_tpr")], [Jackknife.of_left_out(false_alarms_left_out(clips))])
+    return combine(
+        [whole(clips, "fpr_at_95_tpr")], [Jackknife.of_left_out(false_alarms_left_out(clips))]
+    )
 
 
 def false_alarms_left_out(clips: Clips) -> Floats:
@@ -187,7 +191,12 @@ def counts_of(rng: np.random.Generator, videos: int) -> Floats:
     return rng.multinomial(videos, np.full(videos, 1 / videos), size=RESAMPLES).astype(float)
 
 
-def false_claims(draw: Callable[[np.random.Generator, int], tuple[Clips, Clips]], case: str, videos: int, times: int) -> Iterator[Answer]:
+def false_claims(
+    draw: Callable[[np.random.Generator, int], tuple[Clips, Clips]],
+    case: str,
+    videos: int,
+    times: int,
+) -> Iterator[Answer]:
     """How often two methods without a difference are told apart, in percent.
 
     With other noise only the AUCs are equal in the mean, and AP, EER and FPR are left out.
@@ -210,14 +219,20 @@ def false_claims(draw: Callable[[np.random.Generator, int], tuple[Clips, Clips]]
 
 
 def seeded_false_claims(videos: int, times: int, seeds: int = 3) -> Iterator[Answer]:
-    """How often two methods are told apart whose trainings differ from seed to seed, and not by method."""
+    """How often two methods are told apart whose trainings differ from seed to seed, and not by
+    method.
+    """
     rng = np.random.default_rng(videos)
     claims: dict[str, list[bool]] = {"over videos alone": [], "videos and seeds": []}
     for _ in range(times):
-        trained = [micro(clips) for clips in make_clips(rng, videos, 2 * seeds, 0.81, training=0.15)]
+        trained = [
+            micro(clips) for clips in make_clips(rng, videos, 2 * seeds, 0.81, training=0.15)
+        ]
         pair = [over_seeds(trained[:seeds]), over_seeds(trained[seeds:])]
         claims["videos and seeds"].append(told_apart(*pair))
-        claims["over videos alone"].append(told_apart(*(replace(one, training=0.0) for one in pair)))
+        claims["over videos alone"].append(
+            told_apart(*(replace(one, training=0.0) for one in pair))
+        )
     for name, told in claims.items():
         method, percent = f"micro AUC, jackknife t, {name}", 100 * float(np.mean(told))
         yield "seeds", f"{seeds} seeds each", videos, method, percent, times
@@ -247,11 +262,18 @@ def region_estimates(found: object, lengths: list[int]) -> dict[str, Estimate]:
     total = float(sum(lengths))
     ranks = {"RBDC": found.region_rank, "TBDC": found.track_rank}
     jackknives = region_jackknives(found, lengths)
-    return {metric: combine([mean_area(rank, before, tied, total)], [jackknives[metric.lower(), "average"]]) for metric, rank in ranks.items()}
+    return {
+        metric: combine(
+            [mean_area(rank, before, tied, total)], [jackknives[metric.lower(), "average"]]
+        )
+        for metric, rank in ranks.items()
+    }
 
 
 def coverage(auc: float, videos: int, times: int) -> Iterator[Answer]:
-    """How often a 95 % interval of one value holds that of the population, in percent of those given."""
+    """How often a 95 % interval of one value holds that of the population, in percent of those
+    given.
+    """
     big = make_clips(np.random.default_rng(1), 4000, 1, auc)[0]
     truths = {metric: truth(big, metric) for metric in FRAME_METRICS}
     rng = np.random.default_rng(videos)
@@ -279,7 +301,12 @@ def truth(clips: Clips, metric: str) -> float:
     """The population's value, of very many videos."""
     if metric == "macro AUC (skip)":
         return mean_of(video_aucs(clips))
-    names = {"micro AUC": "auc", "AP": "average_precision", "EER": "eer", "FPR at 95 % TPR": "fpr_at_95_tpr"}
+    names = {
+        "micro AUC": "auc",
+        "AP": "average_precision",
+        "EER": "eer",
+        "FPR at 95 % TPR": "fpr_at_95_tpr",
+    }
     return whole(clips, names[metric])
 
 
@@ -366,7 +393,9 @@ def simulate(quick: bool, results: Path) -> Iterator[Answer]:
 def main() -> None:
     """Simulate and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few repetitions, few numbers of videos")
+    parser.add_argument(
+        "--quick", action="store_true", help="few repetitions, few numbers of videos"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()

@@ -1,4 +1,6 @@
-"""Test sets for benchmarks/simulate_uncertainty.py: methods without a difference, made or of our own stored scores."""
+"""Test sets for benchmarks/simulate_uncertainty.py: methods without a difference, made or of our
+own stored scores.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,23 @@ Clips = list[tuple[NDArray[np.float64], NDArray[np.bool_]]]  # (scores, labels) 
 
 BLOCK = 8  # frames that share their noise: neighbours in time depend on each other
 NORMAL_ONLY = 0.2  # share of videos without an anomaly
-FRAME, VIDEO, SCENE = 1.0, 0.5, 0.15  # variances: frames' noise, how visible a video's anomaly is, its background
+# variances: frames' noise, how visible a video's anomaly is, its background
+FRAME, VIDEO, SCENE = 1.0, 0.5, 0.15
 OTHER = 0.5, 1.5  # frames' noise and visibility of the other noise; 2 FRAME + VIDEO is the same
 SHARED = 0.5  # part of each variance of a video that all methods see alike
 STORED = {"ped2": "mulde@velocity@file.vec", "shanghaitech": "mulde@tracks"}
 
 
-def make_clips(rng: np.random.Generator, videos: int, methods: int, auc: float, other: bool = False, training: float = 0.0) -> list[Clips]:
-    """The clips of some methods with one expected micro AUC on the same videos of 120 to 200 frames.
+def make_clips(
+    rng: np.random.Generator,
+    videos: int,
+    methods: int,
+    auc: float,
+    other: bool = False,
+    training: float = 0.0,
+) -> list[Clips]:
+    """The clips of some methods with one expected micro AUC on the same videos of 120 to 200
+    frames.
 
     Args:
         rng: of all draws.
@@ -48,7 +59,9 @@ def make_clips(rng: np.random.Generator, videos: int, methods: int, auc: float, 
             own = shared + rng.normal(size=2) * np.sqrt(1 - SHARED)
             noise = np.repeat(rng.normal(size=length // BLOCK + 1), BLOCK)[:length] * np.sqrt(frame)
             level = own[0] * np.sqrt(SCENE) + noise
-            clips.append((level + anomalous * (gaps[method] + own[1] * np.sqrt(visible)), anomalous))
+            clips.append(
+                (level + anomalous * (gaps[method] + own[1] * np.sqrt(visible)), anomalous)
+            )
     return made
 
 
@@ -62,8 +75,12 @@ def _anomaly(rng: np.random.Generator, length: int) -> NDArray[np.bool_]:
     return anomalous
 
 
-def make_regions(rng: np.random.Generator, videos: int, methods: int) -> list[tuple[Matches, list[int]]]:
-    """The matched detections of some methods, equal in law, with the videos' frames: tracks to detect and false alarms beside them."""
+def make_regions(
+    rng: np.random.Generator, videos: int, methods: int
+) -> list[tuple[Matches, list[int]]]:
+    """The matched detections of some methods, equal in law, with the videos' frames: tracks to
+    detect and false alarms beside them.
+    """
     lengths = rng.integers(120, 201, size=videos)
     rows = []  # video, track, frame
     for video, length in enumerate(lengths):
@@ -83,10 +100,17 @@ def make_regions(rng: np.random.Generator, videos: int, methods: int) -> list[tu
         scene = rng.normal(size=videos) * np.sqrt(SCENE)
         false = rng.normal(size=len(where)) + scene[where]
         score = np.concatenate([0.7 + seen[video[hits]] + rng.normal(size=int(hits.sum())), false])
-        frames = np.concatenate([frame[hits], (rng.random(len(where)) * lengths[where]).astype(int)])
+        frames = np.concatenate(
+            [frame[hits], (rng.random(len(where)) * lengths[where]).astype(int)]
+        )
         boxes = {"video": np.concatenate([video[hits], where]), "frame": frames, "score": score}
         boxes |= _boxes(np.concatenate([30 * track[hits], np.full(len(where), 500)]))
-        found = match(read_boxes(boxes, "detections"), read_scores(boxes), read_boxes(truth, "ground_truth"), videos=names)
+        found = match(
+            read_boxes(boxes, "detections"),
+            read_scores(boxes),
+            read_boxes(truth, "ground_truth"),
+            videos=names,
+        )
         made.append((found, list(names.values())))
     return made
 
@@ -109,25 +133,37 @@ def read_stored(dataset: str, results: Path) -> tuple[Clips, Clips]:
         if record.labels["sha256"] == labels.provenance()["sha256"] and record.seed in (0, 1)
     }
     if len(records) < 2:
-        raise BadInput(f"{results}: no records of {STORED[dataset]} on {dataset} with seeds 0 and 1; vadbench run makes them")
+        raise BadInput(
+            f"{results}: no records of {STORED[dataset]} on {dataset} with seeds 0 and 1; vadbench"
+            " run makes them"
+        )
     found = []
     for seed in (0, 1):
         frames = store.frames(records[seed])
         assert frames is not None
-        scores = smooth(frames["scores"][:, 0], frames["lengths"], records[seed].protocol["smoothing"])
+        scores = smooth(
+            frames["scores"][:, 0], frames["lengths"], records[seed].protocol["smoothing"]
+        )
         parts = np.split(scores, np.cumsum(frames["lengths"])[:-1])
         truth = [labels.videos[str(name)].astype(bool) for name in frames["videos"]]
         found.append(list(zip(parts, truth, strict=True)))
     return found[0], found[1]
 
 
-def swapped(stored: tuple[Clips, Clips]) -> Callable[[np.random.Generator, int], tuple[Clips, Clips]]:
-    """Draws videos again, each with the two seeds' scores in an order that chance decides: two methods equal in law."""
+def swapped(
+    stored: tuple[Clips, Clips],
+) -> Callable[[np.random.Generator, int], tuple[Clips, Clips]]:
+    """Draws videos again, each with the two seeds' scores in an order that chance decides: two
+    methods equal in law.
+    """
 
     def draw(rng: np.random.Generator, videos: int) -> tuple[Clips, Clips]:
         chosen = rng.integers(0, len(stored[0]), size=videos)
         order = rng.integers(0, 2, size=videos)
-        first, second = ([stored[which][video] for video, which in zip(chosen, orders, strict=True)] for orders in (order, 1 - order))
+        first, second = (
+            [stored[which][video] for video, which in zip(chosen, orders, strict=True)]
+            for orders in (order, 1 - order)
+        )
         return first, second
 
     return draw

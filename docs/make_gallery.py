@@ -1,4 +1,5 @@
-"""mkdocs hook: the pages of the tables under results/tables/, made at each build, so that they cannot be stale.
+"""mkdocs hook: the pages of the tables under results/tables/, made at each build, so that they
+cannot be stale.
 
 `results.md` lists the tables; each has a page of its own, `results/<suite>.md`.
 """
@@ -16,8 +17,14 @@ INDEX = "results.md"
 
 
 def tables() -> dict[str, str]:
-    """The committed tables as Markdown, by suite; `latest`, of a command line without a suite, is none of them."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(TABLES.glob("*.md")) if path.stem != "latest"}
+    """The committed tables as Markdown, by suite; `latest`, of a command line without a suite, is
+    none of them.
+    """
+    return {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in sorted(TABLES.glob("*.md"))
+        if path.stem != "latest"
+    }
 
 
 def title_of(table: str) -> str:
@@ -26,12 +33,21 @@ def title_of(table: str) -> str:
 
 
 def page_of(suite: str, table: str) -> str:
-    """The page of a table: its heading, how to make it, and the table with caption and notes, which stylesheets know as `results`."""
+    """The page of a table: its heading, how to make it, and the table with caption and notes, which
+    stylesheets know as `results`.
+    """
     heading, _, rest = table.partition("\n")
-    made = f"`vadbench run --suite {suite}` computes it, `vadbench table {suite}` prints it again from the records."
-    notes = re.sub(r"^(\[\d+\] .*)$", r"\1  ", rest.strip(), flags=re.MULTILINE)  # two spaces end a line
+    made = (
+        f"`vadbench run --suite {suite}` computes it, `vadbench table {suite}` prints it again from"
+        " the records."
+    )
+    # two spaces end a line
+    notes = re.sub(r"^(\[\d+\] .*)$", r"\1  ", rest.strip(), flags=re.MULTILINE)
     marked = re.sub(r"\[(\d+)\]", r"\[\1\]", notes)  # a note's number is no link
-    return f'---\nhide: [toc]\n---\n{heading}\n\n{made}\n\n<div class="results" markdown>\n\n{marked}\n\n</div>\n'
+    return (
+        f'---\nhide: [toc]\n---\n{heading}\n\n{made}\n\n<div class="results"'
+        f" markdown>\n\n{marked}\n\n</div>\n"
+    )
 
 
 def index_page(found: dict[str, str]) -> str:
@@ -39,13 +55,22 @@ def index_page(found: dict[str, str]) -> str:
     lines = [
         "# Tables",
         "",
-        "Every table below is made from the records under `results/` and committed beside them; a test fails where the two differ.",
-        "`make tables` writes them again. Captions name the protocol, the labels and the number of seeds;",
+        (
+            "Every table below is made from the records under `results/` and committed beside them;"
+            " a test fails where the two differ."
+        ),
+        (
+            "`make tables` writes them again. Captions name the protocol, the labels and the number"
+            " of seeds;"
+        ),
         "[what a number is](protocol.md) explains them.",
         "",
         "| table | suite |",
         "|---|---|",
-        *(f"| [{title_of(table)}](results/{suite}.md) | `{suite}` |" for suite, table in found.items()),
+        *(
+            f"| [{title_of(table)}](results/{suite}.md) | `{suite}` |"
+            for suite, table in found.items()
+        ),
     ]
     return "\n".join(lines) + "\n"
 

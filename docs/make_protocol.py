@@ -2,9 +2,10 @@
 
     python docs/make_protocol.py [--results DIR]
 
-`measured`: what each convention does to the same frame scores, from the committed records and the labels of the data sets; a data set that
-is not on this machine keeps its block as it is. `simulated`: benchmarks/uncertainty.csv, as benchmarks/simulate_uncertainty.py wrote it.
-`settled`: benchmarks/settled.csv, which the leaderboard reads too.
+`measured`: what each convention does to the same frame scores, from the committed records and the
+labels of the data sets; a data set that is not on this machine keeps its block as it is.
+`simulated`: benchmarks/uncertainty.csv, as benchmarks/simulate_uncertainty.py wrote it. `settled`:
+benchmarks/settled.csv, which the leaderboard reads too.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def micro(sigma: float) -> Convention:
 
 def macro(convention: str, shift: float = 0.0, sigma: float = 3.0) -> Convention:
     """Macro AUC under a convention, of scores moved by a constant, which should not matter."""
-    return lambda scores, labels: macro_auc(smooth(scores, labels.lengths(), sigma) + shift, labels.flat(), labels.lengths(), convention)
+    return lambda scores, labels: macro_auc(
+        smooth(scores, labels.lengths(), sigma) + shift, labels.flat(), labels.lengths(), convention
+    )
 
 
 def legacy(variant: str) -> Convention:
@@ -60,12 +63,22 @@ def legacy(variant: str) -> Convention:
 CONVENTIONS: dict[str, Convention] = {
     "micro, unsmoothed": micro(0),
     **{f"micro, sigma {sigma}": micro(sigma) for sigma in (3, 7, 15)},
-    "micro, sigma 15, zeros outside": lambda scores, labels: micro_auc(zero_padded(scores, labels.lengths(), 15), labels.flat()),
-    "the same, scores - 100": lambda scores, labels: micro_auc(zero_padded(scores - 100, labels.lengths(), 15), labels.flat()),
+    "micro, sigma 15, zeros outside": lambda scores, labels: micro_auc(
+        zero_padded(scores, labels.lengths(), 15), labels.flat()
+    ),
+    "the same, scores - 100": lambda scores, labels: micro_auc(
+        zero_padded(scores - 100, labels.lengths(), 15), labels.flat()
+    ),
     "micro, min-max in each video": legacy("minmax-per-video"),
     "micro, first 4 frames dropped": legacy("drop-4"),
-    **{f"macro `{name}`": macro(name) for name in ("skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0")},
-    **{f"macro `{name}`, scores - 100": macro(name, -100) for name in ("skip", "pad-rank", "pad-0-1", "pad-0-max")},
+    **{
+        f"macro `{name}`": macro(name)
+        for name in ("skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0")
+    },
+    **{
+        f"macro `{name}`, scores - 100": macro(name, -100)
+        for name in ("skip", "pad-rank", "pad-0-1", "pad-0-max")
+    },
 }
 
 
@@ -76,13 +89,25 @@ def block(results: Results, dataset: str) -> str:
         BadInput: if the data set or its records are not here.
     """
     labels = open_dataset(dataset).labels()
-    stored = {record.recipe: results.frames(record) for record in results.all_recipes() if record.dataset == dataset and record.seed == 0}
+    stored = {
+        record.recipe: results.frames(record)
+        for record in results.all_recipes()
+        if record.dataset == dataset and record.seed == 0
+    }
     missing = [recipe for recipe in RECIPES if stored.get(recipe) is None]
     if missing:
-        raise BadInput(f"{results.root}: no record of {', '.join(missing)} on {dataset}; vadbench run makes them")
+        raise BadInput(
+            f"{results.root}: no record of {', '.join(missing)} on {dataset}; vadbench run makes"
+            " them"
+        )
     scores = [stored[recipe]["scores"][:, 0] for recipe in RECIPES]  # type: ignore[index]
-    body = [[name, *(_percent(measure(of_recipe, labels)) for of_recipe in scores)] for name, measure in CONVENTIONS.items()]
-    return "\n".join(table_lines(["convention", *(recipe.partition("@")[0] for recipe in RECIPES)], body))
+    body = [
+        [name, *(_percent(measure(of_recipe, labels)) for of_recipe in scores)]
+        for name, measure in CONVENTIONS.items()
+    ]
+    return "\n".join(
+        table_lines(["convention", *(recipe.partition("@")[0] for recipe in RECIPES)], body)
+    )
 
 
 def _percent(value: float) -> str:
@@ -102,7 +127,10 @@ def simulated_block(question: str) -> str:
     methods = list(dict.fromkeys(row["method"] for row in answers))
     places = list(dict.fromkeys((row["case"], row["videos"]) for row in answers))
     found = {(row["case"], row["videos"], row["method"]): row["percent"] for row in answers}
-    body = [[case, videos, *(found.get((case, videos, method), "–") for method in methods)] for case, videos in places]
+    body = [
+        [case, videos, *(found.get((case, videos, method), "–") for method in methods)]
+        for case, videos in places
+    ]
     return "\n".join(table_lines(["methods", "videos", *methods], body))
 
 

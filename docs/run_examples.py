@@ -2,9 +2,10 @@
 
     python docs/run_examples.py [PAGE ...]
 
-A page's blocks run in order, in one namespace, in a temporary folder in which `results` and `benchmarks` are the repository's. A block with a title
-is a file: it is written there and not run. A block titled Output that follows a run one holds what that prints. tests/unit/test_docs.py runs all
-pages and compares.
+A page's blocks run in order, in one namespace, in a temporary folder in which `results` and
+`benchmarks` are the repository's. A block with a title is a file: it is written there and not run.
+A block titled Output that follows a run one holds what that prints. tests/unit/test_docs.py runs
+all pages and compares.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(
-    r'^```(?P<language>python|toml)(?: title="(?P<title>[^"\n]+)")?\n(?P<code>.*?)^```\n(?P<output>\n```text title="Output"\n.*?^```\n)?',
+    r"^```(?P<language>python|toml)(?:"
+    r' title="(?P<title>[^"\n]+)")?\n(?P<code>.*?)^```\n(?P<output>\n```text'
+    r' title="Output"\n.*?^```\n)?',
     re.MULTILINE | re.DOTALL,
 )
 ROWS = np.zeros((4, 3), np.float32)
@@ -46,7 +49,9 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A temporary folder to run in, from which modules are imported; folder, modules and environment are forgotten at the end."""
+    """A temporary folder to run in, from which modules are imported; folder, modules and
+    environment are forgotten at the end.
+    """
     before, modules, variables = Path.cwd(), set(sys.modules), dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("results", "benchmarks"):
@@ -96,7 +101,9 @@ def run_page(path: Path, folder: Path) -> str:
 
 def main() -> None:
     """Rewrite the outputs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pages", nargs="*", type=Path, default=PAGES)
     for path in [page.resolve() for page in parser.parse_args().pages]:
         with workplace() as folder:

@@ -1,7 +1,8 @@
-"""What code the versions of detectors, extractors, providers of boxes and data sets stand for: `code_versions.json`.
+"""What code the versions of detectors, extractors, providers of boxes and data sets stand for:
+`code_versions.json`.
 
     python tests/record_versions.py                        # after a version was raised
-    python tests/record_versions.py --same "why"           # the results are the same to the bit, and why
+    python tests/record_versions.py --same "why"           # same results, and why
 
 A test fails when a component's source, or one it imports, differs from what is recorded. Comments,
 docstrings and layout are no source: the syntax tree is compared.
@@ -23,12 +24,20 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORD = Path(__file__).with_name("code_versions.json")
 SOURCES = {"vadbench": ROOT / "vadbench", "vadbench_methods": ROOT / "methods" / "vadbench_methods"}
 WHERE = {  # what is followed of a component's imports: what may decide a number, not what stores it
-    "detectors": ("vadbench_methods.", "vadbench.detector", "vadbench.training", "vadbench.trainer"),
+    "detectors": (
+        "vadbench_methods.",
+        "vadbench.detector",
+        "vadbench.training",
+        "vadbench.trainer",
+    ),
     "extractors": ("vadbench.features.",),
     "boxes": ("vadbench.features.",),
     "datasets": ("vadbench.datasets.",),
 }
-STORAGE = {f"vadbench.features.{name}" for name in ("store", "stream", "names", "extract", "parts", "per_clip", "progress")}
+STORAGE = {
+    f"vadbench.features.{name}"
+    for name in ("store", "stream", "names", "extract", "parts", "per_clip", "progress")
+}
 Components = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -36,8 +45,14 @@ def components() -> Components:
     """Kind -> name -> version and source, of all that vadbench registers itself."""
     found: Components = {}
     for kind in WHERE:
-        ours = [entry for entry in entry_points(group=f"vadbench.{kind}") if entry.dist and entry.dist.name == "vadbench"]
-        found[kind] = {entry.name: _told(kind, entry) for entry in sorted(ours, key=lambda entry: entry.name)}
+        ours = [
+            entry
+            for entry in entry_points(group=f"vadbench.{kind}")
+            if entry.dist and entry.dist.name == "vadbench"
+        ]
+        found[kind] = {
+            entry.name: _told(kind, entry) for entry in sorted(ours, key=lambda entry: entry.name)
+        }
     return found
 
 
@@ -62,7 +77,9 @@ def _reached(module: str, prefixes: tuple[str, ...]) -> set[str]:
 
 
 def _imports(module: str) -> set[str]:
-    """Modules that are named in import statements; `from a import b` names a and, where it is a module, a.b."""
+    """Modules that are named in import statements; `from a import b` names a and, where it is a
+    module, a.b.
+    """
     path = _path(module)
     assert path is not None
     found = set()
@@ -91,7 +108,12 @@ def _tree(module: str) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
             body[0].value = ast.Constant("")
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
@@ -114,8 +136,12 @@ def changed(now: Components, recorded: Components) -> list[tuple[str, str]]:
 
 def main() -> None:
     """Record what has changed, if its version was raised or the results are said to be the same."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--same", default="", metavar="WHY", help="why the results are the same to the bit")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--same", default="", metavar="WHY", help="why the results are the same to the bit"
+    )
     why = parser.parse_args().same
     now, recorded = components(), read_record()
     silent = []
@@ -128,8 +154,16 @@ def main() -> None:
     for kind, name in changed(now, recorded):
         before, is_now = recorded.get(kind, {}).get(name), now[kind][name]
         kept = before is not None and before["version"] == is_now["version"]
-        now[kind][name] = {**is_now, "same_results": [*before.get("same_results", []), why] if kept and before else []}
-    record = {kind: {name: {**recorded.get(kind, {}).get(name, {}), **told} for name, told in of_kind.items()} for kind, of_kind in now.items()}
+        now[kind][name] = {
+            **is_now,
+            "same_results": [*before.get("same_results", []), why] if kept and before else [],
+        }
+    record = {
+        kind: {
+            name: {**recorded.get(kind, {}).get(name, {}), **told} for name, told in of_kind.items()
+        }
+        for kind, of_kind in now.items()
+    }
     RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

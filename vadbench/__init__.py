@@ -1,6 +1,7 @@
 """vadbench: the comparative benchmark of density-based video anomaly detection.
 
-The names below are the public API; each is imported when it is first used, so that `import vadbench` costs nothing.
+The names below are the public API; each is imported when it is first used, so that `import
+vadbench` costs nothing.
 """
 
 from importlib import import_module

@@ -1,4 +1,6 @@
-"""A suite from features to table: extract what is missing, run the jobs that have no record, evaluate, write the table."""
+"""A suite from features to table: extract what is missing, run the jobs that have no record,
+evaluate, write the table.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
     from vadbench.report.wandb import Sink
 
 Existing = Literal["skip", "rerun", "fail"]
-State = Literal["done", "failed", "missing", "outdated"]  # outdated: done on files that have changed since
+# outdated: done on files that have changed since
+State = Literal["done", "failed", "missing", "outdated"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a suite left: its table, where that lies, the jobs that failed with their errors, and what was lacking for those that did not run."""
+    """What a suite left: its table, where that lies, the jobs that failed with their errors, and
+    what was lacking for those that did not run.
+    """
 
     table: Table
     path: Path
@@ -42,7 +47,9 @@ class Outcome:
 
 
 def open_dataset(name: str) -> Dataset:
-    """The data set `name`; those we make ourselves live in the cache, the others under `$VADBENCH_DATA`. Opened once a process."""
+    """The data set `name`; those we make ourselves live in the cache, the others under
+    `$VADBENCH_DATA`. Opened once a process.
+    """
     dataset: type[Dataset] = registry.load("datasets", name)
     return _opened(dataset, cache_root() if dataset.generated else data_root())
 
@@ -63,15 +70,19 @@ def plan_suite(suite: Suite) -> Plan:
 
 
 def job_states(plan: Plan, results: Results, thorough: bool = False) -> dict[str, State]:
-    """For every job of the plan, by identity, whether its record is there, and of the files that are on this machine.
+    """For every job of the plan, by identity, whether its record is there, and of the files that
+    are on this machine.
 
     Args:
         plan: whose jobs.
         results: where the records are.
-        thorough: whether contents are compared although names, sizes and times of the data's files are known ones.
+        thorough: whether contents are compared although names, sizes and times of the data's files
+            are known ones.
     """
     states: dict[str, State] = {}
-    there = cache(lambda dataset, split: contents_of(open_dataset(dataset), split, cache_root(), thorough))
+    there = cache(
+        lambda dataset, split: contents_of(open_dataset(dataset), split, cache_root(), thorough)
+    )
     for job in plan.jobs:
         record = results.run(job.document, job.identity)
         states[job.identity] = "missing" if record is None else record.status
@@ -81,10 +92,16 @@ def job_states(plan: Plan, results: Results, thorough: bool = False) -> dict[str
 
 
 def _is_outdated(job: Job, record: RunRecord, there: Callable[[str, Split], str | None]) -> bool:
-    """Whether the record is of other files than those on this machine; not where either are not known."""
+    """Whether the record is of other files than those on this machine; not where either are not
+    known.
+    """
     for split, stream in job.streams.items():
         was = record.data.get(split)
-        if was is not None and stream.reads_frames and there(stream.dataset.partition("@")[0], split) not in (None, was):
+        if (
+            was is not None
+            and stream.reads_frames
+            and there(stream.dataset.partition("@")[0], split) not in (None, was)
+        ):
             return True
     return False
 
@@ -100,21 +117,25 @@ def run_suite(
     sink: Sink | None = None,
     say: Callable[[str], None],
 ) -> Outcome:
-    """Run what is missing of a plan and write its table; what cannot be run here is left out, and told before anything is extracted.
+    """Run what is missing of a plan and write its table; what cannot be run here is left out, and
+    told before anything is extracted.
 
     Args:
         plan: what to run.
         results: where the records are.
-        existing: what to do with jobs that have a finished record; failed ones, and those of files that have changed, run again under `skip`.
+        existing: what to do with jobs that have a finished record; failed ones, and those of files
+            that have changed, run again under `skip`.
         processes: jobs, and before them clips of an extraction, at a time.
         quiet: no progress bars.
-        thorough: whether contents are compared although names, sizes and times of the data's files are known ones.
-        sink: where training curves and, at the end, the records are told too; its failure fails nothing.
+        thorough: whether contents are compared although names, sizes and times of the data's files
+            are known ones.
+        sink: where training curves and, at the end, the records are told too; its failure fails
+            nothing.
         say: receives one line an event.
 
     Raises:
-        BadInput: if the results cannot be written, if data are missing for all there is to run, with nothing done before, or under
-            `existing="fail"` if a record exists.
+        BadInput: if the results cannot be written, if data are missing for all there is to run,
+            with nothing done before, or under `existing="fail"` if a record exists.
     """
     results.require_writable()
     for recipe in _distinct(plan):
@@ -124,8 +145,15 @@ def run_suite(
     done = [job for job in plan.jobs if states[job.identity] == "done"]
     if existing == "fail" and done:
         others = f", and so do {len(done) - 1} others" if len(done) > 1 else ""
-        raise BadInput(f"{results.run_folder(done[0].document, done[0].identity)}: exists{others}; use --existing skip or rerun")
-    todo = list(plan.jobs) if existing == "rerun" else [job for job in plan.jobs if states[job.identity] != "done"]
+        raise BadInput(
+            f"{results.run_folder(done[0].document, done[0].identity)}: exists{others}; use"
+            " --existing skip or rerun"
+        )
+    todo = (
+        list(plan.jobs)
+        if existing == "rerun"
+        else [job for job in plan.jobs if states[job.identity] != "done"]
+    )
     _tell_reuse([job for job in done if job not in todo], states, results, say)
     lacking = _lacking(todo, thorough)
     able = _without(todo, lacking)
@@ -137,10 +165,16 @@ def run_suite(
     _require_some(able or done, lacking)
     failed = _run(able, results, processes, quiet, sink, say)
     broken = {job.identity for job, _ in failed} | {job.identity for job in todo if job not in able}
-    whole = [recipe for recipe in _distinct(plan) if not {planned.job.identity for planned in recipe.parts} & broken]
+    whole = [
+        recipe
+        for recipe in _distinct(plan)
+        if not {planned.job.identity for planned in recipe.parts} & broken
+    ]
     evaluate_outdated(whole, results, {job.identity for job in able}, say)
     outdated = [job for job in todo if states[job.identity] == "outdated" and job not in able]
-    table, path = write_table(plan, results, {job.identity: _why_withheld(job, lacking) for job in outdated})
+    table, path = write_table(
+        plan, results, {job.identity: _why_withheld(job, lacking) for job in outdated}
+    )
     if sink is not None:
         sink.publish(plan, say)
     return Outcome(table, path, tuple(failed), _by_reason(lacking))
@@ -162,11 +196,18 @@ def _why_withheld(job: Job, lacking: dict[Wanted, str]) -> str:
     return f"its files have changed since; {reasons[0]}"
 
 
-def _tell_reuse(reused: list[Job], states: dict[str, State], results: Results, say: Callable[[str], None]) -> None:
-    """One line for the records that are taken as they are, and by what they were made; one for those of other files."""
+def _tell_reuse(
+    reused: list[Job], states: dict[str, State], results: Results, say: Callable[[str], None]
+) -> None:
+    """One line for the records that are taken as they are, and by what they were made; one for
+    those of other files.
+    """
     if reused:
         makers = Counter(_maker(results.run(job.document, job.identity)) for job in reused)
-        counted = [maker if len(makers) == 1 else f"{maker} ({count})" for maker, count in makers.most_common(3)]
+        counted = [
+            maker if len(makers) == 1 else f"{maker} ({count})"
+            for maker, count in makers.most_common(3)
+        ]
         more = f" and {len(makers) - 3} other versions" if len(makers) > 3 else ""
         say(f"{_count(len(reused), 'record')} reused, made by {', '.join(counted)}{more}")
     outdated = list(states.values()).count("outdated")
@@ -186,8 +227,11 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def evaluate_outdated(recipes: list[PlannedRecipe], results: Results, fresh: set[str], say: Callable[[str], None]) -> None:
-    """Evaluate the recipes that have no record, or one that does not hold any more, and say why in one line a data set.
+def evaluate_outdated(
+    recipes: list[PlannedRecipe], results: Results, fresh: set[str], say: Callable[[str], None]
+) -> None:
+    """Evaluate the recipes that have no record, or one that does not hold any more, and say why in
+    one line a data set.
 
     Args:
         recipes: whose jobs are all done.
@@ -218,29 +262,45 @@ def evaluate_outdated(recipes: list[PlannedRecipe], results: Results, fresh: set
     for (name, changed), count in again.items():
         say(f"{name}: {changed}; {_count(count, 'record')} evaluated again")
     for name, reason in unread.items():
-        say(f"{name}: its records stand as they were evaluated, the labels cannot be read here: {reason}")
+        say(
+            f"{name}: its records stand as they were evaluated, the labels cannot be read here:"
+            f" {reason}"
+        )
 
 
 def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
-    """Recompute every metric of the plan's finished recipes from stored scores, and the table; trains nothing."""
+    """Recompute every metric of the plan's finished recipes from stored scores, and the table;
+    trains nothing.
+    """
     states = job_states(plan, results)
     for recipe in _distinct(plan):
         if all(states[planned.job.identity] == "done" for planned in recipe.parts):
             dataset = open_dataset(recipe.dataset)
             evaluate(recipe, dataset, results, protocol_of(recipe, dataset))
     outdated = [identity for identity, state in states.items() if state == "outdated"]
-    return write_table(plan, results, dict.fromkeys(outdated, "its files have changed since; vadbench run makes it anew"))
+    return write_table(
+        plan,
+        results,
+        dict.fromkeys(outdated, "its files have changed since; vadbench run makes it anew"),
+    )
 
 
-def write_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None = None) -> tuple[Table, Path]:
-    """The plan's table from the records there are, written as Markdown and CSV under tables/; `withheld` as `make_table`."""
+def write_table(
+    plan: Plan, results: Results, withheld: Mapping[str, str] | None = None
+) -> tuple[Table, Path]:
+    """The plan's table from the records there are, written as Markdown and CSV under tables/;
+    `withheld` as `make_table`.
+    """
     table = make_table(plan, results, withheld)
     results.write_text(f"tables/{plan.suite.name}.csv", csv.render(table))
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
 
-def extract_features(jobs: Iterable[Job], quiet: bool = False, processes: int = 1, again: bool = False) -> dict[Wanted, str]:
-    """Extract every stream of the jobs that is not in the cache, several clips at a time where `processes` says so.
+def extract_features(
+    jobs: Iterable[Job], quiet: bool = False, processes: int = 1, again: bool = False
+) -> dict[Wanted, str]:
+    """Extract every stream of the jobs that is not in the cache, several clips at a time where
+    `processes` says so.
 
     Args:
         jobs: whose streams.
@@ -254,16 +314,26 @@ def extract_features(jobs: Iterable[Job], quiet: bool = False, processes: int = 
     from vadbench.features.extract import ensure
 
     def extract(wanted: Wanted) -> None:
-        ensure(open_dataset(wanted.dataset), wanted.stream, cache_root(), quiet, processes, wanted.splits, again)
+        ensure(
+            open_dataset(wanted.dataset),
+            wanted.stream,
+            cache_root(),
+            quiet,
+            processes,
+            wanted.splits,
+            again,
+        )
 
     return _refusals(jobs, extract)
 
 
 def verify_features() -> tuple[int, list[str]]:
-    """Verify every cached file against its manifest, and the videos it was extracted from where they are on this machine; reads all of both.
+    """Verify every cached file against its manifest, and the videos it was extracted from where
+    they are on this machine; reads all of both.
 
     Returns:
-        The number of cached folders, and a line for each that is damaged or of files that have changed.
+        The number of cached folders, and a line for each that is damaged or of files that have
+        changed.
     """
     from vadbench.features.current import outdated_folders
     from vadbench.features.store import stored, verify
@@ -276,15 +346,22 @@ def verify_features() -> tuple[int, list[str]]:
         except BadInput as error:
             told[folder] = str(error)
     whole = [folder for folder in folders if folder not in told]
-    names = dict.fromkeys(folder.relative_to(cache_root()).parts[0].partition("@")[0] for folder in whole)
+    names = dict.fromkeys(
+        folder.relative_to(cache_root()).parts[0].partition("@")[0] for folder in whole
+    )
     for dataset in (open_dataset(name) for name in names if name in registry.names("datasets")):
         for folder in outdated_folders(dataset, whole, cache_root()):
-            told[folder] = f"{folder}: of other files than {dataset.name} has now; `vadbench features extract ... --again` makes it anew"
+            told[folder] = (
+                f"{folder}: of other files than {dataset.name} has now; `vadbench features extract"
+                " ... --again` makes it anew"
+            )
     return len(folders), list(told.values())
 
 
 def check_cached(dataset: Dataset) -> Check:
-    """Whether what is cached of a data set was extracted from the files that it has now; reads them."""
+    """Whether what is cached of a data set was extracted from the files that it has now; reads
+    them.
+    """
     from vadbench.features.current import outdated_folders
     from vadbench.features.store import stored
 
@@ -294,22 +371,33 @@ def check_cached(dataset: Dataset) -> Check:
     except BadInput as error:
         return Check("cached features", expected, str(error))
     names = ", ".join("/".join(folder.parts[-2:]) for folder in outdated)
-    return Check("cached features", expected, f"of other files: {names}; vadbench features extract --again" if outdated else expected)
+    return Check(
+        "cached features",
+        expected,
+        f"of other files: {names}; vadbench features extract --again" if outdated else expected,
+    )
 
 
 def lacking_sources(jobs: Iterable[Job]) -> tuple[str, ...]:
-    """What the jobs need that is neither in the cache nor can be extracted here, each with how to get it; extracts nothing."""
+    """What the jobs need that is neither in the cache nor can be extracted here, each with how to
+    get it; extracts nothing.
+    """
     return _by_reason(_lacking(jobs))
 
 
 def _lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Wanted, str]:
-    """What cannot be extracted here, or is cached of files that have changed, each with the reason."""
+    """What cannot be extracted here, or is cached of files that have changed, each with the
+    reason.
+    """
     from vadbench.features.current import check_current
     from vadbench.features.extract import require_sources
 
     def check(wanted: Wanted) -> None:
         dataset = open_dataset(wanted.dataset)
-        if not all((wanted.stream.folder(cache_root(), split) / MANIFEST).is_file() for split in wanted.splits):
+        if not all(
+            (wanted.stream.folder(cache_root(), split) / MANIFEST).is_file()
+            for split in wanted.splits
+        ):
             require_sources(dataset, wanted.stream, cache_root(), wanted.splits)
         check_current(dataset, wanted.stream, cache_root(), wanted.splits, thorough)
 
@@ -332,8 +420,12 @@ def _by_reason(lacking: dict[Wanted, str]) -> tuple[str, ...]:
     streams: dict[tuple[str, str], list[str]] = {}
     for wanted, reason in lacking.items():
         streams.setdefault((wanted.dataset, reason), []).append(wanted.stream.name)
-    told = {reason: f"{dataset} {', '.join(names)}: " for (dataset, reason), names in streams.items()}
-    return tuple(reason if reason.startswith(prefix) else prefix + reason for reason, prefix in told.items())
+    told = {
+        reason: f"{dataset} {', '.join(names)}: " for (dataset, reason), names in streams.items()
+    }
+    return tuple(
+        reason if reason.startswith(prefix) else prefix + reason for reason, prefix in told.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -349,17 +441,33 @@ class Wanted:
 def _wanted(job: Job) -> list[Wanted]:
     splits = SPLITS if job.resplit is None else open_dataset(job.dataset).splits
     own = Wanted(job.dataset, job.stream.fingerprint, splits, job.stream)
-    return [own] if job.source is None else [own, Wanted(job.source.dataset, job.source.stream.fingerprint, SPLITS, job.source.stream)]
+    return (
+        [own]
+        if job.source is None
+        else [
+            own,
+            Wanted(job.source.dataset, job.source.stream.fingerprint, SPLITS, job.source.stream),
+        ]
+    )
 
 
-def _run(jobs: list[Job], results: Results, processes: int, quiet: bool, sink: Sink | None, say: Callable[[str], None]) -> list[tuple[Job, str]]:
+def _run(
+    jobs: list[Job],
+    results: Results,
+    processes: int,
+    quiet: bool,
+    sink: Sink | None,
+    say: Callable[[str], None],
+) -> list[tuple[Job, str]]:
     if not jobs:
         return []
     from vadbench.executors.local import run_jobs
 
     failed = []
     curves = None if sink is None else sink.curves
-    for number, (job, record) in enumerate(run_jobs(jobs, results, cache_root(), processes=processes, quiet=quiet, curves=curves), 1):
+    for number, (job, record) in enumerate(
+        run_jobs(jobs, results, cache_root(), processes=processes, quiet=quiet, curves=curves), 1
+    ):
         say(f"[{number}/{len(jobs)}] {_told(job, record)}")
         if record.status == "failed":
             failed.append((job, record.error or "unknown error"))
@@ -378,4 +486,9 @@ def _told(job: Job, record: RunRecord) -> str:
 
 def _distinct(plan: Plan) -> list[PlannedRecipe]:
     """The recipes, each once though several rows may show it."""
-    return list({(recipe.name, recipe.read_out, *(part.job.identity for part in recipe.parts)): recipe for recipe in plan.recipes}.values())
+    return list(
+        {
+            (recipe.name, recipe.read_out, *(part.job.identity for part in recipe.parts)): recipe
+            for recipe in plan.recipes
+        }.values()
+    )

@@ -1,6 +1,8 @@
-"""Which code decides a number: versions of what is registered, and of a user's plug-ins their source too.
+"""Which code decides a number: versions of what is registered, and of a user's plug-ins their
+source too.
 
-Version 1 of what comes with vadbench is left out: an identity then says what it said before versions were kept.
+Version 1 of what comes with vadbench is left out: an identity then says what it said before
+versions were kept.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ OURS = "vadbench"  # the distribution whose versions are raised by hand (CONTRIB
 
 
 def code_of(kind: Kind, name: str) -> dict[str, Any]:
-    """What identities say of the code behind a registered name, JSON-ready; empty for version 1 of ours.
+    """What identities say of the code behind a registered name, JSON-ready; empty for version 1 of
+    ours.
 
     Of a plug-in: its distribution with its version, and the digest of its package's source files.
 
@@ -62,6 +65,10 @@ def _files(package: str) -> list[tuple[str, Path]]:
         return []
     if spec.submodule_search_locations:
         folders = [Path(folder) for folder in spec.submodule_search_locations]
-        files = [(path.relative_to(top).as_posix(), path) for top in folders for path in top.rglob("*.py")]
+        files = [
+            (path.relative_to(top).as_posix(), path)
+            for top in folders
+            for path in top.rglob("*.py")
+        ]
         return sorted(files)
     return [(package, Path(spec.origin))] if spec.origin and Path(spec.origin).is_file() else []

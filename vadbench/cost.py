@@ -1,4 +1,6 @@
-"""What a job will cost, before it is run: from a finished run that differs in its seed alone, else from the method's count of operations."""
+"""What a job will cost, before it is run: from a finished run that differs in its seed alone, else
+from the method's count of operations.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,19 @@ def are_cached(job: Job, cache: Path) -> bool:
 def expected_seconds(plan: Plan, results: Results, cache: Path) -> dict[str, float | None]:
     """Seconds that each job of the plan will take, by identity; None where nothing is known of it.
 
-    Known are the recorded times of runs that differ in the seed alone, and for neural methods on extracted features the operations that their
-    config asks for at the rate that a matrix product reaches on this machine: to a factor of about two.
+    Known are the recorded times of runs that differ in the seed alone, and for neural methods on
+    extracted features the operations that their config asks for at the rate that a matrix product
+    reaches on this machine: to a factor of about two.
     """
-    recorded = {_but_seed(run.job): sum(run.seconds.values()) for run in results.all_runs() if run.status == "done"}
-    return {job.identity: recorded.get(_but_seed(job.document)) or _counted(job, cache) for job in plan.jobs}
+    recorded = {
+        _but_seed(run.job): sum(run.seconds.values())
+        for run in results.all_runs()
+        if run.status == "done"
+    }
+    return {
+        job.identity: recorded.get(_but_seed(job.document)) or _counted(job, cache)
+        for job in plan.jobs
+    }
 
 
 def _but_seed(document: dict[str, object]) -> str:
@@ -35,13 +45,19 @@ def _but_seed(document: dict[str, object]) -> str:
 
 
 def _counted(job: Job, cache: Path) -> float | None:
-    train = job.source.stream.folder(cache, "train") if job.source is not None else job.stream.folder(cache, "train")
+    train = (
+        job.source.stream.folder(cache, "train")
+        if job.source is not None
+        else job.stream.folder(cache, "train")
+    )
     try:
         rows, dim = _shape(train)
         test_rows, _ = _shape(job.stream.folder(cache, "test"))
     except BadInput:
         return None
-    operations: float | None = registry.load("detectors", job.method)(job.config, seed=job.seed).flops(rows, dim, test_rows)
+    operations: float | None = registry.load("detectors", job.method)(
+        job.config, seed=job.seed
+    ).flops(rows, dim, test_rows)
     return None if operations is None else operations / rate()
 
 
@@ -53,7 +69,9 @@ def _shape(folder: Path) -> tuple[int, int]:
 
 @cache
 def rate() -> float:
-    """Floating-point operations a second of float32 matrix products on this machine: the best of five samples of 40 ms, the least disturbed one."""
+    """Floating-point operations a second of float32 matrix products on this machine: the best of
+    five samples of 40 ms, the least disturbed one.
+    """
     import torch
 
     a, b = torch.ones(2048, 256), torch.ones(256, 256)

@@ -1,6 +1,8 @@
-"""Object scores become regions: the scored boxes of a recipe, its streams joined on object_id (specs/evaluation.md section 1.9).
+"""Object scores become regions: the scored boxes of a recipe, its streams joined on object_id
+(specs/evaluation.md section 1.9).
 
-A box has its object's own score, never its frame's. Nothing is smoothed: temporal smoothing of boxes is undefined without tracks.
+A box has its object's own score, never its frame's. Nothing is smoothed: temporal smoothing of
+boxes is undefined without tracks.
 """
 
 from __future__ import annotations
@@ -14,11 +16,18 @@ from vadbench.detector import Part
 from vadbench.records import Arrays
 
 
-def detections(streams: Sequence[Arrays], parts: Sequence[Part], statistics: Sequence[rules.Statistics], videos: Sequence[str]) -> Arrays:
-    """The test split's boxes with the sum of their calibrated scores; an object that one stream lacks keeps what it has.
+def detections(
+    streams: Sequence[Arrays],
+    parts: Sequence[Part],
+    statistics: Sequence[rules.Statistics],
+    videos: Sequence[str],
+) -> Arrays:
+    """The test split's boxes with the sum of their calibrated scores; an object that one stream
+    lacks keeps what it has.
 
     Args:
-        streams: per stream the test rows of rows.npz: scores, video, frame, object_id, box. All on the same boxes.
+        streams: per stream the test rows of rows.npz: scores, video, frame, object_id, box. All on
+            the same boxes.
         parts: their calibrations.
         statistics: of their training rows, first read-out.
         videos: names of the test videos, in order.
@@ -32,7 +41,10 @@ def detections(streams: Sequence[Arrays], parts: Sequence[Part], statistics: Seq
     ]
     every = np.concatenate([stream["test_object_id"] for stream in streams])
     _, first, place = np.unique(every, return_index=True, return_inverse=True)
-    columns = {name: np.concatenate([stream[f"test_{name}"] for stream in streams])[first] for name in ("video", "frame", "box")}
+    columns = {
+        name: np.concatenate([stream[f"test_{name}"] for stream in streams])[first]
+        for name in ("video", "frame", "box")
+    }
     box = columns["box"].astype(np.float64)
     return {
         "video": np.asarray(videos)[columns["video"]],
@@ -61,5 +73,7 @@ def why_no_regions(streams: Sequence[Arrays | None], boxes: Sequence[str]) -> st
 
 
 def with_boxes(streams: Sequence[Arrays]) -> list[int]:
-    """Which of the streams have boxes; the others, such as released pose vectors, are left out of the regions."""
+    """Which of the streams have boxes; the others, such as released pose vectors, are left out of
+    the regions.
+    """
     return [place for place, stream in enumerate(streams) if "test_box" in stream]

@@ -1,4 +1,6 @@
-"""The interface of every method: `Detector`, what it may see (`Features`) and how its settings are declared (`MethodConfig`)."""
+"""The interface of every method: `Detector`, what it may see (`Features`) and how its settings are
+declared (`MethodConfig`).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Nature:
         one_unit: whether all columns share one unit and one scale, so that unscaled distances mean
             something.
         embedding: whether a row is a network's embedding of pictures.
-        windows: whether a row describes the window around its frame (frame-centric), else an object.
+        windows: whether a row describes the window around its frame (frame-centric), else an
+            object.
         speeds: the columns that are speeds, where others stand beside them; None: all, or none.
         network: which network made an embedding, such as `r3d-18`; empty: not known.
     """
@@ -40,7 +43,8 @@ class Nature:
 
 @dataclass(frozen=True)
 class Features:
-    """One stream of feature vectors, without labels: a method cannot select anything on the test set.
+    """One stream of feature vectors, without labels: a method cannot select anything on the test
+    set.
 
     Attributes:
         x: [N, D] float32, one row an object or a window; may be memory-mapped; finite.
@@ -62,7 +66,10 @@ class Features:
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.dtype != np.float32:
-            raise BadInput(f"{self.name}: x must be a [N, D] float32 array, got {self.x.dtype} of shape {self.x.shape}")
+            raise BadInput(
+                f"{self.name}: x must be a [N, D] float32 array, got {self.x.dtype} of shape"
+                f" {self.x.shape}"
+            )
         rows = len(self.x)
         for label, values in (("video", self.video), ("frame", self.frame), ("box", self.box)):
             if values is not None and len(values) != rows:
@@ -72,7 +79,10 @@ class Features:
             if not finite.all():
                 row, column = np.argwhere(~finite)[0]
                 value = self.x[start + row, column]
-                raise BadInput(f"{self.name}: row {start + row}, column {column} is {value}; features must be finite (vadbench features verify)")
+                raise BadInput(
+                    f"{self.name}: row {start + row}, column {column} is {value}; features must be"
+                    " finite (vadbench features verify)"
+                )
 
     def __len__(self) -> int:
         return len(self.x)
@@ -90,12 +100,17 @@ class Features:
             BadInput: if there are fewer than `least` rows.
         """
         if len(self) < least:
-            raise BadInput(f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench features verify)")
+            raise BadInput(
+                f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench"
+                " features verify)"
+            )
 
     def without_outliers(self) -> Features:
-        """These features for a method that standardises: without the few rows that decide a column's deviation alone.
+        """These features for a method that standardises: without the few rows that decide a
+        column's deviation alone.
 
-        Beside such a row, a glitch of a tracker or of optical flow, all others would look alike. What is left out is said in a `LeftOut` warning.
+        Beside such a row, a glitch of a tracker or of optical flow, all others would look alike.
+        What is left out is said in a `LeftOut` warning.
         """
         from vadbench.outliers import find_outliers
 
@@ -104,10 +119,20 @@ class Features:
             return self
         rows = np.unique(np.concatenate([outlier.all_rows for outlier in found]))
         first = found[0]
-        where = f"row {first.row} (video {self.video[first.row]} of the split, counted from 0, frame {self.frame[first.row]})"
-        told = f"{where}, column {first.column} is {first.value:g}, all others lie within {first.largest:g} of the median"
+        where = (
+            f"row {first.row} (video {self.video[first.row]} of the split, counted from 0, frame"
+            f" {self.frame[first.row]})"
+        )
+        told = (
+            f"{where}, column {first.column} is {first.value:g}, all others lie within"
+            f" {first.largest:g} of the median"
+        )
         many = "1 training row decides" if len(rows) == 1 else f"{len(rows)} training rows decide"
-        warnings.warn(f"{self.name}: {many} a column's deviation alone, left out of the training: {told}", LeftOut, stacklevel=2)
+        warnings.warn(
+            f"{self.name}: {many} a column's deviation alone, left out of the training: {told}",
+            LeftOut,
+            stacklevel=2,
+        )
         return self.rows(np.setdiff1d(np.arange(len(self)), rows))
 
 
@@ -125,7 +150,8 @@ class DetectorInfo:
         paper: its citation.
         deterministic: whether the seed changes nothing.
         version: rises with every change of what is learnt or scored; part of a job's identity.
-        test_chosen: settings of the preset `paper` that its authors chose by test labels: such figures are shown, and not ranked.
+        test_chosen: settings of the preset `paper` that its authors chose by test labels: such
+            figures are shown, and not ranked.
     """
 
     name: str
@@ -138,13 +164,15 @@ class DetectorInfo:
 
 @dataclass(frozen=True)
 class Part:
-    """One stream of a recipe: which method scores it, and how its scores are brought to a common scale.
+    """One stream of a recipe: which method scores it, and how its scores are brought to a common
+    scale.
 
     Attributes:
         method: the detector's name.
         stream: the stream's name.
         calibration: a calibration named in `vadbench.protocol`.
-        empty: what a frame without objects scores: the training minimum, or a raw 0 (AccI-VAD's pose).
+        empty: what a frame without objects scores: the training minimum, or a raw 0 (AccI-VAD's
+            pose).
     """
 
     method: str
@@ -166,8 +194,9 @@ class Recipe:
 class MethodConfig(BaseModel):
     """Settings of a method; each field has a description, a default and a role.
 
-    A field's role, from `json_schema_extra={"role": ...}`: `fit` (the default) changes what is learnt, `scoring` only what is computed
-    from a fitted model, `runtime` neither. Runtime fields stay outside a job's identity.
+    A field's role, from `json_schema_extra={"role": ...}`: `fit` (the default) changes what is
+    learnt, `scoring` only what is computed from a fitted model, `runtime` neither. Runtime fields
+    stay outside a job's identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -181,28 +210,38 @@ class MethodConfig(BaseModel):
 
     def settings(self, *roles: Role) -> dict[str, Any]:
         """The fields with one of `roles`, as JSON-ready values."""
-        return {name: value for name, value in self.model_dump(mode="json").items() if self.role(name) in roles}
+        return {
+            name: value
+            for name, value in self.model_dump(mode="json").items()
+            if self.role(name) in roles
+        }
 
 
 def scoring(default: Any, description: str, **constraints: Any) -> Any:
     """A field that changes only what is computed from a fitted model."""
-    return Field(default, description=description, json_schema_extra={"role": "scoring"}, **constraints)
+    return Field(
+        default, description=description, json_schema_extra={"role": "scoring"}, **constraints
+    )
 
 
 def runtime(default: Any, description: str, **constraints: Any) -> Any:
     """A field that changes neither the model nor its scores."""
-    return Field(default, description=description, json_schema_extra={"role": "runtime"}, **constraints)
+    return Field(
+        default, description=description, json_schema_extra={"role": "runtime"}, **constraints
+    )
 
 
 class Detector(ABC):
-    """A method: learns what is normal from `Features` and scores how improbable each row of others is.
+    """A method: learns what is normal from `Features` and scores how improbable each row of others
+    is.
 
     Subclasses set `Config` and `info`, and implement `fit`, `score`, `arrays` and `restore`.
     """
 
     Config: ClassVar[type[MethodConfig]]
     info: ClassVar[DetectorInfo]
-    calibration: ClassVar[str] = "minmax-p99.9"  # of this method's scores where streams are fused (vadbench.protocol)
+    # of this method's scores where streams are fused (vadbench.protocol)
+    calibration: ClassVar[str] = "minmax-p99.9"
 
     def __init__(self, config: Any, *, seed: int) -> None:
         self.config = config
@@ -210,7 +249,8 @@ class Detector(ABC):
 
     @classmethod
     def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
-        """Settings that the preset `name` (`fast` or `paper`) changes; none unless a method says so.
+        """Settings that the preset `name` (`fast` or `paper`) changes; none unless a method says
+        so.
 
         Args:
             name: of the preset.
@@ -229,7 +269,9 @@ class Detector(ABC):
 
     @abstractmethod
     def score(self, test: Features) -> NDArray[np.float64]:
-        """[N, C] scores, higher = more anomalous, one column a read-out; each row's score depends on that row alone."""
+        """[N, C] scores, higher = more anomalous, one column a read-out; each row's score depends
+        on that row alone.
+        """
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -241,17 +283,23 @@ class Detector(ABC):
 
     @property
     def read_outs(self) -> tuple[str, ...]:
-        """Names of the score columns; the first is the method's declared default, the only one ranked."""
+        """Names of the score columns; the first is the method's declared default, the only one
+        ranked.
+        """
         return ("score",)
 
     def score_normal(self, train: Features) -> NDArray[np.float64]:
-        """What normal rows score, for calibration; a method that remembers its training rows leaves out each row's own video."""
+        """What normal rows score, for calibration; a method that remembers its training rows leaves
+        out each row's own video.
+        """
         return self.score(train)
 
     def reconfigured(self, config: Any, train: Features) -> Self | None:
-        """A detector with this one's fit under a config that differs in scoring and runtime fields alone; this one stays as it is.
+        """A detector with this one's fit under a config that differs in scoring and runtime fields
+        alone; this one stays as it is.
 
-        Its scores equal, to the bit, those of a detector fitted with `config`. None, the default: fitting again is the only way.
+        Its scores equal, to the bit, those of a detector fitted with `config`. None, the default:
+        fitting again is the only way.
 
         Args:
             config: the other config.
@@ -260,7 +308,8 @@ class Detector(ABC):
         return None
 
     def flops(self, rows: int, dim: int, test_rows: int = 0) -> float | None:
-        """Floating-point operations of fitting `rows` rows of `dim` columns and of scoring them and `test_rows` others; None: not known.
+        """Floating-point operations of fitting `rows` rows of `dim` columns and of scoring them and
+        `test_rows` others; None: not known.
 
         From the config alone; `vadbench plan` turns it into time.
         """
@@ -275,9 +324,18 @@ class Detector(ABC):
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        described = {"method": self.info.name, "seed": self.seed, "config": self.config.model_dump(mode="json")}
-        save_file({name: np.ascontiguousarray(values) for name, values in self.arrays().items()}, folder / "model.safetensors")
-        (folder / "detector.json").write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
+        described = {
+            "method": self.info.name,
+            "seed": self.seed,
+            "config": self.config.model_dump(mode="json"),
+        }
+        save_file(
+            {name: np.ascontiguousarray(values) for name, values in self.arrays().items()},
+            folder / "model.safetensors",
+        )
+        (folder / "detector.json").write_text(
+            json.dumps(described, indent=1, sort_keys=True) + "\n"
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -301,7 +359,8 @@ class Detector(ABC):
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Component-wise x' = (x - mean) / scale with the training set's statistics; a constant feature keeps scale 1.
+    """Component-wise x' = (x - mean) / scale with the training set's statistics; a constant feature
+    keeps scale 1.
 
     Source: MULDE, Sec. 4 (unbiased std, + 1e-8); specs/methods.md section 1 on constant features.
 
@@ -315,7 +374,9 @@ class Standardisation:
 
     @classmethod
     def fit(cls, x: NDArray[np.float32]) -> Standardisation:
-        """Statistics of x [N, D] in float64, in blocks: two passes, nothing the size of x is made."""
+        """Statistics of x [N, D] in float64, in blocks: two passes, nothing the size of x is
+        made.
+        """
         blocks = [slice(start, start + 65536) for start in range(0, len(x), 65536)]
         mean = sum(x[block].sum(0, dtype=np.float64) for block in blocks) / len(x)
         squares = sum(np.square(x[block] - mean).sum(0) for block in blocks)

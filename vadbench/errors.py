@@ -2,4 +2,6 @@
 
 
 class BadInput(ValueError):
-    """Input that cannot be used; the message is one line naming the file or field, what was expected and what helps."""
+    """Input that cannot be used; the message is one line naming the file or field, what was
+    expected and what helps.
+    """

@@ -1,4 +1,6 @@
-"""Boxes and masks against the size of the frames they belong to: in pixels of these frames, or refused."""
+"""Boxes and masks against the size of the frames they belong to: in pixels of these frames, or
+refused.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Size = tuple[int, int]  # height and width in pixels
 ROUNDING = 1.0  # pixels that a box may lie beyond the border
 
 
-def check_boxes(box: NDArray[Any], size: Size, where: str, place: Callable[[int], str] = "row {}".format) -> None:
+def check_boxes(
+    box: NDArray[Any], size: Size, where: str, place: Callable[[int], str] = "row {}".format
+) -> None:
     """Refuse boxes that are not in pixels of frames of this size.
 
     A box may overrun the frame, as those of detectors and trackers do, by up to half the frame's
@@ -44,7 +48,9 @@ def check_boxes(box: NDArray[Any], size: Size, where: str, place: Callable[[int]
         row = int(np.argmax(outside))
         right, down = box[:, 2].max(), box[:, 3].max()
         told = f"{where}: {place(row)}: box {np.asarray(box[row]).tolist()} lies outside, {frame}"
-        raise BadInput(f"{told} and the boxes reach to {right:g} x {down:g}; expected boxes of these frames")
+        raise BadInput(
+            f"{told} and the boxes reach to {right:g} x {down:g}; expected boxes of these frames"
+        )
 
 
 def check_size(found: Size, expected: Size, what: str, of: str) -> None:

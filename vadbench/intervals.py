@@ -1,10 +1,10 @@
 """What a record keeps of how sure its values are, and what its views read of it.
 
-A row of the whole test set has `low` and `high`, the 95 % interval, `videos`, how many test videos it
-rests on, and `interval_reason`, why there is none. frames.npz has the jackknife of each metric, [V]
-`left_out.<metric>.<convention>` (and `influence.…` of micro AUC, where the two differ), from which
-differences of records follow without rows and without the data set. Records of earlier versions kept
-draws of a percentile bootstrap and its ends, which were too sure: they are not shown.
+A row of the whole test set has `low` and `high`, the 95 % interval, `videos`, how many test videos
+it rests on, and `interval_reason`, why there is none. frames.npz has the jackknife of each metric,
+[V] `left_out.<metric>.<convention>` (and `influence.…` of micro AUC, where the two differ), from
+which differences of records follow without rows and without the data set. Records of earlier
+versions kept draws of a percentile bootstrap and its ends, which were too sure: they are not shown.
 """
 
 from __future__ import annotations
@@ -31,11 +31,16 @@ from vadbench.records import Arrays
 REGIONS = ("rbdc", "tbdc")
 UNSMOOTHED = "micro_auc_unsmoothed"  # the name under which it stands beside the smoothed one
 NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
-NO_ROWS = "row scores (rows.npz) are not here, and intervals need them; vadbench run --existing rerun makes them"
+NO_ROWS = (
+    "row scores (rows.npz) are not here, and intervals need them; vadbench run --existing rerun"
+    " makes them"
+)
 FIELDS = ("low", "high", "videos", "interval_reason")  # of a row that has an interval, or could
 
 
-def with_intervals(rows: Iterable[Mapping[str, Any]], jackknives: Mapping[Key, Jackknife], missing: str = NO_ROWS) -> list[dict[str, Any]]:
+def with_intervals(
+    rows: Iterable[Mapping[str, Any]], jackknives: Mapping[Key, Jackknife], missing: str = NO_ROWS
+) -> list[dict[str, Any]]:
     """A record's rows, those of the whole test set with their interval.
 
     Args:
@@ -46,7 +51,9 @@ def with_intervals(rows: Iterable[Mapping[str, Any]], jackknives: Mapping[Key, J
     return [{**row, **_interval_fields(row, jackknives, missing)} for row in rows]
 
 
-def _interval_fields(row: Mapping[str, Any], jackknives: Mapping[Key, Jackknife], missing: str) -> dict[str, Any]:
+def _interval_fields(
+    row: Mapping[str, Any], jackknives: Mapping[Key, Jackknife], missing: str
+) -> dict[str, Any]:
     if row["video"] is not None or row["metric"] == "prevalence":
         return {}
     found = Interval(None, None)
@@ -59,7 +66,9 @@ def _interval_fields(row: Mapping[str, Any], jackknives: Mapping[Key, Jackknife]
 
 
 def row_interval(row: Mapping[str, Any]) -> Interval:
-    """The interval of a record's row; none, with the reason, of a row that an earlier version wrote."""
+    """The interval of a record's row; none, with the reason, of a row that an earlier version
+    wrote.
+    """
     if row.get("value") is None:
         return Interval(None, None)
     if "interval_reason" not in row:
@@ -83,7 +92,8 @@ def jackknife_arrays(jackknives: Mapping[Key, Jackknife]) -> Arrays:
 
 
 def load_jackknives(path: Path) -> Arrays | None:
-    """The arrays of a frames.npz that `read_jackknife` takes, alone; None where the file is not there.
+    """The arrays of a frames.npz that `read_jackknife` takes, alone; None where the file is not
+    there.
 
     Raises:
         BadInput: if it is damaged.
@@ -92,13 +102,19 @@ def load_jackknives(path: Path) -> Arrays | None:
         return None
     try:
         with open_npz(path) as archive:
-            return {name: archive[name] for name in archive if name.startswith(("left_out.", "influence."))}
+            return {
+                name: archive[name]
+                for name in archive
+                if name.startswith(("left_out.", "influence."))
+            }
     except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
         raise BadInput(f"{path}: damaged ({error}); remove it and run vadbench evaluate") from error
 
 
 def read_jackknife(frames: Arrays | None, metric: str, convention: str | None) -> Jackknife | None:
-    """The stored jackknife of a metric, None where a record has none; `UNSMOOTHED` is a metric here."""
+    """The stored jackknife of a metric, None where a record has none; `UNSMOOTHED` is a metric
+    here.
+    """
     key = metric, convention
     left_out = None if frames is None else frames.get(_name("left_out", key))
     if frames is None or left_out is None:
@@ -108,14 +124,25 @@ def read_jackknife(frames: Arrays | None, metric: str, convention: str | None) -
 
 
 def stored_name(metric: str, smoothed: bool, filtered: bool) -> str:
-    """The name under which a table's metric is stored: `filtered` says whether the record's protocol smooths."""
+    """The name under which a table's metric is stored: `filtered` says whether the record's
+    protocol smooths.
+    """
     beside = not smoothed and metric not in REGIONS and filtered
     return f"{metric}_unsmoothed" if beside else metric
 
 
-def estimate_of(rows: Sequence[Mapping[str, Any]], jackknives: Sequence[Jackknife | None]) -> Estimate | None:
-    """A metric over seeds: a row and a jackknife of each record. None without a value, or where a jackknife is missing."""
-    known = [(row["value"], one) for row, one in zip(rows, jackknives, strict=True) if row["value"] is not None]
+def estimate_of(
+    rows: Sequence[Mapping[str, Any]], jackknives: Sequence[Jackknife | None]
+) -> Estimate | None:
+    """A metric over seeds: a row and a jackknife of each record.
+
+    None without a value, or where a jackknife is missing.
+    """
+    known = [
+        (row["value"], one)
+        for row, one in zip(rows, jackknives, strict=True)
+        if row["value"] is not None
+    ]
     there = [one for _, one in known if one is not None]
     if not known or len(there) < len(known) or len({one.videos for one in there}) > 1:
         return None

@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def data_root() -> Path:
-    """The folder with the data sets as their authors ship them: `$VADBENCH_DATA`, else the platform's data folder."""
+    """The folder with the data sets as their authors ship them: `$VADBENCH_DATA`, else the
+    platform's data folder.
+    """
     return _root("VADBENCH_DATA", "data")
 
 
@@ -17,15 +19,23 @@ def cache_root() -> Path:
 
 
 def weights_root() -> Path:
-    """The folder of pretrained weights: `$VADBENCH_WEIGHTS`, else `weights` in the platform's data folder."""
+    """The folder of pretrained weights: `$VADBENCH_WEIGHTS`, else `weights` in the platform's data
+    folder.
+    """
     return _root("VADBENCH_WEIGHTS", "data", "weights")
 
 
 def suites_root() -> Path:
-    """The folder of the suites: `benchmarks/` of a checkout, else the copy inside the installed package."""
+    """The folder of the suites: `benchmarks/` of a checkout, else the copy inside the installed
+    package.
+    """
     package = Path(__file__).resolve().parent
     checkout = package.parent / "benchmarks"
-    return checkout if (package.parent / "pyproject.toml").is_file() and checkout.is_dir() else package / "benchmarks"
+    return (
+        checkout
+        if (package.parent / "pyproject.toml").is_file() and checkout.is_dir()
+        else package / "benchmarks"
+    )
 
 
 def _root(variable: str, kind: str, below: str = "") -> Path:

@@ -1,4 +1,6 @@
-"""Names of videos in two places, brought together: as spelt, else in the one spelling that leaves no doubt."""
+"""Names of videos in two places, brought together: as spelt, else in the one spelling that leaves
+no doubt.
+"""
 
 from __future__ import annotations
 

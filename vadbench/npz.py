@@ -17,7 +17,8 @@ def open_npz(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
     """The arrays of an .npz file by name, each read on access.
 
     Raises:
-        ValueError: if it is no .npz file or is cut off, or on access to an array of objects; the message is for the caller's line.
+        ValueError: if it is no .npz file or is cut off, or on access to an array of objects; the
+            message is for the caller's line.
         OSError, zipfile.BadZipFile, zlib.error: if it cannot be read or is damaged inside.
     """
     with path.open("rb") as file:

@@ -1,4 +1,6 @@
-"""A few training rows whose values decide a column's deviation alone: glitches of a tracker or of optical flow."""
+"""A few training rows whose values decide a column's deviation alone: glitches of a tracker or of
+optical flow.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ SHARE = 2e-3  # of the rows, at least one: glitches are few
 RATIO = 2.0  # of a column's deviation to the one without them, above which it is theirs
 GAP = 20.0  # of their deviations to all others: heavy tails have values in between
 LEAST_ROWS = 50  # among fewer, no row is rare
-LEAST_OTHERS = 20  # rows of another value than the middle one; a column with fewer is as good as constant
+# rows of another value than the middle one; a column with fewer is as good as constant
+LEAST_OTHERS = 20
 BLOCK = 1 << 20  # numbers looked at together
 
 
@@ -37,7 +40,9 @@ class Outlier:
 
 
 def find_outliers(x: NDArray[np.float32]) -> list[Outlier]:
-    """What `find_outlier` finds in x [N, D], and then without these rows, until nothing is left or 0.2 % of the rows are found."""
+    """What `find_outlier` finds in x [N, D], and then without these rows, until nothing is left or
+    0.2 % of the rows are found.
+    """
     found: list[Outlier] = []
     kept = np.arange(len(x))
     while (outlier := find_outlier(x if not found else x[kept])) is not None:
@@ -50,10 +55,11 @@ def find_outliers(x: NDArray[np.float32]) -> list[Outlier]:
 
 
 def find_outlier(x: NDArray[np.float32]) -> Outlier | None:
-    """The first column of x [N, D] whose deviation up to 0.2 % of the rows decide, far from all others, or None.
+    """The first column of x [N, D] whose deviation up to 0.2 % of the rows decide, far from all
+    others, or None.
 
-    The few values of a sparse column (a histogram's bin, a unit of a network that is mostly 0) are what
-    it says: they are none unless they are far from the other rows' numbers in all columns.
+    The few values of a sparse column (a histogram's bin, a unit of a network that is mostly 0) are
+    what it says: they are none unless they are far from the other rows' numbers in all columns.
     """
     if len(x) < LEAST_ROWS:
         return None
@@ -85,7 +91,8 @@ def _blocks(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 
 
 def _suspects(x: NDArray[np.float32], rare: int) -> NDArray[np.intp]:
-    """Columns that may be found, by two passes over blocks: reading all columns one by one would take hours beside a memory map.
+    """Columns that may be found, by two passes over blocks: reading all columns one by one would
+    take hours beside a memory map.
 
     Of such a column, some `rare` rows carry most of the squared deviations, and only so many lie
     beyond a small part of the largest deviation from the mean (which they move by little).
@@ -110,7 +117,9 @@ def _suspects(x: NDArray[np.float32], rare: int) -> NDArray[np.intp]:
     return found
 
 
-def _of_column(values: NDArray[np.float64], column: int, rare: int, in_row: NDArray[np.float64] | None) -> Outlier | None:
+def _of_column(
+    values: NDArray[np.float64], column: int, rare: int, in_row: NDArray[np.float64] | None
+) -> Outlier | None:
     far = np.abs(values - np.median(values))
     if np.count_nonzero(far) < LEAST_OTHERS + rare:
         return None
@@ -123,4 +132,11 @@ def _of_column(values: NDArray[np.float64], column: int, rare: int, in_row: NDAr
     if not alone.any():
         return None
     rows, row = int(np.argmax(alone)) + 1, int(order[-1])
-    return Outlier(row, column, float(values[row]), rows, float(others[rows - 1]), order[-rows:].astype(np.int64))
+    return Outlier(
+        row,
+        column,
+        float(values[row]),
+        rows,
+        float(others[rows - 1]),
+        order[-rows:].astype(np.int64),
+    )

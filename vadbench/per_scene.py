@@ -21,7 +21,9 @@ class PerScene:
         train, test: the scene of each training and test video, in order.
     """
 
-    def __init__(self, make: Callable[[], Detector], train: Sequence[str], test: Sequence[str]) -> None:
+    def __init__(
+        self, make: Callable[[], Detector], train: Sequence[str], test: Sequence[str]
+    ) -> None:
         self.make = make
         self.train = np.asarray(train)
         self.test = np.asarray(test)
@@ -36,7 +38,10 @@ class PerScene:
         scene = self.train[train.video]
         bare = sorted(set(self.test.tolist()) - set(scene.tolist()))
         if bare:
-            raise BadInput(f'{train.name}: scene {bare[0]} is tested and has no training row; use scope = "pooled"')
+            raise BadInput(
+                f"{train.name}: scene {bare[0]} is tested and has no training row; use scope ="
+                ' "pooled"'
+            )
         for name in sorted(set(scene.tolist())):
             detector = self.make()
             detector.fit(train.rows(np.flatnonzero(scene == name)))
@@ -64,7 +69,10 @@ class PerScene:
         return
 
     def _each(
-        self, features: Features, of_video: NDArray[np.str_], score: Callable[[Detector, Features], NDArray[np.float64]]
+        self,
+        features: Features,
+        of_video: NDArray[np.str_],
+        score: Callable[[Detector, Features], NDArray[np.float64]],
     ) -> NDArray[np.float64]:
         scene = of_video[features.video]
         scores = np.empty((len(features), len(self.read_outs)))
@@ -83,5 +91,8 @@ def scenes(stream: Stream) -> list[str]:
     """
     names = stream.manifest.get("scenes")
     if names is None:
-        raise BadInput(f"{stream.features.name}: cached without scenes; delete its folder and run `vadbench features extract`")
+        raise BadInput(
+            f"{stream.features.name}: cached without scenes; delete its folder and run `vadbench"
+            " features extract`"
+        )
     return [str(name) for name in names]

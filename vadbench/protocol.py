@@ -1,8 +1,10 @@
-"""Recipes: row scores -> frame maximum -> calibration -> fusion of streams -> smoothing; the same for every method.
+"""Recipes: row scores -> frame maximum -> calibration -> fusion of streams -> smoothing; the same
+for every method.
 
-Every function takes arrays and returns float64 arrays; scores are [N] or [N, C], one column a read-out, higher = more anomalous.
-A whole data set's frames are one array: all frames of all videos, concatenated in order, `lengths` frames a video.
-Source: specs/evaluation.md sections 2.4 and 2.5, specs/methods.md sections 0.2, 1 and 3.
+Every function takes arrays and returns float64 arrays; scores are [N] or [N, C], one column a
+read-out, higher = more anomalous. A whole data set's frames are one array: all frames of all
+videos, concatenated in order, `lengths` frames a video. Source: specs/evaluation.md sections 2.4
+and 2.5, specs/methods.md sections 0.2, 1 and 3.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Scores = NDArray[np.float64]
 Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt"]
 Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 
-MOST_SMOOTHING = 10_000  # frames; the filter's kernel grows with sigma, and no video needs a wider one
+# frames; the filter's kernel grows with sigma, and no video needs a wider one
+MOST_SMOOTHING = 10_000
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 MACRO_CONVENTIONS: tuple[str, ...] = get_args(Macro)
 # fields that records of earlier versions have: intervals are made without draws now. They stay in
@@ -31,20 +34,42 @@ RETIRED: dict[str, Any] = {"resamples": 1000, "resampling_seed": 0}
 
 
 class Protocol(BaseModel):
-    """What was done between row scores and metrics: the named fields that are recorded with every number."""
+    """What was done between row scores and metrics: the named fields that are recorded with every
+    number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: tuple[Part, ...] = Field((), description="the streams that are summed: method, stream, calibration, rule for frames without objects")
-    smoothing: float | None = Field(
-        None, ge=0, le=MOST_SMOOTHING, allow_inf_nan=False, description="sigma in frames of the Gaussian filter; None = unsmoothed"
+    parts: tuple[Part, ...] = Field(
+        (),
+        description=(
+            "the streams that are summed: method, stream, calibration, rule for frames without"
+            " objects"
+        ),
     )
-    calibration_level: Literal["row", "frame"] = Field("row", description="training scores that calibrate: every row's, or every frame's maximum")
-    macro: tuple[Macro, ...] = Field(("skip", "pad-rank", "pad-0-1", "pad-0-max"), description="macro AUC conventions that are reported")
-    ties: Literal["average", "order"] = Field("average", description="how RBDC and TBDC treat equal scores")
+    smoothing: float | None = Field(
+        None,
+        ge=0,
+        le=MOST_SMOOTHING,
+        allow_inf_nan=False,
+        description="sigma in frames of the Gaussian filter; None = unsmoothed",
+    )
+    calibration_level: Literal["row", "frame"] = Field(
+        "row", description="training scores that calibrate: every row's, or every frame's maximum"
+    )
+    macro: tuple[Macro, ...] = Field(
+        ("skip", "pad-rank", "pad-0-1", "pad-0-max"),
+        description="macro AUC conventions that are reported",
+    )
+    ties: Literal["average", "order"] = Field(
+        "average", description="how RBDC and TBDC treat equal scores"
+    )
     alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
     beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
-    windows: Literal["centre"] = Field("centre", description="the frame that a window scores; edges are replicated within the video")
+    windows: Literal["centre"] = Field(
+        "centre",
+        description="the frame that a window scores; edges are replicated within the video",
+    )
 
     @field_validator("smoothing", mode="before")
     @classmethod
@@ -70,12 +95,24 @@ class Protocol(BaseModel):
 
     def describe(self) -> str:
         """One sentence for a caption."""
-        streams = " + ".join(f"{part.method} on {part.stream} ({part.calibration}, empty frames: {part.empty})" for part in self.parts)
-        smoothing = "no smoothing" if self.smoothing is None else f"Gaussian smoothing sigma {self.smoothing:g} (reflect, per video)"
-        what = f"maximum over a frame's objects of {streams}" if streams else "maximum over a frame's objects"
+        streams = " + ".join(
+            f"{part.method} on {part.stream} ({part.calibration}, empty frames: {part.empty})"
+            for part in self.parts
+        )
+        smoothing = (
+            "no smoothing"
+            if self.smoothing is None
+            else f"Gaussian smoothing sigma {self.smoothing:g} (reflect, per video)"
+        )
+        what = (
+            f"maximum over a frame's objects of {streams}"
+            if streams
+            else "maximum over a frame's objects"
+        )
         return (
-            f"Frame score: {what}; calibrated on training {self.calibration_level}s; {smoothing}; windows score their {self.windows} frame; "
-            f"macro AUC: {', '.join(self.macro)}; RBDC/TBDC: alpha {self.alpha:g}, beta {self.beta:g}, ties {self.ties}."
+            f"Frame score: {what}; calibrated on training {self.calibration_level}s; {smoothing};"
+            f" windows score their {self.windows} frame; macro AUC: {', '.join(self.macro)};"
+            f" RBDC/TBDC: alpha {self.alpha:g}, beta {self.beta:g}, ties {self.ties}."
         )
 
 
@@ -91,7 +128,8 @@ def current_fields(document: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of training scores, per column: [C], or 0-d for a single column without one; float64.
+    """Statistics of training scores, per column: [C], or 0-d for a single column without one;
+    float64.
 
     Attributes:
         minimum, maximum: the extremes.
@@ -107,10 +145,14 @@ class Statistics:
 
     def arrays(self) -> dict[str, Scores]:
         """Field name -> array, for a record; `Statistics(**arrays)` takes it back."""
-        return {name: np.asarray(getattr(self, name), np.float64) for name in self.__dataclass_fields__}
+        return {
+            name: np.asarray(getattr(self, name), np.float64) for name in self.__dataclass_fields__
+        }
 
 
-def frame_maximum(scores: ArrayLike, video: ArrayLike, frame: ArrayLike, lengths: ArrayLike, fill: ArrayLike) -> Scores:
+def frame_maximum(
+    scores: ArrayLike, video: ArrayLike, frame: ArrayLike, lengths: ArrayLike, fill: ArrayLike
+) -> Scores:
     """The highest score among a frame's rows.
 
     Args:
@@ -140,21 +182,27 @@ def frame_maximum(scores: ArrayLike, video: ArrayLike, frame: ArrayLike, lengths
     return frames
 
 
-def window_to_frames(scores: ArrayLike, video: ArrayLike, start: ArrayLike, lengths: ArrayLike, window: int) -> tuple[Scores, float]:
-    """Every frame takes the score of the nearest window centre in its own video: a window starting at i has its centre at i + window // 2.
+def window_to_frames(
+    scores: ArrayLike, video: ArrayLike, start: ArrayLike, lengths: ArrayLike, window: int
+) -> tuple[Scores, float]:
+    """Every frame takes the score of the nearest window centre in its own video: a window starting
+    at i has its centre at i + window // 2.
 
-    So edges are replicated, and with a stride above 1 the frames between two centres take the nearer one's score (the earlier one's when
-    equally near). The centre of a padded window of a video shorter than the window is the last frame at most.
+    So edges are replicated, and with a stride above 1 the frames between two centres take the
+    nearer one's score (the earlier one's when equally near). The centre of a padded window of a
+    video shorter than the window is the last frame at most.
 
     Args:
         scores: [N] or [N, C] window scores.
         video: [N] index of the window's video.
-        start: [N] the window's first frame in its video, from 0; no two windows of a video start alike.
+        start: [N] the window's first frame in its video, from 0; no two windows of a video start
+            alike.
         lengths: [V] frames per video.
         window: frames in a window.
 
     Returns:
-        [T] or [T, C] frame scores, and the coverage: the part of frames that are the centre of a window of their own.
+        [T] or [T, C] frame scores, and the coverage: the part of frames that are the centre of a
+        window of their own.
 
     Raises:
         BadInput: on NaN, on a window outside the videos, or on a video without windows.
@@ -164,13 +212,18 @@ def window_to_frames(scores: ArrayLike, video: ArrayLike, start: ArrayLike, leng
     owner, first = np.asarray(video, np.int64), np.asarray(start, np.int64)
     _positions(owner, first, counts, len(values))
     if len(np.unique(np.stack([owner, first]), axis=1).T) < len(values):
-        raise BadInput("windows: two windows of one video start at the same frame; expected one score a window")
+        raise BadInput(
+            "windows: two windows of one video start at the same frame; expected one score a window"
+        )
     centre = np.minimum(first + window // 2, counts[owner] - 1)
     frames, covered = [], 0
     for index, length in enumerate(counts):
         rows = np.flatnonzero(owner == index)
         if not len(rows) and length:
-            raise BadInput(f"windows: video {index} has {length} frames and no window; extract a padded window of it (vadbench features extract)")
+            raise BadInput(
+                f"windows: video {index} has {length} frames and no window; extract a padded window"
+                " of it (vadbench features extract)"
+            )
         rows = rows[np.argsort(centre[rows], kind="stable")]
         frames.append(values[rows[_nearest(centre[rows], int(length))]])
         covered += len(np.unique(centre[rows]))
@@ -185,17 +238,28 @@ def calibration_statistics(scores: ArrayLike) -> Statistics:
     """
     values = np.asarray(scores, np.float64)
     if not len(values) or not np.isfinite(values).all():
-        raise BadInput(f"training scores: {len(values)} rows; calibration needs at least one and finite values only (rerun with --existing rerun)")
-    summary = (values.min(0), values.max(0), np.percentile(values, 99.9, axis=0), values.mean(0), values.std(0))
+        raise BadInput(
+            f"training scores: {len(values)} rows; calibration needs at least one and finite values"
+            " only (rerun with --existing rerun)"
+        )
+    summary = (
+        values.min(0),
+        values.max(0),
+        np.percentile(values, 99.9, axis=0),
+        values.mean(0),
+        values.std(0),
+    )
     return Statistics(*(np.asarray(value, np.float64) for value in summary))
 
 
 def calibrate(name: str, scores: ArrayLike, statistics: Statistics) -> Scores:
-    """Scores on the common scale that training scores define; increasing in the score, so a single stream keeps its order (but for clipping).
+    """Scores on the common scale that training scores define; increasing in the score, so a single
+    stream keeps its order (but for clipping).
 
-    `none` returns the scores; `minmax-p99.9` and `minmax` are (s - min) / (top - min), unclipped, with the 99.9th percentile or the maximum
-    as top (AccI-VAD); `zscore-clip` is max((s - mean) / std, 0) (MULDE, supplement); `sqrt` is `minmax` after sqrt(max(s - min, 0)), for
-    squared distances. Training scores that do not vary give no scale: they are divided by 1 instead.
+    `none` returns the scores; `minmax-p99.9` and `minmax` are (s - min) / (top - min), unclipped,
+    with the 99.9th percentile or the maximum as top (AccI-VAD); `zscore-clip` is max((s - mean) /
+    std, 0) (MULDE, supplement); `sqrt` is `minmax` after sqrt(max(s - min, 0)), for squared
+    distances. Training scores that do not vary give no scale: they are divided by 1 instead.
 
     Args:
         name: one of `CALIBRATIONS`.
@@ -228,12 +292,16 @@ def fuse(streams: Sequence[ArrayLike]) -> Scores:
     values = [np.asarray(stream, np.float64) for stream in streams]
     shapes = {stream.shape for stream in values}
     if len(shapes) != 1:
-        raise BadInput(f"streams: shapes {sorted(shapes)}; fusion needs one or more streams of one shape (vadbench features verify)")
+        raise BadInput(
+            f"streams: shapes {sorted(shapes)}; fusion needs one or more streams of one shape"
+            " (vadbench features verify)"
+        )
     return np.asarray(np.sum(values, axis=0))
 
 
 def smooth(scores: ArrayLike, lengths: ArrayLike, sigma: float | None) -> Scores:
-    """Gaussian filter of each video's frame scores: reflected at the ends, cut off at 4 sigma, never across videos (AccI-VAD).
+    """Gaussian filter of each video's frame scores: reflected at the ends, cut off at 4 sigma,
+    never across videos (AccI-VAD).
 
     Args:
         scores: [T] or [T, C] frame scores.
@@ -241,20 +309,36 @@ def smooth(scores: ArrayLike, lengths: ArrayLike, sigma: float | None) -> Scores
         sigma: in frames; None or 0 leaves the scores as they are.
 
     Raises:
-        BadInput: if the lengths do not add up to T, or sigma is negative, not finite or above 10000.
+        BadInput: if the lengths do not add up to T, or sigma is negative, not finite or above
+            10000.
     """
     values = _checked(scores)
     ends = np.cumsum(np.asarray(lengths, np.int64))
     if len(values) != (int(ends[-1]) if len(ends) else 0):
-        raise BadInput(f"lengths: they add up to {ends[-1] if len(ends) else 0} frames, there are {len(values)} scores (vadbench data check)")
+        raise BadInput(
+            f"lengths: they add up to {ends[-1] if len(ends) else 0} frames, there are"
+            f" {len(values)} scores (vadbench data check)"
+        )
     if sigma is None or sigma == 0:
         return values
     if not 0 < sigma <= MOST_SMOOTHING:
-        raise BadInput(f"smoothing: sigma {sigma:g}; expected a positive number of frames up to {MOST_SMOOTHING}, or none")
+        raise BadInput(
+            f"smoothing: sigma {sigma:g}; expected a positive number of frames up to"
+            f" {MOST_SMOOTHING}, or none"
+        )
     from scipy.ndimage import gaussian_filter1d
 
     videos = [video for video in np.split(values, ends[:-1]) if len(video)]
-    return np.concatenate([gaussian_filter1d(video, sigma, axis=0, mode="reflect", truncate=4.0) for video in videos]) if videos else values
+    return (
+        np.concatenate(
+            [
+                gaussian_filter1d(video, sigma, axis=0, mode="reflect", truncate=4.0)
+                for video in videos
+            ]
+        )
+        if videos
+        else values
+    )
 
 
 def _checked(scores: ArrayLike) -> Scores:
@@ -262,26 +346,39 @@ def _checked(scores: ArrayLike) -> Scores:
     if values.ndim not in (1, 2):
         raise BadInput(f"scores: shape {values.shape}; expected [N] or [N, C]")
     if np.isnan(values).any():
-        raise BadInput(f"scores: row {int(np.argwhere(np.isnan(values))[0][0])} is NaN; expected numbers (vadbench check METHOD)")
+        raise BadInput(
+            f"scores: row {int(np.argwhere(np.isnan(values))[0][0])} is NaN; expected numbers"
+            " (vadbench check METHOD)"
+        )
     return values
 
 
-def _positions(video: NDArray[Any], frame: NDArray[Any], lengths: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+def _positions(
+    video: NDArray[Any], frame: NDArray[Any], lengths: NDArray[np.int64], rows: int
+) -> NDArray[np.int64]:
     """[N] index of each row's frame among all frames."""
     if video.shape != (rows,) or frame.shape != (rows,):
-        raise BadInput(f"rows: {rows} scores, video of shape {video.shape}, frame of shape {frame.shape}; expected one of each a row")
+        raise BadInput(
+            f"rows: {rows} scores, video of shape {video.shape}, frame of shape {frame.shape};"
+            " expected one of each a row"
+        )
     video, frame = video.astype(np.int64), frame.astype(np.int64)
     known = (video >= 0) & (video < len(lengths))
     outside = ~known
     outside[known] = (frame[known] < 0) | (frame[known] >= lengths[video[known]])
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
-        raise BadInput(f"rows: row {row} is frame {frame[row]} of video {video[row]}, outside the {len(lengths)} videos (vadbench features verify)")
+        raise BadInput(
+            f"rows: row {row} is frame {frame[row]} of video {video[row]}, outside the"
+            f" {len(lengths)} videos (vadbench features verify)"
+        )
     return np.asarray((np.cumsum(lengths) - lengths)[video] + frame)
 
 
 def _nearest(centres: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """[length] for every frame the index of the nearest of the sorted centres, the earlier one of two."""
+    """[length] for every frame the index of the nearest of the sorted centres, the earlier one of
+    two.
+    """
     middles = (centres[1:] + centres[:-1]) / 2
     return np.searchsorted(middles, np.arange(length), side="left")
 
@@ -293,4 +390,6 @@ def _scale(spread: Scores, size: Scores) -> Scores:
 
 def _require_known(calibration: str) -> None:
     if calibration not in CALIBRATIONS:
-        raise BadInput(f"calibration: {calibration!r} is unknown; choose one of {', '.join(CALIBRATIONS)}")
+        raise BadInput(
+            f"calibration: {calibration!r} is unknown; choose one of {', '.join(CALIBRATIONS)}"
+        )

@@ -1,4 +1,7 @@
-"""What papers report: benchmarks/published.csv, read and checked. These figures stand beside measured ones and are never mixed with them."""
+"""What papers report: benchmarks/published.csv, read and checked.
+
+These figures stand beside measured ones and are never mixed with them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ CONVENTIONS = {
     "rbdc": ("average", "order", UNSTATED),
     "tbdc": ("average", "order", UNSTATED),
 }  # of metrics that have several
-RELEASED = {"pose": "alphapose", "deep": "clip-vit-b16", "velocity": "hof-flownet2"}  # what AccI-VAD's released vectors were made with
+# what AccI-VAD's released vectors were made with
+RELEASED = {"pose": "alphapose", "deep": "clip-vit-b16", "velocity": "hof-flownet2"}
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class Figure:
         split: `official`, or the name of a re-split, such as `zhong-2019`.
         convention: of macro AUC, and what RBDC and TBDC do with equal scores: one of `CONVENTIONS`;
             empty for other metrics.
-        smoothing: `gaussian-3`, or `gaussian-unstated` where the paper names no sigma; `none` where it
-            mentions none; `unknown` where a paper quotes another.
+        smoothing: `gaussian-3`, or `gaussian-unstated` where the paper names no sigma; `none` where
+            it mentions none; `unknown` where a paper quotes another.
     """
 
     source: str
@@ -96,11 +100,16 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
     try:
         text = read_text(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); it is part of vadbench, install it again") from error
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); it is part of vadbench, install it again"
+        ) from error
     lines = csv.DictReader(text.splitlines())
     wanted = ["value" if field.name == "text" else field.name for field in fields(Figure)]
     if lines.fieldnames != wanted:
-        raise BadInput(f"{path}: columns {', '.join(lines.fieldnames or ()) or 'missing'}; expected {', '.join(wanted)}")
+        raise BadInput(
+            f"{path}: columns {', '.join(lines.fieldnames or ()) or 'missing'}; expected"
+            f" {', '.join(wanted)}"
+        )
     return tuple(_figure(row, f"{path}:{number}") for number, row in enumerate(lines, 2))
 
 
@@ -119,13 +128,19 @@ def of_tables(references: tuple[str, ...]) -> tuple[Figure, ...]:
 
 
 def stream_id(streams: tuple[str, ...]) -> str:
-    """Our streams as published.csv names them: no boxes, imported ones by what made them, in alphabetical order."""
+    """Our streams as published.csv names them: no boxes, imported ones by what made them, in
+    alphabetical order.
+    """
     return "+".join(sorted(map(_id_of_stream, streams)))
 
 
 def same_streams(figure: Figure, streams: tuple[str, ...]) -> bool:
-    """Whether a published figure was made with these streams; not where the paper's are not known."""
-    return bool(figure.stream_id) and "+".join(sorted(figure.stream_id.split("+"))) == stream_id(streams)
+    """Whether a published figure was made with these streams; not where the paper's are not
+    known.
+    """
+    return bool(figure.stream_id) and "+".join(sorted(figure.stream_id.split("+"))) == stream_id(
+        streams
+    )
 
 
 def _id_of_stream(stream: str) -> str:

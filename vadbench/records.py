@@ -1,9 +1,10 @@
 """What lies under results/: run records and recipe records, read and written here alone.
 
-    runs/<dataset>/<stream>/<method>/<identity[:12]>/{rows.npz, run.json}       immutable once written
-    recipes/<dataset>/<recipe>/<hash[:12]>/{frames.npz, metrics.json}           recomputable from the runs
+    runs/<dataset>/<stream>/<method>/<identity[:12]>/{rows.npz, run.json}   immutable once written
+    recipes/<dataset>/<recipe>/<hash[:12]>/{frames.npz, metrics.json}   recomputable from the runs
 
-A folder is written aside, then renamed: a reader never sees half a record. run.json and metrics.json are written last.
+A folder is written aside, then renamed: a reader never sees half a record. run.json and
+metrics.json are written last.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ Record = TypeVar("Record", bound=BaseModel)
 class RunRecord(BaseModel):
     """run.json: what one job was, what it cost and what its rows.npz holds.
 
-    `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole process at its peak.
-    `data` is, by split, the digest of the files that the features were extracted from, where they were read.
-    `notes` is what the method said of its training, such as rows that it left out.
-    `fit_shared_with` is the identity of the run whose fit this one took over: `fit` is then that fit's time, and `read_outs` what this run added.
+    `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole
+    process at its peak. `data` is, by split, the digest of the files that the features were
+    extracted from, where they were read. `notes` is what the method said of its training, such as
+    rows that it left out. `fit_shared_with` is the identity of the run whose fit this one took
+    over: `fit` is then that fit's time, and `read_outs` what this run added.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,7 +72,8 @@ class RecipeRecord(BaseModel):
     """metrics.json: the metrics of a recipe (one stream or several fused) under a named protocol.
 
     `evaluation` is the version of the code that computed them (`vadbench.evaluate.EVALUATION`).
-    `rows` hold metric, convention, smoothing, read_out, video (null = the whole set), value (a fraction, null = undefined), n and reason.
+    `rows` hold metric, convention, smoothing, read_out, video (null = the whole set), value (a
+    fraction, null = undefined), n and reason.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,9 +93,13 @@ class RecipeRecord(BaseModel):
 
 
 def same_record(record: RecipeRecord, arrays: Arrays, other: RecipeRecord, others: Arrays) -> bool:
-    """Whether two records of a recipe say the same, but for the last digits that another machine computes."""
+    """Whether two records of a recipe say the same, but for the last digits that another machine
+    computes.
+    """
     one, two = (each.model_dump(mode="json") for each in (record, other))
-    alike = arrays.keys() == others.keys() and all(_same_values(arrays[name], others[name]) for name in arrays)
+    alike = arrays.keys() == others.keys() and all(
+        _same_values(arrays[name], others[name]) for name in arrays
+    )
     return alike and _same(one, two)
 
 
@@ -110,12 +117,18 @@ def _same(one: Any, two: Any) -> bool:
 def _same_values(one: NDArray[Any], two: NDArray[Any]) -> bool:
     if one.shape != two.shape or one.dtype != two.dtype:
         return False
-    return np.allclose(one, two, rtol=DIGITS, atol=1e-12, equal_nan=True) if one.dtype.kind == "f" else bool(np.array_equal(one, two))
+    return (
+        np.allclose(one, two, rtol=DIGITS, atol=1e-12, equal_nan=True)
+        if one.dtype.kind == "f"
+        else bool(np.array_equal(one, two))
+    )
 
 
 def canonical_hash(document: Any) -> str:
     """sha256 (hex) of a JSON document in canonical form: sorted keys, no spaces."""
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    ).hexdigest()
 
 
 class Results:
@@ -126,7 +139,9 @@ class Results:
 
     def run_folder(self, job: dict[str, Any], identity: str) -> Path:
         """Where the run of `job` lies."""
-        return self.root.joinpath("runs", job["dataset"], job["stream"], job["method"], identity[:12])
+        return self.root.joinpath(
+            "runs", job["dataset"], job["stream"], job["method"], identity[:12]
+        )
 
     def recipe_folder(self, dataset: str, recipe: str, identity: str) -> Path:
         """Where the metrics of a recipe lie."""
@@ -136,7 +151,10 @@ class Results:
         """The record of a job, or None if it has not been run."""
         record = _read(self.run_folder(job, identity) / "run.json", RunRecord)
         if record is not None and record.identity != identity:
-            raise BadInput(f"{self.run_folder(job, identity)}: holds run {record.identity[:16]}, expected {identity[:16]}; remove the folder")
+            raise BadInput(
+                f"{self.run_folder(job, identity)}: holds run {record.identity[:16]}, expected"
+                f" {identity[:16]}; remove the folder"
+            )
         return record
 
     def recipe(self, dataset: str, recipe: str, identity: str) -> RecipeRecord | None:
@@ -167,7 +185,10 @@ class Results:
         if not path.is_file():
             return None
         if hashlib.sha256(path.read_bytes()).hexdigest() != record.rows_sha256:
-            raise BadInput(f"{path}: not the file that run.json describes (sha256 differs); run again with --existing rerun")
+            raise BadInput(
+                f"{path}: not the file that run.json describes (sha256 differs); run again with"
+                " --existing rerun"
+            )
         return load_arrays(path)
 
     def frames(self, record: RecipeRecord) -> Arrays | None:
@@ -181,13 +202,19 @@ class Results:
         with self._aside(folder) as aside:
             if rows is not None:
                 np.savez(aside / "rows.npz", **rows)  # type: ignore[arg-type]
-                record = record.model_copy(update={"rows_sha256": hashlib.sha256((aside / "rows.npz").read_bytes()).hexdigest()})
+                record = record.model_copy(
+                    update={
+                        "rows_sha256": hashlib.sha256((aside / "rows.npz").read_bytes()).hexdigest()
+                    }
+                )
             _write_json(aside / "run.json", record)
         return record
 
     def write_recipe(self, record: RecipeRecord, frames: Arrays) -> None:
         """Write the metrics of a recipe, replacing what was there."""
-        with self._aside(self.recipe_folder(record.dataset, record.recipe, record.identity)) as aside:
+        with self._aside(
+            self.recipe_folder(record.dataset, record.recipe, record.identity)
+        ) as aside:
             np.savez_compressed(aside / "frames.npz", **frames)  # type: ignore[arg-type]
             _write_json(aside / "metrics.json", record)
 
@@ -204,12 +231,19 @@ class Results:
         Raises:
             BadInput: naming the folder and why.
         """
-        there = next(folder for folder in (self.root, *self.root.absolute().parents) if os.path.lexists(folder))
+        there = next(
+            folder
+            for folder in (self.root, *self.root.absolute().parents)
+            if os.path.lexists(folder)
+        )
         try:
             with tempfile.TemporaryDirectory(prefix=".vadbench-", dir=there):
                 pass
         except OSError as error:
-            raise BadInput(f"--results {self.root}: records cannot be written here ({there}: {error.strerror}); choose another folder") from error
+            raise BadInput(
+                f"--results {self.root}: records cannot be written here ({there}:"
+                f" {error.strerror}); choose another folder"
+            ) from error
 
     def require_records(self) -> None:
         """Refuse a folder without recipe records.
@@ -218,7 +252,9 @@ class Results:
             BadInput: naming the folder and the command that makes records.
         """
         if not (self.root / "recipes").is_dir():
-            raise BadInput(f"{self.root}: no records; expected a folder that vadbench run --results wrote")
+            raise BadInput(
+                f"{self.root}: no records; expected a folder that vadbench run --results wrote"
+            )
 
     def sweep_temporary(self) -> None:
         """Remove what killed processes left aside."""
@@ -247,9 +283,11 @@ class Results:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Where to write `path`: aside, then renamed when the block ends well; nothing is left if it does not. Folders above it are made.
+    """Where to write `path`: aside, then renamed when the block ends well; nothing is left if it
+    does not. Folders above it are made.
 
-    A link stays, and what it leads to is written. What is there and is no regular file (a pipe, /dev/stdout) is written directly.
+    A link stays, and what it leads to is written. What is there and is no regular file (a pipe,
+    /dev/stdout) is written directly.
     """
     if path.exists() and not path.is_file():
         yield path
@@ -283,11 +321,16 @@ def _read(path: Path, model: type[Record]) -> Record | None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.get("schema_version") != SCHEMA_VERSION:
-            raise BadInput(f"{path}: schema version {document.get('schema_version')}, expected {SCHEMA_VERSION}; remove the folder and run again")
+            raise BadInput(
+                f"{path}: schema version {document.get('schema_version')}, expected"
+                f" {SCHEMA_VERSION}; remove the folder and run again"
+            )
         return model.model_validate(document)
     except (json.JSONDecodeError, AttributeError, ValidationError) as error:
         first = str(error).splitlines()[0]
-        raise BadInput(f"{path}: not a record ({first}); remove the folder and run again") from error
+        raise BadInput(
+            f"{path}: not a record ({first}); remove the folder and run again"
+        ) from error
 
 
 def _write_json(path: Path, record: BaseModel) -> None:

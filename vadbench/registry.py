@@ -1,6 +1,8 @@
-"""Names to classes through entry points, loaded only when asked for, so that listing names imports no method.
+"""Names to classes through entry points, loaded only when asked for, so that listing names imports
+no method.
 
-Groups: vadbench.detectors, vadbench.recipes, vadbench.extractors, vadbench.boxes, vadbench.datasets; any installed package may add to them.
+Groups: vadbench.detectors, vadbench.recipes, vadbench.extractors, vadbench.boxes,
+vadbench.datasets; any installed package may add to them.
 """
 
 from __future__ import annotations
@@ -26,9 +28,13 @@ METHODS: tuple[Kind, ...] = ("detectors", "recipes")  # called by one name
 
 @cache
 def _entries(kind: Kind) -> dict[str, list[EntryPoint]]:
-    """Name -> what packages register by it, each once: one entry, or a double that is refused where it is used."""
+    """Name -> what packages register by it, each once: one entry, or a double that is refused where
+    it is used.
+    """
     found: dict[str, list[EntryPoint]] = {}
-    for entry in sorted(entry_points(group=f"vadbench.{kind}"), key=lambda entry: (entry.name, entry.value)):
+    for entry in sorted(
+        entry_points(group=f"vadbench.{kind}"), key=lambda entry: (entry.name, entry.value)
+    ):
         if entry.value not in {other.value for other in found.setdefault(entry.name, [])}:
             found[entry.name].append(entry)
     return found
@@ -43,8 +49,9 @@ def entry(kind: Kind, name: str) -> EntryPoint:
     """The entry point that registers `name`, with its package; nothing is imported.
 
     Raises:
-        BadInput: on an unknown name, with the choices and the nearest match; if several packages register it, or one as a method and another as
-            a recipe, which are called alike; naming them.
+        BadInput: on an unknown name, with the choices and the nearest match; if several packages
+            register it, or one as a method and another as a recipe, which are called alike; naming
+            them.
     """
     if name not in _entries(kind):
         raise unknown(_one(kind), name, names(kind))
@@ -52,7 +59,9 @@ def entry(kind: Kind, name: str) -> EntryPoint:
     rivals = [entry for each in one_name for entry in _entries(each).get(name, [])]
     if len(rivals) > 1:
         told = " and ".join(f"{_package(entry)} as {entry.value}" for entry in rivals)
-        raise BadInput(f"{_one(kind)} {name!r} is registered more than once, by {told}; uninstall one of them")
+        raise BadInput(
+            f"{_one(kind)} {name!r} is registered more than once, by {told}; uninstall one of them"
+        )
     return _entries(kind)[name][0]
 
 
@@ -60,8 +69,8 @@ def load(kind: Kind, name: str) -> Any:
     """The class or recipe registered as `name`.
 
     Raises:
-        BadInput: on an unknown name, with the choices and the nearest match; if several packages register it; if what one registers cannot be
-            loaded.
+        BadInput: on an unknown name, with the choices and the nearest match; if several packages
+            register it; if what one registers cannot be loaded.
     """
     found_entry = entry(kind, name)
     try:
@@ -69,13 +78,17 @@ def load(kind: Kind, name: str) -> Any:
     except Exception as error:  # whatever the module of another package raises on import
         raise _broken(found_entry, f"{type(error).__name__}: {error}") from error
     expected = _class_of(kind)
-    if expected is not None and not (isinstance(found, expected) or (isinstance(found, type) and issubclass(found, expected))):
+    if expected is not None and not (
+        isinstance(found, expected) or (isinstance(found, type) and issubclass(found, expected))
+    ):
         raise _broken(found_entry, f"it is no {expected.__name__}")
     return found
 
 
 def _class_of(kind: Kind) -> type | None:
-    """What an entry has to be, or to be a subclass of; None where a protocol says it, which only its use can show."""
+    """What an entry has to be, or to be a subclass of; None where a protocol says it, which only
+    its use can show.
+    """
     from vadbench.datasets.base import Dataset
     from vadbench.detector import Detector, Recipe
 
@@ -83,7 +96,10 @@ def _class_of(kind: Kind) -> type | None:
 
 
 def _broken(entry: EntryPoint, why: str) -> BadInput:
-    told = f"entry point {entry.name} = {entry.value} ({entry.group}) of {_package(entry)} cannot be loaded: {' '.join(why.split())}"
+    told = (
+        f"entry point {entry.name} = {entry.value} ({entry.group}) of {_package(entry)} cannot be"
+        f" loaded: {' '.join(why.split())}"
+    )
     return BadInput(f"{told}; mend or uninstall the package")
 
 
@@ -104,7 +120,9 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> BadInput:
 
 
 def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing that is wrong with a model's values, in one line; an unknown field lists those there are."""
+    """The first thing that is wrong with a model's values, in one line; an unknown field lists
+    those there are.
+    """
     fault = error.errors()[0]
     where = ".".join(str(step) for step in fault["loc"])
     if fault["type"] == "extra_forbidden":
@@ -115,7 +133,8 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def title(kind: Kind, name: str) -> str:
-    """The first line of the docstring of the module that holds `name`, parsed and not imported; or why it cannot be loaded.
+    """The first sentence of the docstring of the module that holds `name`, or why it cannot be
+    loaded. The module is parsed and not imported.
 
     Of several entries in one module, all but the one defined first have their own class's line.
     """
@@ -127,11 +146,22 @@ def title(kind: Kind, name: str) -> str:
         spec = importlib.util.find_spec(found.module)
         if spec is None:
             return f"{BROKEN}: no module {found.module}"
-        module = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec.has_location and spec.origin else ast.Module([], [])
+        module = (
+            ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+            if spec.has_location and spec.origin
+            else ast.Module([], [])
+        )
     except (ImportError, OSError, SyntaxError, ValueError) as error:
         return f"{BROKEN}: {' '.join(str(error).split())}"
-    registered = {other.attr for entries in _entries(kind).values() for other in entries if other.module == found.module}
-    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name in registered]
+    registered = {
+        other.attr
+        for entries in _entries(kind).values()
+        for other in entries
+        if other.module == found.module
+    }
+    classes = [
+        node for node in module.body if isinstance(node, ast.ClassDef) and node.name in registered
+    ]
     own = next((node for node in classes[1:] if node.name == found.attr), module)
     docstring = ast.get_docstring(own)
-    return docstring.splitlines()[0] if docstring else ""
+    return " ".join(docstring.partition("\n\n")[0].split()) if docstring else ""

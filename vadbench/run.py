@@ -32,9 +32,19 @@ from vadbench.per_scene import PerScene, scenes
 from vadbench.plan import Job
 from vadbench.records import Arrays, Results, RunRecord
 
-PACKAGES = ("vadbench", "numpy", "scipy", "scikit-learn", "torch", "pytorch-lightning", "opencv-python-headless", "faiss-cpu")
+PACKAGES = (
+    "vadbench",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "pytorch-lightning",
+    "opencv-python-headless",
+    "faiss-cpu",
+)
 
-Curves = Callable[[Job], AbstractContextManager[Any]]  # gives the pytorch-lightning logger of a job's training, or None, while it lasts
+# gives the pytorch-lightning logger of a job's training, or None, while it lasts
+Curves = Callable[[Job], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -47,11 +57,17 @@ class Fit:
 
 
 def run_one_fit(
-    jobs: Sequence[Job], results: Results, cache_root: Path, *, quiet: bool = False, curves: Curves | None = None
+    jobs: Sequence[Job],
+    results: Results,
+    cache_root: Path,
+    *,
+    quiet: bool = False,
+    curves: Curves | None = None,
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
-    The first is fitted; the others take its fit over where the method can. One that fails is recorded as failed and does not raise.
+    The first is fitted; the others take its fit over where the method can. One that fails is
+    recorded as failed and does not raise.
 
     Args:
         jobs: what to run.
@@ -81,7 +97,8 @@ def run_one_fit(
             if error.errno == errno.ENOSPC:
                 raise
             record = failed_record(job, error)
-        except Exception as error:  # one method's failure must not end the others' runs: it is recorded and shown
+        # one method's failure must not end the others' runs: it is recorded and shown
+        except Exception as error:
             record = failed_record(job, error)
         yield job, results.write_run(record, rows)
 
@@ -102,27 +119,47 @@ def _noted() -> Iterator[list[str]]:
 
 
 def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
-    streams = {split: open_stream(stream.dataset, stream, cache_root, split) for split, stream in job.streams.items()}
+    streams = {
+        split: open_stream(stream.dataset, stream, cache_root, split)
+        for split, stream in job.streams.items()
+    }
     if job.source is not None:
         _require_alike(streams["train"], streams["test"])
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
 
 
 def _data(job: Job, cache_root: Path) -> dict[str, str]:
-    """The digest of the files that each split's features were extracted from, where frames decided them."""
-    manifests = {split: read_manifest(stream.folder(cache_root, split)) for split, stream in job.streams.items()}
-    return {split: manifest["contents"] for split, manifest in manifests.items() if "contents" in manifest}
+    """The digest of the files that each split's features were extracted from, where frames decided
+    them.
+    """
+    manifests = {
+        split: read_manifest(stream.folder(cache_root, split))
+        for split, stream in job.streams.items()
+    }
+    return {
+        split: manifest["contents"]
+        for split, manifest in manifests.items()
+        if "contents" in manifest
+    }
 
 
 def _require_alike(train: Stream, test: Stream) -> None:
     """Refuse to score with what was learnt from other features."""
     for what in ("extractor", "columns"):
         if train.manifest.get(what) != test.manifest.get(what):
-            told = f"{what} {train.manifest.get(what)} where {test.features.name} has {test.manifest.get(what)}"
-            raise BadInput(f"{train.features.name}: {told}; train_on needs the same features: name them with the same options for both")
+            told = (
+                f"{what} {train.manifest.get(what)} where {test.features.name} has"
+                f" {test.manifest.get(what)}"
+            )
+            raise BadInput(
+                f"{train.features.name}: {told}; train_on needs the same features: name them with"
+                " the same options for both"
+            )
 
 
-def _detector(job: Job, config: Any, streams: dict[Split, Stream], logger: Any) -> Detector | PerScene:
+def _detector(
+    job: Job, config: Any, streams: dict[Split, Stream], logger: Any
+) -> Detector | PerScene:
     method: type[Detector] = registry.load("detectors", job.method)
 
     def made() -> Detector:
@@ -131,23 +168,41 @@ def _detector(job: Job, config: Any, streams: dict[Split, Stream], logger: Any) 
             detector.logger = logger  # type: ignore[attr-defined]  # `_logger` has seen that the method takes one
         return detector
 
-    return made() if job.scope == "pooled" else PerScene(made, *(scenes(streams[split]) for split in SPLITS))
+    return (
+        made()
+        if job.scope == "pooled"
+        else PerScene(made, *(scenes(streams[split]) for split in SPLITS))
+    )
 
 
 def _logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
-    """The logger of the job's training; None where the method trains no network, or nothing is logged."""
-    return nullcontext() if curves is None or not hasattr(registry.load("detectors", job.method), "logger") else curves(job)
+    """The logger of the job's training; None where the method trains no network, or nothing is
+    logged.
+    """
+    return (
+        nullcontext()
+        if curves is None or not hasattr(registry.load("detectors", job.method), "logger")
+        else curves(job)
+    )
 
 
 def _fitted(
     job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
 ) -> tuple[Detector | PerScene, dict[str, float], str | None]:
-    """The job's detector, the seconds it took, and the identity of the run whose fit it has taken over, if any."""
+    """The job's detector, the seconds it took, and the identity of the run whose fit it has taken
+    over, if any.
+    """
     train = streams["train"].features
-    config = job.config.model_copy(update={"progress": "off"}) if quiet and "progress" in type(job.config).model_fields else job.config
+    config = (
+        job.config.model_copy(update={"progress": "off"})
+        if quiet and "progress" in type(job.config).model_fields
+        else job.config
+    )
     seconds: dict[str, float] = {}
     if fit is not None:
-        shared: Detector | PerScene | None = _timed(seconds, "read_outs", lambda: fit.detector.reconfigured(config, train))
+        shared: Detector | PerScene | None = _timed(
+            seconds, "read_outs", lambda: fit.detector.reconfigured(config, train)
+        )
         if shared is not None:
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
     seconds = {}
@@ -158,14 +213,20 @@ def _fitted(
 
 
 def _scored(
-    job: Job, detector: Detector | PerScene, streams: dict[Split, Stream], seconds: dict[str, float], shared: str | None
+    job: Job,
+    detector: Detector | PerScene,
+    streams: dict[Split, Stream],
+    seconds: dict[str, float],
+    shared: str | None,
 ) -> tuple[RunRecord, Arrays]:
     train, test = streams["train"], streams["test"]
     normal = _timed(seconds, "score_normal", lambda: detector.score_normal(train.features))
     scores = _timed(seconds, "score", lambda: detector.score(test.features))
     for what, values in (("training", normal), ("test", scores)):
         if not np.isfinite(values).all():
-            raise FloatingPointError(f"{job.method}: {int((~np.isfinite(values)).sum())} {what} scores are not finite")
+            raise FloatingPointError(
+                f"{job.method}: {int((~np.isfinite(values)).sum())} {what} scores are not finite"
+            )
     record = RunRecord(
         status="done",
         identity=job.identity,
@@ -187,11 +248,18 @@ def _scored(
 
 def _rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
     features = stream.features
-    rows = {"scores": scores, "video": features.video, "frame": features.frame, "object_id": stream.object_id}
+    rows = {
+        "scores": scores,
+        "video": features.video,
+        "frame": features.frame,
+        "object_id": stream.object_id,
+    }
     if features.box is not None:
         rows["box"] = features.box
     if stream.manifest.get("unit") == "window":
-        rows["windows"] = np.ones(1, bool)  # a row scores the frame at the centre of its window, and the frames nearer to it than to others
+        # a row scores the frame at the centre of its window, and the frames nearer to it than to
+        # others
+        rows["windows"] = np.ones(1, bool)
     return {f"{split}_{name}": np.asarray(values) for name, values in rows.items()}
 
 
@@ -203,7 +271,10 @@ def _timed(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> An
 
 
 def _peak_memory_mib() -> float:
-    """This process' largest resident size so far. On Linux from /proc: getrusage's figure is inherited from the parent process."""
+    """This process' largest resident size so far.
+
+    On Linux from /proc: getrusage's figure is inherited from the parent process.
+    """
     status = Path("/proc/self/status")
     if status.is_file():
         return round(int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024, 1)
@@ -228,10 +299,16 @@ def failed_record(job: Job, error: Exception) -> RunRecord:
 
 
 def _runtime(job: Job) -> dict[str, Any]:
-    """What changes no identity but may change the last bit: device, threads and the config's runtime fields."""
+    """What changes no identity but may change the last bit: device, threads and the config's
+    runtime fields.
+    """
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch is not None else os.cpu_count()
-    return {"threads": threads, "cpu": platform.processor() or platform.machine(), **job.config.settings("runtime")}
+    return {
+        "threads": threads,
+        "cpu": platform.processor() or platform.machine(),
+        **job.config.settings("runtime"),
+    }
 
 
 @cache
@@ -243,7 +320,12 @@ def environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"python": platform.python_version(), "platform": platform.platform(terse=True), "packages": versions, "git": _git()}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "packages": versions,
+        "git": _git(),
+    }
 
 
 def _git() -> dict[str, Any] | None:
@@ -252,9 +334,17 @@ def _git() -> dict[str, Any] | None:
     if not (folder.parent / ".git").exists():
         return None
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
         code = ["vadbench", "methods", "pyproject.toml"]
-        status = subprocess.run(["git", "status", "--porcelain", "--", *code], cwd=folder.parent, capture_output=True, text=True, check=True).stdout
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--", *code],
+            cwd=folder.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": commit, "dirty": bool(status.strip())}

@@ -1,4 +1,6 @@
-"""Metrics of anyone's output files, without a run: frame scores against labels, scored boxes against tracks, with 95 % intervals."""
+"""Metrics of anyone's output files, without a run: frame scores against labels, scored boxes
+against tracks, with 95 % intervals.
+"""
 
 from __future__ import annotations
 
@@ -23,30 +25,44 @@ from vadbench.report.table import Cell
 from vadbench.scorefiles import FrameTable, read_detections, read_frames, read_lengths, read_tracks
 
 Result = dict[str, Any]
-NO_LENGTHS = "the frames of each video are not known; give --frames a file with the columns video, frames"
+NO_LENGTHS = (
+    "the frames of each video are not known; give --frames a file with the columns video, frames"
+)
 
 
-def score_frames(scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None) -> Result:
+def score_frames(
+    scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None
+) -> Result:
     """Every frame metric of a file of scores, with 95 % intervals over the videos.
 
     Args:
-        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more anomalous. Or a folder with `<video>.txt` (a number
-            a line) or `<video>.npy` ([frames]) each.
-        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in any order. Videos' names are matched as
-            `vadbench.matching.match_names` does.
-        smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none. Never tune it on test labels.
+        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more
+            anomalous. Or a folder with `<video>.txt` (a number a line) or `<video>.npy` ([frames])
+            each.
+        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in
+            any order. Videos' names are matched as `vadbench.matching.match_names` does.
+        smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none.
+            Never tune it on test labels.
 
     Returns:
-        JSON-ready: `rows` of {"metric", "convention", "value", "n", "reason", "low", "high", "videos", "interval_reason"} (fractions; None where
-        undefined; `videos` that the interval rests on), `per_video` of {"video", "metric", "value", "n", "reason"}, and counts and settings.
+        JSON-ready: `rows` of {"metric", "convention", "value", "n", "reason", "low", "high",
+        "videos", "interval_reason"} (fractions; None where undefined; `videos` that the interval
+        rests on), `per_video` of {"video", "metric", "value", "n", "reason"}, and counts and
+        settings.
 
     Raises:
         BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
     """
-    scores, labels = read_frames(Path(scores_path), "score"), read_frames(Path(labels_path), "label")
+    scores, labels = (
+        read_frames(Path(scores_path), "score"),
+        read_frames(Path(labels_path), "label"),
+    )
     scores = _align(scores, labels)
     if smoothing and not np.isfinite(scores.values).all():
-        raise BadInput(f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave --smoothing out")
+        raise BadInput(
+            f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave"
+            " --smoothing out"
+        )
     names, lengths = list(labels.lengths), list(labels.lengths.values())
     values = rules.smooth(scores.values, lengths, smoothing)
     jackknives = frame_jackknives(values, labels.values, lengths)
@@ -72,17 +88,21 @@ def score_regions(
     """RBDC and TBDC of a file of scored boxes, with 95 % intervals over the videos.
 
     Args:
-        detections_path: csv, parquet or npz with the columns video, frame, x0, y0, x1, y1, score, or a folder of txt, one a video.
+        detections_path: csv, parquet or npz with the columns video, frame, x0, y0, x1, y1, score,
+            or a folder of txt, one a video.
         tracks_path: the same with video, track, frame, x0, y0, x1, y1.
-        frames: how many frames ALL test videos have together, or a file with video, frames or video, frame, label (counted). Only a file
-            tells the frames of each video, without which there are no intervals.
+        frames: how many frames ALL test videos have together, or a file with video, frames or
+            video, frame, label (counted). Only a file tells the frames of each video, without which
+            there are no intervals.
         alpha: part of a track's regions that has to be detected, in (0, 1].
         beta: least IoU of a detection with a region, in (0, 1].
-        ties: `average`, or `order` as the published script does: then the order of rows counts, and files of a folder come by name.
+        ties: `average`, or `order` as the published script does: then the order of rows counts, and
+            files of a folder come by name.
 
     Returns:
-        JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high], or None with the reason in
-        `rbdc_interval_reason` and `tbdc_interval_reason`), and `videos`, over which they are.
+        JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high],
+        or None with the reason in `rbdc_interval_reason` and `tbdc_interval_reason`), and `videos`,
+        over which they are.
 
     Raises:
         BadInput: if a file cannot be used, or as `vadbench.metrics.region_metrics`.
@@ -94,7 +114,9 @@ def score_regions(
     check_same_frames(detections, tracks, beta, paths)
     try:
         measured = region_metrics(detections, tracks, n_frames, alpha, beta, ties)
-    except BadInput as error:  # what is wrong only between the files: a frame past a video's end, an unknown video, a track twice in a frame
+    # what is wrong only between the files: a frame past a video's end, an unknown video, a track
+    # twice in a frame
+    except BadInput as error:
         table, _, trouble = str(error).partition(": ")
         path = paths.get(table)
         raise BadInput(f"{path}: {trouble}" if path else str(error)) from error
@@ -103,10 +125,16 @@ def score_regions(
         boxes, regions = read_boxes(detections, "detections"), read_boxes(tracks, "ground_truth")
         matched = match(boxes, read_scores(detections), regions, alpha, beta, ties, n_frames)
         jackknives = region_jackknives(matched, list(n_frames.values()), ties)
-    result = {**measured.summary(), "videos": len(n_frames) if isinstance(n_frames, Mapping) else None}
+    result = {
+        **measured.summary(),
+        "videos": len(n_frames) if isinstance(n_frames, Mapping) else None,
+    }
     for row in with_intervals(measured.rows(), jackknives, NO_LENGTHS):
         ends = None if row["low"] is None else [row["low"], row["high"]]
-        result[f"{row['metric']}_interval"], result[f"{row['metric']}_interval_reason"] = ends, row["interval_reason"]
+        result[f"{row['metric']}_interval"], result[f"{row['metric']}_interval_reason"] = (
+            ends,
+            row["interval_reason"],
+        )
     return result
 
 
@@ -116,34 +144,77 @@ def render(result: Result) -> str:
 
 
 def _frame_lines(result: Result) -> list[str]:
-    filtered = "no smoothing" if result["smoothing"] is None else f"Gaussian smoothing sigma {result['smoothing']:g}"
+    filtered = (
+        "no smoothing"
+        if result["smoothing"] is None
+        else f"Gaussian smoothing sigma {result['smoothing']:g}"
+    )
     lines = [
-        f"{_count(result['videos'], 'video')}, {_count(result['frames'], 'frame')}; {filtered}; values in %",
+        (
+            f"{_count(result['videos'], 'video')}, {_count(result['frames'], 'frame')}; {filtered};"
+            " values in %"
+        ),
         _line("metric", "", "95 % interval", "videos"),
     ]
     cells = []
     for row in result["rows"]:
-        name = row["metric"] if row["convention"] is None else f"{row['metric']} ({row['convention']})"
+        name = (
+            row["metric"] if row["convention"] is None else f"{row['metric']} ({row['convention']})"
+        )
         ends = None if row.get("low") is None else [row["low"], row["high"]]
-        averaged = f"mean over {_count(row['n'], 'video')}" if row["metric"] == "macro_auc" and row["value"] is not None else ""
+        averaged = (
+            f"mean over {_count(row['n'], 'video')}"
+            if row["metric"] == "macro_auc" and row["value"] is not None
+            else ""
+        )
         cells.append((name, row["value"], ends, row.get("videos"), row.get("interval_reason")))
-        lines.append(_line(name, _percent(row["value"]), _span(ends), _number(ends, row.get("videos")), row["reason"] or averaged))
+        lines.append(
+            _line(
+                name,
+                _percent(row["value"]),
+                _span(ends),
+                _number(ends, row.get("videos")),
+                row["reason"] or averaged,
+            )
+        )
     return lines + _notes(cells)
 
 
 def _region_lines(result: Result) -> list[str]:
-    counts = ", ".join(_count(result[what], what.removesuffix("s").replace("_", " ")) for what in ("detections", "regions", "tracks"))
-    where = f"{_count(result['n_frames'], 'frame')}" + (f" of {_count(result['videos'], 'video')}" if result["videos"] else "")
+    counts = ", ".join(
+        _count(result[what], what.removesuffix("s").replace("_", " "))
+        for what in ("detections", "regions", "tracks")
+    )
+    where = f"{_count(result['n_frames'], 'frame')}" + (
+        f" of {_count(result['videos'], 'video')}" if result["videos"] else ""
+    )
     lines = [
-        f"{counts}, {where}; alpha {result['alpha']:g}, beta {result['beta']:g}, ties {result['ties']}; values in %",
+        (
+            f"{counts}, {where}; alpha {result['alpha']:g}, beta {result['beta']:g}, ties"
+            f" {result['ties']}; values in %"
+        ),
         _line("metric", "", "95 % interval", "videos"),
     ]
     cells = []
     for metric in ("rbdc", "tbdc"):
         bracket, ends = result[f"{metric}_bracket"], result[f"{metric}_interval"]
-        tied = f"orders of equal scores: {_span(bracket)}" if bracket and bracket[1] - bracket[0] > 0.01 else ""
-        cells.append((metric, result[metric], ends, result["videos"], result[f"{metric}_interval_reason"]))
-        lines.append(_line(metric, _percent(result[metric]), _span(ends), _number(ends, result["videos"]), result["reason"] or tied))
+        tied = (
+            f"orders of equal scores: {_span(bracket)}"
+            if bracket and bracket[1] - bracket[0] > 0.01
+            else ""
+        )
+        cells.append(
+            (metric, result[metric], ends, result["videos"], result[f"{metric}_interval_reason"])
+        )
+        lines.append(
+            _line(
+                metric,
+                _percent(result[metric]),
+                _span(ends),
+                _number(ends, result["videos"]),
+                result["reason"] or tied,
+            )
+        )
     return lines + _notes(cells)
 
 
@@ -153,8 +224,14 @@ def _notes(cells: list[tuple[str, Any, Any, Any, Any]]) -> list[str]:
     for name, _, _, _, reason in cells:
         if reason:
             reasons.setdefault(reason, []).append(name)
-    doubtful = any(unsure(Cell(value, low=ends[0], high=ends[1], videos=videos)) for _, value, ends, videos, _ in cells if ends)
-    return [f"No interval for {', '.join(names)}: {reason}." for reason, names in reasons.items()] + ([UNSURE.strip()] if doubtful else [])
+    doubtful = any(
+        unsure(Cell(value, low=ends[0], high=ends[1], videos=videos))
+        for _, value, ends, videos, _ in cells
+        if ends
+    )
+    return [
+        f"No interval for {', '.join(names)}: {reason}." for reason, names in reasons.items()
+    ] + ([UNSURE.strip()] if doubtful else [])
 
 
 def _line(name: str, value: str, span: str, videos: str, note: str = "") -> str:
@@ -188,8 +265,12 @@ def _frame_counts(frames: int | str | Path) -> int | dict[str, int]:
     except ValueError:
         path = Path(str(frames))
         if not path.exists():
-            expected = "the number of frames of all test videos, or a file with the columns video, frames"
-            raise BadInput(f"frames: {frames} is neither a number nor a file; expected {expected}") from None
+            expected = (
+                "the number of frames of all test videos, or a file with the columns video, frames"
+            )
+            raise BadInput(
+                f"frames: {frames} is neither a number nor a file; expected {expected}"
+            ) from None
         return read_lengths(path)
     return total
 
@@ -201,14 +282,22 @@ def _align(scores: FrameTable, labels: FrameTable) -> FrameTable:
     """
     matched = match_names(scores.lengths, labels.lengths)
     if matched.lone:
-        raise BadInput(f"{scores.path}: its videos against those of {labels.path}: {matched.lone}; expected the same names in both")
+        raise BadInput(
+            f"{scores.path}: its videos against those of {labels.path}: {matched.lone}; expected"
+            " the same names in both"
+        )
     of = {partner: name for name, partner in matched.partner.items()}
     for video, labelled in labels.lengths.items():
         scored = scores.lengths[of[video]]
         if scored != labelled:
-            more, less = (scores.path, labels.path) if scored > labelled else (labels.path, scores.path)
+            more, less = (
+                (scores.path, labels.path) if scored > labelled else (labels.path, scores.path)
+            )
             frame = min(scored, labelled)
-            raise BadInput(f"{less}: frame {frame} of video {video} is missing, {more} has it; expected a score and a label for every frame")
+            raise BadInput(
+                f"{less}: frame {frame} of video {video} is missing, {more} has it; expected a"
+                " score and a label for every frame"
+            )
     ends = np.cumsum(list(scores.lengths.values()))[:-1]
     parts = dict(zip(scores.lengths, np.split(scores.values, ends), strict=True))
     values = np.concatenate([parts[of[video]] for video in labels.lengths])

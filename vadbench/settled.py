@@ -1,7 +1,7 @@
 """What was settled with test figures known: benchmarks/settled.csv, read and matched to results.
 
-Each line has a reason that needs no label, but was taken after figures on test labels had been seen.
-docs/protocol.md lists them; the leaderboard shows what they decide and does not rank it.
+Each line has a reason that needs no label, but was taken after figures on test labels had been
+seen. docs/protocol.md lists them; the leaderboard shows what they decide and does not rank it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,19 @@ class Settled:
         Args:
             dataset: the tested one.
             recipe: the method or recipe.
-            parts: `method`, `stream`, `calibration` and `extraction` (extractor -> settings) of each stream.
+            parts: `method`, `stream`, `calibration` and `extraction` (extractor -> settings) of
+                each stream.
         """
         if (self.dataset or dataset, self.recipe or recipe) != (dataset, recipe):
             return False
         return any(self._meets(part) for part in parts)
 
     def _meets(self, part: Mapping[str, Any]) -> bool:
-        changed = {f"{name}.{field}={value}" for name, own in (part.get("extraction") or {}).items() for field, value in own.items()}
+        changed = {
+            f"{name}.{field}={value}"
+            for name, own in (part.get("extraction") or {}).items()
+            for field, value in own.items()
+        }
         return (
             self.method in ("", part["method"])
             and fnmatchcase(part["stream"], self.stream or "*")

@@ -1,4 +1,6 @@
-"""`check_detector`: the contract every method must pass, ours or a user's; `vadbench check METHOD` runs it."""
+"""`check_detector`: the contract every method must pass, ours or a user's; `vadbench check METHOD`
+runs it.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,16 @@ INTEGERS, REALS = (
 
 
 class ContractError(AssertionError):
-    """A method breaks a clause of the contract; the message names the method, the clause and what was seen."""
+    """A method breaks a clause of the contract; the message names the method, the clause and what
+    was seen.
+    """
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A method under test: its config, synthetic features of several videos, and the method fitted to them."""
+    """A method under test: its config, synthetic features of several videos, and the method fitted
+    to them.
+    """
 
     cls: type[Detector]
     config: MethodConfig
@@ -60,7 +66,9 @@ class Trial:
         """What `fitted` says of `bulk`."""
         return self.fitted.score(self.bulk)
 
-    def fit(self, train: Features | None = None, config: MethodConfig | None = None, seed: int = SEED) -> Detector:
+    def fit(
+        self, train: Features | None = None, config: MethodConfig | None = None, seed: int = SEED
+    ) -> Detector:
         """A new detector, fitted."""
         detector = self.cls(config or self.config, seed=seed)
         detector.fit(self.train if train is None else train)
@@ -71,25 +79,48 @@ class Trial:
         if not bool(holds):
             raise ContractError(f"{self.cls.__name__}: {clause}: {seen}")
 
-    def require_equal_rows(self, found: NDArray[np.float64], expected: NDArray[np.float64], clause: str, how: str) -> None:
+    def require_equal_rows(
+        self, found: NDArray[np.float64], expected: NDArray[np.float64], clause: str, how: str
+    ) -> None:
         """The same scores up to the contract's tolerance."""
-        self.require(found.shape == expected.shape, clause, f"{how}: shape {found.shape} instead of {expected.shape}")
+        self.require(
+            found.shape == expected.shape,
+            clause,
+            f"{how}: shape {found.shape} instead of {expected.shape}",
+        )
         allowed = TOLERANCE * np.maximum(np.abs(expected), self.scores.std(0))
         excess = np.abs(found - expected) - allowed
         if excess.size and excess.max() > 0:
             row, column = np.unravel_index(int(excess.argmax()), excess.shape)
-            self.require(False, clause, f"{how}: row {row} scores {found[row, column]!r} instead of {expected[row, column]!r}")
+            self.require(
+                False,
+                clause,
+                f"{how}: row {row} scores {found[row, column]!r} instead of"
+                f" {expected[row, column]!r}",
+            )
 
 
 def synthetic_rows(rows: int, videos: int, seed: int) -> Features:
-    """Correlated rows on a noisy ring in 6-D, in units of different sizes, from several videos of equal length."""
+    """Correlated rows on a noisy ring in 6-D, in units of different sizes, from several videos of
+    equal length.
+    """
     generator = np.random.default_rng(seed)
     angle = generator.uniform(0, 2 * np.pi, rows)
-    latent = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)], 1) + 0.2 * generator.normal(size=(rows, 3))
+    latent = np.stack(
+        [np.cos(angle), np.sin(angle), np.cos(2 * angle)], 1
+    ) + 0.2 * generator.normal(size=(rows, 3))
     mixing = np.random.default_rng(7).normal(size=(3, DIM))
-    x = (latent @ mixing + 0.3 * generator.normal(size=(rows, DIM)) + 5) * np.array([1, 10, 0.1, 1, 3, 1])
+    x = (latent @ mixing + 0.3 * generator.normal(size=(rows, DIM)) + 5) * np.array(
+        [1, 10, 0.1, 1, 3, 1]
+    )
     video, frame = np.arange(rows) * videos // rows, np.arange(rows) % (rows // videos)
-    return Features(x.astype(np.float32), video, frame, np.tile(np.array([10, 20, 30, 60], np.float32), (rows, 1)), "synthetic")
+    return Features(
+        x.astype(np.float32),
+        video,
+        frame,
+        np.tile(np.array([10, 20, 30, 60], np.float32), (rows, 1)),
+        "synthetic",
+    )
 
 
 def declares_itself(trial: Trial) -> None:
@@ -98,30 +129,53 @@ def declares_itself(trial: Trial) -> None:
     for name in ("name", "title", "paper"):
         trial.require(getattr(info, name), "info is filled in", f"info.{name} is empty")
     undescribed = [name for name, field in fields.items() if not field.description]
-    trial.require(not undescribed, "every config field is described", f"no description for {', '.join(undescribed)}")
+    trial.require(
+        not undescribed,
+        "every config field is described",
+        f"no description for {', '.join(undescribed)}",
+    )
     required = [name for name, field in fields.items() if field.is_required()]
-    trial.require(not required, "every config field has a default", f"none for {', '.join(required)}")
+    trial.require(
+        not required, "every config field has a default", f"none for {', '.join(required)}"
+    )
     names = trial.fitted.read_outs
-    trial.require(names and len(set(names)) == len(names), "read-outs have distinct names", f"got {names}")
+    trial.require(
+        names and len(set(names)) == len(names), "read-outs have distinct names", f"got {names}"
+    )
 
 
 def scores_are_finite_float64(trial: Trial) -> None:
     """[N, C] finite float64, of test rows and of the training rows themselves."""
     clause = "scores are finite float64 [N, C]"
-    for what, rows, scores in (("score", trial.bulk, trial.scores), ("score_normal", trial.train, trial.fitted.score_normal(trial.train))):
+    for what, rows, scores in (
+        ("score", trial.bulk, trial.scores),
+        ("score_normal", trial.train, trial.fitted.score_normal(trial.train)),
+    ):
         shape = (len(rows), len(trial.fitted.read_outs))
         trial.require(scores.dtype == np.float64, clause, f"{what} gave {scores.dtype}")
-        trial.require(scores.shape == shape, clause, f"{what} gave shape {scores.shape}, expected {shape}")
-        trial.require(np.isfinite(scores).all(), clause, f"{what} gave {np.count_nonzero(~np.isfinite(scores))} values that are not finite")
+        trial.require(
+            scores.shape == shape, clause, f"{what} gave shape {scores.shape}, expected {shape}"
+        )
+        trial.require(
+            np.isfinite(scores).all(),
+            clause,
+            f"{what} gave {np.count_nonzero(~np.isfinite(scores))} values that are not finite",
+        )
 
 
 def outliers_score_higher(trial: Trial) -> None:
     """Rows far from all training rows score above the bulk, in the ranked column."""
     mean, std = trial.train.x.mean(0), trial.train.x.std(0)
-    far = replace(trial.bulk.rows(slice(0, 4)), x=(mean + np.array([[20], [30], [40], [60]], np.float32) * std).astype(np.float32))
+    far = replace(
+        trial.bulk.rows(slice(0, 4)),
+        x=(mean + np.array([[20], [30], [40], [60]], np.float32) * std).astype(np.float32),
+    )
     lowest, bulk = trial.fitted.score(far)[:, 0].min(), np.quantile(trial.scores[:, 0], 0.95)
     name = trial.fitted.read_outs[0]
-    seen = f"{name} gives rows 20 to 60 standard deviations off {lowest:.4g}, normal rows up to {bulk:.4g}; higher must mean more anomalous"
+    seen = (
+        f"{name} gives rows 20 to 60 standard deviations off {lowest:.4g}, normal rows up to"
+        f" {bulk:.4g}; higher must mean more anomalous"
+    )
     trial.require(lowest > bulk, "an obvious outlier scores above the bulk", seen)
 
 
@@ -129,9 +183,15 @@ def rows_are_independent(trial: Trial) -> None:
     """A row's score does not depend on the rows beside it."""
     clause, detector = "each row's score depends on that row alone", trial.fitted
     order = np.random.default_rng(0).permutation(len(trial.bulk))
-    trial.require_equal_rows(detector.score(trial.bulk.rows(order)), trial.scores[order], clause, "permuted")
-    trial.require_equal_rows(detector.score(trial.bulk.rows(slice(7, 60))), trial.scores[7:60], clause, "a slice alone")
-    alone = np.concatenate([detector.score(trial.bulk.rows(slice(row, row + 1))) for row in range(5)])
+    trial.require_equal_rows(
+        detector.score(trial.bulk.rows(order)), trial.scores[order], clause, "permuted"
+    )
+    trial.require_equal_rows(
+        detector.score(trial.bulk.rows(slice(7, 60))), trial.scores[7:60], clause, "a slice alone"
+    )
+    alone = np.concatenate(
+        [detector.score(trial.bulk.rows(slice(row, row + 1))) for row in range(5)]
+    )
     trial.require_equal_rows(alone, trial.scores[:5], clause, "rows one by one")
 
 
@@ -139,7 +199,11 @@ def takes_zero_rows(trial: Trial) -> None:
     """No rows, no scores."""
     scores = trial.fitted.score(trial.bulk.rows(slice(0, 0)))
     expected = (0, len(trial.fitted.read_outs))
-    trial.require(scores.shape == expected and scores.dtype == np.float64, "score takes zero rows", f"got {scores.dtype} of shape {scores.shape}")
+    trial.require(
+        scores.shape == expected and scores.dtype == np.float64,
+        "score takes zero rows",
+        f"got {scores.dtype} of shape {scores.shape}",
+    )
 
 
 def refuses_too_few_rows(trial: Trial) -> None:
@@ -149,7 +213,11 @@ def refuses_too_few_rows(trial: Trial) -> None:
             trial.fit(trial.train.rows(slice(0, rows)))
         except BadInput:
             continue
-        trial.require(False, "fit refuses fewer than two rows with BadInput", f"{rows} rows were accepted (call train.require_rows(2))")
+        trial.require(
+            False,
+            "fit refuses fewer than two rows with BadInput",
+            f"{rows} rows were accepted (call train.require_rows(2))",
+        )
     trial.fit(trial.train.rows(slice(0, 2)))
 
 
@@ -165,13 +233,23 @@ def refuses_nan(trial: Trial) -> None:
 
 
 def same_seed_same_scores(trial: Trial) -> None:
-    """A second fit gives the same scores to the bit; a deterministic method gives them with any seed."""
+    """A second fit gives the same scores to the bit; a deterministic method gives them with any
+    seed.
+    """
     clause = "the same seed gives the same scores to the bit"
     again = trial.fit().score(trial.bulk)
-    trial.require(np.array_equal(again, trial.scores), clause, f"they differ by up to {np.abs(again - trial.scores).max():.3g}")
+    trial.require(
+        np.array_equal(again, trial.scores),
+        clause,
+        f"they differ by up to {np.abs(again - trial.scores).max():.3g}",
+    )
     if trial.cls.info.deterministic:
         other = trial.fit(seed=SEED + 1).score(trial.bulk)
-        trial.require(np.array_equal(other, trial.scores), "info.deterministic is true", "another seed gives other scores")
+        trial.require(
+            np.array_equal(other, trial.scores),
+            "info.deterministic is true",
+            "another seed gives other scores",
+        )
 
 
 def survives_saving(trial: Trial) -> None:
@@ -183,12 +261,21 @@ def survives_saving(trial: Trial) -> None:
     try:
         scores = loaded.score(trial.bulk)
     except Exception as error:
-        raise ContractError(f"{trial.cls.__name__}: {clause}: the loaded detector fails with {type(error).__name__}: {error}") from error
-    trial.require(np.array_equal(scores, trial.scores), clause, f"scores differ by up to {np.abs(scores - trial.scores).max():.3g}")
+        raise ContractError(
+            f"{trial.cls.__name__}: {clause}: the loaded detector fails with"
+            f" {type(error).__name__}: {error}"
+        ) from error
+    trial.require(
+        np.array_equal(scores, trial.scores),
+        clause,
+        f"scores differ by up to {np.abs(scores - trial.scores).max():.3g}",
+    )
 
 
 def survives_constant_features(trial: Trial) -> None:
-    """A column that never changes in training gives finite scores, also where it changes in the test."""
+    """A column that never changes in training gives finite scores, also where it changes in the
+    test.
+    """
     train = trial.train.x.copy()
     train[:, 2] = 4
     scores = trial.fit(replace(trial.train, x=train)).score(trial.bulk)
@@ -202,15 +289,23 @@ def leaves_everything_as_it_was(trial: Trial) -> None:
         trial.fit().score(trial.bulk)
         after = states()
     for name in before:
-        trial.require(after[name] == before[name], "the global random state is untouched", f"{name}'s generator has moved")
+        trial.require(
+            after[name] == before[name],
+            "the global random state is untouched",
+            f"{name}'s generator has moved",
+        )
     untouched = Trial(trial.cls, trial.config)
-    same = np.array_equal(trial.train.x, untouched.train.x) and np.array_equal(trial.bulk.x, untouched.bulk.x)
+    same = np.array_equal(trial.train.x, untouched.train.x) and np.array_equal(
+        trial.bulk.x, untouched.bulk.x
+    )
     trial.require(same, "features are not modified", "x has changed in place")
 
 
 @contextmanager
 def moved_generators() -> Iterator[Callable[[], dict[str, bytes]]]:
-    """The global generators in a state no earlier fit has left them in, until the end; gives a function that describes them."""
+    """The global generators in a state no earlier fit has left them in, until the end; gives a
+    function that describes them.
+    """
     torch = sys.modules.get("torch")
     saved = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None
     random.seed(987654321)
@@ -223,7 +318,9 @@ def moved_generators() -> Iterator[Callable[[], dict[str, bytes]]]:
             "random": repr(random.getstate()).encode(),
             "numpy": repr([np.asarray(part).tolist() for part in np.random.get_state()]).encode(),
         }
-        return {**described, "torch": torch.get_rng_state().numpy().tobytes()} if torch else described
+        return (
+            {**described, "torch": torch.get_rng_state().numpy().tobytes()} if torch else described
+        )
 
     try:
         yield states
@@ -254,8 +351,15 @@ def changes_scores(trial: Trial, name: str) -> None:
             continue
         if not np.array_equal(scores, trial.scores):
             return
-    seen = f"{name} = {getattr(trial.config, name)!r} does as well as {', '.join(map(repr, tried)) or 'nothing else: no other value was found'}"
-    trial.require(False, "every config field changes the scores", f"{seen}; use it, declare it runtime, or give the field examples=[...] that matter")
+    seen = (
+        f"{name} = {getattr(trial.config, name)!r} does as well as"
+        f" {', '.join(map(repr, tried)) or 'nothing else: no other value was found'}"
+    )
+    trial.require(
+        False,
+        "every config field changes the scores",
+        f"{seen}; use it, declare it runtime, or give the field examples=[...] that matter",
+    )
 
 
 def changes_nothing(trial: Trial, name: str) -> None:
@@ -267,13 +371,24 @@ def changes_nothing(trial: Trial, name: str) -> None:
             scores = detector.score(trial.bulk)
         except BadInput:  # a device this machine lacks
             continue
-        trial.require_equal_rows(scores, trial.scores, "a runtime field changes no score", f"{name} = {getattr(config, name)!r}")
+        trial.require_equal_rows(
+            scores,
+            trial.scores,
+            "a runtime field changes no score",
+            f"{name} = {getattr(config, name)!r}",
+        )
 
 
 def reconfigured_scores_like_fitted_anew(trial: Trial) -> None:
-    """Under a config with another scoring, `reconfigured` gives None or what a new fit would score, to the bit, and changes nothing here."""
+    """Under a config with another scoring, `reconfigured` gives None or what a new fit would score,
+    to the bit, and changes nothing here.
+    """
     for name in trial.cls.Config.model_fields:
-        config = next(perturbed(trial.config, name), None) if trial.config.role(name) == "scoring" else None
+        config = (
+            next(perturbed(trial.config, name), None)
+            if trial.config.role(name) == "scoring"
+            else None
+        )
         if config is None:
             continue
         clause, what = "reconfigured scores like a new fit", f"{name} = {getattr(config, name)!r}"
@@ -287,13 +402,23 @@ def reconfigured_scores_like_fitted_anew(trial: Trial) -> None:
         for which, rows in (("score", trial.bulk), ("score_normal", trial.train)):
             found, anew = (getattr(detector, which)(rows) for detector in (other, new))
             same = found.shape == anew.shape and np.array_equal(found, anew)
-            seen = f"of shape {found.shape} and {anew.shape}" if found.shape != anew.shape else f"up to {np.abs(found - anew).max():.3g} apart"
+            seen = (
+                f"of shape {found.shape} and {anew.shape}"
+                if found.shape != anew.shape
+                else f"up to {np.abs(found - anew).max():.3g} apart"
+            )
             trial.require(same, clause, f"with {what}, {which} gives scores {'' if same else seen}")
-        trial.require(np.array_equal(trial.fitted.score(trial.bulk), trial.scores), clause, f"{what} has changed the detector it was asked of")
+        trial.require(
+            np.array_equal(trial.fitted.score(trial.bulk), trial.scores),
+            clause,
+            f"{what} has changed the detector it was asked of",
+        )
 
 
 def perturbed(config: MethodConfig, name: str) -> Iterator[MethodConfig]:
-    """Valid configs that differ in one field: its `examples` if it has some, else neighbours by its type."""
+    """Valid configs that differ in one field: its `examples` if it has some, else neighbours by its
+    type.
+    """
     field, value = type(config).model_fields[name], getattr(config, name)
     for candidate in field.examples or neighbours(field.annotation, value):
         try:
@@ -320,7 +445,11 @@ def neighbours(annotation: Any, value: Any) -> Iterator[Any]:
         for part in get_args(annotation):
             yield from neighbours(part, value)
     else:
-        yield from (candidate for candidate in (*INTEGERS, *REALS, True, None) if fits(annotation, candidate))
+        yield from (
+            candidate
+            for candidate in (*INTEGERS, *REALS, True, None)
+            if fits(annotation, candidate)
+        )
 
 
 def neighbouring_tuples(value: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -358,7 +487,12 @@ CLAUSES: tuple[Callable[[Trial], None], ...] = (
 )
 
 
-def check_detector(cls: type[Detector], config: MethodConfig | None = None, *, passed: Callable[[str], None] = lambda clause: None) -> None:
+def check_detector(
+    cls: type[Detector],
+    config: MethodConfig | None = None,
+    *,
+    passed: Callable[[str], None] = lambda clause: None,
+) -> None:
     """Hold a method to the contract of `Detector`, on small synthetic features.
 
     Args:
@@ -376,7 +510,8 @@ def check_detector(cls: type[Detector], config: MethodConfig | None = None, *, p
 
 
 def small_config(cls: type[Detector], settings: dict[str, Any] | None = None) -> MethodConfig:
-    """The preset `fast`, a neural method's with few steps and without progress lines, and what `settings` change of that.
+    """The preset `fast`, a neural method's with few steps and without progress lines, and what
+    `settings` change of that.
 
     Raises:
         BadInput: naming the setting that is wrong, as `vadbench run` does.
@@ -384,5 +519,9 @@ def small_config(cls: type[Detector], settings: dict[str, Any] | None = None) ->
     from vadbench.plan import resolve_config  # loads the features, which the contract does not need
 
     fields = cls.Config.model_fields
-    quick = {name: value for name, value in (("epochs", STEPS), ("max_steps", STEPS), ("progress", "off")) if name in fields}
+    quick = {
+        name: value
+        for name, value in (("epochs", STEPS), ("max_steps", STEPS), ("progress", "off"))
+        if name in fields
+    }
     return resolve_config(cls, "fast", "synthetic", "velocity", {**quick, **(settings or {})})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from vadbench.errors import BadInput
 
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}  # as Notepad's "Unicode" and PowerShell's redirection write them
+# as Notepad's "Unicode" and PowerShell's redirection write them
+_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def read_text(path: Path) -> str:
@@ -23,4 +24,7 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{path}: line {line} holds the byte 0x{error.object[error.start]:02x}, which is not UTF-8; save it as UTF-8") from error
+        raise BadInput(
+            f"{path}: line {line} holds the byte 0x{error.object[error.start]:02x}, which is not"
+            " UTF-8; save it as UTF-8"
+        ) from error

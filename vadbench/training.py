@@ -1,4 +1,6 @@
-"""`LightningDetector`: what every neural method shares; a method adds a network, a loss and an anomaly score."""
+"""`LightningDetector`: what every neural method shares; a method adds a network, a loss and an
+anomaly score.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +23,65 @@ from vadbench.detector import Detector, Features, MethodConfig, Nature, Standard
 from vadbench.errors import BadInput
 
 BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
-ACTIVATION = 250.0  # operations that one hidden unit's activation and noise count as: they take as long as so many of a large matrix product, on AVX2
+# operations that one hidden unit's activation and noise count as: they take as long as so many of a
+# large matrix product, on AVX2
+ACTIVATION = 250.0
 
 
 class NeuralConfig(MethodConfig):
     """Settings every neural method has; a method overrides the defaults with its paper's."""
 
     epochs: PositiveInt = Field(100, description="passes over the training rows")
-    max_steps: PositiveInt | None = Field(None, description="optimiser steps after which training stops, if the epochs have not ended it")
-    batch_size: PositiveInt = Field(2048, description="rows a step; the last, partial batch of an epoch is kept")
-    lr: PositiveFloat = Field(1e-3, description="learning rate of Adam")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of Adam's two moments")
-    gradient_clip: PositiveFloat | None = Field(None, description="largest Euclidean norm of the gradient; none: not clipped")
-    ema: float | None = Field(
-        None, ge=0, lt=1, description="largest decay of the weights' moving average, min(ema, 1 - (1 + step)^-0.6667); none: the final weights"
+    max_steps: PositiveInt | None = Field(
+        None,
+        description="optimiser steps after which training stops, if the epochs have not ended it",
     )
-    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="pytorch-lightning's precision in training; bf16 is slow on a CPU")
-    device: Literal["auto", "cpu", "cuda", "mps"] = runtime("auto", "where the network runs; auto: cuda, else mps, else cpu")
+    batch_size: PositiveInt = Field(
+        2048, description="rows a step; the last, partial batch of an epoch is kept"
+    )
+    lr: PositiveFloat = Field(1e-3, description="learning rate of Adam")
+    betas: tuple[float, float] = Field(
+        (0.9, 0.999), description="decay rates of Adam's two moments"
+    )
+    gradient_clip: PositiveFloat | None = Field(
+        None, description="largest Euclidean norm of the gradient; none: not clipped"
+    )
+    ema: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description=(
+            "largest decay of the weights' moving average, min(ema, 1 - (1 + step)^-0.6667); none:"
+            " the final weights"
+        ),
+    )
+    precision: Literal["32-true", "bf16-mixed"] = Field(
+        "32-true", description="pytorch-lightning's precision in training; bf16 is slow on a CPU"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = runtime(
+        "auto", "where the network runs; auto: cuda, else mps, else cpu"
+    )
     score_batch: PositiveInt = runtime(2048, "rows scored at a time")
-    memory_gib: float = runtime(4.0, "training rows are held in memory up to this size; larger streams are read batch by batch", ge=0)
-    progress: Literal["auto", "bar", "lines", "off"] = runtime("auto", "how training is reported on stderr; auto: a bar on a terminal, else lines")
-    report_lines: NonNegativeInt = runtime(10, "lines printed during a training where there is no bar")
+    memory_gib: float = runtime(
+        4.0,
+        "training rows are held in memory up to this size; larger streams are read batch by batch",
+        ge=0,
+    )
+    progress: Literal["auto", "bar", "lines", "off"] = runtime(
+        "auto", "how training is reported on stderr; auto: a bar on a terminal, else lines"
+    )
+    report_lines: NonNegativeInt = runtime(
+        10, "lines printed during a training where there is no bar"
+    )
 
 
 @dataclass(frozen=True)
 class Batches:
-    """All batches of a training in order: per epoch a permutation of the rows, cut into batches, whole rows read at once.
+    """All batches of a training in order: per epoch a permutation of the rows, cut into batches,
+    whole rows read at once.
 
-    A batch larger than the data is all of the data; the last, partial batch of an epoch is kept, even with one row.
+    A batch larger than the data is all of the data; the last, partial batch of an epoch is kept,
+    even with one row.
 
     Attributes:
         read: sorted row numbers [B] -> rows [B, D], standardised float32.
@@ -71,8 +104,11 @@ class Batches:
         generator = torch.Generator().manual_seed(self.seed)
         left = self.steps
         while left > 0:
-            for index in torch.split(torch.randperm(self.rows, generator=generator), self.size)[:left]:
-                yield self.read(index.sort().values)  # sorted: a memory map is read forwards, and both ways of reading agree to the bit
+            for index in torch.split(torch.randperm(self.rows, generator=generator), self.size)[
+                :left
+            ]:
+                # sorted: a memory map is read forwards, and both ways of reading agree to the bit
+                yield self.read(index.sort().values)
                 left -= 1
 
 
@@ -82,22 +118,37 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         BadInput: if torch has no such device here.
     """
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    found = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(device for device, present in found.items() if present)
     if not found[name]:
-        raise BadInput(f"device: {name} is not available to torch on this machine; use device=cpu or device=auto")
+        raise BadInput(
+            f"device: {name} is not available to torch on this machine; use device=cpu or"
+            " device=auto"
+        )
     return torch.device(name)
 
 
 @contextmanager
 def reproducible(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch and make it deterministic; the user's generators and flags are as before afterwards."""
-    flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    """Seed torch and make it deterministic; the user's generators and flags are as before
+    afterwards.
+    """
+    flags = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     memory: Any = torch.utils.deterministic
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS refuses to be deterministic
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else []):
+    # without it, cuBLAS refuses to be deterministic
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with torch.random.fork_rng(
+        devices=[torch.cuda.current_device()] if device.type == "cuda" else []
+    ):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)
         memory.fill_uninitialized_memory = False  # it costs a pass over every new tensor
@@ -111,14 +162,17 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
 
 
 class LightningDetector(Detector):
-    """A neural method: `build` a network, define the `loss` of a batch and the `anomaly` of rows; everything else is here.
+    """A neural method: `build` a network, define the `loss` of a batch and the `anomaly` of rows;
+    everything else is here.
 
-    Features are standardised with the training set's statistics. After training, `fit_read_outs` may learn from what the training rows
-    score, and `read_out` turns anomaly values into score columns.
+    Features are standardised with the training set's statistics. After training, `fit_read_outs`
+    may learn from what the training rows score, and `read_out` turns anomaly values into score
+    columns.
 
     Attributes:
         net: the network, from `build`, on the device where it was last used.
-        logger: a pytorch-lightning logger that receives the training's curves; None: nothing is logged. It changes no score.
+        logger: a pytorch-lightning logger that receives the training's curves; None: nothing is
+            logged. It changes no score.
     """
 
     logger: Any = None
@@ -127,7 +181,9 @@ class LightningDetector(Detector):
 
     @abstractmethod
     def build(self, dim: int) -> nn.Module:
-        """The untrained network for features of `dim` columns, initialised from torch's (seeded) generator."""
+        """The untrained network for features of `dim` columns, initialised from torch's (seeded)
+        generator.
+        """
 
     @abstractmethod
     def loss(self, batch: Tensor) -> Tensor:
@@ -135,13 +191,19 @@ class LightningDetector(Detector):
 
     @abstractmethod
     def anomaly(self, batch: Tensor) -> Tensor:
-        """[B, K] values of standardised rows [B, D], each from its row alone; the read-outs are made of them."""
+        """[B, K] values of standardised rows [B, D], each from its row alone; the read-outs are
+        made of them.
+        """
 
     def fit_read_outs(self, values: NDArray[np.float64]) -> None:
-        """Learn what `read_out` needs from the training rows' anomaly values [N, K]; nothing unless a method says so."""
+        """Learn what `read_out` needs from the training rows' anomaly values [N, K]; nothing unless
+        a method says so.
+        """
 
     def read_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[N, C] scores of anomaly values [N, K]; the values themselves unless a method says otherwise."""
+        """[N, C] scores of anomaly values [N, K]; the values themselves unless a method says
+        otherwise.
+        """
         return values
 
     def read_out_arrays(self) -> dict[str, NDArray[Any]]:
@@ -152,18 +214,27 @@ class LightningDetector(Detector):
         """Take up what `read_out_arrays` gave."""
 
     def standardise(self, x: NDArray[np.float32]) -> Standardisation:
-        """How training rows [N, D] are brought to a common scale; component-wise unless a method says otherwise."""
+        """How training rows [N, D] are brought to a common scale; component-wise unless a method
+        says otherwise.
+        """
         return Standardisation.fit(x)
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """Adam on the network's weights, in one fused kernel (specs/methods.md section 7: .018 s a step against .154 s)."""
+        """Adam on the network's weights, in one fused kernel (specs/methods.md section 7: .018 s a
+        step against .154 s).
+        """
         weights = list(self.net.parameters())
-        fused = self.config.precision == "32-true"  # Lightning cannot clip gradients for a fused optimiser in mixed precision
+        # Lightning cannot clip gradients for a fused optimiser in mixed precision
+        fused = self.config.precision == "32-true"
         fused = fused and all(values.device.type in ("cpu", "cuda") for values in weights)
         return torch.optim.Adam(weights, lr=self.config.lr, betas=self.config.betas, fused=fused)
 
-    def schedule(self, optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler | None:
-        """How the learning rate changes after each of `steps` optimiser steps; it does not unless a method says so."""
+    def schedule(
+        self, optimiser: torch.optim.Optimizer, steps: int
+    ) -> torch.optim.lr_scheduler.LRScheduler | None:
+        """How the learning rate changes after each of `steps` optimiser steps; it does not unless a
+        method says so.
+        """
         return None
 
     def fit(self, train: Features) -> None:
@@ -176,7 +247,8 @@ class LightningDetector(Detector):
         train = train.without_outliers()
         train.require_rows(2)
         device = resolve_device(self.config.device)
-        from vadbench.trainer import train_network  # pytorch_lightning costs 5 CPU-seconds to import
+        # pytorch_lightning costs 5 CPU-seconds to import
+        from vadbench.trainer import train_network
 
         self.standardisation = self.standardise(train.x)
         with reproducible(self.seed, device):
@@ -185,7 +257,9 @@ class LightningDetector(Detector):
         self._learn_read_outs(train)
 
     def reconfigured(self, config: Any, train: Features) -> Self:
-        """A detector with this one's network under another scoring; only the read-outs are learnt again."""
+        """A detector with this one's network under another scoring; only the read-outs are learnt
+        again.
+        """
         other = copy(self)
         other.config = config
         other._learn_read_outs(train.without_outliers())
@@ -197,31 +271,46 @@ class LightningDetector(Detector):
         Raises:
             BadInput: if the rows have another number of columns than those of training.
         """
-        return self.read_out(self._values(test)) if len(test) else np.empty((0, len(self.read_outs)))
+        return (
+            self.read_out(self._values(test)) if len(test) else np.empty((0, len(self.read_outs)))
+        )
 
     def score_normal(self, train: Features) -> NDArray[np.float64]:
-        """What normal rows score; the rows this detector was just fitted to are not passed through the network again."""
+        """What normal rows score; the rows this detector was just fitted to are not passed through
+        the network again.
+        """
         fitted = getattr(self, "_normal", None)
-        return self.read_out(fitted[1]) if fitted is not None and fitted[0] is train else self.score(train)
+        return (
+            self.read_out(fitted[1])
+            if fitted is not None and fitted[0] is train
+            else self.score(train)
+        )
 
     def row_flops(self, dim: int) -> tuple[float, float] | None:
-        """Floating-point operations that one row of `dim` columns costs in a training step, and in scoring; see `dense_flops`.
+        """Floating-point operations that one row of `dim` columns costs in a training step, and in
+        scoring; see `dense_flops`.
 
         From the config alone, before anything is built. None, the default: not known.
         """
         return None
 
     def flops(self, rows: int, dim: int, test_rows: int = 0) -> float | None:
-        """Estimated floating-point operations of `fit` on `rows` rows of `dim` columns and of scoring them and `test_rows` others.
+        """Estimated floating-point operations of `fit` on `rows` rows of `dim` columns and of
+        scoring them and `test_rows` others.
 
-        From the config alone: divided by what a matrix product reaches on a machine (operations/s), it is the time before it is spent, to a
-        factor of about two. Mixtures fitted to the anomaly values are not in it. None where the method does not know.
+        From the config alone: divided by what a matrix product reaches on a machine (operations/s),
+        it is the time before it is spent, to a factor of about two. Mixtures fitted to the anomaly
+        values are not in it. None where the method does not know.
         """
         costs = self.row_flops(dim)
         if costs is None:
             return None
         passes: int = self.config.epochs * rows
-        trained: int = passes if self.config.max_steps is None else min(passes, self.config.max_steps * min(self.config.batch_size, rows))
+        trained: int = (
+            passes
+            if self.config.max_steps is None
+            else min(passes, self.config.max_steps * min(self.config.batch_size, rows))
+        )
         return trained * costs[0] + (rows + test_rows) * costs[1]
 
     def parameter_count(self) -> int:
@@ -230,16 +319,31 @@ class LightningDetector(Detector):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The network's state, the standardisation and the read-outs."""
-        state = {f"net.{name}": values.detach().cpu().numpy() for name, values in self.net.state_dict().items()}
+        state = {
+            f"net.{name}": values.detach().cpu().numpy()
+            for name, values in self.net.state_dict().items()
+        }
         extra = {f"read_out.{name}": values for name, values in self.read_out_arrays().items()}
-        return {**state, "standardise.mean": self.standardisation.mean, "standardise.scale": self.standardisation.scale, **extra}
+        return {
+            **state,
+            "standardise.mean": self.standardisation.mean,
+            "standardise.scale": self.standardisation.scale,
+            **extra,
+        }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up what `arrays` gave."""
-        self.standardisation = Standardisation(arrays["standardise.mean"], arrays["standardise.scale"])
+        self.standardisation = Standardisation(
+            arrays["standardise.mean"], arrays["standardise.scale"]
+        )
         with torch.random.fork_rng(devices=[]):
             self.net = self.build(len(self.standardisation.mean))
-        self.net.load_state_dict({name: torch.from_numpy(np.array(values)) for name, values in _under("net.", arrays).items()})
+        self.net.load_state_dict(
+            {
+                name: torch.from_numpy(np.array(values))
+                for name, values in _under("net.", arrays).items()
+            }
+        )
         self.restore_read_outs(_under("read_out.", arrays))
 
     def _learn_read_outs(self, train: Features) -> None:
@@ -254,44 +358,68 @@ class LightningDetector(Detector):
         if train.x.nbytes <= self.config.memory_gib * 2**30:
             held = torch.from_numpy(_standardised(self.standardisation, train.x))
             return Batches(lambda index: held[index], rows, size, steps, self.seed)
-        return Batches(lambda index: torch.from_numpy(self.standardisation.apply(train.x[index.numpy()])), rows, size, steps, self.seed)
+        return Batches(
+            lambda index: torch.from_numpy(self.standardisation.apply(train.x[index.numpy()])),
+            rows,
+            size,
+            steps,
+            self.seed,
+        )
 
     def _values(self, rows: Features) -> NDArray[np.float64]:
         """[N, K] float64 anomaly values, computed in float32 in chunks.
 
-        A matrix product may round a row differently in chunks of another size, so every chunk has the same size: the last one begins
-        earlier. Fewer rows than a chunk make one of their own, of two rows at least (a single row would be a matrix-vector product).
+        A matrix product may round a row differently in chunks of another size, so every chunk has
+        the same size: the last one begins earlier. Fewer rows than a chunk make one of their own,
+        of two rows at least (a single row would be a matrix-vector product).
         """
         if rows.x.shape[1] != len(self.standardisation.mean):
-            raise BadInput(f"{rows.name}: {rows.x.shape[1]} columns, {self.info.name} was trained on {len(self.standardisation.mean)}")
+            raise BadInput(
+                f"{rows.name}: {rows.x.shape[1]} columns, {self.info.name} was trained on"
+                f" {len(self.standardisation.mean)}"
+            )
         device, size = resolve_device(self.config.device), min(self.config.score_batch, len(rows))
         self.net.to(device).eval()
         out = np.empty((0, 0))
         for start in range(0, len(rows), size):
             begin = min(start, len(rows) - size)
-            chunk = torch.from_numpy(self.standardisation.apply(rows.x[begin : begin + size])).to(device)
+            chunk = torch.from_numpy(self.standardisation.apply(rows.x[begin : begin + size])).to(
+                device
+            )
             values = self._anomaly(chunk).cpu().double().numpy()
-            if not start:  # one array from the beginning: small ones kept between the network's large, freed ones cost 12 GiB at 800,000 rows
+            # one array from the beginning: small ones kept between the network's large, freed ones
+            # cost 12 GiB at 800,000 rows
+            if not start:
                 out = np.empty((len(rows), values.shape[1]))
             out[start : begin + size] = values[start - begin :]
         return out
 
     @torch.inference_mode()
     def _anomaly(self, chunk: Tensor) -> Tensor:
-        return self.anomaly(chunk) if len(chunk) > 1 else self.anomaly(chunk.expand(2, -1).contiguous())[:1]
+        return (
+            self.anomaly(chunk)
+            if len(chunk) > 1
+            else self.anomaly(chunk.expand(2, -1).contiguous())[:1]
+        )
 
 
 def fast_steps(nature: Nature) -> int:
-    """Optimiser steps of the `fast` presets: 2000, and 1000 on image embeddings, whose thousand columns make a step several times as long."""
+    """Optimiser steps of the `fast` presets: 2000, and 1000 on image embeddings, whose thousand
+    columns make a step several times as long.
+    """
     return 1000 if nature.embedding else 2000
 
 
 def dense_flops(widths: Sequence[int]) -> float:
-    """Operations of one row's forward pass through fully connected layers of these widths, input and output among them.
+    """Operations of one row's forward pass through fully connected layers of these widths, input
+    and output among them.
 
-    Two a weight (a multiplication and an addition) and ACTIVATION a hidden unit. A backward pass costs twice as much.
+    Two a weight (a multiplication and an addition) and ACTIVATION a hidden unit. A backward pass
+    costs twice as much.
     """
-    return 2.0 * sum(wide * narrow for wide, narrow in pairwise(widths)) + ACTIVATION * sum(widths[1:-1])
+    return 2.0 * sum(wide * narrow for wide, narrow in pairwise(widths)) + ACTIVATION * sum(
+        widths[1:-1]
+    )
 
 
 def _standardised(standardisation: Standardisation, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -302,4 +430,8 @@ def _standardised(standardisation: Standardisation, x: NDArray[np.float32]) -> N
 
 
 def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,10 +1,14 @@
-"""Diffusion's scoring against the plain loop: rows/s as ratios within one run, and how the time falls with the steps left from t.
+"""Diffusion's scoring against the plain loop: rows/s as ratios within one run, and how the time
+falls with the steps left from t.
 
-The plain loop, written here from specs/methods.md section 5 as k-diffusion runs it: every row carries its own sigma, so the sigma branch of
-the network works on the whole batch at every step; D is made and taken apart again; LMS coefficients by adaptive quadrature at every step.
-Both loops use the same network class and weights, so that ratios are of the loops. `film` has a learnt sigma branch (about 45 % of the
-network's FLOPs, the case of the target). The released `fourier` has only cosines and sines there, so that the plain loop is mostly matrix products,
-which no way of conditioning can save: `products` times these alone, and is the bound (CPU seconds throughout; other work would disturb the wall's).
+The plain loop, written here from specs/methods.md section 5 as k-diffusion runs it: every row
+carries its own sigma, so the sigma branch of the network works on the whole batch at every step; D
+is made and taken apart again; LMS coefficients by adaptive quadrature at every step. Both loops use
+the same network class and weights, so that ratios are of the loops. `film` has a learnt sigma
+branch (about 45 % of the network's FLOPs, the case of the target). The released `fourier` has only
+cosines and sines there, so that the plain loop is mostly matrix products, which no way of
+conditioning can save: `products` times these alone, and is the bound (CPU seconds throughout; other
+work would disturb the wall's).
 
 Run: python benchmarks/speed/diffusion.py [--repeats 5] [--dim 512] [--batch 1024] [--threads 1]
 """
@@ -33,7 +37,9 @@ TARGET = {"film": 1.7, "concatenated": None, "fourier": None}
 def plain_coefficient(order: int, sigmas: tuple[float, ...], i: int, j: int) -> float:
     def basis(tau: float) -> float:
         others = (k for k in range(order) if k != j)
-        return float(np.prod([(tau - sigmas[i - k]) / (sigmas[i - j] - sigmas[i - k]) for k in others]))
+        return float(
+            np.prod([(tau - sigmas[i - k]) / (sigmas[i - j] - sigmas[i - k]) for k in others])
+        )
 
     return float(quad(basis, sigmas[i], sigmas[i + 1], epsrel=1e-4)[0])
 
@@ -46,7 +52,9 @@ def plain_scores(net: Denoiser, x: Tensor, noise: Tensor, sigmas: tuple[float, .
         slopes.append((state - denoised) / (sigmas[i] * ones))
         order = min(i + 1, ORDER)
         coefficients = [plain_coefficient(order, sigmas, i, j) for j in range(order)]
-        state = state + sum(c * d for c, d in zip(coefficients, reversed(slopes[-ORDER:]), strict=False))
+        state = state + sum(
+            c * d for c, d in zip(coefficients, reversed(slopes[-ORDER:]), strict=False)
+        )
     return (state - x).square().mean(1)
 
 
@@ -77,7 +85,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each work, taken in turn so that a busy machine slows all alike; a first round is not counted."""
+    """Seconds of each work, taken in turn so that a busy machine slows all alike; a first round is
+    not counted.
+    """
     taken: dict[str, list[float]] = {name: [] for name in works}
     for counted in range(-1, repeats):
         for name, work in works.items():
@@ -89,12 +99,17 @@ def interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[st
 
 def network(dim: int, conditioning: str) -> Denoiser:
     net = Denoiser(dim, UNITS, conditioning, SIGMA_DATA)
-    net.loss(torch.randn(256, dim), torch.rand(256, 1) + 0.1, torch.randn(256, dim))  # running statistics of something
+    # running statistics of something
+    net.loss(torch.randn(256, dim), torch.rand(256, 1) + 0.1, torch.randn(256, dim))
     return net.eval()
 
 
 def against_plain(conditioning: str, options: argparse.Namespace) -> None:
-    x, noise, net = torch.randn(options.batch, options.dim), torch.randn(1, options.dim), network(options.dim, conditioning)
+    x, noise, net = (
+        torch.randn(options.batch, options.dim),
+        torch.randn(1, options.dim),
+        network(options.dim, conditioning),
+    )
     ours = detector(net, noise, t=(0,))
     gap = (our_scores(ours, x)[:, 0] / plain_scores(net, x, noise, SIGMAS) - 1).abs().max().item()
     works = {
@@ -103,21 +118,40 @@ def against_plain(conditioning: str, options: argparse.Namespace) -> None:
         "products": lambda: products(ours.folded(), x),
     }
     taken = interleaved(works, options.repeats)
-    ratio, bound = (statistics.median(a / b for a, b in zip(taken["plain"], taken[name], strict=True)) for name in ("ours", "products"))
+    ratio, bound = (
+        statistics.median(a / b for a, b in zip(taken["plain"], taken[name], strict=True))
+        for name in ("ours", "products")
+    )
     plain, mine, _ = (options.batch / min(taken[name]) for name in works)
     target = f" (target {TARGET[conditioning]})" if TARGET[conditioning] else ""
     share = f"products alone {bound:.2f}x, {ratio / bound:.0%} of our time"
-    print(f"  {conditioning:12} plain {plain:6.0f}, ours {mine:6.0f} rows/s: {ratio:.2f}x{target}; {share}; scores differ by {gap:.1e}")
+    print(
+        f"  {conditioning:12} plain {plain:6.0f}, ours {mine:6.0f} rows/s: {ratio:.2f}x{target};"
+        f" {share}; scores differ by {gap:.1e}"
+    )
 
 
 def by_start(options: argparse.Namespace) -> None:
-    x, noise, net = torch.randn(options.batch, options.dim), torch.randn(1, options.dim), network(options.dim, "fourier")
-    works = {f"t={t}": (lambda made: lambda: our_scores(made, x))(detector(net, noise, t=(t,))) for t in (0, 2, 4, 6, 8, 9)}
-    taken = {name: statistics.median(values) for name, values in interleaved(works, options.repeats).items()}
+    x, noise, net = (
+        torch.randn(options.batch, options.dim),
+        torch.randn(1, options.dim),
+        network(options.dim, "fourier"),
+    )
+    works = {
+        f"t={t}": (lambda made: lambda: our_scores(made, x))(detector(net, noise, t=(t,)))
+        for t in (0, 2, 4, 6, 8, 9)
+    }
+    taken = {
+        name: statistics.median(values)
+        for name, values in interleaved(works, options.repeats).items()
+    }
     for name, time_taken in taken.items():
         left = 10 - int(name[2:])
         share = time_taken / taken["t=0"] / (left / 10)
-        print(f"  {name}: {left:2} evaluations, {options.batch / time_taken:6.0f} rows/s, {share:.2f} of proportional")
+        print(
+            f"  {name}: {left:2} evaluations, {options.batch / time_taken:6.0f} rows/s, {share:.2f}"
+            " of proportional"
+        )
 
 
 def main() -> None:
@@ -129,7 +163,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    print(f"scoring, 10 LMS steps from t=0, d={options.dim}, batch {options.batch}, {options.threads} thread(s) (ratio: median of pairs)")
+    print(
+        f"scoring, 10 LMS steps from t=0, d={options.dim}, batch {options.batch}, {options.threads}"
+        " thread(s) (ratio: median of pairs)"
+    )
     for conditioning in TARGET:
         against_plain(conditioning, options)
     print("from t, fourier (1.00 = proportional to the steps left)")

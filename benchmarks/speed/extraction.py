@@ -1,9 +1,11 @@
-"""Speed and memory of extraction: boxes, velocity and embeddings, on Ped2 where $VADBENCH_DATA has it, else on the synthetic street.
+"""Speed and memory of extraction: boxes, velocity and embeddings, on Ped2 where $VADBENCH_DATA has
+it, else on the synthetic street.
 
 usage: python benchmarks/speed/extraction.py [--clips N]
 
-Prints per set-up: frames/s of both stages together (decoding and the store included), CPU time a frame over all threads, and the process's peak
-memory. On a busy machine frames/s say little; CPU time a frame times the cores in use is the bound.
+Prints per set-up: frames/s of both stages together (decoding and the store included), CPU time a
+frame over all threads, and the process's peak memory. On a busy machine frames/s say little; CPU
+time a frame times the cores in use is the bound.
 """
 
 import argparse
@@ -24,7 +26,10 @@ from vadbench.features.stream import open_stream, plan_stream
 from vadbench.locations import cache_root, data_root
 
 SETUPS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
-    "grid, DIS medium (target 60 frames/s)": ("velocity@grid", {"velocity": {"flow": "medium", "enlarge_below": 0}}),
+    "grid, DIS medium (target 60 frames/s)": (
+        "velocity@grid",
+        {"velocity": {"flow": "medium", "enlarge_below": 0}},
+    ),
     "grid, DIS fast x2 (target 25)": ("velocity@grid", {}),
     "foreground, DIS fast x2 (target 25)": ("velocity", {}),
     "foreground, DIS fast": ("velocity", {"velocity": {"enlarge_below": 0}}),
@@ -62,11 +67,22 @@ def measure(setup: str, clips: int) -> None:
         began, worked = time.perf_counter(), time.process_time()
         ensure(data, plan, Path(folder), quiet=True)
         seconds, busy = time.perf_counter() - began, time.process_time() - worked
-        rows = sum(len(open_stream(plan.dataset, plan, Path(folder), split).features) for split in ("train", "test"))
-        size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".onnx")
+        rows = sum(
+            len(open_stream(plan.dataset, plan, Path(folder), split).features)
+            for split in ("train", "test")
+        )
+        size = sum(
+            path.stat().st_size
+            for path in Path(folder).rglob("*")
+            if path.is_file() and path.suffix != ".onnx"
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     speed, busy_ms = f"{frames / seconds:.0f}", f"{busy / frames * 1e3:.1f}"
-    print(f"| {data.name} | {setup} | {speed} | {busy_ms} | {peak:.0f} | {rows / frames:.1f} | {size / frames / 1e3:.1f} |", flush=True)
+    print(
+        f"| {data.name} | {setup} | {speed} | {busy_ms} | {peak:.0f} | {rows / frames:.1f} |"
+        f" {size / frames / 1e3:.1f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -78,11 +94,14 @@ def main() -> None:
         measure(options.setup, options.clips)
         return
     print(
-        "| data set | set-up | frames/s | CPU ms a frame | peak MiB | rows a frame | MB a thousand frames |\n|---|---|---|---|---|---|---|",
+        "| data set | set-up | frames/s | CPU ms a frame | peak MiB | rows a frame | MB a thousand"
+        " frames |\n|---|---|---|---|---|---|---|",
         flush=True,
     )
     for setup in SETUPS:  # a process each, so that peaks are each one's own
-        subprocess.run([sys.executable, __file__, "--clips", str(options.clips), "--setup", setup], check=True)
+        subprocess.run(
+            [sys.executable, __file__, "--clips", str(options.clips), "--setup", setup], check=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""The flow's training step against normflows' own vector blocks, and scoring of both: ratios within one run.
+"""The flow's training step against normflows' own vector blocks, and scoring of both: ratios within
+one run.
 
-normflows' way: AffineCouplingBlock, InvertibleAffine (W assembled from P, L and U), ActNorm, loss by `forward_kld`. Both use fused Adam and
-the same clipping, so that the blocks alone differ. `--maps` adds normflows' GlowBlock on (B, d, 1, 1): what vectors must not go through.
+normflows' way: AffineCouplingBlock, InvertibleAffine (W assembled from P, L and U), ActNorm, loss
+by `forward_kld`. Both use fused Adam and the same clipping, so that the blocks alone differ.
+`--maps` adds normflows' GlowBlock on (B, d, 1, 1): what vectors must not go through.
 
-Run: python benchmarks/speed/flow.py [--repeats 5] [--dim 512] [--batch 256] [--layers 8] [--hidden 512] [--maps]
+Run: python benchmarks/speed/flow.py [--repeats 5] [--dim 512] [--batch 256] [--layers 8] [--hidden
+512] [--maps]
 """
 
 from __future__ import annotations
@@ -25,7 +28,11 @@ def normflows_glow(dim: int, layers: int, hidden: int) -> nn.Module:
     steps = []
     for _ in range(layers):
         net = nf.nets.MLP([(dim + 1) // 2, hidden, hidden, 2 * (dim // 2)], init_zeros=True)
-        steps += [nf.flows.AffineCouplingBlock(net, scale_map="sigmoid"), nf.flows.InvertibleAffine(dim), nf.flows.ActNorm(dim)]
+        steps += [
+            nf.flows.AffineCouplingBlock(net, scale_map="sigmoid"),
+            nf.flows.InvertibleAffine(dim),
+            nf.flows.ActNorm(dim),
+        ]
     return nf.NormalizingFlow(nf.distributions.DiagGaussian(dim, trainable=False), steps)
 
 
@@ -34,7 +41,9 @@ def normflows_maps(dim: int, layers: int, hidden: int) -> nn.Module:
     return nf.NormalizingFlow(base, [nf.flows.GlowBlock(dim, hidden) for _ in range(layers)])
 
 
-def training_step(net: nn.Module, loss: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], None]:
+def training_step(
+    net: nn.Module, loss: Callable[[Tensor], Tensor], x: Tensor
+) -> Callable[[], None]:
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-4, fused=True)
 
     def step() -> None:
@@ -62,14 +71,25 @@ def report(title: str, works: dict[str, Callable[[], object]], repeats: int, row
     taken = interleaved(works, repeats)
     print(f"{title}, one thread, CPU seconds, median of {repeats}")
     for name, values in taken.items():
-        pairwise = statistics.median(theirs / mine for theirs, mine in zip(values, taken["ours"], strict=True))
+        pairwise = statistics.median(
+            theirs / mine for theirs, mine in zip(values, taken["ours"], strict=True)
+        )
         middle = statistics.median(values)
-        print(f"  {name:10s} {middle:.3f} s, {rows / middle:.0f} rows/s" + ("" if name == "ours" else f": ours is {pairwise:.2f}x as fast"))
+        print(
+            f"  {name:10s} {middle:.3f} s, {rows / middle:.0f} rows/s"
+            + ("" if name == "ours" else f": ours is {pairwise:.2f}x as fast")
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name, default in (("repeats", 5), ("dim", 512), ("batch", 256), ("layers", 8), ("hidden", 512)):
+    for name, default in (
+        ("repeats", 5),
+        ("dim", 512),
+        ("batch", 256),
+        ("layers", 8),
+        ("hidden", 512),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--maps", action="store_true", help="also GlowBlock on 1x1 maps")
     options = parser.parse_args()
@@ -79,19 +99,30 @@ def main() -> None:
     dim, layers, hidden, rows = options.dim, options.layers, options.hidden, options.batch
     x = torch.randn(rows, dim)
 
-    mine, theirs = DensityFlow(glow(dim, layers, hidden), torch.ones(dim, dtype=torch.bool)), normflows_glow(dim, layers, hidden)
+    mine, theirs = (
+        DensityFlow(glow(dim, layers, hidden), torch.ones(dim, dtype=torch.bool)),
+        normflows_glow(dim, layers, hidden),
+    )
     mine.start(x)
     theirs.log_prob(x)  # ActNorm starts itself
     steps = {
         "ours": training_step(mine, lambda x: -mine.log_prob(x).mean(), x),
         "normflows": training_step(theirs, theirs.forward_kld, x),
     }
-    scores = {"ours": torch.inference_mode()(lambda: mine.log_prob(x)), "normflows": torch.inference_mode()(lambda: theirs.log_prob(x))}
+    scores = {
+        "ours": torch.inference_mode()(lambda: mine.log_prob(x)),
+        "normflows": torch.inference_mode()(lambda: theirs.log_prob(x)),
+    }
     if options.maps:
         maps, pixels = normflows_maps(dim, layers, hidden), x[:, :, None, None]
         maps.log_prob(pixels)
         steps["GlowBlock"] = training_step(maps, maps.forward_kld, pixels)
-    report(f"training step, d={dim}, batch {rows}, {layers} layers, hidden {hidden}", steps, options.repeats, rows)
+    report(
+        f"training step, d={dim}, batch {rows}, {layers} layers, hidden {hidden}",
+        steps,
+        options.repeats,
+        rows,
+    )
     report("log_prob", scores, options.repeats, rows)
 
 

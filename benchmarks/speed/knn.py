@@ -1,9 +1,11 @@
-"""Exact 1-NN at 100,000 x 512, 2,000 queries, two threads (or OMP_NUM_THREADS): ours against scikit-learn's brute force, and faiss where installed.
+"""Exact 1-NN at 100,000 x 512, 2,000 queries, two threads (or OMP_NUM_THREADS): ours against
+scikit-learn's brute force, and faiss where installed.
 
     python benchmarks/speed/knn.py [--rows N] [--dim D] [--queries Q] [--rounds R]
 
-Each round times every contestant in turn; what counts is the median over rounds of the ratio to scikit-learn in the same round. Peak memory is
-measured in a process of its own, beyond what the rows, the queries and the imports take. Exits with 1 where a target is missed.
+Each round times every contestant in turn; what counts is the median over rounds of the ratio to
+scikit-learn in the same round. Peak memory is measured in a process of its own, beyond what the
+rows, the queries and the imports take. Exits with 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 
-THREADS = int(os.environ.get("OMP_NUM_THREADS", 2))  # on a busy machine, one thread gives the fairer ratio
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(THREADS)  # before anything reads them
+# on a busy machine, one thread gives the fairer ratio
+THREADS = int(os.environ.get("OMP_NUM_THREADS", 2))
+# before anything reads them
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(THREADS)
 
 import numpy as np  # noqa: E402
 import psutil  # noqa: E402
@@ -34,17 +38,23 @@ def ours(rows: NDArray[np.float32], queries: NDArray[np.float32], backend: str) 
     from vadbench_methods.nearest import Nearest
 
     torch.set_num_threads(THREADS)
-    return lambda: Nearest(rows, backend=backend).squared(queries, 1)  # everything, also what it prepares
+    # everything, also what it prepares
+    return lambda: Nearest(rows, backend=backend).squared(queries, 1)
 
 
 def scikit_learn(rows: NDArray[np.float32], queries: NDArray[np.float32]) -> Search:
     from sklearn.neighbors import NearestNeighbors
 
-    return lambda: NearestNeighbors(n_neighbors=1, algorithm="brute").fit(rows).kneighbors(queries)[0] ** 2
+    return lambda: (
+        NearestNeighbors(n_neighbors=1, algorithm="brute").fit(rows).kneighbors(queries)[0] ** 2
+    )
 
 
 def contestants() -> dict[str, Callable[[NDArray[np.float32], NDArray[np.float32]], Search]]:
-    named = {"scikit-learn brute": scikit_learn, "ours": lambda rows, queries: ours(rows, queries, "product")}
+    named = {
+        "scikit-learn brute": scikit_learn,
+        "ours": lambda rows, queries: ours(rows, queries, "product"),
+    }
     if find_spec("faiss"):
         named["ours by faiss"] = lambda rows, queries: ours(rows, queries, "faiss")
     return named
@@ -52,12 +62,15 @@ def contestants() -> dict[str, Callable[[NDArray[np.float32], NDArray[np.float32
 
 def data(count: int, dim: int, queries: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     rng = np.random.default_rng(0)
-    return rng.standard_normal((count, dim), dtype=np.float32), rng.standard_normal((queries, dim), dtype=np.float32)
+    return rng.standard_normal((count, dim), dtype=np.float32), rng.standard_normal(
+        (queries, dim), dtype=np.float32
+    )
 
 
 def peak_over_data(name: str, rows: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
     """MiB of resident memory that one search adds at its peak."""
-    contestants()[name](rows[:2000], queries[:50])()  # imports and thread pools are not the search's
+    # imports and thread pools are not the search's
+    contestants()[name](rows[:2000], queries[:50])()
     search = contestants()[name](rows, queries)
     process, done = psutil.Process(), threading.Event()
     before = peak = process.memory_info().rss
@@ -89,7 +102,8 @@ def main() -> int:
     searches = {name: make(rows, queries) for name, make in contestants().items()}
     answers = {name: search() for name, search in searches.items()}  # warms up, too
     for name, answer in answers.items():
-        np.testing.assert_allclose(answer, answers["ours"], rtol=1e-4, err_msg=name)  # scikit-learn's own rounding
+        # scikit-learn's own rounding
+        np.testing.assert_allclose(answer, answers["ours"], rtol=1e-4, err_msg=name)
     seconds: dict[str, list[float]] = {name: [] for name in searches}
     for _ in range(arguments.rounds):
         for name, search in searches.items():
@@ -97,18 +111,34 @@ def main() -> int:
             search()
             seconds[name].append(time.perf_counter() - start)
 
-    print(f"{arguments.rows} x {arguments.dim} float32, {arguments.queries} queries, k = 1, {THREADS} threads, {arguments.rounds} rounds\n")
-    print("| search | seconds (median) | times scikit-learn's speed | peak over the data, MiB |\n|---|---|---|---|")
+    print(
+        f"{arguments.rows} x {arguments.dim} float32, {arguments.queries} queries, k = 1, {THREADS}"
+        f" threads, {arguments.rounds} rounds\n"
+    )
+    print(
+        "| search | seconds (median) | times scikit-learn's speed | peak over the data, MiB"
+        " |\n|---|---|---|---|"
+    )
     options = [f"--{option}={getattr(arguments, option)}" for option in ("rows", "dim", "queries")]
     good = True
     for name, taken in seconds.items():
-        speed = statistics.median(theirs / own for theirs, own in zip(seconds["scikit-learn brute"], taken, strict=True))
-        answer = subprocess.run([sys.executable, __file__, *options, f"--peak-of={name}"], check=True, capture_output=True, text=True)
+        speed = statistics.median(
+            theirs / own for theirs, own in zip(seconds["scikit-learn brute"], taken, strict=True)
+        )
+        answer = subprocess.run(
+            [sys.executable, __file__, *options, f"--peak-of={name}"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         peak = float(answer.stdout)
         print(f"| {name} | {statistics.median(taken):.2f} | {speed:.2f} | {peak:.0f} |", flush=True)
         if name == "ours":
             good = speed >= SPEED_TARGET and peak <= MEMORY_TARGET
-    print(f"\ntarget of ours: at least {SPEED_TARGET} times, at most {MEMORY_TARGET:.0f} MiB: {'met' if good else 'MISSED'}")
+    print(
+        f"\ntarget of ours: at least {SPEED_TARGET} times, at most {MEMORY_TARGET:.0f} MiB:"
+        f" {'met' if good else 'MISSED'}"
+    )
     return 0 if good else 1
 
 

@@ -1,13 +1,18 @@
-"""What pytorch-lightning costs: `LightningDetector.fit` against a bare loop over the same network, loss, batches and optimiser, in one run.
+"""What pytorch-lightning costs: `LightningDetector.fit` against a bare loop over the same network,
+loss, batches and optimiser, in one run.
 
-The work is MULDE's training step at d = 34, 2 x 256 units, batches of 2048 rows. Both runs see the same permutations and the same noise, so their
-weights end equal to the bit, which is checked. Between the two stand the check that the loss is finite and Lightning itself (its loop, its
-profiler's contexts, its callbacks' hooks, its tracking of the optimiser): the table adds them one by one.
+The work is MULDE's training step at d = 34, 2 x 256 units, batches of 2048 rows. Both runs see the
+same permutations and the same noise, so their weights end equal to the bit, which is checked.
+Between the two stand the check that the loss is finite and Lightning itself (its loop, its
+profiler's contexts, its callbacks' hooks, its tracking of the optimiser): the table adds them one
+by one.
 
-On a machine that others use, ratios of equal work scatter by a tenth themselves. So all is timed a second time on 2 rows and 2 units, where
-nearly nothing is computed: what Lightning adds there, in ms, it adds to every step, and set against the bare step it is the steadier figure.
+On a machine that others use, ratios of equal work scatter by a tenth themselves. So all is timed a
+second time on 2 rows and 2 units, where nearly nothing is computed: what Lightning adds there, in
+ms, it adds to every step, and set against the bare step it is the steadier figure.
 
-Run: python benchmarks/speed/lightning.py [--repeats 5] [--steps 200] [--threads 1]; CPU seconds. Exits with 1 where that figure is above a tenth.
+Run: python benchmarks/speed/lightning.py [--repeats 5] [--steps 200] [--threads 1]; CPU seconds.
+Exits with 1 where that figure is above a tenth.
 """
 
 from __future__ import annotations
@@ -25,7 +30,9 @@ import torch
 from vadbench_methods.mulde import MULDE
 
 from vadbench.detector import Features, Standardisation
-from vadbench.trainer import train_network  # Lightning's import (5 s, once a process) is not part of the loop
+
+# Lightning's import (5 s, once a process) is not part of the loop
+from vadbench.trainer import train_network
 from vadbench.training import reproducible
 
 DIM, ROWS, TARGET = 34, 20_000, 0.10
@@ -49,7 +56,13 @@ FULL, EMPTY = Size(256, 2048), Size(2, 2)
 
 
 def untrained(steps: int, train: Features, size: Size) -> MULDE:
-    config = MULDE.Config(units=(size.units, size.units), max_steps=steps, batch_size=size.batch, progress="off", report_lines=0)
+    config = MULDE.Config(
+        units=(size.units, size.units),
+        max_steps=steps,
+        batch_size=size.batch,
+        progress="off",
+        report_lines=0,
+    )
     detector = MULDE(config, seed=0)
     detector.standardisation = Standardisation.fit(train.x)
     detector.net = detector.build(DIM)
@@ -90,7 +103,9 @@ def timed(work: Work, steps: int, train: Features, size: Size) -> tuple[float, l
 
 
 def a_step(train: Features, size: Size, steps: int, repeats: int) -> dict[str, list[float]]:
-    """CPU ms a step of every loop, taken in turn: of many steps less those of a few, without what every training costs once."""
+    """CPU ms a step of every loop, taken in turn: of many steps less those of a few, without what
+    every training costs once.
+    """
     taken: dict[str, list[float]] = {name: [] for name in WORKS}
     for _ in range(repeats):
         for name, work in WORKS.items():
@@ -106,18 +121,38 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     train = rows()
-    weights = {name: timed(work, 5, train, FULL)[1] for name, work in WORKS.items()}  # warms up, too
+    # warms up, too
+    weights = {name: timed(work, 5, train, FULL)[1] for name, work in WORKS.items()}
     for name, values in weights.items():
-        assert all(torch.equal(*pair) for pair in zip(values, weights["bare loop"], strict=True)), f"{name}: other weights"
-    full, empty = a_step(train, FULL, options.steps, options.repeats), a_step(train, EMPTY, 10 * options.steps, options.repeats)
-    print(f"MULDE's step, d={DIM}, 2 x 256 units, batch 2048, {options.threads} thread(s), {options.steps} steps, median of {options.repeats}\n")
-    print("| loop | CPU ms a step | over the bare loop | ms a step of 2 rows, 2 units |\n|---|---|---|---|")
+        assert all(torch.equal(*pair) for pair in zip(values, weights["bare loop"], strict=True)), (
+            f"{name}: other weights"
+        )
+    full, empty = (
+        a_step(train, FULL, options.steps, options.repeats),
+        a_step(train, EMPTY, 10 * options.steps, options.repeats),
+    )
+    print(
+        f"MULDE's step, d={DIM}, 2 x 256 units, batch 2048, {options.threads} thread(s),"
+        f" {options.steps} steps, median of {options.repeats}\n"
+    )
+    print(
+        "| loop | CPU ms a step | over the bare loop | ms a step of 2 rows, 2 units"
+        " |\n|---|---|---|---|"
+    )
     for name in WORKS:
-        ratio = statistics.median(own / plain for own, plain in zip(full[name], full["bare loop"], strict=True))
-        print(f"| {name} | {statistics.median(full[name]):.2f} | {ratio - 1:+.1%} | {statistics.median(empty[name]):.2f} |")
+        ratio = statistics.median(
+            own / plain for own, plain in zip(full[name], full["bare loop"], strict=True)
+        )
+        print(
+            f"| {name} | {statistics.median(full[name]):.2f} | {ratio - 1:+.1%} |"
+            f" {statistics.median(empty[name]):.2f} |"
+        )
     own = statistics.median(empty["Lightning"]) - statistics.median(empty["bare loop"])
     share = own / statistics.median(full["bare loop"])
-    print(f"\nLightning adds {own:.2f} ms a step, {share:.1%} of the work (target: less than {TARGET:.0%}): {'met' if share < TARGET else 'MISSED'}")
+    print(
+        f"\nLightning adds {own:.2f} ms a step, {share:.1%} of the work (target: less than"
+        f" {TARGET:.0%}): {'met' if share < TARGET else 'MISSED'}"
+    )
     return 0 if share < TARGET else 1
 
 

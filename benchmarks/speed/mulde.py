@@ -1,10 +1,12 @@
-"""MULDE's training step and scoring against the published formulation: time, rate and peak memory, as ratios within one run.
+"""MULDE's training step and scoring against the published formulation: time, rate and peak memory,
+as ratios within one run.
 
-The published formulation, written here from specs/methods.md sections 1 and 7: the input gradient by autograd with `create_graph`, the same
-gradient once more on the clean branch where nobody needs it, unfused Adam; scoring in one pass a noise scale, with gradients.
+The published formulation, written here from specs/methods.md sections 1 and 7: the input gradient
+by autograd with `create_graph`, the same gradient once more on the clean branch where nobody needs
+it, unfused Adam; scoring in one pass a noise scale, with gradients.
 
-Run: python benchmarks/speed/mulde.py [--repeats 3] [--units 4096] [--dim 512] [--batch 2048] [--threads 2]
-On a machine that others use, `--threads 1 --clock cpu` is steadier.
+Run: python benchmarks/speed/mulde.py [--repeats 3] [--units 4096] [--dim 512] [--batch 2048]
+[--threads 2] On a machine that others use, `--threads 1 --clock cpu` is steadier.
 """
 
 from __future__ import annotations
@@ -31,10 +33,18 @@ Step = Callable[[], None]
 
 
 def released_network(dim: int, units: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(dim + 1, units), nn.GELU(), nn.Linear(units, units), nn.GELU(), nn.Linear(units, 1))
+    return nn.Sequential(
+        nn.Linear(dim + 1, units),
+        nn.GELU(),
+        nn.Linear(units, units),
+        nn.GELU(),
+        nn.Linear(units, 1),
+    )
 
 
-def released_gradient(net: nn.Module, x: Tensor, sigma: Tensor, create_graph: bool = True) -> tuple[Tensor, Tensor]:
+def released_gradient(
+    net: nn.Module, x: Tensor, sigma: Tensor, create_graph: bool = True
+) -> tuple[Tensor, Tensor]:
     joined = torch.cat([x, sigma], 1).requires_grad_(True)
     log_density = -net(joined)
     (gradient,) = torch.autograd.grad(log_density.sum(), joined, create_graph=create_graph)
@@ -49,7 +59,9 @@ def released_step(dim: int, units: int, x: Tensor) -> Step:
         sigma, noise = log_uniform(LOW, HIGH, x), torch.randn_like(x)
         noise = sigma * noise
         _, score = released_gradient(net, x + noise, sigma)
-        matching = 0.5 * (sigma.squeeze(1) ** 2 * torch.norm(score + noise / sigma**2, dim=1) ** 2).mean()
+        matching = (
+            0.5 * (sigma.squeeze(1) ** 2 * torch.norm(score + noise / sigma**2, dim=1) ** 2).mean()
+        )
         log_density, _unused = released_gradient(net, x, sigma)
         loss = matching + BETA * 0.5 * (log_density**2).mean()
         optimiser.zero_grad()
@@ -64,7 +76,9 @@ def our_step(dim: int, units: int, x: Tensor) -> Step:
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-4, betas=(0.5, 0.9), fused=True)
 
     def step() -> None:
-        matching, regulariser = mulde_loss(net, x, log_uniform(LOW, HIGH, x), torch.randn_like(x), BETA)
+        matching, regulariser = mulde_loss(
+            net, x, log_uniform(LOW, HIGH, x), torch.randn_like(x), BETA
+        )
         optimiser.zero_grad()
         (matching + regulariser).backward()
         optimiser.step()
@@ -74,13 +88,24 @@ def our_step(dim: int, units: int, x: Tensor) -> Step:
 
 def released_scores(net: nn.Module, x: Tensor) -> Tensor:
     scales = torch.linspace(LOW, HIGH, SCALES)
-    return torch.cat([released_gradient(net, x, sigma.expand(len(x), 1), create_graph=False)[0].detach() for sigma in scales], 1)
+    return torch.cat(
+        [
+            released_gradient(net, x, sigma.expand(len(x), 1), create_graph=False)[0].detach()
+            for sigma in scales
+        ],
+        1,
+    )
 
 
 def our_detector(dim: int, units: int) -> MULDE:
-    """As a user has it: `score` standardises, passes the network, pools the scales; untrained, which costs the same."""
+    """As a user has it: `score` standardises, passes the network, pools the scales; untrained,
+    which costs the same.
+    """
     detector = MULDE(MULDE.Config(units=(units, units), scales=SCALES, read_outs=("mean",)), seed=0)
-    detector.net, detector.standardisation = detector.build(dim), Standardisation(np.zeros(dim), np.ones(dim))
+    detector.net, detector.standardisation = (
+        detector.build(dim),
+        Standardisation(np.zeros(dim), np.ones(dim)),
+    )
     detector.fit_read_outs(np.random.default_rng(0).normal(size=(9, SCALES)))
     return detector
 
@@ -92,7 +117,9 @@ def as_features(x: Tensor) -> Features:
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def interleaved(works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]) -> dict[str, list[float]]:
+def interleaved(
+    works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Seconds of each work, taken in turn so that a busy machine slows all alike."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
@@ -104,14 +131,29 @@ def interleaved(works: dict[str, Callable[[], object]], repeats: int, clock: Cal
 
 
 def peak_memory(kind: str, options: argparse.Namespace) -> tuple[float, float]:
-    """MiB of one formulation over two steps in a process of its own: resident growth beyond the imports and data, and beyond its first state."""
-    command = [sys.executable, __file__, "--worker", kind, "--units", str(options.units), "--dim", str(options.dim), "--batch", str(options.batch)]
+    """MiB of one formulation over two steps in a process of its own: resident growth beyond the
+    imports and data, and beyond its first state.
+    """
+    command = [
+        sys.executable,
+        __file__,
+        "--worker",
+        kind,
+        "--units",
+        str(options.units),
+        "--dim",
+        str(options.dim),
+        "--batch",
+        str(options.batch),
+    ]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return result["growth"], result["peak"]
 
 
 def resident(field: str) -> float:
-    """MiB of VmRSS (now) or VmHWM (the most so far); getrusage's ru_maxrss would include the parent's, from before the exec."""
+    """MiB of VmRSS (now) or VmHWM (the most so far); getrusage's ru_maxrss would include the
+    parent's, from before the exec.
+    """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status[field].split()[0]) / 1024
 
@@ -162,32 +204,56 @@ def main() -> None:
     best = {name: min(values) for name, values in taken.items()}
     rate = 5 * 2.0 * batch * units * units / best["products"] / 1e9
     ours_rate = step_flops(dim, units, batch) / best["ours"] / 1e9
-    pairwise = statistics.median(a / b for a, b in zip(taken["released"], taken["ours"], strict=True))
-    print(
-        f"step, d={dim}, {units}-{units}, batch {batch}, beta {BETA}, {options.threads} threads, {options.clock} seconds, best of {options.repeats}"
+    pairwise = statistics.median(
+        a / b for a, b in zip(taken["released"], taken["ours"], strict=True)
     )
-    print(f"  released {best['released']:.2f} s, ours {best['ours']:.2f} s: {pairwise:.2f}x (median of pairs; target 1.15)")
-    print(f"  matrix products {rate:.0f} GFLOP/s, the step {ours_rate:.0f}: {100 * ours_rate / rate:.0f} % (target 85)")
+    print(
+        f"step, d={dim}, {units}-{units}, batch {batch}, beta {BETA}, {options.threads} threads,"
+        f" {options.clock} seconds, best of {options.repeats}"
+    )
+    print(
+        f"  released {best['released']:.2f} s, ours {best['ours']:.2f} s: {pairwise:.2f}x (median"
+        " of pairs; target 1.15)"
+    )
+    print(
+        f"  matrix products {rate:.0f} GFLOP/s, the step {ours_rate:.0f}:"
+        f" {100 * ours_rate / rate:.0f} % (target 85)"
+    )
 
     growth = {kind: peak_memory(kind, options) for kind in ("released", "ours")}
     for label, column in (("resident growth", 0), ("peak of the process", 1)):
         theirs, mine = growth["released"][column], growth["ours"][column]
-        print(f"  {label}: released {theirs:.0f} MiB, ours {mine:.0f} MiB: {mine / theirs:.2f}x (target 0.90)")
+        print(
+            f"  {label}: released {theirs:.0f} MiB, ours {mine:.0f} MiB: {mine / theirs:.2f}x"
+            " (target 0.90)"
+        )
 
     del works
     detector, reference = our_detector(dim, units), released_network(dim, units)
-    for label, rows, repeats, target in (("batches of 128", 256, options.repeats, 2.3), ("one at a time", 4, 2 * options.repeats, 5.0)):
+    for label, rows, repeats, target in (
+        ("batches of 128", 256, options.repeats, 2.3),
+        ("one at a time", 4, 2 * options.repeats, 5.0),
+    ):
         features = torch.randn(rows, dim)
         chunk = 1 if rows == 4 else 128
         works = {
-            "released": lambda features=features, chunk=chunk: [released_scores(reference, rows) for rows in features.split(chunk)],
-            "ours": lambda features=features, chunk=chunk: [detector.score(as_features(rows)) for rows in features.split(chunk)],
+            "released": lambda features=features, chunk=chunk: [
+                released_scores(reference, rows) for rows in features.split(chunk)
+            ],
+            "ours": lambda features=features, chunk=chunk: [
+                detector.score(as_features(rows)) for rows in features.split(chunk)
+            ],
         }
         interleaved(works, 1, clock)
         taken = interleaved(works, repeats, clock)
-        pairwise = statistics.median(a / b for a, b in zip(taken["released"], taken["ours"], strict=True))
+        pairwise = statistics.median(
+            a / b for a, b in zip(taken["released"], taken["ours"], strict=True)
+        )
         theirs, mine = (min(taken[kind]) / rows * 1e3 for kind in ("released", "ours"))
-        print(f"scoring {SCALES} scales, {label}: released {theirs:.2f} ms, ours {mine:.2f} ms a feature: {pairwise:.2f}x (target {target})")
+        print(
+            f"scoring {SCALES} scales, {label}: released {theirs:.2f} ms, ours {mine:.2f} ms a"
+            f" feature: {pairwise:.2f}x (target {target})"
+        )
 
 
 if __name__ == "__main__":

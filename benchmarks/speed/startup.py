@@ -1,4 +1,6 @@
-"""CPU-seconds of the commands that should feel instant: --help, list methods, and a run whose results all exist."""
+"""CPU-seconds of the commands that should feel instant: --help, list methods, and a run whose
+results all exist.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,16 @@ import tempfile
 from pathlib import Path
 
 VADBENCH = str(Path(sys.executable).with_name("vadbench"))
-RUN = ["run", "--methods", "mulde,knn,gmm,magnitude", "--datasets", "synthetic", "--set", "mulde.max_steps=5", "--quiet"]
+RUN = [
+    "run",
+    "--methods",
+    "mulde,knn,gmm,magnitude",
+    "--datasets",
+    "synthetic",
+    "--set",
+    "mulde.max_steps=5",
+    "--quiet",
+]
 TARGETS = {"--help": 0.5, "list methods": 0.5, "run, all results exist": 6.0}
 
 
@@ -30,10 +41,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as results:
         cached = [*RUN, "--results", results]
         cpu_seconds(*cached)
-        calls = {"--help": ["--help"], "list methods": ["list", "methods"], "run, all results exist": cached}
+        calls = {
+            "--help": ["--help"],
+            "list methods": ["list", "methods"],
+            "run, all results exist": cached,
+        }
         for name, arguments in calls.items():
             best = min(cpu_seconds(*arguments) for _ in range(repeats))
-            print(f"{name:24} {best:.2f} CPU-s (target {TARGETS[name]}: {'met' if best < TARGETS[name] else 'MISSED'})")
+            print(
+                f"{name:24} {best:.2f} CPU-s (target {TARGETS[name]}:"
+                f" {'met' if best < TARGETS[name] else 'MISSED'})"
+            )
 
 
 if __name__ == "__main__":

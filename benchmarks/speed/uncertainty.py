@@ -1,4 +1,5 @@
-"""Intervals at the size of ShanghaiTech: 107 videos, 40,791 frames, 150,000 detections; and of UCF-Crime's frames. Goal: 2 and 5 CPU-s.
+"""Intervals at the size of ShanghaiTech: 107 videos, 40,791 frames, 150,000 detections; and of
+UCF-Crime's frames. Goal: 2 and 5 CPU-s.
 
 Run: python benchmarks/speed/uncertainty.py
 """
@@ -13,7 +14,13 @@ from regions import LENGTH, VIDEOS, scene
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import micro_auc
 from vadbench.metrics.regions import match
-from vadbench.metrics.uncertainty import Jackknife, combine, frame_jackknives, pairwise, region_jackknives
+from vadbench.metrics.uncertainty import (
+    Jackknife,
+    combine,
+    frame_jackknives,
+    pairwise,
+    region_jackknives,
+)
 
 
 def main() -> None:
@@ -26,12 +33,22 @@ def main() -> None:
     started = time.process_time()
     frame_jackknives(scores, labels, lengths)
     frames = time.process_time() - started
-    boxes, box_scores, regions = read_boxes(detections, "detections"), read_scores(detections), read_boxes(truth, "ground_truth")
+    boxes, box_scores, regions = (
+        read_boxes(detections, "detections"),
+        read_scores(detections),
+        read_boxes(truth, "ground_truth"),
+    )
     found = match(boxes, box_scores, regions, videos=dict(enumerate(map(int, lengths))))
     started = time.process_time()
     region_jackknives(found, lengths)
-    print(f"frame metrics {frames:.2f} CPU-s, RBDC and TBDC {time.process_time() - started:.2f} CPU-s (goal: 2 in all)")
-    rows = [combine([value], [Jackknife.of_left_out(rng.normal(size=VIDEOS))]) for value in rng.random(100)]
+    print(
+        f"frame metrics {frames:.2f} CPU-s, RBDC and TBDC {time.process_time() - started:.2f} CPU-s"
+        " (goal: 2 in all)"
+    )
+    rows = [
+        combine([value], [Jackknife.of_left_out(rng.normal(size=VIDEOS))])
+        for value in rng.random(100)
+    ]
     started = time.process_time()
     pairwise(rows)
     print(f"a column of 100 rows: {time.process_time() - started:.3f} CPU-s")

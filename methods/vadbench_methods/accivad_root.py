@@ -1,7 +1,9 @@
-"""AccI-VAD with the root of the mixture's negative log-likelihood, a distance as the other streams' scores are (not published).
+"""AccI-VAD with the root of the mixture's negative log-likelihood, a distance as the other streams'
+scores are (not published).
 
-A Gaussian's negative log-likelihood grows with the square of the distance from what is normal. Added to distances it drowns them, and smoothing
-spreads its few large values; its root is on their scale (specs/features.md section 6, where it was found with test labels in sight).
+A Gaussian's negative log-likelihood grows with the square of the distance from what is normal.
+Added to distances it drowns them, and smoothing spreads its few large values; its root is on their
+scale (specs/features.md section 6, where it was found with test labels in sight).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Autoencoder: reconstruction error of feature vectors, the generator of GCL (Zaheer et al., CVPR 2022) in the table of Tur et al. (2023)."""
+"""Autoencoder: reconstruction error of feature vectors, the generator of GCL (Zaheer et al., CVPR
+2022) in the table of Tur et al. (2023).
+"""
 
 from __future__ import annotations
 
@@ -14,40 +16,73 @@ from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast
 
 
 class AutoencoderConfig(NeuralConfig):
-    """Defaults are GCL's generator, in Tur et al.'s training; GCL's features have 2048 dimensions."""
+    """Defaults are GCL's generator, in Tur et al.'s training; GCL's features have 2048
+    dimensions.
+    """
 
-    units: tuple[PositiveInt, ...] = Field((1024, 512), min_length=1, description="widths of the encoder's hidden layers; the decoder mirrors them")
+    units: tuple[PositiveInt, ...] = Field(
+        (1024, 512),
+        min_length=1,
+        description="widths of the encoder's hidden layers; the decoder mirrors them",
+    )
     code: PositiveInt | None = Field(
-        None, description="width of the bottleneck; none: an eighth of the features' dimension, at least 1, which is GCL's 256 of 2048"
+        None,
+        description=(
+            "width of the bottleneck; none: an eighth of the features' dimension, at least 1, which"
+            " is GCL's 256 of 2048"
+        ),
     )
     epochs: PositiveInt = Field(50, description="passes over the training rows")
-    batch_size: PositiveInt = Field(8192, description="rows a step; the last, partial batch of an epoch is kept")
+    batch_size: PositiveInt = Field(
+        8192, description="rows a step; the last, partial batch of an epoch is kept"
+    )
     lr: PositiveFloat = Field(2e-5, description="learning rate")
-    algorithm: Literal["rmsprop", "adam"] = Field("rmsprop", description="optimiser; rmsprop has momentum 0.6 and ignores betas")
+    algorithm: Literal["rmsprop", "adam"] = Field(
+        "rmsprop", description="optimiser; rmsprop has momentum 0.6 and ignores betas"
+    )
 
 
 class Autoencoder(LightningDetector):
-    """Anomaly score = mean over the features of the squared reconstruction error of a standardised row."""
+    """Anomaly score = mean over the features of the squared reconstruction error of a standardised
+    row.
+    """
 
     Config = AutoencoderConfig
     info = DetectorInfo(
         name="autoencoder",
         title="Autoencoder",
-        paper="Zaheer et al., Generative Cooperative Learning for Unsupervised Video Anomaly Detection, CVPR 2022 (its generator alone)",
+        paper=(
+            "Zaheer et al., Generative Cooperative Learning for Unsupervised Video Anomaly"
+            " Detection, CVPR 2022 (its generator alone)"
+        ),
         deterministic=False,
     )
-    calibration: ClassVar[str] = "sqrt"  # a squared error: its root, a distance, is what may be added to others
+    # a squared error: its root, a distance, is what may be added to others
+    calibration: ClassVar[str] = "sqrt"
     config: AutoencoderConfig
 
     @classmethod
     def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
-        """`paper`: the defaults. `fast`, for a CPU: 256 and 128 units, and Adam at 1e-3 for 2000 steps, because 2e-5 hardly moves small data sets."""
+        """`paper`: the defaults.
+
+        `fast`, for a CPU: 256 and 128 units, and Adam at 1e-3 for 2000 steps, because 2e-5 hardly
+        moves small data sets.
+        """
         if name != "fast":
             return {}
-        return {"units": (256, 128), "algorithm": "adam", "lr": 1e-3, "batch_size": 2048, "epochs": 1000, "max_steps": fast_steps(nature)}
+        return {
+            "units": (256, 128),
+            "algorithm": "adam",
+            "lr": 1e-3,
+            "batch_size": 2048,
+            "epochs": 1000,
+            "max_steps": fast_steps(nature),
+        }
 
     def build(self, dim: int) -> nn.Module:
-        """The encoder and its mirror image, with ReLU after all layers but the bottleneck and the last: a narrow ReLU code may die."""
+        """The encoder and its mirror image, with ReLU after all layers but the bottleneck and the
+        last: a narrow ReLU code may die.
+        """
         down = self._widths(dim)
         return nn.Sequential(*layers(down), *layers(down[::-1]))
 
@@ -81,5 +116,7 @@ class Autoencoder(LightningDetector):
 
 def layers(widths: tuple[int, ...]) -> list[nn.Module]:
     """Linear layers with ReLU between them."""
-    both: list[nn.Module] = [layer for wide, narrow in pairwise(widths) for layer in (nn.Linear(wide, narrow), nn.ReLU())]
+    both: list[nn.Module] = [
+        layer for wide, narrow in pairwise(widths) for layer in (nn.Linear(wide, narrow), nn.ReLU())
+    ]
     return both[:-1]

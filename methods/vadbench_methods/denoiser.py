@@ -1,4 +1,6 @@
-"""The denoiser of Tur et al. (2023) in the preconditioned form of Karras et al. (2022, Table 1), and its likelihood."""
+"""The denoiser of Tur et al. (2023) in the preconditioned form of Karras et al.
+(2022, Table 1), and its likelihood.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ RK4_STEPS = 64
 
 
 class Denoiser(nn.Module):
-    """D(x; sigma) = c_skip x + c_out F(c_in x; sigma): the expected clean vector of a noisy x; F is the network.
+    """D(x; sigma) = c_skip x + c_out F(c_in x; sigma): the expected clean vector of a noisy x; F is
+    the network.
 
-    With s^2 = sigma^2 + sigma_data^2: c_skip = sigma_data^2 / s^2, c_out = sigma sigma_data / s, c_in = 1 / s. The loss and the slope are
-    written in terms of F, so that nothing is divided by a small sigma and nearly equal numbers are never subtracted.
+    With s^2 = sigma^2 + sigma_data^2: c_skip = sigma_data^2 / s^2, c_out = sigma sigma_data / s,
+    c_in = 1 / s. The loss and the slope are written in terms of F, so that nothing is divided by a
+    small sigma and nearly equal numbers are never subtracted.
 
     A sigma is [B, 1], one a row, or a single number [] for all rows, which is then embedded once.
 
@@ -31,18 +35,27 @@ class Denoiser(nn.Module):
 
     sigma_data: Tensor
 
-    def __init__(self, dim: int, units: tuple[int, ...], conditioning: Conditioning, sigma_data: float = 1.0) -> None:
+    def __init__(
+        self, dim: int, units: tuple[int, ...], conditioning: Conditioning, sigma_data: float = 1.0
+    ) -> None:
         super().__init__()
-        self.network = FilmNetwork(dim, units) if conditioning == "film" else TwoPlaceNetwork(dim, units, conditioning)
+        self.network = (
+            FilmNetwork(dim, units)
+            if conditioning == "film"
+            else TwoPlaceNetwork(dim, units, conditioning)
+        )
         self.register_buffer("sigma_data", torch.tensor(sigma_data))
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """D(x; sigma) [B, D]."""
         spread = self.spread(sigma)
-        return (self.sigma_data / spread).square() * x + sigma * self.sigma_data / spread * self.network_at(x / spread, sigma)
+        return (
+            self.sigma_data / spread
+        ).square() * x + sigma * self.sigma_data / spread * self.network_at(x / spread, sigma)
 
     def loss(self, x: Tensor, sigma: Tensor, eps: Tensor) -> Tensor:
-        """[B] mean over features of (F - target)^2 at x + sigma eps, with F's target (x - c_skip (x + sigma eps)) / c_out.
+        """[B] mean over features of (F - target)^2 at x + sigma eps, with F's target (x - c_skip (x
+        + sigma eps)) / c_out.
 
         This equals lambda(sigma) (D - x)^2 with the weight lambda = 1 / c_out^2 of Karras et al.
         """
@@ -53,7 +66,9 @@ class Denoiser(nn.Module):
     def slope(self, x: Tensor, sigma: Tensor) -> Tensor:
         """dx/dsigma = (x - D(x; sigma)) / sigma [B, D] of the probability flow."""
         spread = self.spread(sigma)
-        return (sigma / spread.square()) * x - (self.sigma_data / spread) * self.network_at(x / spread, sigma)
+        return (sigma / spread.square()) * x - (self.sigma_data / spread) * self.network_at(
+            x / spread, sigma
+        )
 
     def spread(self, sigma: Tensor) -> Tensor:
         """Standard deviation s of noisy data."""
@@ -66,17 +81,19 @@ class Denoiser(nn.Module):
         return cast(Tensor, self.network(scaled.to(own), log_noise).to(scaled))
 
     def log_likelihood(self, x: Tensor, low: float, high: float, probes: Tensor) -> Tensor:
-        """[B] log p(x) by the probability flow from noise level `low` to `high`, where the data are taken as N(0, s^2).
+        """[B] log p(x) by the probability flow from noise level `low` to `high`, where the data are
+        taken as N(0, s^2).
 
-        In y = x / s and u = ln sigma the flow is dy/du = -w F(y; sigma), w = sigma sigma_data / s^2: the linear part is solved exactly, and
-        ln p(x) = ln N(y_high; 0, 1) - D ln s_low - (integral of w tr dF/dy du), by the classical Runge-Kutta method in steps of equal du.
+        In y = x / s and u = ln sigma the flow is dy/du = -w F(y; sigma), w = sigma sigma_data /
+        s^2: the linear part is solved exactly, and ln p(x) = ln N(y_high; 0, 1) - D ln s_low -
+        (integral of w tr dF/dy du), by the classical Runge-Kutta method in steps of equal du.
 
         Args:
             x: [B, D].
             low: the noise level at which the density is meant, near 0.
             high: the noise level where the flow ends.
-            probes: [P, D] vectors v with mean v v^T = 1: the trace is the mean of v^T (dF/dy) v (Hutchinson), exact for sqrt(D) times the
-                unit vectors.
+            probes: [P, D] vectors v with mean v v^T = 1: the trace is the mean of v^T (dF/dy) v
+                (Hutchinson), exact for sqrt(D) times the unit vectors.
         """
         begin, end = math.log(low), math.log(high)
         step = (end - begin) / RK4_STEPS
@@ -91,7 +108,9 @@ class Denoiser(nn.Module):
                     dy, dt = self._flow(y + ahead * step * dy, u, probes)
                     sum_y, sum_t = sum_y + weight * dy, sum_t + weight * dt
                 y, trace = y + step / 6 * sum_y, trace + step / 6 * sum_t
-        normal = -0.5 * y.square().sum(1) - y.shape[1] * (0.5 * math.log(2 * math.pi) + float(self.spread(y.new_tensor(low)).log()))
+        normal = -0.5 * y.square().sum(1) - y.shape[1] * (
+            0.5 * math.log(2 * math.pi) + float(self.spread(y.new_tensor(low)).log())
+        )
         return normal + trace
 
     def _flow(self, y: Tensor, log_sigma: float, probes: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,22 +126,38 @@ class Denoiser(nn.Module):
 
 
 class TwoPlaceNetwork(nn.Module):
-    """The released network: linear - BatchNorm - ReLU layers to a latent vector and back; sigma comes in at the input and at the latent.
+    """The released network: linear - BatchNorm - ReLU layers to a latent vector and back; sigma
+    comes in at the input and at the latent.
 
-    `fourier`, as released: there x becomes x cos(2 pi w c) + sin(2 pi w c) with fixed random frequencies w ~ N(0, 1), c = ln(sigma) / 4;
-    nothing of it is learnt. `concatenated`: there c, sin c and cos c are further columns (the paper's comparison, Table 2, [33]).
+    `fourier`, as released: there x becomes x cos(2 pi w c) + sin(2 pi w c) with fixed random
+    frequencies w ~ N(0, 1), c = ln(sigma) / 4; nothing of it is learnt. `concatenated`: there c,
+    sin c and cos c are further columns (the paper's comparison, Table 2, [33]).
     """
 
     encoder_frequencies: Tensor
     decoder_frequencies: Tensor
 
-    def __init__(self, dim: int, units: tuple[int, ...], conditioning: Literal["fourier", "concatenated"]) -> None:
+    def __init__(
+        self, dim: int, units: tuple[int, ...], conditioning: Literal["fourier", "concatenated"]
+    ) -> None:
         super().__init__()
         self.modulate = conditioning == "fourier"
         extra = 0 if self.modulate else 3
         up = units[::-1]
-        self.encoder = nn.Sequential(*(layer for i, pair in enumerate(pairwise((dim, *units))) for layer in block(*pair, extra=0 if i else extra)))
-        self.decoder = nn.Sequential(*(layer for i, pair in enumerate(pairwise(up)) for layer in block(*pair, extra=0 if i else extra)))
+        self.encoder = nn.Sequential(
+            *(
+                layer
+                for i, pair in enumerate(pairwise((dim, *units)))
+                for layer in block(*pair, extra=0 if i else extra)
+            )
+        )
+        self.decoder = nn.Sequential(
+            *(
+                layer
+                for i, pair in enumerate(pairwise(up))
+                for layer in block(*pair, extra=0 if i else extra)
+            )
+        )
         self.last = nn.Linear(up[-1] + (extra if len(units) == 1 else 0), dim)
         if self.modulate:
             self.register_buffer("encoder_frequencies", torch.randn(dim))
@@ -132,8 +167,12 @@ class TwoPlaceNetwork(nn.Module):
         """F [B, D] of scaled rows x [B, D] at c [B, 1] or []."""
         if self.modulate:
             latent = self.encoder(modulated(x, c, self.encoder_frequencies))
-            return cast(Tensor, self.last(self.decoder(modulated(latent, c, self.decoder_frequencies))))
-        return cast(Tensor, self.last(self.decoder(concatenated(self.encoder(concatenated(x, c)), c))))
+            return cast(
+                Tensor, self.last(self.decoder(modulated(latent, c, self.decoder_frequencies)))
+            )
+        return cast(
+            Tensor, self.last(self.decoder(concatenated(self.encoder(concatenated(x, c)), c)))
+        )
 
     @torch.no_grad()
     def layers_at(self, c: float, wide: torch.dtype) -> list[Layer]:
@@ -147,7 +186,12 @@ class TwoPlaceNetwork(nn.Module):
         for place in (0, len(self.encoder) // 3):
             weight, bias = layers[place]
             if self.modulate:
-                angle = 2 * math.pi * c * (self.decoder_frequencies if place else self.encoder_frequencies).to(wide)
+                angle = (
+                    2
+                    * math.pi
+                    * c
+                    * (self.decoder_frequencies if place else self.encoder_frequencies).to(wide)
+                )
                 layers[place] = (weight * angle.cos(), bias + weight @ angle.sin())
             else:
                 columns = weight.new_tensor([c, math.sin(c), math.cos(c)])
@@ -156,10 +200,11 @@ class TwoPlaceNetwork(nn.Module):
 
 
 class FilmNetwork(nn.Module):
-    """The network as the paper's text reads: in every hidden layer a learnt scale and shift (FiLM) of the normalised units, made from sigma.
+    """The network as the paper's text reads: in every hidden layer a learnt scale and shift (FiLM)
+    of the normalised units, made from sigma.
 
-    c = ln(sigma) / 4 gives cos and sin at fixed random frequencies, then one hidden layer, then (1 + gamma) h + beta for each layer; gamma
-    and beta begin at 0.
+    c = ln(sigma) / 4 gives cos and sin at fixed random frequencies, then one hidden layer, then (1
+    + gamma) h + beta for each layer; gamma and beta begin at 0.
     """
 
     frequencies: Tensor
@@ -194,7 +239,9 @@ class FilmNetwork(nn.Module):
         layers = []
         for linear, norm, film in zip(self.linear, self.norm, self.film, strict=True):
             gamma, beta = film(embedding).to(wide).chunk(2)
-            weight, bias = batch_norm_folded(cast(nn.Linear, linear), cast(nn.BatchNorm1d, norm), wide)
+            weight, bias = batch_norm_folded(
+                cast(nn.Linear, linear), cast(nn.BatchNorm1d, norm), wide
+            )
             layers.append((weight * (1 + gamma)[:, None], bias * (1 + gamma) + beta))
         return [*layers, (self.last.weight.to(wide), self.last.bias.to(wide))]
 
@@ -203,7 +250,9 @@ def batch_norm_folded(linear: nn.Linear, norm: nn.BatchNorm1d, wide: torch.dtype
     """W [out, in] and bias [out] of a linear layer with the BatchNorm after it, in evaluation."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight.to(wide) / torch.sqrt(variance.to(wide) + norm.eps)
-    return linear.weight.to(wide) * scale[:, None], (linear.bias.to(wide) - mean.to(wide)) * scale + norm.bias.to(wide)
+    return linear.weight.to(wide) * scale[:, None], (
+        linear.bias.to(wide) - mean.to(wide)
+    ) * scale + norm.bias.to(wide)
 
 
 def block(wide: int, narrow: int, extra: int) -> list[nn.Module]:

@@ -1,7 +1,9 @@
-"""What `flow` builds its networks of: Glow and RealNVP on vectors, Glow on maps (all on normflows), and zuko's autoregressive flows.
+"""What `flow` builds its networks of: Glow and RealNVP on vectors, Glow on maps (all on normflows),
+and zuko's autoregressive flows.
 
-normflows lists its blocks from latent to data and walks the list backwards, calling `inverse`, to find the latents of data. A Glow step reads
-ActNorm, linear map, coupling from data to latent, so it stands here as [coupling, linear map, ActNorm].
+normflows lists its blocks from latent to data and walks the list backwards, calling `inverse`, to
+find the latents of data. A Glow step reads ActNorm, linear map, coupling from data to latent, so it
+stands here as [coupling, linear map, ActNorm].
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from vadbench.errors import BadInput
 
 Mixing = Literal["linear", "permutation", "swap"]
 ScaleMap = Literal["sigmoid", "exp"]
-FLAT = math.log(1e-3)  # an ActNorm column whose spread in the first batch is below this carries no scale to learn from
+# an ActNorm column whose spread in the first batch is below this carries no scale to learn from
+FLAT = math.log(1e-3)
 
 
 def library(name: str) -> ModuleType:
@@ -34,14 +37,17 @@ def library(name: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         if missing.name != name:
             raise
-        raise BadInput(f"flow: the package {name} is not installed; run pip install 'vadbench[flow]'") from None
+        raise BadInput(
+            f"flow: the package {name} is not installed; run pip install 'vadbench[flow]'"
+        ) from None
 
 
 class InvertibleLinear(nn.Module):
     """Glow's invertible linear map z W of vectors, W = P L U, started as a random rotation.
 
-    Equal to normflows' InvertibleAffine, which needs the deprecated torch.lu; the factors are applied one after the other, so that no
-    D x D x D product is made (256 rows of 512 columns: half of the multiplications).
+    Equal to normflows' InvertibleAffine, which needs the deprecated torch.lu; the factors are
+    applied one after the other, so that no D x D x D product is made (256 rows of 512 columns: half
+    of the multiplications).
 
     Args:
         dim: number of columns D.
@@ -75,13 +81,15 @@ class InvertibleLinear(nn.Module):
 
 
 class SigmoidCoupling(nn.Module):
-    """The heart of Glow's affine coupling with scale s = sigmoid(raw + 2), between 0 and 1: z2 = (x2 - shift) s.
+    """The heart of Glow's affine coupling with scale s = sigmoid(raw + 2), between 0 and 1: z2 =
+    (x2 - shift) s.
 
-    Equal to normflows' AffineCoupling with the map 'sigmoid', which takes log(sigmoid) and so is infinite once raw is below -105, as an
-    outlier can make it; log s is finite here.
+    Equal to normflows' AffineCoupling with the map 'sigmoid', which takes log(sigmoid) and so is
+    infinite once raw is below -105, as an outlier can make it; log s is finite here.
 
     Args:
-        param_map: network of the first part, 2 outputs a column of the second: shift and raw in turn.
+        param_map: network of the first part, 2 outputs a column of the second: shift and raw in
+            turn.
     """
 
     def __init__(self, param_map: nn.Module) -> None:
@@ -103,21 +111,32 @@ class SigmoidCoupling(nn.Module):
         return [fixed, changed * (-log_scale).exp() + parameters[:, 0::2]], -log_scale.sum(1)
 
 
-def glow(dim: int, layers: int, hidden: int, mixing: Mixing = "linear", scale_map: ScaleMap = "sigmoid") -> nn.Module:
-    """A normflows NormalizingFlow of vectors [B, dim] on a fixed unit Gaussian; one column has nothing to couple and gets an ActNorm alone.
+def glow(
+    dim: int, layers: int, hidden: int, mixing: Mixing = "linear", scale_map: ScaleMap = "sigmoid"
+) -> nn.Module:
+    """A normflows NormalizingFlow of vectors [B, dim] on a fixed unit Gaussian; one column has
+    nothing to couple and gets an ActNorm alone.
 
     Args:
         dim: number of columns.
         layers: steps K.
         hidden: width of the two hidden layers of each coupling network.
-        mixing: what stands between couplings: a learnt linear map or a fixed random permutation (Glow), or the halves swapped (RealNVP).
-        scale_map: scale of a coupling: sigmoid(raw + 2), bounded, as Glow's code; exp(raw), unbounded, diverges in deep stacks.
+        mixing: what stands between couplings: a learnt linear map or a fixed random permutation
+            (Glow), or the halves swapped (RealNVP).
+        scale_map: scale of a coupling: sigmoid(raw + 2), bounded, as Glow's code; exp(raw),
+            unbounded, diverges in deep stacks.
     """
     nf = library("normflows")
     steps: list[nn.Module] = []
     for _ in range(layers if dim > 1 else 0):
-        steps += [_coupling(nf, dim, hidden, scale_map), _mixing(nf, dim, mixing), nf.flows.ActNorm(dim)]
-    flow: nn.Module = nf.NormalizingFlow(nf.distributions.DiagGaussian(dim, trainable=False), steps or [nf.flows.ActNorm(dim)])
+        steps += [
+            _coupling(nf, dim, hidden, scale_map),
+            _mixing(nf, dim, mixing),
+            nf.flows.ActNorm(dim),
+        ]
+    flow: nn.Module = nf.NormalizingFlow(
+        nf.distributions.DiagGaussian(dim, trainable=False), steps or [nf.flows.ActNorm(dim)]
+    )
     return _settled(flow)
 
 
@@ -132,18 +151,26 @@ def _coupling(nf: Any, dim: int, hidden: int, scale_map: ScaleMap) -> nn.Module:
 
 
 def _mixing(nf: Any, dim: int, mixing: Mixing) -> nn.Module:
-    mixed: nn.Module = InvertibleLinear(dim) if mixing == "linear" else nf.flows.Permute(dim, "swap" if mixing == "swap" else "shuffle")
+    mixed: nn.Module = (
+        InvertibleLinear(dim)
+        if mixing == "linear"
+        else nf.flows.Permute(dim, "swap" if mixing == "swap" else "shuffle")
+    )
     return mixed
 
 
-def glow_maps(channels: int, height: int, width: int, levels: int, layers: int, hidden: int) -> nn.Module:
-    """Glow on maps [B, channels, height, width], as ITAE+NF has it: per level a squeeze and K steps, then half of the channels leave.
+def glow_maps(
+    channels: int, height: int, width: int, levels: int, layers: int, hidden: int
+) -> nn.Module:
+    """Glow on maps [B, channels, height, width], as ITAE+NF has it: per level a squeeze and K
+    steps, then half of the channels leave.
 
-    No method here has maps yet; it is checked against normflows. Its `log_prob` wants a second argument, None, where there are several levels
-    (normflows 1.7.3).
+    No method here has maps yet; it is checked against normflows. Its `log_prob` wants a second
+    argument, None, where there are several levels (normflows 1.7.3).
 
     Args:
-        channels: channels C of the maps; ITAE: 2 (maximum and mean over an encoder's channels) or 3.
+        channels: channels C of the maps; ITAE: 2 (maximum and mean over an encoder's channels) or
+            3.
         height: rows, a multiple of 2^levels.
         width: columns, a multiple of 2^levels.
         levels: L; ITAE: 1 on Ped2, else 3.
@@ -154,19 +181,27 @@ def glow_maps(channels: int, height: int, width: int, levels: int, layers: int, 
     bases, flows = [], []
     for level in range(1, levels + 1):
         channels, height, width = 4 * channels, height // 2, width // 2
-        flows.append([*(nf.flows.GlowBlock(channels, hidden) for _ in range(layers)), nf.flows.Squeeze()])
+        flows.append(
+            [*(nf.flows.GlowBlock(channels, hidden) for _ in range(layers)), nf.flows.Squeeze()]
+        )
         if level < levels:
             channels //= 2
         bases.append(nf.distributions.DiagGaussian((channels, height, width), trainable=False))
     merges = [nf.flows.Merge() for _ in range(levels - 1)]
-    flow = nf.MultiscaleFlow(bases[::-1], flows[::-1], merges, class_cond=False) if levels > 1 else nf.NormalizingFlow(bases[0], flows[0])
+    flow = (
+        nf.MultiscaleFlow(bases[::-1], flows[::-1], merges, class_cond=False)
+        if levels > 1
+        else nf.NormalizingFlow(bases[0], flows[0])
+    )
     return _settled(flow)
 
 
 def initialise(flow: nn.Module, first: Tensor) -> None:
-    """Set every ActNorm of a normflows flow from training data, so that each one's output has mean 0 and variance 1 there.
+    """Set every ActNorm of a normflows flow from training data, so that each one's output has mean
+    0 and variance 1 there.
 
-    A column that is constant in `first` keeps the scale 1: normflows would multiply it by a million.
+    A column that is constant in `first` keeps the scale 1: normflows would multiply it by a
+    million.
 
     Args:
         flow: from `glow` or `glow_maps`.
@@ -186,7 +221,9 @@ def initialise(flow: nn.Module, first: Tensor) -> None:
 
 
 def _settled(flow: nn.Module) -> nn.Module:
-    """Mark the ActNorms as initialised: normflows' own would fit itself to whatever it sees first, also test rows, also without gradients."""
+    """Mark the ActNorms as initialised: normflows' own would fit itself to whatever it sees first,
+    also test rows, also without gradients.
+    """
     for norm in _act_norms(flow):
         norm.data_dep_init_done.fill_(1)
     return flow
@@ -196,8 +233,12 @@ def _act_norms(flow: nn.Module) -> Iterator[Any]:
     return (module for module in flow.modules() if hasattr(module, "data_dep_init_done"))
 
 
-def autoregressive(architecture: Literal["nsf", "maf"], dim: int, layers: int, hidden: int) -> nn.Module:
-    """A zuko flow of vectors [B, dim] on a fixed unit Gaussian: neural splines on [-5, 5], the identity beyond, or affine maps (MAF)."""
+def autoregressive(
+    architecture: Literal["nsf", "maf"], dim: int, layers: int, hidden: int
+) -> nn.Module:
+    """A zuko flow of vectors [B, dim] on a fixed unit Gaussian: neural splines on [-5, 5], the
+    identity beyond, or affine maps (MAF).
+    """
     zuko = library("zuko")
     kind = {"nsf": zuko.flows.NSF, "maf": zuko.flows.MAF}[architecture]
     flow: nn.Module = kind(dim, transforms=layers, hidden_features=(hidden, hidden))

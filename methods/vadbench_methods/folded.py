@@ -1,8 +1,10 @@
-"""The denoiser as it scores: everything that depends on the noise level alone is folded into the weights, once for all rows.
+"""The denoiser as it scores: everything that depends on the noise level alone is folded into the
+weights, once for all rows.
 
-In scoring, BatchNorm is a fixed scale and shift, and so is the modulation by a noise level; between two ReLUs they all are one linear map.
-The released network has no learnt sigma branch: what a loop over rows with their own sigma can lose there is the elementwise work beside
-the matrix products, about a quarter of the time (benchmarks/speed/diffusion.py).
+In scoring, BatchNorm is a fixed scale and shift, and so is the modulation by a noise level; between
+two ReLUs they all are one linear map. The released network has no learnt sigma branch: what a loop
+over rows with their own sigma can lose there is the elementwise work beside the matrix products,
+about a quarter of the time (benchmarks/speed/diffusion.py).
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from vadbench_methods.denoiser import Denoiser, Layer
 class FoldedDenoiser:
     """dx/dsigma of a denoiser in evaluation; equal to `Denoiser.slope` but for the last digits.
 
-    A noise level is folded where it is first asked for, in float64; the products keep the network's own type.
+    A noise level is folded where it is first asked for, in float64; the products keep the network's
+    own type.
 
     Args:
         denoiser: fitted; its weights stay as they are from now on.
@@ -28,7 +31,8 @@ class FoldedDenoiser:
         self.denoiser = denoiser
         weights = next(denoiser.network.parameters())
         self.own = weights.dtype
-        self.wide = torch.float32 if weights.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        # Apple's GPUs have no float64
+        self.wide = torch.float32 if weights.device.type == "mps" else torch.float64
         self.at: dict[float, tuple[list[Layer], float]] = {}
 
     def _folded(self, sigma: float) -> tuple[list[Layer], float]:
@@ -38,7 +42,9 @@ class FoldedDenoiser:
         layers = self.denoiser.network.layers_at(math.log(sigma) / 4, self.wide)
         layers[0] = (layers[0][0] / spread, layers[0][1])  # c_in
         layers[-1] = (layers[-1][0] * (-data / spread), layers[-1][1] * (-data / spread))
-        return [(weight.T.to(self.own).contiguous(), bias.to(self.own)) for weight, bias in layers], sigma / spread**2
+        return [
+            (weight.T.to(self.own).contiguous(), bias.to(self.own)) for weight, bias in layers
+        ], sigma / spread**2
 
     def slope(self, x: Tensor, sigma: float) -> Tensor:
         """[B, D] in x's dtype, of rows x [B, D] at noise level sigma, above 0."""

@@ -1,4 +1,6 @@
-"""Gaussian: -log-density under one Gaussian with a shrunken covariance (Ledoit & Wolf, 2004), a Mahalanobis distance."""
+"""Gaussian: -log-density under one Gaussian with a shrunken covariance (Ledoit & Wolf, 2004), a
+Mahalanobis distance.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,18 @@ class GaussianConfig(MethodConfig):
 
 
 class Gaussian(Detector):
-    """Anomaly score = -log N(x; mean, covariance) of the standardised features, in nats: half the squared Mahalanobis distance and a constant."""
+    """Anomaly score = -log N(x; mean, covariance) of the standardised features, in nats: half the
+    squared Mahalanobis distance and a constant.
+    """
 
     Config = GaussianConfig
-    info = DetectorInfo("gaussian", "Gaussian", "Ledoit & Wolf, A Well-conditioned Estimator for Large-dimensional Covariance Matrices, 2004", True)
+    info = DetectorInfo(
+        "gaussian",
+        "Gaussian",
+        "Ledoit & Wolf, A Well-conditioned Estimator for Large-dimensional Covariance Matrices,"
+        " 2004",
+        True,
+    )
     calibration = "sqrt"  # half a squared distance: its root is what may be added to others
     standardisation: Standardisation
     whiten: NDArray[np.float64]  # [D, D], W with inverse(covariance) = W W^T
@@ -32,7 +42,8 @@ class Gaussian(Detector):
         self.standardisation = Standardisation.fit(train.x)
         covariance, fourth = self._moments(train.x)
         varying = np.flatnonzero(np.diagonal(covariance) >= 1e-6)
-        shrunken = np.eye(len(covariance))  # a constant feature says nothing of density: variance 1 in its own unit
+        # a constant feature says nothing of density: variance 1 in its own unit
+        shrunken = np.eye(len(covariance))
         if len(varying):
             block = np.ix_(varying, varying)
             shrunken[block] = shrink(covariance[block], fourth, len(train))
@@ -53,7 +64,10 @@ class Gaussian(Detector):
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] negative log-likelihoods in nats."""
-        constant = 0.5 * len(self.whiten) * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(self.whiten @ self.whiten.T)[1]
+        constant = (
+            0.5 * len(self.whiten) * np.log(2 * np.pi)
+            - 0.5 * np.linalg.slogdet(self.whiten @ self.whiten.T)[1]
+        )
         out = np.empty((len(test), 1))
         for start in range(0, len(test), BLOCK):
             whitened = self._standardised(test.x[start : start + BLOCK]) @ self.whiten
@@ -62,7 +76,11 @@ class Gaussian(Detector):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The standardisation and the whitening matrix."""
-        return {"mean": self.standardisation.mean, "scale": self.standardisation.scale, "whiten": self.whiten}
+        return {
+            "mean": self.standardisation.mean,
+            "scale": self.standardisation.scale,
+            "whiten": self.whiten,
+        }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up what `arrays` gave."""
@@ -71,7 +89,8 @@ class Gaussian(Detector):
 
 
 def shrink(covariance: NDArray[np.float64], fourth: float, rows: int) -> NDArray[np.float64]:
-    """The covariance [D, D] drawn towards the mean variance times the identity, by Ledoit and Wolf's share (equal to scikit-learn's).
+    """The covariance [D, D] drawn towards the mean variance times the identity, by Ledoit and
+    Wolf's share (equal to scikit-learn's).
 
     scikit-learn needs two float64 copies of all rows, this two sums over them.
 
@@ -82,7 +101,9 @@ def shrink(covariance: NDArray[np.float64], fourth: float, rows: int) -> NDArray
     """
     dim = len(covariance)
     variance = float(np.trace(covariance)) / dim
-    spread = float(np.square(covariance - variance * np.eye(dim)).sum())  # d^2 of the paper, times D
-    noise = min((fourth - float(np.square(covariance).sum())) / rows, spread)  # b^2 of the paper, times D
+    # d^2 of the paper, times D
+    spread = float(np.square(covariance - variance * np.eye(dim)).sum())
+    # b^2 of the paper, times D
+    noise = min((fourth - float(np.square(covariance).sum())) / rows, spread)
     share = noise / spread if spread > 0 else 0.0
     return (1 - share) * covariance + share * variance * np.eye(dim)

@@ -1,4 +1,6 @@
-"""GMM: a Gaussian mixture on the feature vectors; with two or five components, AccI-VAD's velocity branch (Reiss & Hoshen, 2022)."""
+"""GMM: a Gaussian mixture on the feature vectors; with two or five components, AccI-VAD's velocity
+branch (Reiss & Hoshen, 2022).
+"""
 
 from __future__ import annotations
 
@@ -14,53 +16,91 @@ from vadbench_methods.mixture import Mixture, choose_components, choose_floor, f
 
 
 class GMMConfig(MethodConfig):
-    """Defaults are ours (preset `fast`); preset `paper` is AccI-VAD's released setting (specs/methods.md section 3)."""
+    """Defaults are ours (preset `fast`); preset `paper` is AccI-VAD's released setting
+    (specs/methods.md section 3).
+    """
 
     components: tuple[PositiveInt, ...] = Field(
-        (1, 2, 4, 8, 16), min_length=1, description="number of Gaussians; of several, the likeliest on held-out training videos is taken"
+        (1, 2, 4, 8, 16),
+        min_length=1,
+        description=(
+            "number of Gaussians; of several, the likeliest on held-out training videos is taken"
+        ),
     )
     floor: tuple[PositiveFloat, ...] = Field(
         (1e-6, 1e-3, 1e-2, 1e-1, 1.0),
         min_length=1,
-        description="covariance floor, a share of each feature's variance (absolute: in squared feature units); of several, chosen as components "
-        "are and after them: in many dimensions the smallest would leave directions in which training rows hardly vary to decide",
+        description=(
+            "covariance floor, a share of each feature's variance (absolute: in squared feature"
+            " units); of several, chosen as components are and after them: in many dimensions the"
+            " smallest would leave directions in which training rows hardly vary to decide"
+        ),
     )
-    absolute: bool = Field(False, description="features and floor are taken raw, as scikit-learn's reg_covar; else features are standardised")
-    selection_rows: PositiveInt = Field(10_000, description="at most so many training rows choose the number of components and the floor")
-    init_seed: NonNegativeInt | None = Field(None, description="seed of the k-means start; null: the run's seed (AccI-VAD: always 0)")
+    absolute: bool = Field(
+        False,
+        description=(
+            "features and floor are taken raw, as scikit-learn's reg_covar; else features are"
+            " standardised"
+        ),
+    )
+    selection_rows: PositiveInt = Field(
+        10_000,
+        description="at most so many training rows choose the number of components and the floor",
+    )
+    init_seed: NonNegativeInt | None = Field(
+        None, description="seed of the k-means start; null: the run's seed (AccI-VAD: always 0)"
+    )
 
 
 class GMM(Detector):
     """Anomaly score = -log p(x) under a Gaussian mixture with full covariances, in float64.
 
-    The run's seed decides the k-means start, so seeds measure how much the local optimum of EM matters; `init_seed` fixes it.
+    The run's seed decides the k-means start, so seeds measure how much the local optimum of EM
+    matters; `init_seed` fixes it.
     """
 
     Config = GMMConfig
-    info = DetectorInfo("gmm", "Gaussian mixture", "Reiss & Hoshen, Attribute-based Representations, 2022 (velocity branch)", deterministic=False)
-    calibration = "sqrt"  # a negative log-density grows with the square of a distance: its root is what may be added to others
+    info = DetectorInfo(
+        "gmm",
+        "Gaussian mixture",
+        "Reiss & Hoshen, Attribute-based Representations, 2022 (velocity branch)",
+        deterministic=False,
+    )
+    # a negative log-density grows with the square of a distance: its root is what may be added to
+    # others
+    calibration = "sqrt"
     config: GMMConfig
     mixture: Mixture
 
     @classmethod
     def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
-        """`paper`: 2 components on Ped2, 5 elsewhere, raw features, reg_covar 1e-6, random_state 0. `fast` is the default config.
+        """`paper`: 2 components on Ped2, 5 elsewhere, raw features, reg_covar 1e-6, random_state 0.
+        `fast` is the default config.
 
-        Released for velocity alone. The frame-centric rows of MULDE's tables (`clip`) use a mixture too, but its components and the scaling of
-        the features are published nowhere: there `paper` is the released setting carried over, our reading.
+        Released for velocity alone. The frame-centric rows of MULDE's tables (`clip`) use a mixture
+        too, but its components and the scaling of the features are published nowhere: there `paper`
+        is the released setting carried over, our reading.
         """
         if name != "paper":
             return {}
-        return {"components": (2,) if dataset == "ped2" else (5,), "floor": (1e-6,), "absolute": True, "init_seed": 0}
+        return {
+            "components": (2,) if dataset == "ped2" else (5,),
+            "floor": (1e-6,),
+            "absolute": True,
+            "init_seed": 0,
+        }
 
     def fit(self, train: Features) -> None:
-        """Choose the number of components, then the floor, on training videos; then fit to all training rows."""
+        """Choose the number of components, then the floor, on training videos; then fit to all
+        training rows.
+        """
         train.require_rows(2)
         if not self.config.absolute:
             train = train.without_outliers()
         try:
             self.mixture = self._fitted(train)
-        except BadInput:  # raw features take such a row for a component of its own, up to the size where EM fails
+        # raw features take such a row for a component of its own, up to the size where EM fails
+        except BadInput:
             rest = train.without_outliers()
             if rest is train:
                 raise
@@ -70,7 +110,9 @@ class GMM(Detector):
         config = self.config
         seed = self.seed if config.init_seed is None else config.init_seed
         known: dict[str, Any] = {"absolute": config.absolute, "rows": config.selection_rows}
-        count = choose_components(train.x, train.video, config.components, seed, floor=min(config.floor), **known)
+        count = choose_components(
+            train.x, train.video, config.components, seed, floor=min(config.floor), **known
+        )
         floor = choose_floor(train.x, train.video, count, config.floor, seed, **known)
         return fit_mixture(train.x, count, seed, floor=floor, absolute=config.absolute)
 

@@ -23,12 +23,18 @@ class IsolationForestConfig(MethodConfig):
 class IsolationForest(Detector):
     """Anomaly score = 2^(-mean path length / c(tree rows)), between 0 and 1.
 
-    scikit-learn grows the trees; they are kept and walked as plain arrays, because a scikit-learn forest can only be saved by pickle.
-    The leaves of a tree point to themselves, so every row takes as many steps as the tree is deep.
+    scikit-learn grows the trees; they are kept and walked as plain arrays, because a scikit-learn
+    forest can only be saved by pickle. The leaves of a tree point to themselves, so every row takes
+    as many steps as the tree is deep.
     """
 
     Config = IsolationForestConfig
-    info = DetectorInfo("iforest", "Isolation forest", "Liu, Ting & Zhou, Isolation Forest, ICDM 2008", deterministic=False)
+    info = DetectorInfo(
+        "iforest",
+        "Isolation forest",
+        "Liu, Ting & Zhou, Isolation Forest, ICDM 2008",
+        deterministic=False,
+    )
     calibration = "minmax-p99.9"
     config: IsolationForestConfig
     forest: dict[str, NDArray[Any]]
@@ -39,16 +45,27 @@ class IsolationForest(Detector):
 
         train.require_rows(2)
         rows = min(self.config.tree_rows, len(train))
-        model = Forest(n_estimators=self.config.trees, max_samples=rows, random_state=self.seed).fit(train.x)
+        model = Forest(
+            n_estimators=self.config.trees, max_samples=rows, random_state=self.seed
+        ).fit(train.x)
         trees = [flatten(estimator.tree_) for estimator in model.estimators_]
         nodes = [len(tree["feature"]) for tree in trees]
         offset = np.cumsum([0, *nodes])
         for tree, first in zip(trees, offset, strict=False):
             for side in ("left", "right"):
                 tree[side] = tree[side] + first
-        joined = {name: np.concatenate([tree[name] for tree in trees]) for name in trees[0] if name != "depth"}
+        joined = {
+            name: np.concatenate([tree[name] for tree in trees])
+            for name in trees[0]
+            if name != "depth"
+        }
         depth = np.array([tree["depth"][0] for tree in trees])
-        self.forest = {**joined, "root": offset[:-1], "depth": depth, "normal_path": average_path(np.array([rows]))}
+        self.forest = {
+            **joined,
+            "root": offset[:-1],
+            "depth": depth,
+            "normal_path": average_path(np.array([rows])),
+        }
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] scores."""
@@ -60,13 +77,19 @@ class IsolationForest(Detector):
             for root, depth in zip(f["root"], f["depth"], strict=True):
                 node = np.full(len(x), root)
                 for _ in range(depth):
-                    node = np.where(x[row, f["feature"][node]] <= f["threshold"][node], f["left"][node], f["right"][node])
+                    node = np.where(
+                        x[row, f["feature"][node]] <= f["threshold"][node],
+                        f["left"][node],
+                        f["right"][node],
+                    )
                 path += f["path"][node]
             out[start : start + BLOCK, 0] = 2.0 ** (-path / (len(f["root"]) * f["normal_path"][0]))
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Of every node: feature, threshold, children and path length; of every tree: root and depth."""
+        """Of every node: feature, threshold, children and path length; of every tree: root and
+        depth.
+        """
         return dict(self.forest)
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -75,7 +98,9 @@ class IsolationForest(Detector):
 
 
 def flatten(tree: Any) -> dict[str, NDArray[Any]]:
-    """One scikit-learn tree as arrays over its nodes; `path` is what a row that ends there counts: the depth, and c(n) for the n rows left."""
+    """One scikit-learn tree as arrays over its nodes; `path` is what a row that ends there counts:
+    the depth, and c(n) for the n rows left.
+    """
     leaf = tree.children_left < 0
     own = np.arange(tree.node_count)
     left, right = np.where(leaf, own, tree.children_left), np.where(leaf, own, tree.children_right)
@@ -93,7 +118,9 @@ def flatten(tree: Any) -> dict[str, NDArray[Any]]:
 
 
 def average_path(rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """c(n), Eq. 1: the mean path length of an unsuccessful search in a binary tree of n rows; 0 for one row, 1 for two."""
+    """c(n), Eq. 1: the mean path length of an unsuccessful search in a binary tree of n rows; 0 for
+    one row, 1 for two.
+    """
     n = np.maximum(rows, 3).astype(np.float64)
     long = 2 * (np.log(n - 1) + np.euler_gamma) - 2 * (n - 1) / n
     return np.where(rows <= 1, 0.0, np.where(rows == 2, 1.0, long))

@@ -1,4 +1,6 @@
-"""kNN: the exact distance to the nearest training rows, AccI-VAD's pose and deep branches (Reiss & Hoshen, 2022)."""
+"""kNN: the exact distance to the nearest training rows, AccI-VAD's pose and deep branches (Reiss &
+Hoshen, 2022).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature, Standardisation, scoring
+from vadbench.detector import (
+    Detector,
+    DetectorInfo,
+    Features,
+    MethodConfig,
+    Nature,
+    Standardisation,
+    scoring,
+)
 from vadbench_methods.nearest import Nearest
 
 
@@ -17,7 +27,9 @@ class KNNConfig(MethodConfig):
 
     k: PositiveInt = scoring(1, "neighbours whose distances are averaged")
     squared: bool = scoring(True, "squared distances, as released; else distances")
-    standardise: bool = Field(False, description="divide each feature by its training standard deviation")
+    standardise: bool = Field(
+        False, description="divide each feature by its training standard deviation"
+    )
 
 
 class KNN(Detector):
@@ -25,7 +37,10 @@ class KNN(Detector):
 
     Config = KNNConfig
     info = DetectorInfo(
-        "knn", "k nearest neighbours", "Reiss & Hoshen, Attribute-based Representations, 2022 (pose and deep branches)", deterministic=True
+        "knn",
+        "k nearest neighbours",
+        "Reiss & Hoshen, Attribute-based Representations, 2022 (pose and deep branches)",
+        deterministic=True,
     )
     calibration = "minmax-p99.9"
     config: KNNConfig
@@ -35,13 +50,16 @@ class KNN(Detector):
 
     @classmethod
     def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
-        """`fast`: distances, and standardised where columns are of several units, which would otherwise decide.
+        """`fast`: distances, and standardised where columns are of several units, which would
+        otherwise decide.
 
-        Not squared, because smoothing a square lets one far row hide its neighbours. The columns of `deep`, `clip` and `pose` share a unit: divided
-        by its deviation, a column that is almost always 0 in training would count for all others once it is not.
+        Not squared, because smoothing a square lets one far row hide its neighbours. The columns of
+        `deep`, `clip` and `pose` share a unit: divided by its deviation, a column that is almost
+        always 0 in training would count for all others once it is not.
 
-        `paper` is the default config: released for pose and deep features, which it takes unscaled. The frame-centric rows of MULDE's tables (`clip`)
-        use kNN too, but their k and scaling are published nowhere: there `paper` is the released setting carried over, our reading.
+        `paper` is the default config: released for pose and deep features, which it takes unscaled.
+        The frame-centric rows of MULDE's tables (`clip`) use kNN too, but their k and scaling are
+        published nowhere: there `paper` is the released setting carried over, our reading.
         """
         return {"standardise": not nature.one_unit, "squared": False} if name == "fast" else {}
 
@@ -50,28 +68,39 @@ class KNN(Detector):
         train.require_rows(2)
         if self.config.standardise:
             train = train.without_outliers()
-        scale = Standardisation.fit(train.x).scale if self.config.standardise else np.ones(train.x.shape[1])
+        scale = (
+            Standardisation.fit(train.x).scale
+            if self.config.standardise
+            else np.ones(train.x.shape[1])
+        )
         self.restore({"x": train.x, "video": train.video, "scale": scale})
 
     def score(self, test: Features) -> NDArray[np.float64]:
-        """[N, 1] mean distances, in the features' unit (squared: its square; standardised: standard deviations)."""
+        """[N, 1] mean distances, in the features' unit (squared: its square; standardised: standard
+        deviations).
+        """
         return self._mean(self._nearest.squared(test.x, self.config.k))
 
     def score_normal(self, train: Features) -> NDArray[np.float64]:
-        """[N, 1] leave-one-video-out: the training rows' distances to the rows of other training videos.
+        """[N, 1] leave-one-video-out: the training rows' distances to the rows of other training
+        videos.
 
-        Where there is only one training video, each row leaves out itself alone; its neighbours in time stay, so these scores are small.
+        Where there is only one training video, each row leaves out itself alone; its neighbours in
+        time stay, so these scores are small.
         """
         k = self.config.k
         if len(np.unique(self.video)) > 1:
             return self._mean(self._nearest.squared(train.x, k, train.video))
-        return self._mean(self._nearest.squared(train.x, k + 1)[:, 1:])  # the first is the row's own, 0
+        # the first is the row's own, 0
+        return self._mean(self._nearest.squared(train.x, k + 1)[:, 1:])
 
     def _mean(self, squared: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean of each row of [N, k] over the neighbours that exist."""
         exist = np.isfinite(squared)
         distance = squared if self.config.squared else np.sqrt(squared)
-        mean: NDArray[np.float64] = np.where(exist, distance, 0.0).sum(1, keepdims=True) / exist.sum(1, keepdims=True)
+        mean: NDArray[np.float64] = np.where(exist, distance, 0.0).sum(
+            1, keepdims=True
+        ) / exist.sum(1, keepdims=True)
         return mean
 
     def arrays(self) -> dict[str, NDArray[Any]]:

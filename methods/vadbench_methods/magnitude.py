@@ -1,7 +1,9 @@
-"""Magnitude: the L1 norm of the raw features; learns nothing, and is the bar that a density has to pass.
+"""Magnitude: the L1 norm of the raw features; learns nothing, and is the bar that a density has to
+pass.
 
-On `velocity` and `tracks` it is plain speed. On vectors without a natural zero (`deep`, `pose`, `clip`) the norm means nothing in particular:
-it is kept there as a control, a figure that a method on such features should leave behind.
+On `velocity` and `tracks` it is plain speed. On vectors without a natural zero (`deep`, `pose`,
+`clip`) the norm means nothing in particular: it is kept there as a control, a figure that a method
+on such features should leave behind.
 """
 
 from __future__ import annotations
@@ -19,15 +21,21 @@ from vadbench.errors import BadInput
 class MagnitudeConfig(MethodConfig):
     """Which columns are summed."""
 
-    columns: tuple[NonNegativeInt, ...] | None = scoring(None, "columns whose absolute values are added; none: all", min_length=1, examples=[(0, 1)])
+    columns: tuple[NonNegativeInt, ...] | None = scoring(
+        None, "columns whose absolute values are added; none: all", min_length=1, examples=[(0, 1)]
+    )
 
 
 class Magnitude(Detector):
-    """Anomaly score = sum of |x_j|: plain speed on `velocity` and `tracks`, elsewhere a control without meaning (see the module)."""
+    """Anomaly score = sum of |x_j|: plain speed on `velocity` and `tracks`, elsewhere a control
+    without meaning (see the module).
+    """
 
     Config = MagnitudeConfig
     config: MagnitudeConfig
-    info = DetectorInfo("magnitude", "L1 norm of the features", "trivial baseline", deterministic=True)
+    info = DetectorInfo(
+        "magnitude", "L1 norm of the features", "trivial baseline", deterministic=True
+    )
     calibration = "minmax-p99.9"
 
     @classmethod
@@ -48,14 +56,19 @@ class Magnitude(Detector):
         """
         train.require_rows(2)
         if max(self.config.columns or (0,)) >= train.x.shape[1]:
-            raise BadInput(f"{train.name}: {train.x.shape[1]} columns, columns asks for {self.config.columns} (--set magnitude.columns=null)")
+            raise BadInput(
+                f"{train.name}: {train.x.shape[1]} columns, columns asks for {self.config.columns}"
+                " (--set magnitude.columns=null)"
+            )
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] float64 norms, in the features' unit."""
         columns = slice(None) if self.config.columns is None else list(self.config.columns)
         norms = np.empty((len(test), 1))
         for start in range(0, len(test), 65536):  # float64 blocks stay small beside a memory map
-            norms[start : start + 65536, 0] = np.abs(test.x[start : start + 65536, columns].astype(np.float64)).sum(1)
+            norms[start : start + 65536, 0] = np.abs(
+                test.x[start : start + 65536, columns].astype(np.float64)
+            ).sum(1)
         return norms
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -1,8 +1,11 @@
-"""Gaussian mixtures with full covariances, fitted and evaluated in float64; shared by GMM, MULDE and MSMA.
+"""Gaussian mixtures with full covariances, fitted and evaluated in float64; shared by GMM, MULDE
+and MSMA.
 
-The covariance floor is relative by default: columns are standardised before EM, so a floor of 1e-6 means 1e-6 of *each column's* variance, and
-neither k-means nor the floor depends on the columns' units (pixels beside pixels per frame; log densities that shrink with MULDE's beta).
-`absolute=True` is scikit-learn's `reg_covar` on the raw columns: what AccI-VAD and MULDE released (specs/methods.md section 1, numerical traps).
+The covariance floor is relative by default: columns are standardised before EM, so a floor of 1e-6
+means 1e-6 of *each column's* variance, and neither k-means nor the floor depends on the columns'
+units (pixels beside pixels per frame; log densities that shrink with MULDE's beta). `absolute=True`
+is scikit-learn's `reg_covar` on the raw columns: what AccI-VAD and MULDE released (specs/methods.md
+section 1, numerical traps).
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ class Mixture:
         weights: [K] float64, sum 1.
         means: [K, D] float64.
         covariances: [K, D, D] float64.
-        precisions_cholesky: [K, D, D] float64, P with inverse(covariance) = P @ P.T; P is upper triangular.
+        precisions_cholesky: [K, D, D] float64, P with inverse(covariance) = P @ P.T; P is upper
+            triangular.
         floor: the covariance floor that EM succeeded with.
     """
 
@@ -44,20 +48,26 @@ class Mixture:
         from scipy.special import logsumexp
 
         count, dim = self.means.shape
-        log_scale = np.log(np.diagonal(self.precisions_cholesky, axis1=1, axis2=2)).sum(1) - 0.5 * dim * np.log(2 * np.pi)  # [K]
+        # [K]
+        log_scale = np.log(np.diagonal(self.precisions_cholesky, axis1=1, axis2=2)).sum(
+            1
+        ) - 0.5 * dim * np.log(2 * np.pi)
         out = np.empty(len(x))
         step = max(1, 2**22 // dim)  # 32 MiB a block
         for start in range(0, len(x), step):
             rows = np.asarray(x[start : start + step], np.float64)
             log_p = np.empty((len(rows), count))
-            for k in range(count):  # the mean is subtracted before the product: an offset in the data costs no digits
+            # the mean is subtracted before the product: an offset in the data costs no digits
+            for k in range(count):
                 whitened = (rows - self.means[k]) @ self.precisions_cholesky[k]
                 log_p[:, k] = log_scale[k] - 0.5 * np.square(whitened).sum(1)
             out[start : start + step] = -logsumexp(log_p + np.log(self.weights), axis=1)
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything learnt as named float64 arrays; `from_arrays` gives back the same mixture to the bit."""
+        """Everything learnt as named float64 arrays; `from_arrays` gives back the same mixture to
+        the bit.
+        """
         return {
             "weights": self.weights,
             "means": self.means,
@@ -69,29 +79,47 @@ class Mixture:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Mixture:
         """The mixture that `arrays` described."""
-        parts = {name: arrays[name] for name in ("weights", "means", "covariances", "precisions_cholesky")}
+        parts = {
+            name: arrays[name]
+            for name in ("weights", "means", "covariances", "precisions_cholesky")
+        }
         return cls(**parts, floor=float(arrays["floor"][0]))
 
 
-def fit_mixture(x: NDArray[np.floating[Any]], components: int, seed: int, *, floor: float = FLOORS[0], absolute: bool = False) -> Mixture:
-    """Fit by EM from k-means (scikit-learn's defaults: one start, tolerance 1e-3, at most 100 iterations).
+def fit_mixture(
+    x: NDArray[np.floating[Any]],
+    components: int,
+    seed: int,
+    *,
+    floor: float = FLOORS[0],
+    absolute: bool = False,
+) -> Mixture:
+    """Fit by EM from k-means (scikit-learn's defaults: one start, tolerance 1e-3, at most 100
+    iterations).
 
-    Fewer components are fitted where there are fewer distinct rows. With a relative floor, a constant column says nothing of density and gets
-    variance 1 in its own unit, as in `Standardisation`; with an absolute one it gets the floor, as released. Where EM fails, the floor is raised.
+    Fewer components are fitted where there are fewer distinct rows. With a relative floor, a
+    constant column says nothing of density and gets variance 1 in its own unit, as in
+    `Standardisation`; with an absolute one it gets the floor, as released. Where EM fails, the
+    floor is raised.
 
     Args:
         x: [N, D], N >= 2, finite.
         components: K.
         seed: of the k-means start.
-        floor: added to the diagonal of each covariance; relative to a column's variance, or absolute.
+        floor: added to the diagonal of each covariance; relative to a column's variance, or
+            absolute.
         absolute: `floor` is scikit-learn's `reg_covar`, in squared units of the raw columns.
 
     Raises:
-        BadInput: on fewer than two rows, a value that is not finite, or if EM fails with every floor.
+        BadInput: on fewer than two rows, a value that is not finite, or if EM fails with every
+            floor.
     """
     rows = np.asarray(x, np.float64)
     if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
-        raise BadInput(f"mixture: expected at least two finite rows [N, D], got shape {rows.shape}; check the features (vadbench features verify)")
+        raise BadInput(
+            f"mixture: expected at least two finite rows [N, D], got shape {rows.shape}; check the"
+            " features (vadbench features verify)"
+        )
     if absolute:
         return _em(rows, components, seed, floor)
     mean, std = rows.mean(0), rows.std(0)
@@ -115,8 +143,9 @@ def choose_components(
 ) -> int:
     """The candidate with the best mean log-likelihood of held-out *training* videos.
 
-    Whole videos are held out: neighbouring frames are near-copies, and held out row by row they would reward memorising. A single video (also one
-    beside which hardly a row is left) is cut into contiguous stretches. At most `rows` rows, drawn with `seed`, take part. A candidate with more
+    Whole videos are held out: neighbouring frames are near-copies, and held out row by row they
+    would reward memorising. A single video (also one beside which hardly a row is left) is cut into
+    contiguous stretches. At most `rows` rows, drawn with `seed`, take part. A candidate with more
     parameters than rows to fit is not tried.
 
     Args:
@@ -136,7 +165,10 @@ def choose_components(
     tried = [k for k in sorted(set(candidates)) if k <= largest] or [min(candidates)]
     if len(tried) == 1:
         return tried[0]
-    loss = [held_out_nll(chosen, groups, k, seed, floor=floor, absolute=absolute, folds=folds) for k in tried]
+    loss = [
+        held_out_nll(chosen, groups, k, seed, floor=floor, absolute=absolute, folds=folds)
+        for k in tried
+    ]
     return tried[int(np.argmin(loss))]
 
 
@@ -151,7 +183,8 @@ def choose_floor(
     rows: int = 10_000,
     folds: int = 3,
 ) -> float:
-    """The floor with the best mean log-likelihood of held-out *training* videos, by the same rows and folds as `choose_components`.
+    """The floor with the best mean log-likelihood of held-out *training* videos, by the same rows
+    and folds as `choose_components`.
 
     Args:
         x: [N, D] training rows.
@@ -167,23 +200,59 @@ def choose_floor(
         return min(floors)
     chosen, groups = _sample(x, video, rows, seed, folds)
     tried = sorted(set(floors))
-    return tried[int(np.argmin([held_out_nll(chosen, groups, components, seed, floor=floor, absolute=absolute, folds=folds) for floor in tried]))]
+    return tried[
+        int(
+            np.argmin(
+                [
+                    held_out_nll(
+                        chosen,
+                        groups,
+                        components,
+                        seed,
+                        floor=floor,
+                        absolute=absolute,
+                        folds=folds,
+                    )
+                    for floor in tried
+                ]
+            )
+        )
+    ]
 
 
 def subsample(count: int, most: int | None, seed: int) -> NDArray[np.intp] | slice:
-    """At most `most` of `count` rows, drawn at random and in order (a memory map is read forwards); all of them where `most` is None."""
-    return slice(None) if most is None or count <= most else np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+    """At most `most` of `count` rows, drawn at random and in order (a memory map is read forwards);
+    all of them where `most` is None.
+    """
+    return (
+        slice(None)
+        if most is None or count <= most
+        else np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+    )
 
 
 def held_out_nll(
-    x: NDArray[np.floating[Any]], group: NDArray[np.integer[Any]], components: int, seed: int, *, floor: float, absolute: bool, folds: int
+    x: NDArray[np.floating[Any]],
+    group: NDArray[np.integer[Any]],
+    components: int,
+    seed: int,
+    *,
+    floor: float,
+    absolute: bool,
+    folds: int,
 ) -> float:
-    """Mean negative log-likelihood of the rows of held-out groups, each row scored by the one mixture that has not seen its group."""
+    """Mean negative log-likelihood of the rows of held-out groups, each row scored by the one
+    mixture that has not seen its group.
+    """
     from sklearn.model_selection import GroupKFold
 
     total = 0.0
     for fitted, held_out in GroupKFold(min(folds, len(np.unique(group)))).split(x, groups=group):
-        total += float(fit_mixture(x[fitted], components, seed, floor=floor, absolute=absolute).nll(x[held_out]).sum())
+        total += float(
+            fit_mixture(x[fitted], components, seed, floor=floor, absolute=absolute)
+            .nll(x[held_out])
+            .sum()
+        )
     return total / len(x)
 
 
@@ -214,8 +283,11 @@ def _em(rows: Float64, components: int, seed: int, floor: float) -> Mixture:
     count = _at_most_distinct(rows, components)
     failure: Exception | None = None
     for reg_covar in (floor, *(larger for larger in FLOORS if larger > floor)):
-        model = GaussianMixture(count, covariance_type="full", reg_covar=reg_covar, random_state=seed)
-        # k-means adds OpenMP threads' sums in any order: with one thread a refit is equal to the bit. The papers too stop EM after 100 iterations.
+        model = GaussianMixture(
+            count, covariance_type="full", reg_covar=reg_covar, random_state=seed
+        )
+        # k-means adds OpenMP threads' sums in any order: with one thread a refit is equal to the
+        # bit. The papers too stop EM after 100 iterations.
         with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
             warnings.simplefilter("ignore", ConvergenceWarning)
             try:
@@ -226,11 +298,16 @@ def _em(rows: Float64, components: int, seed: int, floor: float) -> Mixture:
         parts = (model.weights_, model.means_, model.covariances_, model.precisions_cholesky_)
         if all(np.isfinite(part).all() for part in parts):
             return Mixture(*parts, floor=reg_covar)
-    raise BadInput(f"mixture: EM failed with every covariance floor up to {FLOORS[-1]}; fit fewer components than {count}") from failure
+    raise BadInput(
+        f"mixture: EM failed with every covariance floor up to {FLOORS[-1]}; fit fewer components"
+        f" than {count}"
+    ) from failure
 
 
 def _at_most_distinct(rows: Float64, components: int) -> int:
-    """`components`, or the number of distinct rows if that is smaller; the first thousand rows mostly settle it."""
+    """`components`, or the number of distinct rows if that is smaller; the first thousand rows
+    mostly settle it.
+    """
     for part in (rows[:1000], rows):
         distinct = len(np.unique(part, axis=0))
         if distinct >= components:
@@ -243,7 +320,9 @@ def _unit_gaussian(mean: Float64, floor: float) -> Mixture:
     return Mixture(np.ones(1), mean[None], identity, identity.copy(), floor)
 
 
-def _in_raw_units(standard: Mixture, mean: Float64, std: Float64, varying: NDArray[np.bool_]) -> Mixture:
+def _in_raw_units(
+    standard: Mixture, mean: Float64, std: Float64, varying: NDArray[np.bool_]
+) -> Mixture:
     """The mixture of x from that of (x - mean) / std over the varying columns."""
     count, dim = len(standard.weights), len(mean)
     scale = std[varying]

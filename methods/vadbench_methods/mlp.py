@@ -1,4 +1,6 @@
-"""A scalar network f(x, sigma) with GELU layers and its input gradient in closed form: no double backward through autograd."""
+"""A scalar network f(x, sigma) with GELU layers and its input gradient in closed form: no double
+backward through autograd.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,19 @@ gelu = functional.gelu  # exact, with the error function: the tanh form is anoth
 
 
 class NoiseConditionedMLP(nn.Module):
-    """f: R^D x R -> R, hidden layers of GELU units; the noise scale sigma is the last input column, as it is (specs/methods.md section 1).
+    """f: R^D x R -> R, hidden layers of GELU units; the noise scale sigma is the last input column,
+    as it is (specs/methods.md section 1).
 
-    With W_i and a_i the weights and pre-activations of hidden layer i, and w the last layer's weights, the input gradient of two hidden
-    layers is W_1^T (G'(a_1) * W_2^T (G'(a_2) * w)); more layers continue the pattern.
+    With W_i and a_i the weights and pre-activations of hidden layer i, and w the last layer's
+    weights, the input gradient of two hidden layers is W_1^T (G'(a_1) * W_2^T (G'(a_2) * w)); more
+    layers continue the pattern.
     """
 
     def __init__(self, dim: int, units: tuple[int, ...]) -> None:
         super().__init__()
-        self.hidden = nn.ModuleList(nn.Linear(wide, narrow) for wide, narrow in pairwise((dim + 1, *units)))
+        self.hidden = nn.ModuleList(
+            nn.Linear(wide, narrow) for wide, narrow in pairwise((dim + 1, *units))
+        )
         self.last = nn.Linear(units[-1], 1)
 
     @property
@@ -50,7 +56,9 @@ class NoiseConditionedMLP(nn.Module):
         return g[:, :-1]  # without the column of sigma
 
     def at_scales(self, x: Tensor, scales: Tensor) -> Tensor:
-        """[B, L] values of x [B, D] at every one of scales [L], in one pass; the first layer's product with x is made once for all scales."""
+        """[B, L] values of x [B, D] at every one of scales [L], in one pass; the first layer's
+        product with x is made once for all scales.
+        """
         first, *others = self.layers
         a = functional.linear(x, first.weight[:, :-1], first.bias)  # [B, H]
         h = gelu(a.unsqueeze(1) + scales[:, None] * first.weight[:, -1]).flatten(0, 1)  # [B L, H]
@@ -60,7 +68,8 @@ class NoiseConditionedMLP(nn.Module):
 
 
 class RegularisedMLP(nn.Module):
-    """The same f with LayerNorm before and dropout after each GELU, flags of the released code; its input gradient is a double backward.
+    """The same f with LayerNorm before and dropout after each GELU, flags of the released code; its
+    input gradient is a double backward.
 
     Args:
         dim: D.
@@ -73,7 +82,12 @@ class RegularisedMLP(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for wide, narrow in pairwise((dim + 1, *units)):
-            layers += [nn.Linear(wide, narrow), nn.LayerNorm(narrow) if layer_norm else nn.Identity(), nn.GELU(), nn.Dropout(dropout)]
+            layers += [
+                nn.Linear(wide, narrow),
+                nn.LayerNorm(narrow) if layer_norm else nn.Identity(),
+                nn.GELU(),
+                nn.Dropout(dropout),
+            ]
         self.layers = nn.Sequential(*layers, nn.Linear(units[-1], 1))
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -97,7 +111,9 @@ def times_slope(u: Tensor, a: Tensor) -> Tensor:
 
 
 class TimesSlope(torch.autograd.Function):
-    """u * G'(a), with G'(a) = Phi(a) + a phi(a) and G''(a) = phi(a) (2 - a^2); only u and a are kept for the backward pass."""
+    """u * G'(a), with G'(a) = Phi(a) + a phi(a) and G''(a) = phi(a) (2 - a^2); only u and a are
+    kept for the backward pass.
+    """
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, a: Tensor) -> Tensor:
@@ -110,13 +126,23 @@ class TimesSlope(torch.autograd.Function):
         """Gradients by u and by a."""
         u, a = ctx.saved_tensors
         by_u = torch.ops.aten.gelu_backward(grad, a)
-        return (by_u if len(u) == len(a) else by_u.sum(0, keepdim=True)), times_curvature(grad, u.expand_as(a), a)
+        return (by_u if len(u) == len(a) else by_u.sum(0, keepdim=True)), times_curvature(
+            grad, u.expand_as(a), a
+        )
 
 
 def times_curvature(grad: Tensor, u: Tensor, a: Tensor) -> Tensor:
-    """Product grad * u * G''(a), all [B, H]; in blocks that stay in the cache: half the time of whole passes, and one new tensor."""
-    out, rows, constant = torch.empty_like(a), max(1, 2**16 // a.shape[1]), 1 / math.sqrt(2 * math.pi)
-    for block, *factors in zip(*(torch.split(values, rows) for values in (out, a, grad, u)), strict=True):
+    """Product grad * u * G''(a), all [B, H]; in blocks that stay in the cache: half the time of
+    whole passes, and one new tensor.
+    """
+    out, rows, constant = (
+        torch.empty_like(a),
+        max(1, 2**16 // a.shape[1]),
+        1 / math.sqrt(2 * math.pi),
+    )
+    for block, *factors in zip(
+        *(torch.split(values, rows) for values in (out, a, grad, u)), strict=True
+    ):
         square = factors[0].square()
         torch.mul(square, -0.5, out=block).exp_()
         block.mul_(square.mul_(-constant).add_(2 * constant))  # phi(a) (2 - a^2)

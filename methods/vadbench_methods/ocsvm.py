@@ -1,4 +1,6 @@
-"""One-class SVM, by stochastic gradient descent on a Nystroem map of the Gaussian kernel (Schoelkopf et al., 2001; Williams & Seeger, 2000)."""
+"""One-class SVM, by stochastic gradient descent on a Nystroem map of the Gaussian kernel
+(Schoelkopf et al., 2001; Williams & Seeger, 2000).
+"""
 
 from __future__ import annotations
 
@@ -14,25 +16,43 @@ BLOCK = 16384  # rows scored at a time
 
 
 class OCSVMConfig(MethodConfig):
-    """Defaults are ours: the exact solver grows with the square of the rows, the map and the subsample keep large streams feasible."""
+    """Defaults are ours: the exact solver grows with the square of the rows, the map and the
+    subsample keep large streams feasible.
+    """
 
-    nu: float = Field(0.05, gt=0, le=1, description="bound on the share of training rows outside the boundary")
-    gamma: PositiveFloat | None = Field(
-        None, description="kernel exp(-gamma |a - b|^2) of standardised features; none: 1 / the number of those that vary"
+    nu: float = Field(
+        0.05, gt=0, le=1, description="bound on the share of training rows outside the boundary"
     )
-    landmarks: PositiveInt = Field(300, description="training rows that span the Nystroem map, at most all that are used")
-    rows: PositiveInt = Field(100_000, description="training rows used, drawn at random where there are more")
+    gamma: PositiveFloat | None = Field(
+        None,
+        description=(
+            "kernel exp(-gamma |a - b|^2) of standardised features; none: 1 / the number of those"
+            " that vary"
+        ),
+    )
+    landmarks: PositiveInt = Field(
+        300, description="training rows that span the Nystroem map, at most all that are used"
+    )
+    rows: PositiveInt = Field(
+        100_000, description="training rows used, drawn at random where there are more"
+    )
     passes: PositiveInt = Field(20, description="passes of gradient descent over them")
 
 
 class OCSVM(Detector):
     """Anomaly score = rho - w^T phi(x): the distance from the boundary, positive outside.
 
-    The map phi(x) = N k(x) is linear in the kernel values with the landmarks, so w and N are kept as one weight a landmark.
+    The map phi(x) = N k(x) is linear in the kernel values with the landmarks, so w and N are kept
+    as one weight a landmark.
     """
 
     Config = OCSVMConfig
-    info = DetectorInfo("ocsvm", "One-class SVM", "Schölkopf et al., Estimating the Support of a High-Dimensional Distribution", deterministic=False)
+    info = DetectorInfo(
+        "ocsvm",
+        "One-class SVM",
+        "Schölkopf et al., Estimating the Support of a High-Dimensional Distribution",
+        deterministic=False,
+    )
     calibration = "minmax-p99.9"
     config: OCSVMConfig
     learnt: dict[str, NDArray[Any]]
@@ -47,10 +67,19 @@ class OCSVM(Detector):
         standardisation = Standardisation.fit(train.x)
         x = standardisation.apply(self._subsample(train.x)).astype(np.float64)
         gamma = self.config.gamma or 1 / max(int((x.std(0) > 0).sum()), 1)
-        nystroem = Nystroem(gamma=gamma, n_components=min(self.config.landmarks, len(x)), random_state=self.seed)
+        nystroem = Nystroem(
+            gamma=gamma, n_components=min(self.config.landmarks, len(x)), random_state=self.seed
+        )
         mapped = nystroem.fit_transform(x)
-        svm = SGDOneClassSVM(nu=self.config.nu, max_iter=self.config.passes, tol=None, average=True, random_state=self.seed)
-        state = np.random.get_state()  # scikit-learn 1.9 draws a number it does not use from the global generator
+        svm = SGDOneClassSVM(
+            nu=self.config.nu,
+            max_iter=self.config.passes,
+            tol=None,
+            average=True,
+            random_state=self.seed,
+        )
+        # scikit-learn 1.9 draws a number it does not use from the global generator
+        state = np.random.get_state()
         svm.fit(mapped)
         np.random.set_state(state)
         self.learnt = {
@@ -65,7 +94,12 @@ class OCSVM(Detector):
     def _subsample(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(x) <= self.config.rows:
             return x
-        return x[np.sort(np.random.default_rng(self.seed).choice(len(x), self.config.rows, replace=False))]  # sorted: a memory map is read forwards
+        # sorted: a memory map is read forwards
+        return x[
+            np.sort(
+                np.random.default_rng(self.seed).choice(len(x), self.config.rows, replace=False)
+            )
+        ]
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] distances outside the boundary, in the kernel's feature space."""

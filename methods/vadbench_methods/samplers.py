@@ -1,6 +1,8 @@
-"""From noise back to data: Karras et al.'s noise levels (2022, Eq. 5) and the ODE solvers LMS, Heun and Euler.
+"""From noise back to data: Karras et al.'s noise levels (2022, Eq. 5) and the ODE solvers LMS, Heun
+and Euler.
 
-All solve dx/dsigma = (x - D(x; sigma)) / sigma, the probability flow, along falling noise levels; `slope` is that right-hand side.
+All solve dx/dsigma = (x - D(x; sigma)) / sigma, the probability flow, along falling noise levels;
+`slope` is that right-hand side.
 """
 
 from __future__ import annotations
@@ -20,31 +22,47 @@ LMS_ORDER = 4
 NOISE_RANGE = 5.0  # the noise levels end at exp(P_mean -+ 5 P_std), Tur et al. Sec. 4.2
 
 
-def karras_sigmas(p_mean: float, p_std: float, steps: int = 10, rho: float = 7.0) -> tuple[float, ...]:
-    """The `steps` falling noise levels from exp(P_mean + 5 P_std) to exp(P_mean - 5 P_std), evenly spaced in sigma^(1/rho), and a final 0."""
+def karras_sigmas(
+    p_mean: float, p_std: float, steps: int = 10, rho: float = 7.0
+) -> tuple[float, ...]:
+    """The `steps` falling noise levels from exp(P_mean + 5 P_std) to exp(P_mean - 5 P_std), evenly
+    spaced in sigma^(1/rho), and a final 0.
+    """
     low, high = (np.exp(p_mean + sign * NOISE_RANGE * p_std) ** (1 / rho) for sign in (-1, 1))
     return (*np.linspace(high, low, steps).__pow__(rho).tolist(), 0.0)
 
 
 @lru_cache(maxsize=64)
-def lms_coefficients(sigmas: tuple[float, ...], order: int = LMS_ORDER) -> tuple[tuple[float, ...], ...]:
-    """For every step of `sigmas` [n + 1] the weights of its slope and of up to `order` - 1 earlier ones, the latest first.
+def lms_coefficients(
+    sigmas: tuple[float, ...], order: int = LMS_ORDER
+) -> tuple[tuple[float, ...], ...]:
+    """For every step of `sigmas` [n + 1] the weights of its slope and of up to `order` - 1 earlier
+    ones, the latest first.
 
-    A weight is the integral over the step of the slope's Lagrange polynomial. A Gauss-Legendre rule with half as many nodes as the order
-    integrates it exactly.
+    A weight is the integral over the step of the slope's Lagrange polynomial. A Gauss-Legendre rule
+    with half as many nodes as the order integrates it exactly.
     """
     nodes, weights = np.polynomial.legendre.leggauss((order + 1) // 2)
     steps = []
     for i, (start, end) in enumerate(pairwise(sigmas)):
         at = (start + end) / 2 + nodes * (end - start) / 2
         known = [sigmas[i - j] for j in range(min(i + 1, order))]
-        basis = [np.prod([(at - other) / (one - other) for other in known if other != one] or [np.ones_like(at)], axis=0) for one in known]
+        basis = [
+            np.prod(
+                [(at - other) / (one - other) for other in known if other != one]
+                or [np.ones_like(at)],
+                axis=0,
+            )
+            for one in known
+        ]
         steps.append(tuple(float(weights @ values) * (end - start) / 2 for values in basis))
     return tuple(steps)
 
 
 def lms(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
-    """Linear multistep of order 4: one evaluation a step; the order grows from 1 with the slopes that are known."""
+    """Linear multistep of order 4: one evaluation a step; the order grows from 1 with the slopes
+    that are known.
+    """
     slopes: list[Tensor] = []
     for sigma, weights in zip(sigmas[:-1], lms_coefficients(sigmas), strict=True):
         slopes = [slope(x, sigma), *slopes[: LMS_ORDER - 1]]
@@ -55,11 +73,17 @@ def lms(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
 
 
 def heun(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
-    """Heun's method: two evaluations a step, but one for the last, which ends at sigma = 0 where there is no slope."""
+    """Heun's method: two evaluations a step, but one for the last, which ends at sigma = 0 where
+    there is no slope.
+    """
     for sigma, following in pairwise(sigmas):
         first = slope(x, sigma)
         ahead = x.add(first, alpha=following - sigma)
-        x = x.add(first + slope(ahead, following), alpha=(following - sigma) / 2) if following else ahead
+        x = (
+            x.add(first + slope(ahead, following), alpha=(following - sigma) / 2)
+            if following
+            else ahead
+        )
     return x
 
 
@@ -70,4 +94,8 @@ def euler(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
     return x
 
 
-SAMPLERS: dict[str, Callable[[Slope, Tensor, tuple[float, ...]], Tensor]] = {"lms": lms, "heun": heun, "euler": euler}
+SAMPLERS: dict[str, Callable[[Slope, Tensor, tuple[float, ...]], Tensor]] = {
+    "lms": lms,
+    "heun": heun,
+    "euler": euler,
+}

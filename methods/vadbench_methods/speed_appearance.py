@@ -1,6 +1,7 @@
 """Plain speed and kNN on appearance, calibrated and added: the bar for every fusion of densities.
 
-Nothing is learnt of motion: the first part is the magnitude of the velocity itself, which on scenes of walkers passes most densities.
+Nothing is learnt of motion: the first part is the magnitude of the velocity itself, which on scenes
+of walkers passes most densities.
 """
 
 from __future__ import annotations

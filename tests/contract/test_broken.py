@@ -20,7 +20,10 @@ class Sound(Detector):
 
     def fit(self, train):
         train.require_rows(2)
-        self.mean, self.spread = train.x.mean(0, dtype=np.float64), train.x.std(0, dtype=np.float64) + 1.0
+        self.mean, self.spread = (
+            train.x.mean(0, dtype=np.float64),
+            train.x.std(0, dtype=np.float64) + 1.0,
+        )
         self.weight = self.generator().uniform(1, 2, train.x.shape[1])
 
     def generator(self):
@@ -191,7 +194,13 @@ def test_a_sound_method_passes_every_clause(cls):
         (Wide, r"score gave shape \(150, 2\), expected \(150, 1\)"),
         (Undescribed, "every config field is described: no description for power"),
         (Stale, "reconfigured scores like a new fit: with root = True, score gives scores up to "),
-        (Overwritten, "reconfigured scores like a new fit: root = True has changed the detector it was asked of"),
+        (
+            Overwritten,
+            (
+                "reconfigured scores like a new fit: root = True has changed the detector it was"
+                " asked of"
+            ),
+        ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -1,4 +1,6 @@
-"""Every registered method keeps the contract of `vadbench.testing.check_detector`, clause by clause."""
+"""Every registered method keeps the contract of `vadbench.testing.check_detector`, clause by
+clause.
+"""
 
 from functools import cache
 from importlib.metadata import entry_points

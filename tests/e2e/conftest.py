@@ -22,7 +22,9 @@ main()
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """One cache for the end-to-end tests on the synthetic street, so that features are extracted once."""
+    """One cache for the end-to-end tests on the synthetic street, so that features are extracted
+    once.
+    """
     return tmp_path_factory.mktemp("cache")
 
 
@@ -39,19 +41,33 @@ def vadbench(environment, tmp_path) -> Call:
 
 @pytest.fixture
 def shrunk(tmp_path) -> Callable[[str, dict[str, Any]], Call]:
-    """As `vadbench`, with a cache of its own, on a miniature under `tmp_path / "data"`: of the data set, these class attributes differ."""
+    """As `vadbench`, with a cache of its own, on a miniature under `tmp_path / "data"`: of the data
+    set, these class attributes differ.
+    """
 
     def made(dataset: str, attributes: dict[str, Any]) -> Call:
-        folders = {"VADBENCH_CACHE": str(tmp_path / "cache"), "VADBENCH_DATA": str(tmp_path / "data"), "no_proxy": "127.0.0.1"}
-        return _caller([sys.executable, "-c", SHRUNK, dataset, repr(attributes)], tmp_path, {**os.environ, **folders})
+        folders = {
+            "VADBENCH_CACHE": str(tmp_path / "cache"),
+            "VADBENCH_DATA": str(tmp_path / "data"),
+            "no_proxy": "127.0.0.1",
+        }
+        return _caller(
+            [sys.executable, "-c", SHRUNK, dataset, repr(attributes)],
+            tmp_path,
+            {**os.environ, **folders},
+        )
 
     return made
 
 
 def _caller(command: list[str], folder: Path, environment: dict[str, str]) -> Call:
     def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
+        done = subprocess.run(
+            [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == code, (
+            f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     return call

@@ -1,4 +1,6 @@
-"""What the miniatures of data sets show: people (light blocks) who walk by, and one who runs at four times their speed."""
+"""What the miniatures of data sets show: people (light blocks) who walk by, and one who runs at
+four times their speed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Street:
     ran: range = range(0)
 
     def people(self, t: int) -> dict[int, Box]:
-        """Who is where at frame t; who walks out on the right comes in on the left as somebody else."""
+        """Who is where at frame t; who walks out on the right comes in on the left as somebody
+        else.
+        """
         found = {}
         for walker, (start, y) in enumerate(((0, 8), (70, 46))):
             lap, x = divmod(start + 3 * self.seed + self.pace * t, WIDTH)
@@ -84,5 +88,9 @@ def records(results: Path) -> dict[str, dict[str, Any]]:
 def measured(record: dict[str, Any], metric: str, video: str | None = None) -> float | None:
     """The unsmoothed value of a metric, of the whole set where no video or scene is named."""
     wanted = (metric, video, "none", record["read_outs"][0])
-    (value,) = {row["value"] for row in record["rows"] if (row["metric"], row["video"], row["smoothing"], row["read_out"]) == wanted}
+    (value,) = {
+        row["value"]
+        for row in record["rows"]
+        if (row["metric"], row["video"], row["smoothing"], row["read_out"]) == wanted
+    }
     return value

@@ -13,7 +13,12 @@ SMALL = {"units": [16, 16], "max_steps": 20}
 ROWS = (
     {"label": "L = 4", "method": "mulde", "settings": {"mulde": {"scales": 4}}},
     {"label": "L = 8", "method": "mulde", "settings": {"mulde": {"scales": 8}}},
-    {"label": "maximum", "method": "mulde", "settings": {"mulde": {"scales": 8}}, "read_out": "max"},
+    {
+        "label": "maximum",
+        "method": "mulde",
+        "settings": {"mulde": {"scales": 8}},
+        "read_out": "max",
+    },
 )
 
 
@@ -36,14 +41,23 @@ def test_an_ablation_is_a_row_a_setting_or_read_out_of_one_fit(run):
     assert [row.method for row in outcome.table.rows] == ["L = 4", "L = 8", "maximum"]
     first, second = (results.run(job.document, job.identity) for job in plan.jobs)
     assert second.fit_shared_with == first.identity
-    records = {record.read_outs[0]: record for record in results.all_recipes() if record.runs == (second.identity,)}
+    records = {
+        record.read_outs[0]: record
+        for record in results.all_recipes()
+        if record.runs == (second.identity,)
+    }
     assert set(records) == {"gmm5", "max"}
     for row in outcome.table.rows:
         assert all(
-            cell.value is not None and (cell.low is not None or "macro" in column.title or column.title in ("EER", "AP"))
+            cell.value is not None
+            and (cell.low is not None or "macro" in column.title or column.title in ("EER", "AP"))
             for cell, column in zip(row.cells, outcome.table.columns, strict=True)
         )
-    smoothed = [row for row in records["gmm5"].rows if row["metric"] == "micro_auc" and row["smoothing"] != "none" and row["video"] is None]
+    smoothed = [
+        row
+        for row in records["gmm5"].rows
+        if row["metric"] == "micro_auc" and row["smoothing"] != "none" and row["video"] is None
+    ]
     whole = {row["read_out"]: row["value"] for row in smoothed}
     assert outcome.table.rows[2].cells[0].value == whole["max"]
     assert "none was chosen by the test labels" in outcome.table.caption
@@ -68,7 +82,9 @@ def test_the_unsupervised_setting_tests_the_videos_it_did_not_train_on(run):
     plan, results, outcome = run(methods=("magnitude",), setting="unsupervised")
     (job,), (normal,) = plan.jobs, one_class.jobs
     apart, together = (results.run(one.document, one.identity) for one in (normal, job))
-    assert [name for name, _ in together.test_videos] == [name for name, _ in apart.test_videos][::2]
+    assert [name for name, _ in together.test_videos] == [name for name, _ in apart.test_videos][
+        ::2
+    ]
     assert together.train_rows + together.test_rows == apart.train_rows + apart.test_rows
     (record,) = (record for record in results.all_recipes() if record.runs == (job.identity,))
     assert record.labels["videos"] == len(together.test_videos)

@@ -1,4 +1,6 @@
-"""From the files of Avenue to a table, on a miniature in the official layout; only the counts (and links) are the miniature's."""
+"""From the files of Avenue to a table, on a miniature in the official layout; only the counts (and
+links) are the miniature's.
+"""
 
 import csv
 import json
@@ -15,7 +17,9 @@ UNIT = Path(__file__).resolve().parents[1] / "unit"
 
 @pytest.fixture
 def counts(tmp_path, monkeypatch):
-    """What differs from the shipped class, of a miniature that is written under `tmp_path / "data"`; no link leads out of this machine."""
+    """What differs from the shipped class, of a miniature that is written under `tmp_path /
+    "data"`; no link leads out of this machine.
+    """
     monkeypatch.syspath_prepend(UNIT)
     from avenue_files import COUNTS, write_avenue
 
@@ -47,8 +51,13 @@ def test_a_run_goes_from_videos_to_a_table(avenue, tmp_path):
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 1
-    # the odd thing is three times as fast as the walkers: whoever sees the videos and labels in step ranks its frames first
-    micro = [float(row["value"]) for row in rows if row.get("metric") == "micro_auc" and row.get("method") == "magnitude"]
+    # the odd thing is three times as fast as the walkers: whoever sees the videos and labels in
+    # step ranks its frames first
+    micro = [
+        float(row["value"])
+        for row in rows
+        if row.get("metric") == "micro_auc" and row.get("method") == "magnitude"
+    ]
     assert all(value > 0.9 for value in micro)
 
 
@@ -59,7 +68,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def links(avenue, tmp_path):
-    """Both archives of Avenue on a server of our own, as the release has them; the data are gone."""
+    """Both archives of Avenue on a server of our own, as the release has them; the data are
+    gone.
+    """
     web, data = tmp_path / "web", tmp_path / "data"
     web.mkdir()
     names = {"Avenue_Dataset": "Avenue Dataset", "ground_truth_demo": "ground_truth_demo"}
@@ -67,7 +78,9 @@ def links(avenue, tmp_path):
         shutil.make_archive(str(web / archive), "zip", data, folder)
         shutil.rmtree(data / folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=web))
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    ).start()
     yield tuple(f"http://127.0.0.1:{server.server_port}/{name}.zip" for name in names)
     server.shutdown()
     server.server_close()

@@ -25,12 +25,25 @@ def own(tmp_path):
     folder = tmp_path / "data" / "folder"
     folder.mkdir(parents=True)
     for seed, name in enumerate(("monday", "tuesday", "friday")):
-        write_video(folder / f"{name}.avi", Street(seed, ran=range(20, 32) if name == "friday" else range(0)), "MJPG")
+        write_video(
+            folder / f"{name}.avi",
+            Street(seed, ran=range(20, 32) if name == "friday" else range(0)),
+            "MJPG",
+        )
     (folder / "dataset.toml").write_text(MANIFEST)
     return folder
 
 
-RUN = ("run", "--methods", "gmm,magnitude", "--datasets", "folder", "--features", "velocity", "--quiet")
+RUN = (
+    "run",
+    "--methods",
+    "gmm,magnitude",
+    "--datasets",
+    "folder",
+    "--features",
+    "velocity",
+    "--quiet",
+)
 
 
 def test_own_videos_are_checked_run_and_evaluated(vadbench, own, tmp_path):
@@ -44,7 +57,8 @@ def test_own_videos_are_checked_run_and_evaluated(vadbench, own, tmp_path):
     for record in found.values():
         assert record["labels"]["source"] == "dataset.toml: intervals"
         assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (60, 12)
-        assert measured(record, "micro_auc") > 0.9  # who runs at four times the speed of the others stands out
+        # who runs at four times the speed of the others stands out
+        assert measured(record, "micro_auc") > 0.9
 
 
 def test_changed_videos_are_never_taken_for_the_old_ones(vadbench, own):

@@ -1,4 +1,6 @@
-"""The leaderboard of real records of the synthetic street, used as a reader does: headless Chromium, from disk, without a network."""
+"""The leaderboard of real records of the synthetic street, used as a reader does: headless
+Chromium, from disk, without a network.
+"""
 
 import json
 import os
@@ -9,7 +11,14 @@ from pathlib import Path
 import pytest
 
 DRIVER = Path(__file__).with_name("leaderboard.mjs")
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
 METHODS = "magnitude,gaussian,knn,iforest"
 
 pytestmark = pytest.mark.slow
@@ -22,7 +31,9 @@ def lacking():
     node = shutil.which("node")
     if node is None:
         return "no node on the PATH"
-    packages = subprocess.run([node, "-e", "require('playwright-core'); require('axe-core')"], capture_output=True)
+    packages = subprocess.run(
+        [node, "-e", "require('playwright-core'); require('axe-core')"], capture_output=True
+    )
     return "playwright-core and axe-core are not in NODE_PATH" if packages.returncode else None
 
 
@@ -36,7 +47,12 @@ def test_a_reader_sorts_filters_and_opens_pages_without_a_fault(vadbench, tmp_pa
         pytest.skip(f"needs a browser: {reason}")
     vadbench("run", "--methods", METHODS, "--datasets", "synthetic", "--seeds", "2", "--quiet")
     vadbench("leaderboard", "--out", "site")
-    done = subprocess.run(["node", str(DRIVER), str(tmp_path / "site"), CHROMIUM], capture_output=True, text=True, env=os.environ)
+    done = subprocess.run(
+        ["node", str(DRIVER), str(tmp_path / "site"), CHROMIUM],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
 
@@ -50,8 +66,14 @@ def test_a_reader_sorts_filters_and_opens_pages_without_a_fault(vadbench, tmp_pa
     assert used["eer"]["sorted"] == [["3", "ascending"]]
     assert used["eer"]["focus"] == "3"
     assert figures(used["eer"]["figures"]) == sorted(figures(used["eer"]["figures"]))
-    assert figures(used["reversed"]["figures"]) == sorted(figures(used["eer"]["figures"]), reverse=True)
-    assert used["filtered"] == {"status": "4 of 4 rows", "headings": ["synthetic"], "hash": "#dataset=synthetic"}
+    assert figures(used["reversed"]["figures"]) == sorted(
+        figures(used["eer"]["figures"]), reverse=True
+    )
+    assert used["filtered"] == {
+        "status": "4 of 4 rows",
+        "headings": ["synthetic"],
+        "hash": "#dataset=synthetic",
+    }
     assert {"training, s", "scoring, s", "parameters", "peak memory, MiB"} <= set(used["cost"])
     assert used["nothing"].startswith("No row matches")
     assert used["dark"][0] == used["method"]["theme"] == "dark"

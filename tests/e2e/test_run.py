@@ -8,27 +8,56 @@ RUN = ("run", "--methods", "gaussian,knn,magnitude", "--datasets", "synthetic", 
 
 
 def files(folder):
-    return {path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_a_run_writes_records_and_prints_the_table(vadbench, tmp_path):
     done = vadbench(*RUN)
     told = done.stdout
     assert "[1/3]" not in done.stderr  # --quiet
-    for word in ("| gaussian", "| knn", "| magnitude", "micro AUC", "macro AUC (skip)", "sigma 3", "labels `"):
+    for word in (
+        "| gaussian",
+        "| knn",
+        "| magnitude",
+        "micro AUC",
+        "macro AUC (skip)",
+        "sigma 3",
+        "labels `",
+    ):
         assert word in told
     runs = list((tmp_path / "results").glob("runs/synthetic/velocity/*/*/run.json"))
     assert len(runs) == 3
     record = json.loads(runs[0].read_text())
     assert record["status"] == "done"
     assert record["environment"]["packages"]["numpy"]
-    metrics = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("recipes/synthetic/*/*/metrics.json")]
-    assert {row["metric"] for row in metrics[0]["rows"]} >= {"micro_auc", "macro_auc", "eer", "average_precision"}
+    metrics = [
+        json.loads(path.read_text())
+        for path in (tmp_path / "results").glob("recipes/synthetic/*/*/metrics.json")
+    ]
+    assert {row["metric"] for row in metrics[0]["rows"]} >= {
+        "micro_auc",
+        "macro_auc",
+        "eer",
+        "average_precision",
+    }
     assert {row["smoothing"] for row in metrics[0]["rows"]} == {"none", "gaussian-3"}
-    whole = [row for row in metrics[0]["rows"] if row["video"] is None and row["metric"] in ("micro_auc", "rbdc", "tbdc")]
+    whole = [
+        row
+        for row in metrics[0]["rows"]
+        if row["video"] is None and row["metric"] in ("micro_auc", "rbdc", "tbdc")
+    ]
     assert len(whole) == 4
     assert all(row["low"] <= row["value"] <= row["high"] for row in whole)
-    assert all(0 <= row["value"] <= 1 for entry in metrics for row in entry["rows"] if row["value"] is not None)
+    assert all(
+        0 <= row["value"] <= 1
+        for entry in metrics
+        for row in entry["rows"]
+        if row["value"] is not None
+    )
     assert all(row["reason"] for entry in metrics for row in entry["rows"] if row["value"] is None)
 
 
@@ -53,7 +82,15 @@ def test_evaluate_recomputes_the_same_metrics_with_and_without_the_row_scores(va
 
 
 def test_a_fusion_keeps_no_frames_that_its_streams_keep(vadbench, tmp_path):
-    fused = ("run", "--methods", "gaussian,gaussian@velocity+velocity.hof1", "--features", "velocity,velocity.hof1", "--datasets", "synthetic")
+    fused = (
+        "run",
+        "--methods",
+        "gaussian,gaussian@velocity+velocity.hof1",
+        "--features",
+        "velocity,velocity.hof1",
+        "--datasets",
+        "synthetic",
+    )
     vadbench(*fused, "--quiet")
     before = files(tmp_path / "results" / "recipes")
     (kept,) = (tmp_path / "results").glob("recipes/*/gaussian@velocity+velocity.hof1/*/frames.npz")
@@ -71,11 +108,17 @@ def test_every_record_is_evaluated_again_and_under_another_protocol(vadbench, tm
     assert "3 recipes evaluated" in vadbench("evaluate").stdout
     assert files(tmp_path / "results" / "recipes") == before
     assert "3 recipes evaluated" in vadbench("evaluate", "--set", "protocol.smoothing=7").stdout
-    records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("recipes/*/*/*/metrics.json")]
+    records = [
+        json.loads(path.read_text())
+        for path in (tmp_path / "results").glob("recipes/*/*/*/metrics.json")
+    ]
     assert sorted(record["protocol"]["smoothing"] for record in records) == [3, 3, 3, 7, 7, 7]
     assert "sigma 7" in vadbench("evaluate", *RUN[1:5], "--set", "protocol.smoothing=7").stdout
     assert "sigma 3" in vadbench("evaluate", *RUN[1:5]).stdout
-    assert "did you mean smoothing?" in vadbench("evaluate", "--set", "protocol.smooting=7", code=2).stderr
+    assert (
+        "did you mean smoothing?"
+        in vadbench("evaluate", "--set", "protocol.smooting=7", code=2).stderr
+    )
 
 
 def test_plan_tells_what_is_done(vadbench):
@@ -86,19 +129,32 @@ def test_plan_tells_what_is_done(vadbench):
 
 def test_existing_fail_refuses_and_rerun_gives_the_same_bytes(vadbench, tmp_path):
     vadbench(*RUN)
-    scores = {path: sha for path, sha in files(tmp_path / "results").items() if path.name == "rows.npz"}
+    scores = {
+        path: sha for path, sha in files(tmp_path / "results").items() if path.name == "rows.npz"
+    }
     assert "use --existing skip or rerun" in vadbench(*RUN, "--existing", "fail", code=2).stderr
     vadbench(*RUN, "--existing", "rerun")
-    assert {path: sha for path, sha in files(tmp_path / "results").items() if path.name == "rows.npz"} == scores
+    assert {
+        path: sha for path, sha in files(tmp_path / "results").items() if path.name == "rows.npz"
+    } == scores
 
 
 def test_a_failing_job_is_a_footnote_and_the_others_go_on(vadbench, tmp_path):
-    diverges = ("--methods", "mulde,gaussian", "--set", "mulde.lr=1e30", "--set", "mulde.max_steps=20")
+    diverges = (
+        "--methods",
+        "mulde,gaussian",
+        "--set",
+        "mulde.lr=1e30",
+        "--set",
+        "mulde.max_steps=20",
+    )
     told = vadbench("run", "--datasets", "synthetic", *diverges, "--quiet", code=1)
     assert "the loss is" in told.stderr
     assert "failed: FloatingPointError" in told.stdout
     assert "– [1] |" in " ".join(told.stdout.split())
-    states = {json.loads(path.read_text())["status"] for path in (tmp_path / "results").rglob("run.json")}
+    states = {
+        json.loads(path.read_text())["status"] for path in (tmp_path / "results").rglob("run.json")
+    }
     assert states == {"done", "failed"}
     assert "0 failed" not in vadbench("plan", "--datasets", "synthetic", *diverges).stdout
 
@@ -106,7 +162,10 @@ def test_a_failing_job_is_a_footnote_and_the_others_go_on(vadbench, tmp_path):
 def test_two_processes_at_a_time_give_the_same_scores(vadbench, tmp_path):
     vadbench(*RUN)
     vadbench(*RUN, "--jobs", "2", "--results", "other")
-    one, two = ({p.parent.name: s for p, s in files(tmp_path / name).items() if p.name == "rows.npz"} for name in ("results", "other"))
+    one, two = (
+        {p.parent.name: s for p, s in files(tmp_path / name).items() if p.name == "rows.npz"}
+        for name in ("results", "other")
+    )
     assert one == two
 
 
@@ -119,7 +178,10 @@ def test_two_processes_at_a_time_give_the_same_scores(vadbench, tmp_path):
         (("run", "--methods", "gmm"), "give --methods and --datasets"),
         (("run", "--suite", "demoo"), "did you mean demo?"),
         (("run", "--suite", "demo", "--methods", "gmm"), "give a suite or these"),
-        (("run", "--methods", "gmm", "--datasets", "synthetic", "--set", "gmm.colour=red"), "unknown field 'colour'"),
+        (
+            ("run", "--methods", "gmm", "--datasets", "synthetic", "--set", "gmm.colour=red"),
+            "unknown field 'colour'",
+        ),
         (("run", "--methods", "gmm", "--datasets", "synthetic", "--existing", "maybe"), "skip"),
         (("run", "--methods", "gmm", "--datasets", "synthetic", "--executor", "slurn"), "local"),
         (("list", "colours"), "methods"),

@@ -1,4 +1,5 @@
-"""ShanghaiTech in the official layout, a miniature of two scenes, from its files to a table: footage, tracks alone, a training a scene.
+"""ShanghaiTech in the official layout, a miniature of two scenes, from its files to a table:
+footage, tracks alone, a training a scene.
 
 In scene 02 everybody goes at the speed of the one who runs in scene 01.
 """
@@ -26,12 +27,23 @@ RUN = ("run", "--methods", "gmm,magnitude", "--datasets", "shanghaitech", "--qui
 
 
 def write_tracks(path, streets):
-    """As released: one array of rows for all videos; the columns that nobody needs are there too."""
-    rows = [[(t, who, 2, *box) for t in range(FRAMES) for who, box in street.people(t).items()] for street in streets.values()]
+    """As released: one array of rows for all videos; the columns that nobody needs are there
+    too.
+    """
+    rows = [
+        [(t, who, 2, *box) for t in range(FRAMES) for who, box in street.people(t).items()]
+        for street in streets.values()
+    ]
     columns = ["Frame_Number", "Person_ID", "State", "BB_tl_0", "BB_tl_1", "BB_br_0", "BB_br_1"]
     path.parent.mkdir(parents=True, exist_ok=True)
     counts = np.array([len(of_video) for of_video in rows])
-    np.savez(path, rows=np.concatenate(rows).astype(np.int16), columns=np.array(columns), video=np.array(list(streets)), count=counts)
+    np.savez(
+        path,
+        rows=np.concatenate(rows).astype(np.int16),
+        columns=np.array(columns),
+        video=np.array(list(streets)),
+        count=counts,
+    )
 
 
 @pytest.fixture
@@ -45,12 +57,17 @@ def shanghaitech(tmp_path, shrunk):
         frames.mkdir(parents=True)
         for t, picture in enumerate(street.pictures()):
             cv2.imwrite(str(frames / f"{t:03d}.jpg"), picture)
-        for kind, mask in (("frame", street.labels.astype(np.int8)), ("pixel", np.stack([street.ids(t) == RUNNER for t in range(FRAMES)]))):
+        for kind, mask in (
+            ("frame", street.labels.astype(np.int8)),
+            ("pixel", np.stack([street.ids(t) == RUNNER for t in range(FRAMES)])),
+        ):
             folder = base / "testing" / f"test_{kind}_mask"
             folder.mkdir(exist_ok=True)
             np.save(folder / f"{name}.npy", mask)
     for split, streets in (("train", TRAIN), ("test", TEST)):
-        write_tracks(tmp_path / "data" / "tracks" / "shanghaitech" / f"deepsort_{split}.npz", streets)
+        write_tracks(
+            tmp_path / "data" / "tracks" / "shanghaitech" / f"deepsort_{split}.npz", streets
+        )
     return shrunk("shanghaitech", COUNTS)
 
 
@@ -75,7 +92,8 @@ def test_footage_is_checked_and_run(shanghaitech, tmp_path):
         assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (120, 12)
         assert record["labels"]["tracks"] == "derived from the masks"
     runs = found["magnitude@velocity"]
-    assert measured(runs, "micro_auc", "scene:01") > 0.9  # who runs there is four times as fast as the others
+    # who runs there is four times as fast as the others
+    assert measured(runs, "micro_auc", "scene:01") > 0.9
     assert measured(runs, "micro_auc", "scene:02") is None  # nobody does
     assert 0 < measured(runs, "rbdc") <= 1
 
@@ -101,4 +119,5 @@ def test_a_training_a_scene_sees_who_runs_at_the_speed_of_another_scene(without_
     found = records(tmp_path / "results")
     assert found["gmm@tracks"]["parts"][0]["scope"] == "scene"
     assert measured(found["gmm@tracks"], "micro_auc") > 0.9
-    assert measured(found["magnitude@tracks"], "micro_auc") < 0.9  # to speed alone, which learns nothing, all of scene 02 runs
+    # to speed alone, which learns nothing, all of scene 02 runs
+    assert measured(found["magnitude@tracks"], "micro_auc") < 0.9

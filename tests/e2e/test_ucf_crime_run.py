@@ -1,6 +1,8 @@
-"""UCF-Crime without a video: annotations, frame counts and released C3D features, a miniature of them, to a table.
+"""UCF-Crime without a video: annotations, frame counts and released C3D features, a miniature of
+them, to a table.
 
-A clip has 320 frames, so that each of the 32 rows of its file is ten frames long; rows of an anomalous interval lie far from all others.
+A clip has 320 frames, so that each of the 32 rows of its file is ten frames long; rows of an
+anomalous interval lie far from all others.
 """
 
 import json
@@ -18,19 +20,38 @@ from vadbench.suite import make_suite
 pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
 
 FRAMES, SEGMENTS, ROW = 320, 32, 10
-NORMAL = ("Training_Normal_Videos_Anomaly/Normal_Videos001_x264", "Training_Normal_Videos_Anomaly/Normal_Videos002_x264")
-ABNORMAL = {"Abuse/Abuse001_x264": (101, 200), "Fighting/Fighting002_x264": (1, 50)}  # of the training videos; the release does not say when
+NORMAL = (
+    "Training_Normal_Videos_Anomaly/Normal_Videos001_x264",
+    "Training_Normal_Videos_Anomaly/Normal_Videos002_x264",
+)
+# of the training videos; the release does not say when
+ABNORMAL = {"Abuse/Abuse001_x264": (101, 200), "Fighting/Fighting002_x264": (1, 50)}
 TEST = {
     "Abuse/Abuse028_x264": (101, 160, 201, 230),
     "Arson/Arson011_x264": (241, 320, -1, -1),
     "Testing_Normal_Videos_Anomaly/Normal_Videos_003_x264": (-1, -1, -1, -1),
 }
-COUNTS = {"counts": {"train": 2, "test": 3, "unlabelled": 2}, "test_frames": 3 * FRAMES, "anomalous": 60 + 30 + 80}
-RUN = ("run", "--methods", "gmm,magnitude", "--datasets", "ucf_crime", "--features", "clip@import.c3d", "--quiet")
+COUNTS = {
+    "counts": {"train": 2, "test": 3, "unlabelled": 2},
+    "test_frames": 3 * FRAMES,
+    "anomalous": 60 + 30 + 80,
+}
+RUN = (
+    "run",
+    "--methods",
+    "gmm,magnitude",
+    "--datasets",
+    "ucf_crime",
+    "--features",
+    "clip@import.c3d",
+    "--quiet",
+)
 
 
 def c3d(random, spans):
-    """[32, 4]: rows of the frames that the spans (first, last, from 1) name are five standard deviations and more from the others."""
+    """[32, 4]: rows of the frames that the spans (first, last, from 1) name are five standard
+    deviations and more from the others.
+    """
     x = random.normal(1, 0.2, (SEGMENTS, 4))
     for first, last in zip(spans[::2], spans[1::2], strict=True):
         if first > 0:
@@ -44,9 +65,14 @@ def ucf_crime(tmp_path, shrunk):
     base = tmp_path / "data" / "UCF_Crimes"
     base.mkdir(parents=True)
     videos = {**dict.fromkeys(NORMAL, ()), **ABNORMAL, **TEST}
-    lines = [f"{path.rpartition('/')[2]}.mp4  {path.partition('/')[0]}  {'  '.join(map(str, spans))}  \n" for path, spans in TEST.items()]
+    lines = [
+        f"{path.rpartition('/')[2]}.mp4  {path.partition('/')[0]}  {'  '.join(map(str, spans))}  \n"
+        for path, spans in TEST.items()
+    ]
     (base / "Temporal_Anomaly_Annotation.txt").write_text("".join(lines))
-    (base / "Anomaly_Train.txt").write_text("".join(f"{path}.mp4\n" for path in (*ABNORMAL, *NORMAL)))
+    (base / "Anomaly_Train.txt").write_text(
+        "".join(f"{path}.mp4\n" for path in (*ABNORMAL, *NORMAL))
+    )
     rows = [f"{number},{path}.mp4,{FRAMES}\n" for number, path in enumerate(videos)]
     (base / "header.csv").write_text("".join(["video_id,video_path,frame_count\n", *rows]))
     random = np.random.default_rng(0)
@@ -58,7 +84,18 @@ def ucf_crime(tmp_path, shrunk):
     return shrunk("ucf_crime", COUNTS)
 
 
-IMPORT = ("features", "import", "ucf_crime", "clip@import.c3d", "--train", "c3d/train", "--test", "c3d/test", "--format", "c3d")
+IMPORT = (
+    "features",
+    "import",
+    "ucf_crime",
+    "clip@import.c3d",
+    "--train",
+    "c3d/train",
+    "--test",
+    "c3d/test",
+    "--format",
+    "c3d",
+)
 
 
 def test_imported_features_are_run(ucf_crime, tmp_path):
@@ -72,7 +109,8 @@ def test_imported_features_are_run(ucf_crime, tmp_path):
     assert set(found) == {"gmm@clip@import.c3d", "magnitude@clip@import.c3d"}
     for record in found.values():
         assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (960, 170)
-        assert measured(record, "micro_auc") == 1  # rows and intervals meet to the frame, and no normal row lies near an anomalous one
+        # rows and intervals meet to the frame, and no normal row lies near an anomalous one
+        assert measured(record, "micro_auc") == 1
         assert measured(record, "rbdc") is None
 
 
@@ -91,19 +129,39 @@ def without_labels(ucf_crime, tmp_path, monkeypatch):
     monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
     ucf_crime(*IMPORT)
-    suite = make_suite({"methods": ("gmm",), "datasets": ("ucf_crime",), "features": ("clip@import.c3d",), "setting": "unsupervised"})
+    suite = make_suite(
+        {
+            "methods": ("gmm",),
+            "datasets": ("ucf_crime",),
+            "features": ("clip@import.c3d",),
+            "setting": "unsupervised",
+        }
+    )
     return lambda: run_suite(plan_suite(suite), Results(tmp_path / "results"), quiet=True, say=str)
 
 
-def test_without_labels_the_anomalous_training_videos_are_trained_on_too(without_labels, ucf_crime, tmp_path):
-    with pytest.raises(BadInput, match=r"unlabelled features not imported .*--train FILE --test FILE --unlabelled FILE"):
+def test_without_labels_the_anomalous_training_videos_are_trained_on_too(
+    without_labels, ucf_crime, tmp_path
+):
+    with pytest.raises(
+        BadInput,
+        match=r"unlabelled features not imported .*--train FILE --test FILE --unlabelled FILE",
+    ):
         without_labels()
-    assert "unlabelled: 64 windows of 4 numbers" in ucf_crime(*IMPORT, "--unlabelled", "c3d/unlabelled").stdout
+    assert (
+        "unlabelled: 64 windows of 4 numbers"
+        in ucf_crime(*IMPORT, "--unlabelled", "c3d/unlabelled").stdout
+    )
     told = without_labels().table.caption
-    assert "trained without labels on 4 videos, some anomalous, and tested on 3 others (split `all-training-videos`)" in told
+    assert (
+        "trained without labels on 4 videos, some anomalous, and tested on 3 others (split"
+        " `all-training-videos`)" in told
+    )
     (record,) = Results(tmp_path / "results").all_recipes()
     assert (record.labels["videos"], record.labels["anomalous"]) == (3, 170)
-    (trained,) = (json.loads(path.read_text()) for path in (tmp_path / "results").glob("runs/**/run.json"))
+    (trained,) = (
+        json.loads(path.read_text()) for path in (tmp_path / "results").glob("runs/**/run.json")
+    )
     assert trained["train_rows"] == 4 * SEGMENTS
 
 
@@ -115,5 +173,7 @@ def test_without_labels_a_training_video_that_is_missing_is_told(without_labels,
 
 
 def test_a_data_set_without_unlabelled_videos_takes_none(vadbench):
-    error = vadbench("features", "import", "synthetic", *IMPORT[3:], "--unlabelled", "c3d", code=2).stderr
+    error = vadbench(
+        "features", "import", "synthetic", *IMPORT[3:], "--unlabelled", "c3d", code=2
+    ).stderr
     assert "--unlabelled: synthetic has no unlabelled videos" in error

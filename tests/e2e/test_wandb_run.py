@@ -21,22 +21,43 @@ NO_WANDB = "import sys; sys.modules['wandb'] = None; from vadbench.cli import ma
 @pytest.fixture
 def environment(environment, tmp_path):
     """No account, and W&B's own folders of the user in the test's."""
-    own = {f"WANDB_{name}_DIR": str(tmp_path / name.lower()) for name in ("DATA", "CACHE", "CONFIG")}
-    return {**{name: value for name, value in environment.items() if name != "WANDB_API_KEY"}, **own, "HOME": str(tmp_path / "home")}
+    own = {
+        f"WANDB_{name}_DIR": str(tmp_path / name.lower()) for name in ("DATA", "CACHE", "CONFIG")
+    }
+    return {
+        **{name: value for name, value in environment.items() if name != "WANDB_API_KEY"},
+        **own,
+        "HOME": str(tmp_path / "home"),
+    }
 
 
 def rows(folder):
-    return {path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("rows.npz")}
+    return {
+        path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("rows.npz")
+    }
 
 
 def files(folder):
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def history(folder):
-    command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(folder)]
+    command = [
+        str(Path(sys.executable).with_name("wandb")),
+        "leet",
+        "inspect",
+        "--json",
+        str(folder),
+    ]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [entry["history"]["item"] for entry in map(json.loads, lines) if entry["type"] == "history"]
+    return [
+        entry["history"]["item"] for entry in map(json.loads, lines) if entry["type"] == "history"
+    ]
 
 
 @pytest.mark.slow
@@ -53,9 +74,16 @@ def test_a_run_logs_curves_and_records_and_publishing_again_changes_nothing(vadb
     values = pd.DataFrame(document["data"], columns=document["columns"])["value"]
     expected = [row["value"] for row in json.loads(record.read_text())["rows"]]
     np.testing.assert_array_equal(values.to_numpy(float), np.array(expected, float))
-    assert "1 runs published, 2 there already" in vadbench("publish", "wandb", "--results", "logged").stdout  # the leaderboard of all
+    # the leaderboard of all
+    assert (
+        "1 runs published, 2 there already"
+        in vadbench("publish", "wandb", "--results", "logged").stdout
+    )
     before = files(tmp_path / "logged")
-    assert "0 runs published, 3 there already and unchanged" in vadbench("publish", "wandb", "--results", "logged").stdout
+    assert (
+        "0 runs published, 3 there already and unchanged"
+        in vadbench("publish", "wandb", "--results", "logged").stdout
+    )
     assert files(tmp_path / "logged") == before
 
 
@@ -68,15 +96,26 @@ def test_scores_are_the_same_to_the_bit_and_nothing_is_logged_unless_asked_for(v
 
 
 @pytest.mark.slow
-def test_without_the_package_a_run_is_warned_once_and_publish_says_what_to_install(vadbench, environment, tmp_path):
+def test_without_the_package_a_run_is_warned_once_and_publish_says_what_to_install(
+    vadbench, environment, tmp_path
+):
     run = [*RUN, "--wandb", "offline"]
-    done = subprocess.run([sys.executable, "-c", NO_WANDB, *run], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", NO_WANDB, *run],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("pip install 'vadbench[wandb]'") == 1
     assert len(rows(tmp_path / "results")) == 2
     publish = [sys.executable, "-c", NO_WANDB, "publish", "wandb"]
     done = subprocess.run(publish, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "vadbench: Weights & Biases is not installed; pip install 'vadbench[wandb]'\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "vadbench: Weights & Biases is not installed; pip install 'vadbench[wandb]'\n",
+    )
 
 
 @pytest.mark.parametrize(

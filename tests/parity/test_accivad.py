@@ -28,7 +28,10 @@ def features(x, count, cumulative):
     lengths = np.diff(cumulative, prepend=0)
     frame = np.concatenate([np.arange(length) for length in lengths])
     video = np.repeat(np.arange(len(lengths)), lengths)
-    return Features(np.asarray(x, np.float32), np.repeat(video, count), np.repeat(frame, count)), lengths
+    return (
+        Features(np.asarray(x, np.float32), np.repeat(video, count), np.repeat(frame, count)),
+        lengths,
+    )
 
 
 def oracle_features(oracle, dataset, split, stream):
@@ -37,7 +40,10 @@ def oracle_features(oracle, dataset, split, stream):
 
 
 def fitted(method, dataset, stream, train):
-    detector = METHODS[method](METHODS[method].Config(**METHODS[method].preset("paper", dataset, declared_nature(stream))), seed=0)
+    detector = METHODS[method](
+        METHODS[method].Config(**METHODS[method].preset("paper", dataset, declared_nature(stream))),
+        seed=0,
+    )
     detector.fit(train)
     return detector
 
@@ -74,16 +80,23 @@ def test_final_frame_scores_are_the_reference_s(oracle, dataset):
 def test_aucs_are_the_reference_s(oracle, dataset):
     scores, lengths = frame_scores(oracle, dataset)
     labels = oracle[f"{dataset}/gt"]
-    assert micro_auc(scores, labels) == pytest.approx(oracle[f"{dataset}/micro_auc"] / 100, abs=1e-9)
-    assert macro_auc(scores, labels, lengths, "pad-0-max") == pytest.approx(oracle[f"{dataset}/macro_auc"] / 100, abs=1e-9)
+    assert micro_auc(scores, labels) == pytest.approx(
+        oracle[f"{dataset}/micro_auc"] / 100, abs=1e-9
+    )
+    assert macro_auc(scores, labels, lengths, "pad-0-max") == pytest.approx(
+        oracle[f"{dataset}/macro_auc"] / 100, abs=1e-9
+    )
 
 
 @pytest.fixture(scope="module")
 def real_pose(oracle, shared_data):
     """Frame scores of 1-NN on the released Ped2 pose vectors, and the frames per test video."""
     streams = []
-    for split, cumulative in (("train", [2550]), ("test", oracle["real_ped2_pose/cum"])):  # where training clips end changes no test score
-        with np.load(shared_data / "ped2" / "features" / f"accivad_pose_{split}.npz", allow_pickle=False) as arrays:
+    # where training clips end changes no test score
+    for split, cumulative in (("train", [2550]), ("test", oracle["real_ped2_pose/cum"])):
+        with np.load(
+            shared_data / "ped2" / "features" / f"accivad_pose_{split}.npz", allow_pickle=False
+        ) as arrays:
             streams.append(features(arrays["pose"], arrays["count"], cumulative))
     (train, _), (test, lengths) = streams
     scores = fitted("knn", "ped2", "pose", train).score(test)[:, 0]
@@ -91,7 +104,9 @@ def real_pose(oracle, shared_data):
 
 
 def test_real_ped2_pose_frame_scores_are_the_reference_s(oracle, real_pose):
-    np.testing.assert_allclose(real_pose[0], oracle["real_ped2_pose/frame_scores"], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        real_pose[0], oracle["real_ped2_pose/frame_scores"], rtol=1e-6, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("sigma", [0, 3, 7])

@@ -43,14 +43,25 @@ def net(oracle):
     """The reference's denoiser with its weights."""
     torch.set_num_threads(1)
     net = Denoiser(32, (1024, 512, 256), "fourier", SIGMA_DATA)
-    weights = {ours(key.removeprefix("net/w/")): torch.from_numpy(values) for key, values in oracle.items() if key.startswith("net/w/")}
-    weights = {name: values.squeeze(1) if name.endswith("frequencies") else values for name, values in weights.items()}
+    weights = {
+        ours(key.removeprefix("net/w/")): torch.from_numpy(values)
+        for key, values in oracle.items()
+        if key.startswith("net/w/")
+    }
+    weights = {
+        name: values.squeeze(1) if name.endswith("frequencies") else values
+        for name, values in weights.items()
+    }
     net.load_state_dict({**weights, "sigma_data": torch.tensor(SIGMA_DATA)})
     return net
 
 
 def example(oracle):
-    return (torch.from_numpy(oracle["net/x"]), torch.from_numpy(oracle["net/sigma"])[:, None], torch.from_numpy(oracle["net/eps"]))
+    return (
+        torch.from_numpy(oracle["net/x"]),
+        torch.from_numpy(oracle["net/sigma"])[:, None],
+        torch.from_numpy(oracle["net/eps"]),
+    )
 
 
 @pytest.mark.parametrize(("p_mean", "p_std"), [(-1.0, 1.5), (-1.2, 1.2), (-5.0, 2.0), (-3.0, 0.5)])
@@ -58,7 +69,8 @@ def test_schedule(oracle, p_mean, p_std):
     found = karras_sigmas(p_mean, p_std)
     key = f"sched/pm{p_mean}_ps{p_std}"
     np.testing.assert_allclose([found[-2], found[0]], oracle[f"{key}/minmax"], rtol=1e-12)
-    np.testing.assert_allclose(found, oracle[f"{key}/karras10"], rtol=5e-6)  # the reference's is float32, taken to the power 7
+    # the reference's is float32, taken to the power 7
+    np.testing.assert_allclose(found, oracle[f"{key}/karras10"], rtol=5e-6)
 
 
 @pytest.mark.parametrize("t", range(10))
@@ -71,7 +83,9 @@ def test_lms_coefficients(oracle, sigmas, t):
 
 
 def test_preconditioning(oracle):
-    """Read off D by networks that answer 0 and 1: c_skip x and c_skip x + c_out; c_in is what the network is given."""
+    """Read off D by networks that answer 0 and 1: c_skip x and c_skip x + c_out; c_in is what the
+    network is given.
+    """
     net = Denoiser(1, (4,), "fourier").double()
     net.sigma_data.fill_(SIGMA_DATA)
     sigma = torch.from_numpy(oracle["precond/sigma"])[:, None]
@@ -86,20 +100,28 @@ def test_preconditioning(oracle):
     skip = net(torch.ones_like(sigma), sigma)
     answer = 1.0
     out = net(torch.ones_like(sigma), sigma) - skip
-    np.testing.assert_allclose(torch.cat([skip, out, seen[0]], 1).T, oracle["precond/c_skip_out_in"], rtol=1e-6)
+    np.testing.assert_allclose(
+        torch.cat([skip, out, seen[0]], 1).T, oracle["precond/c_skip_out_in"], rtol=1e-6
+    )
     slope = net.slope(torch.ones_like(sigma), sigma)
     np.testing.assert_allclose(slope, (1 - skip - out) / sigma, rtol=1e-9)
 
 
 @pytest.mark.parametrize("t", range(10))
-@pytest.mark.parametrize(("sampler", "key"), [("lms", "recon"), ("heun", "heun"), ("euler", "euler")])
+@pytest.mark.parametrize(
+    ("sampler", "key"), [("lms", "recon"), ("heun", "heun"), ("euler", "euler")]
+)
 def test_reconstruction_with_the_ideal_denoiser_of_a_gaussian(oracle, sigmas, sampler, key, t):
     x = torch.from_numpy(oracle["gauss/x0"])
     start = x + torch.from_numpy(oracle["gauss/noise"]) * sigmas[t]
-    found = SAMPLERS[sampler](lambda x, sigma: x * sigma / (sigma**2 + SIGMA_DATA**2), start, sigmas[t:])
+    found = SAMPLERS[sampler](
+        lambda x, sigma: x * sigma / (sigma**2 + SIGMA_DATA**2), start, sigmas[t:]
+    )
     np.testing.assert_allclose(found, oracle[f"gauss/{key}_t{t}"], rtol=0, atol=1e-6)
     if sampler == "lms":
-        np.testing.assert_allclose((found - x).square().mean(1), oracle[f"gauss/mse_t{t}"], rtol=1e-5)
+        np.testing.assert_allclose(
+            (found - x).square().mean(1), oracle[f"gauss/mse_t{t}"], rtol=1e-5
+        )
 
 
 def test_training_loss_gradients_and_running_statistics(oracle, net):
@@ -109,16 +131,27 @@ def test_training_loss_gradients_and_running_statistics(oracle, net):
     found = dict(net.named_parameters())
     for key in (key for key in oracle if key.startswith("net/grad/")):
         expected = oracle[key]
-        np.testing.assert_allclose(found[ours(key.removeprefix("net/grad/"))].grad, expected, rtol=1e-4, atol=1e-4 * abs(expected).max() + 1e-7)
+        np.testing.assert_allclose(
+            found[ours(key.removeprefix("net/grad/"))].grad,
+            expected,
+            rtol=1e-4,
+            atol=1e-4 * abs(expected).max() + 1e-7,
+        )
     state = net.state_dict()
     for key in (key for key in oracle if key.startswith("net/bn_after/")):
-        np.testing.assert_allclose(state[ours(key.removeprefix("net/bn_after/"))], oracle[key], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            state[ours(key.removeprefix("net/bn_after/"))], oracle[key], rtol=1e-4, atol=1e-6
+        )
 
 
 @pytest.fixture
 def trained(oracle, net):
     """The same with the running statistics after the oracle's one training batch, in eval mode."""
-    after = {ours(key.removeprefix("net/bn_after/")): torch.from_numpy(values) for key, values in oracle.items() if key.startswith("net/bn_after/")}
+    after = {
+        ours(key.removeprefix("net/bn_after/")): torch.from_numpy(values)
+        for key, values in oracle.items()
+        if key.startswith("net/bn_after/")
+    }
     net.load_state_dict(after, strict=False)
     return net.eval()
 
@@ -127,7 +160,9 @@ def trained(oracle, net):
 def test_loss_and_denoised_vectors_in_eval_mode(oracle, trained):
     x, sigma, eps = example(oracle)
     np.testing.assert_allclose(trained.loss(x, sigma, eps), oracle["net/loss_eval_bn"], rtol=1e-4)
-    np.testing.assert_allclose(trained(x + sigma * eps, sigma), oracle["net/D_eval"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        trained(x + sigma * eps, sigma), oracle["net/D_eval"], rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("t", [0, 4, 6, 9])
@@ -136,10 +171,17 @@ def test_reconstruction_and_score(oracle, trained, sigmas, t):
     detector = Diffusion(Config(t=(t,), draws=1), seed=0)
     detector.net, detector.noise = trained, oracle["net/seed_noise"]
     x = torch.from_numpy(oracle["net/x"])
-    found = detector.reconstruct(x.double(), torch.from_numpy(detector.noise[0]).double(), sigmas[t:])
+    found = detector.reconstruct(
+        x.double(), torch.from_numpy(detector.noise[0]).double(), sigmas[t:]
+    )
     np.testing.assert_allclose(found, oracle[f"net/recon_t{t}"], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(detector.error(x, sigmas[t:]), oracle[f"net/score_t{t}"], rtol=1e-4 if t < 9 else 4e-4)  # theirs rounds in float32
-    np.testing.assert_allclose(detector.anomaly(x)[:, 0], oracle[f"net/score_t{t}"], rtol=1e-4 if t < 9 else 4e-4)
+    # theirs rounds in float32
+    np.testing.assert_allclose(
+        detector.error(x, sigmas[t:]), oracle[f"net/score_t{t}"], rtol=1e-4 if t < 9 else 4e-4
+    )
+    np.testing.assert_allclose(
+        detector.anomaly(x)[:, 0], oracle[f"net/score_t{t}"], rtol=1e-4 if t < 9 else 4e-4
+    )
 
 
 def test_learning_rate(oracle):
@@ -158,7 +200,9 @@ def test_learning_rate(oracle):
 
 
 def test_ema_decay(oracle):
-    """The weight that the moving average keeps of itself, read off the averages of a known sequence."""
+    """The weight that the moving average keeps of itself, read off the averages of a known
+    sequence.
+    """
     from vadbench.trainer import Average
 
     weight = torch.nn.Linear(1, 1, bias=False).double()
@@ -179,4 +223,6 @@ def test_ema_decay(oracle):
 def test_binarised_auc(oracle, k):
     score, label = oracle["thr/score"], oracle["thr/label"]
     assert micro_auc(score, label) == pytest.approx(float(oracle["thr/auc_raw"]), abs=1e-12)
-    assert auc_binarised(score, label, k, BATCH_OF_THE_ORACLE) == pytest.approx(float(oracle[f"thr/auc_bin_k{k}"]), abs=1e-12)
+    assert auc_binarised(score, label, k, BATCH_OF_THE_ORACLE) == pytest.approx(
+        float(oracle[f"thr/auc_bin_k{k}"]), abs=1e-12
+    )

@@ -1,4 +1,6 @@
-"""MULDE against the released code's answers (oracles/README.md): the network, its gradients, five training steps, sixteen scales."""
+"""MULDE against the released code's answers (oracles/README.md): the network, its gradients, five
+training steps, sixteen scales.
+"""
 
 import numpy as np
 import pytest
@@ -9,14 +11,22 @@ from vadbench_methods.mulde import MULDE, mulde_loss
 
 from vadbench.detector import Features, Standardisation
 
-GROUPS = {"f64_d6": (0.1, 1e-10), "f32_d6": (0.1, 1e-5), "f64_d17_b0": (0.0, 1e-10)}  # beta, tolerance
-NAMES = {"network.network.0.0": "hidden.0", "network.network.1.0": "hidden.1", "network.network.2": "last"}
+# beta, tolerance
+GROUPS = {"f64_d6": (0.1, 1e-10), "f32_d6": (0.1, 1e-5), "f64_d17_b0": (0.0, 1e-10)}
+NAMES = {
+    "network.network.0.0": "hidden.0",
+    "network.network.1.0": "hidden.1",
+    "network.network.2": "last",
+}
 
 
 def our_names(weights):
     """The reference's names of layers -> ours."""
     split = {name: name.rsplit(".", 1) for name in weights}
-    return {f"{NAMES[layer]}.{kind}": torch.from_numpy(weights[name]) for name, (layer, kind) in split.items()}
+    return {
+        f"{NAMES[layer]}.{kind}": torch.from_numpy(weights[name])
+        for name, (layer, kind) in split.items()
+    }
 
 
 def under(prefix, arrays):
@@ -63,7 +73,11 @@ def test_losses_and_all_parameter_gradients(oracle, batch):
     sum(mulde_loss(net, *batch, beta)).backward()
     for name, expected in our_names(under("grad/", arrays)).items():
         gradient = net.get_parameter(name).grad
-        close(torch.zeros_like(expected) if gradient is None else gradient, expected.numpy(), tolerance)
+        close(
+            torch.zeros_like(expected) if gradient is None else gradient,
+            expected.numpy(),
+            tolerance,
+        )
 
 
 def test_five_adam_steps(oracle, batch):
@@ -95,7 +109,9 @@ def test_squared_norms_of_the_gradient_at_sixteen_scales(oracle, batch):
     group, arrays = oracle
     net, rows = network(under("w5/", arrays)), batch[0]
     scales = torch.from_numpy(arrays["sigma_L"]).to(rows)
-    norms = [net.input_gradient(rows, sigma.expand(len(rows), 1)).square().sum(1) for sigma in scales]
+    norms = [
+        net.input_gradient(rows, sigma.expand(len(rows), 1)).square().sum(1) for sigma in scales
+    ]
     close(torch.stack(norms, 1), arrays["score_sqnorm_L"], GROUPS[group][1])
 
 
@@ -116,7 +132,10 @@ def test_real_pose_features_score_as_with_the_reference_weights(oracles, shared_
         expected = {split: arrays[f"logdens_{split}"] for split in ("train", "test")}
         net, mean, std = network(under("w/", arrays)), arrays["mean"], arrays["std"]
     detector = MULDE(MULDE.Config(units=(256, 256)), seed=0)
-    detector.net, detector.standardisation = net, Standardisation(mean.astype(np.float64), std.astype(np.float64) + 1e-8)
+    detector.net, detector.standardisation = (
+        net,
+        Standardisation(mean.astype(np.float64), std.astype(np.float64) + 1e-8),
+    )
     for split in ("train", "test"):
         x = pose(shared_data, split)
         own = Standardisation.fit(pose(shared_data, "train"))
@@ -139,6 +158,9 @@ def test_the_reference_toy_is_solved(oracles):
     detector = MULDE(MULDE.Config(units=(256, 256), max_steps=250, progress="off"), seed=0)
     detector.fit(Features(train, np.zeros(len(train), int), np.arange(len(train))))
     scores = detector.score(Features(test, np.zeros(len(test), int), np.arange(len(test))))
-    auc = {name: roc_auc_score(labels, column) for name, column in zip(detector.read_outs, scores.T, strict=True)}
+    auc = {
+        name: roc_auc_score(labels, column)
+        for name, column in zip(detector.read_outs, scores.T, strict=True)
+    }
     assert min(auc["gmm5"], auc["gmm3"], auc["gmm1"]) >= 0.999, auc
     assert auc["mean"] >= 0.99, auc

@@ -14,14 +14,19 @@ REFUSED = {  # deliberate: the script answers, we say what is wrong
     "inverted_boxes": "x1 >= x0|y1 >= y0",
     "dup_track_frame": "second box of track",
 }
-READER_FAILS = {"single_det_row_file", "single_track_row_file", "track_ids_with_hole"}  # the script's reader crashes, we answer
-SILENTLY_DROPPED = {"track_ids_unsorted"}  # the script loses tracks; the specification's value is right
+# the script's reader crashes, we answer
+READER_FAILS = {"single_det_row_file", "single_track_row_file", "track_ids_with_hole"}
+# the script loses tracks; the specification's value is right
+SILENTLY_DROPPED = {"track_ids_unsorted"}
 
 
 @pytest.fixture(scope="module")
 def cases(oracles):
     """Name -> the case."""
-    found = {path.stem: json.loads(path.read_text()) for path in sorted((oracles / "rbdc").glob("*.json"))}
+    found = {
+        path.stem: json.loads(path.read_text())
+        for path in sorted((oracles / "rbdc").glob("*.json"))
+    }
     assert len(found) >= 45
     return found
 
@@ -29,13 +34,21 @@ def cases(oracles):
 def columns(case):
     """Detections and ground truth of a case as columns."""
     dets, tracks = (np.array(case[key], object) for key in ("dets", "tracks"))
-    names = ("video", "frame", "x0", "y0", "x1", "y1", "score"), ("video", "track", "frame", "x0", "y0", "x1", "y1")
-    return ({name: rows[:, i] if len(rows) else [] for i, name in enumerate(labels)} for rows, labels in zip((dets, tracks), names, strict=True))
+    names = (
+        ("video", "frame", "x0", "y0", "x1", "y1", "score"),
+        ("video", "track", "frame", "x0", "y0", "x1", "y1"),
+    )
+    return (
+        {name: rows[:, i] if len(rows) else [] for i, name in enumerate(labels)}
+        for rows, labels in zip((dets, tracks), names, strict=True)
+    )
 
 
 def measure(case, ties, **options):
     detections, truth = columns(case)
-    return region_metrics(detections, truth, case["num_frames"], case["alpha"], case["beta"], ties, **options)
+    return region_metrics(
+        detections, truth, case["num_frames"], case["alpha"], case["beta"], ties, **options
+    )
 
 
 def test_order_is_the_published_script(cases):
@@ -44,7 +57,9 @@ def test_order_is_the_published_script(cases):
         if name in REFUSED or name in READER_FAILS or name in SILENTLY_DROPPED:
             continue
         expected, found = case["expected_reference"], measure(case, "order")
-        assert (found.rbdc, found.tbdc) == pytest.approx((expected["rbdc"], expected["tbdc"]), abs=TOLERANCE, nan_ok=True), name
+        assert (found.rbdc, found.tbdc) == pytest.approx(
+            (expected["rbdc"], expected["tbdc"]), abs=TOLERANCE, nan_ok=True
+        ), name
         compared += 1
     assert compared >= 40
 

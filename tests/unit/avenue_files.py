@@ -1,4 +1,6 @@
-"""A miniature of CUHK Avenue in the official layout: avi files through PyAV, label cells as MATLAB v5."""
+"""A miniature of CUHK Avenue in the official layout: avi files through PyAV, label cells as MATLAB
+v5.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,15 @@ from vadbench.datasets.avenue import Avenue
 TRAIN = (40, 40, 36)
 TEST = (40, 30)
 SIZE = (96, 128)
-ODD = {1: range(10, 22), 2: range(5, 15)}  # test video -> frames with something odd: it is fast and wide
-COUNTS = {"train_clips": len(TRAIN), "train_frames": sum(TRAIN), "test_frames": TEST, "size": SIZE, "anomalous": sum(map(len, ODD.values()))}
+# test video -> frames with something odd: it is fast and wide
+ODD = {1: range(10, 22), 2: range(5, 15)}
+COUNTS = {
+    "train_clips": len(TRAIN),
+    "train_frames": sum(TRAIN),
+    "test_frames": TEST,
+    "size": SIZE,
+    "anomalous": sum(map(len, ODD.values())),
+}
 MiniatureAvenue = type("MiniatureAvenue", (Avenue,), COUNTS)
 
 
@@ -41,7 +50,9 @@ def odd_box(number: int, t: int) -> tuple[int, int, int, int] | None:
 
 def picture(seed: int, t: int, number: int | None = None) -> np.ndarray:
     """[H, W, 3]: a textured ground, a walker, and in test video `number` the odd thing."""
-    image = np.random.default_rng(99).integers(60, 100, (*SIZE, 1)).astype(np.uint8).repeat(3, axis=2)
+    image = (
+        np.random.default_rng(99).integers(60, 100, (*SIZE, 1)).astype(np.uint8).repeat(3, axis=2)
+    )
     texture = np.random.default_rng(seed).integers(120, 250, (200, 200, 3)).astype(np.uint8)
     x = (5 + seed + 2 * t) % (SIZE[1] - 14)
     image[20:48, x : x + 14] = texture[:28, :14]
@@ -78,7 +89,10 @@ def write_avenue(root: Path) -> MiniatureAvenue:
         folder.mkdir(parents=True)
         for number, frames in enumerate(lengths, 1):
             seen = number if split == "testing" else None
-            write_avi(folder / f"{number:02d}.avi", (picture(3 * number + len(split), t, seen) for t in range(frames)))
+            write_avi(
+                folder / f"{number:02d}.avi",
+                (picture(3 * number + len(split), t, seen) for t in range(frames)),
+            )
     labels = root / "ground_truth_demo" / "testing_label_mask"
     labels.mkdir(parents=True)
     for number in range(1, len(TEST) + 1):

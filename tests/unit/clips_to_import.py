@@ -1,4 +1,6 @@
-"""Data sets of which only clips and frame counts matter, and what the tests of the importers share."""
+"""Data sets of which only clips and frame counts matter, and what the tests of the importers
+share.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ class Toy(Dataset):
 
     name = "toy"
     revision = "1"
-    clips: dict[Split, dict[str, int]] = {"train": {"b": 3, "a": 2, "c": 4}, "test": {"y": 2, "z": 3}}
+    clips: dict[Split, dict[str, int]] = {
+        "train": {"b": 3, "a": 2, "c": 4},
+        "test": {"y": 2, "z": 3},
+    }
 
     def videos(self, split: Split) -> tuple[Video, ...]:
         return tuple(Video(name, split, frames) for name, frames in self.clips[split].items())
@@ -52,7 +57,9 @@ def save_objects(path: Path, entries: list[Any]) -> Path:
     return path
 
 
-def refused(path: Path, format: str, dataset: Dataset, split: Split = "train", **layout: Any) -> str:
+def refused(
+    path: Path, format: str, dataset: Dataset, split: Split = "train", **layout: Any
+) -> str:
     with pytest.raises(BadInput) as told:
         read_features(path, format, dataset, split, Layout(**layout))
     assert "\n" not in str(told.value)

@@ -1,4 +1,6 @@
-"""A small data set of our own and real records of it, for the tests of figures and of the annotated video."""
+"""A small data set of our own and real records of it, for the tests of figures and of the annotated
+video.
+"""
 
 import cv2
 import numpy as np

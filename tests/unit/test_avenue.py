@@ -1,10 +1,24 @@
-"""CUHK Avenue in its official layout, in miniature: read, and damaged in the ways that a user's copy may be."""
+"""CUHK Avenue in its official layout, in miniature: read, and damaged in the ways that a user's
+copy may be.
+"""
 
 import shutil
 
 import numpy as np
 import pytest
-from avenue_files import COUNTS, ODD, SIZE, TEST, TRAIN, MiniatureAvenue, masks, picture, write_avenue, write_avi, write_labels
+from avenue_files import (
+    COUNTS,
+    ODD,
+    SIZE,
+    TEST,
+    TRAIN,
+    MiniatureAvenue,
+    masks,
+    picture,
+    write_avenue,
+    write_avi,
+    write_labels,
+)
 from scipy.io import savemat
 
 from vadbench.datasets.avenue import Avenue
@@ -65,8 +79,15 @@ def test_a_whole_copy_passes_its_check(tiny):
 
 
 def test_videos_have_their_numbers_and_decoded_lengths(tiny):
-    assert [(video.name, video.frames) for video in tiny.videos("train")] == [("01", TRAIN[0]), ("02", TRAIN[1]), ("03", TRAIN[2])]
-    assert [(video.name, video.frames) for video in tiny.videos("test")] == [("01", TEST[0]), ("02", TEST[1])]
+    assert [(video.name, video.frames) for video in tiny.videos("train")] == [
+        ("01", TRAIN[0]),
+        ("02", TRAIN[1]),
+        ("03", TRAIN[2]),
+    ]
+    assert [(video.name, video.frames) for video in tiny.videos("test")] == [
+        ("01", TEST[0]),
+        ("02", TEST[1]),
+    ]
 
 
 def test_the_class_has_the_counts_of_the_release():
@@ -83,10 +104,16 @@ def test_frames_are_rgb_pictures(tiny):
 
 def test_labels_are_the_masks_that_are_not_empty_and_say_so(tiny):
     labels = tiny.labels()
-    assert {name: np.flatnonzero(values).tolist() for name, values in labels.videos.items()} == {"01": list(ODD[1]), "02": list(ODD[2])}
+    assert {name: np.flatnonzero(values).tolist() for name, values in labels.videos.items()} == {
+        "01": list(ODD[1]),
+        "02": list(ODD[2]),
+    }
     provenance = labels.provenance()
     assert provenance["name"] == "masks-not-empty"
-    assert provenance["source"] == "ground_truth_demo/testing_label_mask/*_label.mat, volLabel not empty"
+    assert (
+        provenance["source"]
+        == "ground_truth_demo/testing_label_mask/*_label.mat, volLabel not empty"
+    )
 
 
 def test_masks_are_those_of_the_cells_frame_by_frame(tiny):
@@ -114,7 +141,10 @@ def test_the_folders_may_lie_in_other_places(tiny, tmp_path, place, inside):
     moved = tmp_path / "moved" / place
     moved.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(tiny.root / "Avenue Dataset", moved, dirs_exist_ok=True)
-    shutil.copytree(tiny.root / "ground_truth_demo", (moved if inside else tmp_path / "moved") / "ground_truth_demo")
+    shutil.copytree(
+        tiny.root / "ground_truth_demo",
+        (moved if inside else tmp_path / "moved") / "ground_truth_demo",
+    )
     assert findings(MiniatureAvenue(tmp_path / "moved")) == {}
 
 
@@ -127,8 +157,8 @@ def test_masks_may_be_doubles_or_logical(tiny):
 def test_absent_data_says_how_to_get_it_in_one_line(tmp_path):
     told = refusal(Avenue(tmp_path).videos, "train")
     assert (
-        f"{tmp_path}/Avenue Dataset: CUHK Avenue is not there; `vadbench data fetch avenue`, or download Avenue_Dataset.zip and ground_truth_demo.zip"
-        in told
+        f"{tmp_path}/Avenue Dataset: CUHK Avenue is not there; `vadbench data fetch avenue`, or"
+        " download Avenue_Dataset.zip and ground_truth_demo.zip" in told
     )
 
 
@@ -235,8 +265,17 @@ def label_of_another_size(tiny):
 
 
 FOUND_WHILE_DECODING = [
-    (truncated, "testing_videos/01.avi: cut off after frame 1, the file is shorter than it says itself"),
-    (wrong_size, f"testing_videos/01.avi: frames of ({SIZE[0] - 16}, {SIZE[1]}) pixels, the release has {SIZE}"),
+    (
+        truncated,
+        "testing_videos/01.avi: cut off after frame 1, the file is shorter than it says itself",
+    ),
+    (
+        wrong_size,
+        (
+            f"testing_videos/01.avi: frames of ({SIZE[0] - 16}, {SIZE[1]}) pixels, the release has"
+            f" {SIZE}"
+        ),
+    ),
     (zero_frames, "testing_videos/01.avi: a video without a frame"),
     (empty_file, "testing_videos/01.avi: an empty file"),
     (one_frame, "test clip 01 decodes to 1 frames, expected 40"),
@@ -250,14 +289,20 @@ NOTHING_TO_CHECK = [
     (numbered_twice, "is also 01.avi; expected one file a video"),
     (folder_loop, "testing_videos: cannot be listed (Too many levels of symbolic links)"),
     (missing_label, "1_label.mat: the masks of this test video are missing"),
-    (missing_labels, "testing_label_mask: the masks are missing, no labels without them; `vadbench data fetch"),
+    (
+        missing_labels,
+        "testing_label_mask: the masks are missing, no labels without them; `vadbench data fetch",
+    ),
     (label_loop, "1_label.mat: cannot be read (Too many levels of symbolic links)"),
     (truncated_label, "1_label.mat: c"),
     (label_of_no_matlab, "1_label.mat: cut off, damaged or no MATLAB v5 file"),
     (label_of_another_name, "1_label.mat: no cell array volLabel"),
     (label_without_cells, "1_label.mat: no cell array volLabel"),
     (label_of_another_length, "1_label.mat: masks of 39 frames, the release has 40"),
-    (label_of_another_size, f"1_label.mat: the mask of frame 0 is {SIZE[::-1]}, expected numbers {SIZE}"),
+    (
+        label_of_another_size,
+        f"1_label.mat: the mask of frame 0 is {SIZE[::-1]}, expected numbers {SIZE}",
+    ),
 ]
 
 
@@ -278,12 +323,16 @@ def test_what_is_missing_or_unreadable_is_one_line(tiny, damage, told):
 def test_a_training_video_that_is_damaged_is_named(tiny):
     path = videos_folder(tiny, "training") / "02.avi"
     path.write_bytes(path.read_bytes()[:3000])
-    assert "training_videos/02.avi: damaged, cut off or not a video" in refusal(tiny.videos, "train")
+    assert "training_videos/02.avi: damaged, cut off or not a video" in refusal(
+        tiny.videos, "train"
+    )
 
 
 def test_the_totals_find_a_training_video_of_another_length(tiny):
     write_avi(videos_folder(tiny, "training") / "02.avi", [picture(1, t) for t in range(30)])
-    assert findings(tiny) == {"train frames decoded": f"{sum(TRAIN) - 10} frames, {SIZE[0]} x {SIZE[1]} RGB"}
+    assert findings(tiny) == {
+        "train frames decoded": f"{sum(TRAIN) - 10} frames, {SIZE[0]} x {SIZE[1]} RGB"
+    }
 
 
 def test_the_other_label_set_is_not_taken_for_ours(tiny):
@@ -300,12 +349,16 @@ def test_label_files_whose_names_leave_no_doubt_are_found(tiny):
 
 def test_probabilities_are_no_masks(tiny):
     write_labels(labels_folder(tiny) / "1_label.mat", [mask * 0.3 for mask in masks(1)])
-    with pytest.raises(BadInput, match=r"1_label\.mat: frame 10: 64-bit floating point with fractions"):
+    with pytest.raises(
+        BadInput, match=r"1_label\.mat: frame 10: 64-bit floating point with fractions"
+    ):
         tiny.labels()
 
 
 def test_published_boxes_of_other_frames_are_refused(tiny):
     regions_folder(tiny.root, "avenue").mkdir(parents=True)
     (regions_folder(tiny.root, "avenue") / "2.txt").write_text("4,7,300,2,330,40\n")
-    with pytest.raises(BadInput, match=r"video 02: frame 7: box .* lies outside, the frames are 128 x 96"):
+    with pytest.raises(
+        BadInput, match=r"video 02: frame 7: box .* lies outside, the frames are 128 x 96"
+    ):
         tiny.tracks()

@@ -28,7 +28,9 @@ def train() -> Features:
 
 def fitted(cls: type[Detector], train: Features, seed: int = 0, **changes: object) -> Detector:
     quick = {"progress": "off", "max_steps": 30} if cls is Autoencoder else {}
-    detector = cls(cls.Config(**{**cls.preset("fast", "", Nature()), **quick, **changes}), seed=seed)
+    detector = cls(
+        cls.Config(**{**cls.preset("fast", "", Nature()), **quick, **changes}), seed=seed
+    )
     detector.fit(train)
     return detector
 
@@ -46,20 +48,33 @@ def fitted(cls: type[Detector], train: Features, seed: int = 0, **changes: objec
         ("clip@import.x", None),
     ],
 )
-def test_magnitude_adds_columns_of_speed_where_others_stand_beside_them(stream: str, columns: tuple[int, ...] | None) -> None:
+def test_magnitude_adds_columns_of_speed_where_others_stand_beside_them(
+    stream: str, columns: tuple[int, ...] | None
+) -> None:
     for preset in ("fast", "paper"):
-        assert Magnitude.Config(**Magnitude.preset(preset, "shanghaitech", declared_nature(stream))).columns == columns
+        assert (
+            Magnitude.Config(
+                **Magnitude.preset(preset, "shanghaitech", declared_nature(stream))
+            ).columns
+            == columns
+        )
 
 
 @pytest.mark.parametrize("cls", [Gaussian, IsolationForest, OCSVM, Autoencoder])
-def test_saved_and_loaded_scores_are_equal_to_the_bit(cls: type[Detector], train: Features, tmp_path) -> None:
+def test_saved_and_loaded_scores_are_equal_to_the_bit(
+    cls: type[Detector], train: Features, tmp_path
+) -> None:
     detector = fitted(cls, train)
     detector.save(tmp_path)
     np.testing.assert_array_equal(cls.load(tmp_path).score(train), detector.score(train))
 
 
-@pytest.mark.parametrize(("cls", "module"), [(Gaussian, gaussian), (IsolationForest, iforest), (OCSVM, ocsvm)])
-def test_blocks_of_rows_do_not_show(cls: type[Detector], module, train: Features, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("cls", "module"), [(Gaussian, gaussian), (IsolationForest, iforest), (OCSVM, ocsvm)]
+)
+def test_blocks_of_rows_do_not_show(
+    cls: type[Detector], module, train: Features, monkeypatch
+) -> None:
     whole = fitted(cls, train).score(train)
     monkeypatch.setattr(module, "BLOCK", 7)
     np.testing.assert_allclose(fitted(cls, train).score(train), whole, rtol=1e-9)
@@ -86,20 +101,30 @@ def test_gaussian_is_the_log_density_of_a_gaussian() -> None:
 @pytest.mark.parametrize("rows", [60, 2000])
 def test_constant_columns_change_no_ranking(rows: int) -> None:
     """A thousand of them would otherwise undo the Gaussian's shrinkage and flatten the kernel."""
-    x = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], rows + 200).astype(np.float32)
+    x = (
+        np.random.default_rng(0)
+        .multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], rows + 200)
+        .astype(np.float32)
+    )
     wide = np.concatenate([x, np.full((len(x), 1000), 3.0, np.float32)], 1)
     for cls in (Gaussian, OCSVM):
         alone, among = (cls(cls.Config(), seed=0) for _ in range(2))
         alone.fit(features(x[:rows]))
         among.fit(features(wide[:rows]))
-        first, second = (one.score(features(test[rows:])) for one, test in ((alone, x), (among, wide)))
+        first, second = (
+            one.score(features(test[rows:])) for one, test in ((alone, x), (among, wide))
+        )
         np.testing.assert_allclose(first - first[0], second - second[0], rtol=1e-6, atol=1e-6)
 
 
 def test_isolation_forest_scores_as_scikit_learn(train: Features) -> None:
     test = features(np.random.default_rng(1).normal(size=(300, 5)) * 5)
     reference = SklearnForest(n_estimators=100, max_samples=256, random_state=7).fit(train.x)
-    np.testing.assert_allclose(fitted(IsolationForest, train, seed=7).score(test)[:, 0], -reference.score_samples(test.x), rtol=1e-12)
+    np.testing.assert_allclose(
+        fitted(IsolationForest, train, seed=7).score(test)[:, 0],
+        -reference.score_samples(test.x),
+        rtol=1e-12,
+    )
 
 
 def test_ocsvm_folds_the_map_into_one_weight_a_landmark(train: Features) -> None:
@@ -107,10 +132,18 @@ def test_ocsvm_folds_the_map_into_one_weight_a_landmark(train: Features) -> None
     from sklearn.linear_model import SGDOneClassSVM
 
     detector = fitted(OCSVM, train, landmarks=50)
-    x = ((train.x - train.x.mean(0, dtype=float)) / train.x.std(0, ddof=1, dtype=float)).astype(np.float32).astype(float)
+    x = (
+        ((train.x - train.x.mean(0, dtype=float)) / train.x.std(0, ddof=1, dtype=float))
+        .astype(np.float32)
+        .astype(float)
+    )
     mapped = Nystroem(gamma=0.2, n_components=50, random_state=0)
-    svm = SGDOneClassSVM(nu=0.05, max_iter=20, tol=None, average=True, random_state=0).fit(mapped.fit_transform(x))
-    np.testing.assert_allclose(detector.score(train)[:, 0], -svm.decision_function(mapped.transform(x)), atol=1e-4)
+    svm = SGDOneClassSVM(nu=0.05, max_iter=20, tol=None, average=True, random_state=0).fit(
+        mapped.fit_transform(x)
+    )
+    np.testing.assert_allclose(
+        detector.score(train)[:, 0], -svm.decision_function(mapped.transform(x)), atol=1e-4
+    )
 
 
 def test_ocsvm_leaves_about_nu_of_the_training_rows_outside(train: Features) -> None:
@@ -127,11 +160,25 @@ def test_ocsvm_uses_no_more_rows_than_told(train: Features) -> None:
 def test_autoencoder_reconstructs_a_curve_through_its_bottleneck() -> None:
     t = np.random.default_rng(0).uniform(-2, 2, size=(2000, 1))
     curve = np.concatenate([t, t**2, np.sin(t)], 1)
-    detector = fitted(Autoencoder, features(curve), code=1, units=(64, 32), max_steps=300, epochs=300, batch_size=512)
+    detector = fitted(
+        Autoencoder,
+        features(curve),
+        code=1,
+        units=(64, 32),
+        max_steps=300,
+        epochs=300,
+        batch_size=512,
+    )
     off = curve[:200] + np.array([0, 2, 0])
-    assert np.median(detector.score(features(off))) > 10 * np.median(detector.score(features(curve[:200])))
+    assert np.median(detector.score(features(off))) > 10 * np.median(
+        detector.score(features(curve[:200]))
+    )
 
 
 def test_autoencoder_bottleneck_is_an_eighth_of_the_features() -> None:
-    widths = [layer.out_features for layer in Autoencoder(Autoencoder.Config(), seed=0).build(2048) if hasattr(layer, "out_features")]
+    widths = [
+        layer.out_features
+        for layer in Autoencoder(Autoencoder.Config(), seed=0).build(2048)
+        if hasattr(layer, "out_features")
+    ]
     assert widths == [1024, 512, 256, 512, 1024, 2048]

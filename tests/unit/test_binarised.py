@@ -17,7 +17,9 @@ def test_scores_above_mean_plus_k_unbiased_deviations_are_anomalous():
 
 
 def test_each_batch_has_its_own_threshold():
-    np.testing.assert_array_equal(decide(SCORES, 0.1, batch=2), [False, True, False, True, False, True])
+    np.testing.assert_array_equal(
+        decide(SCORES, 0.1, batch=2), [False, True, False, True, False, True]
+    )
 
 
 def test_a_batch_of_one_is_normal():
@@ -35,9 +37,15 @@ def test_one_class_is_undefined():
     assert np.isnan(auc_binarised(SCORES, np.zeros(6), 0.5))
 
 
-@given(scores=st.lists(st.integers(-50, 50), min_size=1, max_size=30), k=st.floats(0.05, 2), scale=st.sampled_from([0.5, 2.0, 4.0]))
+@given(
+    scores=st.lists(st.integers(-50, 50), min_size=1, max_size=30),
+    k=st.floats(0.05, 2),
+    scale=st.sampled_from([0.5, 2.0, 4.0]),
+)
 def test_decisions_do_not_depend_on_the_scale(scores, k, scale):
-    np.testing.assert_array_equal(decide(scores, k, batch=7), decide(np.multiply(scores, scale), k, batch=7))
+    np.testing.assert_array_equal(
+        decide(scores, k, batch=7), decide(np.multiply(scores, scale), k, batch=7)
+    )
 
 
 def test_bad_input_is_refused():

@@ -22,7 +22,9 @@ def results(tmp_path, monkeypatch):
 
 
 def binarised(results, *options):
-    return CliRunner().invoke(app, ["binarised", "magnitude@velocity@grid", *options, "--results", str(results.root)])
+    return CliRunner().invoke(
+        app, ["binarised", "magnitude@velocity@grid", *options, "--results", str(results.root)]
+    )
 
 
 def test_every_k_is_told_of_the_record_s_frame_scores(results):

@@ -25,7 +25,9 @@ def still(frames: int = 12, noise: float = 2.0, shape: tuple[int, int] = (240, 3
     return np.clip(120 + random.normal(0, noise, (frames, *shape)), 0, 255).astype(np.uint8)
 
 
-def with_block(clip: np.ndarray, height: int, width: int, speed: int = 4, x: int = 100, y: int = 90) -> np.ndarray:
+def with_block(
+    clip: np.ndarray, height: int, width: int, speed: int = 4, x: int = 100, y: int = 90
+) -> np.ndarray:
     clip = clip.copy()
     for t in range(len(clip)):
         left = x + speed * t
@@ -76,7 +78,9 @@ def test_grid_needs_two_frames() -> None:
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_foreground_finds_a_walker_to_the_pixel(scale: int) -> None:
-    clip = with_block(still(30, shape=(240 * scale, 360 * scale)), 36 * scale, 16 * scale, 6 * scale)
+    clip = with_block(
+        still(30, shape=(240 * scale, 360 * scale)), 36 * scale, 16 * scale, 6 * scale
+    )
 
     boxes = Foreground(ForegroundOptions()).objects(footage(clip)).boxes
 
@@ -91,7 +95,9 @@ def test_foreground_splits_what_is_larger_than_a_person() -> None:
 
     found = Foreground(ForegroundOptions()).components(mask)
 
-    assert sorted(found.tolist()) == sorted([x, y, x + 24, y + 40] for y in (50, 90) for x in (40, 64, 88))
+    assert sorted(found.tolist()) == sorted(
+        [x, y, x + 24, y + 40] for y in (50, 90) for x in (40, 64, 88)
+    )
 
 
 def test_foreground_drops_what_is_small_low_or_thin() -> None:
@@ -113,9 +119,16 @@ def test_foreground_boxes_lie_in_the_frame_and_hold_foreground(mask: np.ndarray)
 
 
 def test_covered_boxes_are_dropped_and_equal_ones_kept_once() -> None:
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [8, 0, 12, 10], [0, 0, 6, 10], [50, 50, 60, 60]], np.float32)
+    boxes = np.array(
+        [[0, 0, 10, 10], [0, 0, 10, 10], [8, 0, 12, 10], [0, 0, 6, 10], [50, 50, 60, 60]],
+        np.float32,
+    )
 
-    assert without_covered(boxes, 0.6).tolist() == [[0, 0, 10, 10], [8, 0, 12, 10], [50, 50, 60, 60]]
+    assert without_covered(boxes, 0.6).tolist() == [
+        [0, 0, 10, 10],
+        [8, 0, 12, 10],
+        [50, 50, 60, 60],
+    ]
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.just(3), st.just(4))))
@@ -130,7 +143,11 @@ class Counted(Dataset):
     revision = "1"
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        return (Video("a", "train", 3), Video("b", "train", 2)) if split == "train" else (Video("c", "test", 2),)
+        return (
+            (Video("a", "train", 3), Video("b", "train", 2))
+            if split == "train"
+            else (Video("c", "test", 2),)
+        )
 
     def read(self, video: Video) -> Any:
         raise BadInput("no frames on this machine")
@@ -153,7 +170,9 @@ def put(root: Path, split: Split, count: list[int], boxes: int | None = None) ->
 
 def read(root: Path, name: str = "a") -> list[np.ndarray]:
     video = next(video for video in Counted(root).videos("train") if video.name == name)
-    return BoxesFile(FileOptions(), Counted(root), "mine").objects(Footage(Counted(root), video)).boxes
+    return (
+        BoxesFile(FileOptions(), Counted(root), "mine").objects(Footage(Counted(root), video)).boxes
+    )
 
 
 def test_a_boxes_file_is_cut_into_clips_and_frames(tmp_path: Path) -> None:
@@ -166,14 +185,23 @@ def test_a_boxes_file_is_cut_into_clips_and_frames(tmp_path: Path) -> None:
 def test_a_missing_boxes_file_says_where_to_put_it(tmp_path: Path) -> None:
     put(tmp_path, "train", [1, 0, 2, 0, 1])
 
-    with pytest.raises(BadInput, match=r"boxes/counted/bboxes_mine_test.npz: no such boxes file; put it there"):
+    with pytest.raises(
+        BadInput, match=r"boxes/counted/bboxes_mine_test.npz: no such boxes file; put it there"
+    ):
         require(BoxesFile(FileOptions(), Counted(tmp_path), "mine").files())
 
 
 @pytest.mark.parametrize(
-    ("count", "boxes", "told"), [([1, 1, 1, 1], None, "end within clip b"), ([1] * 6, None, "6 frames, train"), ([1] * 5, 7, "adds up to 5 boxes")]
+    ("count", "boxes", "told"),
+    [
+        ([1, 1, 1, 1], None, "end within clip b"),
+        ([1] * 6, None, "6 frames, train"),
+        ([1] * 5, 7, "adds up to 5 boxes"),
+    ],
 )
-def test_counts_that_do_not_fit_name_the_first_mismatch(tmp_path: Path, count: list[int], boxes: int | None, told: str) -> None:
+def test_counts_that_do_not_fit_name_the_first_mismatch(
+    tmp_path: Path, count: list[int], boxes: int | None, told: str
+) -> None:
     put(tmp_path, "train", count, boxes)
 
     with pytest.raises(BadInput, match=told):
@@ -186,9 +214,13 @@ def test_a_damaged_boxes_file_gives_one_line(tmp_path: Path, damage: str) -> Non
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[len(content) // 2] ^= 0xFF
-    path.write_bytes({"cut": content[:-200], "flip": content, "empty": b"", "text": b"x,y\n1,2\n"}[damage])
+    path.write_bytes(
+        {"cut": content[:-200], "flip": content, "empty": b"", "text": b"x,y\n1,2\n"}[damage]
+    )
 
-    with pytest.raises(BadInput, match=r"bboxes_mine_train\.npz: not a readable boxes file") as error:
+    with pytest.raises(
+        BadInput, match=r"bboxes_mine_train\.npz: not a readable boxes file"
+    ) as error:
         read(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -230,4 +262,11 @@ def test_boxes_of_the_frames_size_are_taken(tmp_path: Path) -> None:
     put(tmp_path, "train", [1, 0, 2, 0, 1])
     data = Sized(tmp_path)
 
-    assert len(BoxesFile(FileOptions(), data, "mine").objects(Footage(data, data.videos("train")[0])).boxes) == 3
+    assert (
+        len(
+            BoxesFile(FileOptions(), data, "mine")
+            .objects(Footage(data, data.videos("train")[0]))
+            .boxes
+        )
+        == 3
+    )

@@ -10,29 +10,46 @@ from vadbench.suite import make_suite
 ORACLE = "of diffusion as published, which the authors chose by test labels: an oracle's figures."
 
 
-@pytest.mark.parametrize(("method", "preset", "told"), [("diffusion", "paper", True), ("diffusion", "fast", False), ("knn", "paper", False)])
+@pytest.mark.parametrize(
+    ("method", "preset", "told"),
+    [("diffusion", "paper", True), ("diffusion", "fast", False), ("knn", "paper", False)],
+)
 def test_settings_that_authors_chose_by_test_labels_are_told(method, preset, told):
-    plan = plan_suite(make_suite({"methods": (method,), "datasets": ("synthetic",), "preset": preset}))
+    plan = plan_suite(
+        make_suite({"methods": (method,), "datasets": ("synthetic",), "preset": preset})
+    )
     assert (ORACLE in caption_of(plan, [], ())) == told
 
 
 @pytest.mark.parametrize(
     ("method", "features", "told"),
     [
-        ("accivad", ("velocity", "deep"), "Not the whole recipe: accivad on deep + velocity is without pose."),
-        ("speed-appearance", ("velocity",), "Not the whole recipe: speed-appearance on velocity is without deep."),
+        (
+            "accivad",
+            ("velocity", "deep"),
+            "Not the whole recipe: accivad on deep + velocity is without pose.",
+        ),
+        (
+            "speed-appearance",
+            ("velocity",),
+            "Not the whole recipe: speed-appearance on velocity is without deep.",
+        ),
         ("speed-appearance", ("velocity.hof1", "deep"), None),
         ("speed-appearance@velocity", (), None),  # asked for so
         ("knn", (), None),
     ],
 )
 def test_a_recipe_that_lacks_a_stream_is_told(method, features, told):
-    plan = plan_suite(make_suite({"methods": (method,), "datasets": ("synthetic",), "features": features}))
+    plan = plan_suite(
+        make_suite({"methods": (method,), "datasets": ("synthetic",), "features": features})
+    )
     caption = caption_of(plan, [], ())
     assert told in caption if told else "Not the whole recipe" not in caption
 
 
-NO_NETWORK = "No network is stated of clip@import.mine: settings that depend on it are the usual ones"
+NO_NETWORK = (
+    "No network is stated of clip@import.mine: settings that depend on it are the usual ones"
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +62,9 @@ NO_NETWORK = "No network is stated of clip@import.mine: settings that depend on 
         ("mulde", "shanghaitech", "clip@import.mine", "paper", False),
     ],
 )
-def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(method, dataset, features, preset, told):
+def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(
+    method, dataset, features, preset, told
+):
     published = ("diffusion-vad-icip2023/table2a", "diffusion-vad-icip2023/table2b")
     suite = {"methods": (method,), "datasets": (dataset,), "features": (features,)}
     plan = plan_suite(make_suite({**suite, "preset": preset, "published": published}))

@@ -1,4 +1,6 @@
-"""The command line: what a user did wrong, or the system refused, is one line and exit code 2, before anything is computed."""
+"""The command line: what a user did wrong, or the system refused, is one line and exit code 2,
+before anything is computed.
+"""
 
 from importlib.metadata import version
 
@@ -11,7 +13,9 @@ from vadbench.cli.options import plan_of
 
 @pytest.fixture
 def vadbench(tmp_path, monkeypatch, capsys):
-    """Runs the command line in this process, in an empty folder; gives its exit code and the lines on stderr."""
+    """Runs the command line in this process, in an empty folder; gives its exit code and the lines
+    on stderr.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
@@ -45,12 +49,19 @@ def test_a_full_disk_is_exit_code_1(vadbench, monkeypatch):
         raise OSError(28, "No space left on device", "rows.npz")
 
     monkeypatch.setattr(cli, "app", full)
-    assert vadbench() == (1, ["vadbench: no space left on the disk of rows.npz; free some, then run the same command"])
+    assert vadbench() == (
+        1,
+        ["vadbench: no space left on the disk of rows.npz; free some, then run the same command"],
+    )
 
 
-def test_results_that_cannot_be_written_are_refused_before_features_are_extracted(vadbench, tmp_path):
+def test_results_that_cannot_be_written_are_refused_before_features_are_extracted(
+    vadbench, tmp_path
+):
     (tmp_path / "a.md").write_text("")
-    code, (line,) = vadbench("run", "--methods", "gmm", "--datasets", "synthetic", "--quiet", "--results", "a.md")
+    code, (line,) = vadbench(
+        "run", "--methods", "gmm", "--datasets", "synthetic", "--quiet", "--results", "a.md"
+    )
     assert code == 2
     assert "--results a.md: records cannot be written here" in line
     assert not (tmp_path / "cache").exists()
@@ -60,7 +71,10 @@ def test_results_that_cannot_be_written_are_refused_before_features_are_extracte
     ("arguments", "told"),
     [
         (("check", "knn", "--set", "knn.k=nan"), "knn: k: "),
-        (("demo", "density", "--methods", "gmm", "--out", "d.foo"), "--out d.foo: no picture format"),
+        (
+            ("demo", "density", "--methods", "gmm", "--out", "d.foo"),
+            "--out d.foo: no picture format",
+        ),
         (("features", "extract"), "give --datasets"),
         (("features", "verify"), "no cached features"),
         (("publish", "wandb", "--project", ""), "--project: empty"),
@@ -74,7 +88,9 @@ def test_mistakes_are_one_line(vadbench, tmp_path, arguments, told):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("suite", "setting"), [("diffusion-t", "one-class"), ("mulde-l", "unsupervised")])
+@pytest.mark.parametrize(
+    ("suite", "setting"), [("diffusion-t", "one-class"), ("mulde-l", "unsupervised")]
+)
 def test_a_suite_is_varied_by_its_setting(suite, setting):
     plan = plan_of("", "", "", None, None, None, suite, setting=setting)
     assert (plan.suite.setting, plan.suite.name) == (setting, f"{suite}--synthetic--{setting}")

@@ -1,4 +1,6 @@
-"""Commands on records: the same options stand for the same table, and where there are no records they say so."""
+"""Commands on records: the same options stand for the same table, and where there are no records
+they say so.
+"""
 
 import shutil
 from pathlib import Path
@@ -13,7 +15,9 @@ SELECTION = ("--methods", "knn,magnitude", "--datasets", "synthetic")
 
 @pytest.fixture
 def vadbench(tmp_path, monkeypatch, capsys):
-    """Runs the command line in this process, in an empty folder; gives its exit code, stdout and stderr."""
+    """Runs the command line in this process, in an empty folder; gives its exit code, stdout and
+    stderr.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
@@ -43,7 +47,16 @@ def test_the_footnote_of_such_a_table_is_a_command_that_works(vadbench):
     assert "estimated time left on this machine: unknown for 2 jobs\n" in planned
 
 
-@pytest.mark.parametrize("command", [("table", "demo"), ("table", *SELECTION), ("evaluate", *SELECTION), ("evaluate",), ("ranks", "velocity")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("table", "demo"),
+        ("table", *SELECTION),
+        ("evaluate", *SELECTION),
+        ("evaluate",),
+        ("ranks", "velocity"),
+    ],
+)
 def test_without_records_there_is_no_table(vadbench, tmp_path, command):
     code, told, error = vadbench(*command)
     assert (code, told) == (2, "")
@@ -53,7 +66,9 @@ def test_without_records_there_is_no_table(vadbench, tmp_path, command):
 
 def test_a_record_that_cannot_be_evaluated_is_told_by_the_exit_code(vadbench, tmp_path):
     record = next((COMMITTED / "recipes" / "ped2" / "knn@velocity").iterdir())
-    shutil.copytree(record, tmp_path / "results" / "recipes" / "ped2" / "knn@velocity" / record.name)
+    shutil.copytree(
+        record, tmp_path / "results" / "recipes" / "ped2" / "knn@velocity" / record.name
+    )
     code, told, error = vadbench("evaluate")
     assert code == 1
     assert "0 recipes evaluated" in told
@@ -66,7 +81,10 @@ def test_a_record_that_cannot_be_evaluated_is_told_by_the_exit_code(vadbench, tm
         (("run", "--methods", ",", "--datasets", "synthetic"), "--methods is empty"),
         (("run", "--methods", "knn", "--datasets", ","), "--datasets is empty"),
         (("evaluate", "--suite", "demo", "--scope", "scene"), "give a suite or these"),
-        (("evaluate", "--scope", "scene", "--results", str(COMMITTED)), "name methods and data sets to choose more"),
+        (
+            ("evaluate", "--scope", "scene", "--results", str(COMMITTED)),
+            "name methods and data sets to choose more",
+        ),
         (("table",), "give --methods and --datasets, or --suite"),
     ],
 )

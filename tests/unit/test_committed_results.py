@@ -1,4 +1,6 @@
-"""What is committed under results/ is what the code makes of the records, with no data set on disk."""
+"""What is committed under results/ is what the code makes of the records, with no data set on
+disk.
+"""
 
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from vadbench.suite import read_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Results(ROOT / "results")
-TABLES = sorted(path.stem for path in (RESULTS.root / "tables").glob("*.md") if path.stem != "latest")
+TABLES = sorted(
+    path.stem for path in (RESULTS.root / "tables").glob("*.md") if path.stem != "latest"
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +32,14 @@ def test_the_tables_are_what_the_records_say(name, bare, monkeypatch):
     monkeypatch.setenv("VADBENCH_CACHE", bare)
     table = make_table(plan_suite(read_suite(name, suites_root())), RESULTS)
     for suffix, render in ((".md", markdown.render), (".csv", csv.render)):
-        assert (RESULTS.root / "tables" / name).with_suffix(suffix).read_text() == render(table), "run `make tables`"
+        assert (RESULTS.root / "tables" / name).with_suffix(suffix).read_text() == render(table), (
+            "run `make tables`"
+        )
 
 
 def test_there_are_records_and_all_can_be_read():
     assert TABLES
     assert all(run.status == "done" for run in RESULTS.all_runs())
-    assert {run for recipe in RESULTS.all_recipes() for run in recipe.runs} <= {run.identity for run in RESULTS.all_runs()}
+    assert {run for recipe in RESULTS.all_recipes() for run in recipe.runs} <= {
+        run.identity for run in RESULTS.all_runs()
+    }

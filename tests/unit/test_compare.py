@@ -12,7 +12,8 @@ from vadbench.records import RecipeRecord, Results, canonical_hash
 from vadbench.report.table import METRICS, USUAL
 
 TITLES = list(USUAL)
-SHARED = 0.2 * np.random.default_rng(0).normal(size=8)  # what each video does to both recipes: much more than their difference
+# what each video does to both recipes: much more than their difference
+SHARED = 0.2 * np.random.default_rng(0).normal(size=8)
 OWN = 0.001 * np.random.default_rng(1).normal(size=8)  # what it does to one of them
 
 
@@ -22,23 +23,64 @@ def results(tmp_path):
 
 
 def row(metric, convention, smoothing, value, video=None, reason=None):
-    told = {"metric": metric, "convention": convention, "smoothing": smoothing, "read_out": "score", "video": video}
+    told = {
+        "metric": metric,
+        "convention": convention,
+        "smoothing": smoothing,
+        "read_out": "score",
+        "video": video,
+    }
     return {**told, "value": value, "n": 1, "reason": reason}
 
 
-def store(results, recipe, value=0.5, moves=None, seed=0, dataset="ped2", labels="a" * 64, videos=None, reason=None, identity=None, **protocol):
-    """A record whose every metric is `value` (a number, or one a title), `moves` what each video does to it (likewise), `videos` its AUC by video."""
+def store(
+    results,
+    recipe,
+    value=0.5,
+    moves=None,
+    seed=0,
+    dataset="ped2",
+    labels="a" * 64,
+    videos=None,
+    reason=None,
+    identity=None,
+    **protocol,
+):
+    """A record whose every metric is `value` (a number, or one a title), `moves` what each video
+    does to it (likewise), `videos` its AUC by video.
+    """
     rules = Protocol(smoothing=3.0).model_copy(update=protocol)
     smoothing = "none" if rules.smoothing is None else f"gaussian-{rules.smoothing:g}"
     rows, frames = [], {"scores": np.zeros(1)}
     for title, (metric, convention, smoothed) in ((name, METRICS[name][0]) for name in USUAL):
         one = value[title] if isinstance(value, dict) else value
-        rows.append(row(metric, convention, smoothing if smoothed else "none", one, reason=reason if one is None else None))
+        rows.append(
+            row(
+                metric,
+                convention,
+                smoothing if smoothed else "none",
+                one,
+                reason=reason if one is None else None,
+            )
+        )
         if moves is not None:
-            name = UNSMOOTHED if title == "micro AUC, unsmoothed" and rules.smoothing is not None else metric  # as evaluate stores them
-            frames |= jackknife_arrays({(name, convention): Jackknife.of_left_out(-(moves[title] if isinstance(moves, dict) else moves))})
+            # as evaluate stores them
+            name = (
+                UNSMOOTHED
+                if title == "micro AUC, unsmoothed" and rules.smoothing is not None
+                else metric
+            )
+            frames |= jackknife_arrays(
+                {
+                    (name, convention): Jackknife.of_left_out(
+                        -(moves[title] if isinstance(moves, dict) else moves)
+                    )
+                }
+            )
     for video, auc in (videos or {}).items():
-        rows.append(row("micro_auc", None, smoothing, auc, video, "one class only" if auc is None else None))
+        rows.append(
+            row("micro_auc", None, smoothing, auc, video, "one class only" if auc is None else None)
+        )
         rows.append(row("macro_auc", "skip", smoothing, 0.123, video))
     record = RecipeRecord(
         identity=identity or canonical_hash([dataset, recipe, seed, labels]),
@@ -65,7 +107,9 @@ def test_the_difference_of_every_metric_is_a_minus_b(results):
     store(results, "knn@velocity", {title: 0.6 + 0.01 * i for i, title in enumerate(TITLES)})
     found = compare(results, "gmm@velocity", "knn@velocity")
     assert [line.title for line in found.metrics] == TITLES
-    assert [line.value for line in found.metrics] == pytest.approx([0.3 - 0.02 * i for i in range(len(TITLES))])
+    assert [line.value for line in found.metrics] == pytest.approx(
+        [0.3 - 0.02 * i for i in range(len(TITLES))]
+    )
 
 
 def error_of(moves):
@@ -84,9 +128,13 @@ def test_the_interval_is_student_s_t_of_what_the_videos_do_to_the_difference(res
 
 
 def test_each_metric_takes_what_the_videos_do_to_it(results):
-    store(results, "gmm@velocity", 0.9, moves={title: (i + 1) * OWN for i, title in enumerate(TITLES)})
+    store(
+        results, "gmm@velocity", 0.9, moves={title: (i + 1) * OWN for i, title in enumerate(TITLES)}
+    )
     store(results, "knn@velocity", 0.6, moves=0 * OWN)
-    widths = [line.high - line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics]
+    widths = [
+        line.high - line.low for line in compare(results, "gmm@velocity", "knn@velocity").metrics
+    ]
     assert widths == pytest.approx([(i + 1) * widths[0] for i in range(len(TITLES))])
 
 
@@ -123,9 +171,14 @@ def test_draws_of_an_earlier_version_are_no_interval(results):
 def test_swapping_the_recipes_mirrors_everything(results):
     store(results, "gmm@velocity", 0.9, moves=SHARED + OWN)
     store(results, "knn@velocity", 0.6, moves=SHARED)
-    forth, back = compare(results, "gmm@velocity", "knn@velocity"), compare(results, "knn@velocity", "gmm@velocity")
+    forth, back = (
+        compare(results, "gmm@velocity", "knn@velocity"),
+        compare(results, "knn@velocity", "gmm@velocity"),
+    )
     for one, other in zip(forth.metrics, back.metrics, strict=True):
-        assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+        assert (one.value, one.low, one.high) == pytest.approx(
+            (-other.value, -other.high, -other.low)
+        )
         assert {one.winner, other.winner} == {"A", "B"}
 
 
@@ -140,7 +193,9 @@ def test_swapping_the_recipes_mirrors_everything(results):
         (None, None, None, None),
     ],
 )
-def test_the_winner_is_the_better_side_of_an_interval_without_zero(low, high, higher_is_better, lower_is_better):
+def test_the_winner_is_the_better_side_of_an_interval_without_zero(
+    low, high, higher_is_better, lower_is_better
+):
     assert Difference("AP", 1, 0.5, 0.5, low, high).winner == higher_is_better
     assert Difference("EER", -1, 0.5, 0.5, low, high).winner == lower_is_better
 
@@ -148,7 +203,9 @@ def test_the_winner_is_the_better_side_of_an_interval_without_zero(low, high, hi
 def test_a_lower_error_rate_wins(results):
     store(results, "gmm@velocity", 0.9, moves=SHARED + OWN)
     store(results, "knn@velocity", 0.6, moves=SHARED)
-    found = {line.title: line.winner for line in compare(results, "gmm@velocity", "knn@velocity").metrics}
+    found = {
+        line.title: line.winner for line in compare(results, "gmm@velocity", "knn@velocity").metrics
+    }
     assert found == {title: "B" if title == "EER" else "A" for title in TITLES}
 
 
@@ -159,7 +216,9 @@ def test_a_recipe_does_not_win_against_itself(results):
 
 
 @pytest.mark.parametrize(("first", "second"), [(None, SHARED), (SHARED, None)])
-def test_without_what_the_videos_do_to_both_there_is_a_difference_and_no_interval(results, first, second):
+def test_without_what_the_videos_do_to_both_there_is_a_difference_and_no_interval(
+    results, first, second
+):
     store(results, "gmm@velocity", 0.9, moves=first)
     store(results, "knn@velocity", 0.6, moves=second)
     line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
@@ -171,7 +230,10 @@ def test_without_what_the_videos_do_to_both_there_is_a_difference_and_no_interva
 def test_values_over_other_videos_are_not_tested(results):
     store(results, "gmm@velocity", 0.9, moves=SHARED)
     store(results, "knn@velocity", 0.6, moves=SHARED[:7])
-    assert metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC").note == "not over the same videos"
+    assert (
+        metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC").note
+        == "not over the same videos"
+    )
 
 
 def test_a_metric_that_one_side_lacks_has_no_difference_and_says_whose_and_why(results):
@@ -185,7 +247,9 @@ def test_a_metric_that_one_side_lacks_has_no_difference_and_says_whose_and_why(r
 def test_a_reason_both_share_is_told_once(results):
     for recipe in ("gmm@velocity", "knn@velocity"):
         store(results, recipe, None, reason="no normal frame")
-    assert metric(compare(results, "gmm@velocity", "knn@velocity"), "RBDC").note == "no normal frame"
+    assert (
+        metric(compare(results, "gmm@velocity", "knn@velocity"), "RBDC").note == "no normal frame"
+    )
 
 
 def test_without_smoothing_the_unsmoothed_values_are_compared(results):
@@ -197,14 +261,25 @@ def test_without_smoothing_the_unsmoothed_values_are_compared(results):
 
 
 def test_without_smoothing_there_are_intervals_too(results):
-    for recipe, value, moves in (("gmm@velocity", 0.9, SHARED + OWN), ("knn@velocity", 0.6, SHARED)):
+    for recipe, value, moves in (
+        ("gmm@velocity", 0.9, SHARED + OWN),
+        ("knn@velocity", 0.6, SHARED),
+    ):
         store(results, recipe, value, moves=moves, smoothing=None)
     assert {line.videos for line in compare(results, "gmm@velocity", "knn@velocity").metrics} == {8}
 
 
 def test_videos_come_by_size_of_their_difference_and_undefined_ones_last(results):
-    store(results, "gmm@velocity", videos={"none": None, "same": 0.5, "better": 0.6, "half": 0.7, "worse": 0.1})
-    store(results, "knn@velocity", videos={"worse": 0.5, "none": None, "same": 0.5, "better": 0.5, "half": None})
+    store(
+        results,
+        "gmm@velocity",
+        videos={"none": None, "same": 0.5, "better": 0.6, "half": 0.7, "worse": 0.1},
+    )
+    store(
+        results,
+        "knn@velocity",
+        videos={"worse": 0.5, "none": None, "same": 0.5, "better": 0.5, "half": None},
+    )
     found = compare(results, "gmm@velocity", "knn@velocity").videos
     assert [line.video for line in found] == ["worse", "better", "same", "none", "half"]
     assert [line.value for line in found[:3]] == pytest.approx([-0.4, 0.1, 0.0])
@@ -214,7 +289,9 @@ def test_videos_come_by_size_of_their_difference_and_undefined_ones_last(results
 def test_scenes_are_not_listed_as_videos(results):
     for recipe in ("gmm@velocity", "knn@velocity"):
         store(results, recipe, videos={"01_001": 0.5, "scene:01": 0.5})
-    assert [line.video for line in compare(results, "gmm@velocity", "knn@velocity").videos] == ["01_001"]
+    assert [line.video for line in compare(results, "gmm@velocity", "knn@velocity").videos] == [
+        "01_001"
+    ]
 
 
 def test_the_text_has_values_differences_intervals_and_winners_in_percent(results):
@@ -248,7 +325,13 @@ def test_a_record_is_found_by_recipe_and_seed_dataset_identity_or_folder(results
     store(results, "mulde@velocity", seed=1)
     store(results, "gmm@velocity")
     folder = results.recipe_folder("ped2", "mulde@velocity", wanted.identity)
-    for text in ("mulde@velocity:2", "ped2/mulde@velocity:2", wanted.identity[:8], wanted.identity, str(folder)):
+    for text in (
+        "mulde@velocity:2",
+        "ped2/mulde@velocity:2",
+        wanted.identity[:8],
+        wanted.identity,
+        str(folder),
+    ):
         record, frames = find(results, text)
         assert record == wanted
         assert np.array_equal(frames["left_out.micro_auc.plain"], -SHARED)
@@ -265,7 +348,9 @@ def test_a_dataset_tells_records_of_one_recipe_apart(results):
 
 def test_a_folder_under_other_results_is_found(results, tmp_path):
     wanted = store(Results(tmp_path / "elsewhere"), "gmm@velocity", moves=SHARED)
-    record, frames = find(results, str(tmp_path / "elsewhere/recipes/ped2/gmm@velocity" / wanted.identity[:12]))
+    record, frames = find(
+        results, str(tmp_path / "elsewhere/recipes/ped2/gmm@velocity" / wanted.identity[:12])
+    )
     assert record == wanted
     assert "left_out.micro_auc.plain" in frames
 
@@ -304,12 +389,25 @@ def test_an_ambiguous_name_lists_only_the_records_it_fits(results):
 def test_an_ambiguous_identity_lists_the_records_it_begins(results):
     for recipe, digit in (("gmm@velocity", "0"), ("knn@velocity", "1")):
         store(results, recipe, identity="beef" + digit * 60)
-    with pytest.raises(BadInput, match=r"names 2 records.*gmm@velocity:0 beef0.*knn@velocity:0 beef1"):
+    with pytest.raises(
+        BadInput, match=r"names 2 records.*gmm@velocity:0 beef0.*knn@velocity:0 beef1"
+    ):
         find(results, "beef")
     assert find(results, "beef1")[0].recipe == "knn@velocity"
 
 
-@pytest.mark.parametrize("text", ["mulde", "gmm@velocity:3", "gmm@velocity:", "avenue/gmm@velocity", "bee", "", "no/such/folder"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mulde",
+        "gmm@velocity:3",
+        "gmm@velocity:",
+        "avenue/gmm@velocity",
+        "bee",
+        "",
+        "no/such/folder",
+    ],
+)
 def test_an_unknown_name_lists_every_record(results, text):
     store(results, "gmm@velocity", identity="beef" * 16)
     with pytest.raises(BadInput, match=r"names no record.*ped2/gmm@velocity:0 beefbeefbeef"):

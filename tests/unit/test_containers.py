@@ -1,4 +1,6 @@
-"""Videos of all containers: whole ones are read to their end, and cut ones are refused wherever the cut lies."""
+"""Videos of all containers: whole ones are read to their end, and cut ones are refused wherever the
+cut lies.
+"""
 
 import numpy as np
 import pytest
@@ -12,10 +14,16 @@ FRONT = {"movflags": "+faststart"}
 KINDS = {
     "mp4": ("a.mp4", {}),
     "mp4, index in front": ("a.mp4", {"muxer": FRONT}),
-    "mp4 in fragments": ("a.mp4", {"muxer": {"movflags": "+frag_keyframe+empty_moov"}, "options": {"g": "5"}}),
+    "mp4 in fragments": (
+        "a.mp4",
+        {"muxer": {"movflags": "+frag_keyframe+empty_moov"}, "options": {"g": "5"}},
+    ),
     "mp4, HEVC": ("a.mp4", {"codec": "libx265", "muxer": FRONT}),
     "mp4, AV1": ("a.mp4", {"codec": "libsvtav1", "muxer": FRONT}),
-    "mp4, MPEG-4 with B-frames": ("a.mp4", {"codec": "mpeg4", "options": {"bf": "2"}, "muxer": FRONT}),
+    "mp4, MPEG-4 with B-frames": (
+        "a.mp4",
+        {"codec": "mpeg4", "options": {"bf": "2"}, "muxer": FRONT},
+    ),
     "mp4, sound first": ("a.mp4", {"sound": "first", "muxer": FRONT}),
     "mp4, uneven times": ("a.mp4", {"gaps": True, "muxer": FRONT}),
     "mov, mjpeg": ("a.mov", {"codec": "mjpeg", "pixels": "yuvj420p", "muxer": FRONT}),

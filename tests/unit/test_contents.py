@@ -34,7 +34,10 @@ class Yard(Dataset):
     def read(self, video: Video) -> Any:
         if self.raw:
             return iter(np.load(self.root / f"{video.name}.npy"))
-        return (cv2.imread(str(self.root / video.name / f"{t}{self.suffix}"), cv2.IMREAD_GRAYSCALE) for t in range(1, 11))
+        return (
+            cv2.imread(str(self.root / video.name / f"{t}{self.suffix}"), cv2.IMREAD_GRAYSCALE)
+            for t in range(1, 11)
+        )
 
     def labels(self) -> Labels:
         raise NotImplementedError
@@ -91,13 +94,17 @@ def test_a_file_that_was_only_touched_is_the_same(yard: Yard, tmp_path: Path) ->
     assert contents_of(yard, "test", tmp_path) == before
 
 
-def test_another_lossless_packing_of_the_same_pixels_is_the_same(yard: Yard, tmp_path: Path) -> None:
+def test_another_lossless_packing_of_the_same_pixels_is_the_same(
+    yard: Yard, tmp_path: Path
+) -> None:
     before = contents_of(yard, "test", tmp_path)
     make(yard, ".tif")
     assert contents_of(yard, "test", tmp_path) == before
 
 
-def test_a_change_that_keeps_size_and_time_is_seen_by_a_thorough_look(yard: Yard, tmp_path: Path) -> None:
+def test_a_change_that_keeps_size_and_time_is_seen_by_a_thorough_look(
+    yard: Yard, tmp_path: Path
+) -> None:
     path = yard.root / "test1" / "3.png"
     before, status = contents_of(yard, "test", tmp_path), path.stat()
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
@@ -122,7 +129,9 @@ def test_a_data_set_without_paths_is_compared_by_its_frames(yard: Yard, tmp_path
     assert contents_of(yard, "test", tmp_path) != before
 
 
-def test_a_change_in_the_middle_of_a_data_set_without_paths_is_seen_by_its_files(yard: Yard, tmp_path: Path) -> None:
+def test_a_change_in_the_middle_of_a_data_set_without_paths_is_seen_by_its_files(
+    yard: Yard, tmp_path: Path
+) -> None:
     class Named(Yard):
         raw = True
 
@@ -150,7 +159,9 @@ def test_files_that_are_not_here_are_not_compared(yard: Yard, tmp_path: Path) ->
     assert contents_of(yard, "test", tmp_path) is None
 
 
-def test_cached_features_of_changed_files_are_refused_and_made_anew(yard: Yard, tmp_path: Path) -> None:
+def test_cached_features_of_changed_files_are_refused_and_made_anew(
+    yard: Yard, tmp_path: Path
+) -> None:
     plan, cache = plan_stream(yard, "velocity@grid", {}), tmp_path / "cache"
     ensure(yard, plan, cache, quiet=True)
     before = read_manifest(plan.folder(cache, "test"))["contents"]
@@ -158,7 +169,9 @@ def test_cached_features_of_changed_files_are_refused_and_made_anew(yard: Yard, 
 
     blacken(yard.root / "test1" / "4.png")
     command = "vadbench features extract --datasets yard --features velocity@grid --again"
-    with pytest.raises(BadInput, match=f"yard velocity@grid: test features in .* are of other files .*`{command}`"):
+    with pytest.raises(
+        BadInput, match=f"yard velocity@grid: test features in .* are of other files .*`{command}`"
+    ):
         ensure(yard, plan, cache, quiet=True)
 
     ensure(yard, plan, cache, quiet=True, again=True)
@@ -191,11 +204,15 @@ def test_parts_of_changed_files_are_not_gone_on_with(yard: Yard, tmp_path: Path)
     blacken(yard.root / "train1" / "4.png")
     ensure(yard, plan, cache, quiet=True)
     ensure(yard, plan, tmp_path / "whole", quiet=True)
-    vectors = [np.load(plan.folder(where, "train") / "x.npy") for where in (cache, tmp_path / "whole")]
+    vectors = [
+        np.load(plan.folder(where, "train") / "x.npy") for where in (cache, tmp_path / "whole")
+    ]
     np.testing.assert_array_equal(*vectors)
 
 
-def test_boxes_of_changed_files_are_seen_where_the_vectors_are_not_there(yard: Yard, tmp_path: Path) -> None:
+def test_boxes_of_changed_files_are_seen_where_the_vectors_are_not_there(
+    yard: Yard, tmp_path: Path
+) -> None:
     plan, cache = plan_stream(yard, "velocity@grid", {}), tmp_path / "cache"
     ensure(yard, plan, cache, quiet=True)
     other = plan_stream(yard, "velocity.hof8@grid", {})
@@ -209,6 +226,9 @@ def test_all_outdated_stages_are_listed(yard: Yard, tmp_path: Path) -> None:
     ensure(yard, plan, cache, quiet=True)
     assert outdated_folders(yard, stored(cache), cache) == []
     blacken(yard.root / "train1" / "4.png")
-    found = {folder.relative_to(cache).parts[1:] for folder in outdated_folders(yard, stored(cache), cache)}
+    found = {
+        folder.relative_to(cache).parts[1:]
+        for folder in outdated_folders(yard, stored(cache), cache)
+    }
     assert {parts[-1] for parts in found} == {"train"}
     assert len(found) == 2

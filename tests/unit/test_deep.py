@@ -31,16 +31,22 @@ def grey_frames(number: int) -> np.ndarray:
 
 
 def flattening(path: Path, size: int, batch: str | int = "b") -> str:
-    """An ONNX file whose vectors are its input's values: what the network is given can be read off its rows."""
+    """An ONNX file whose vectors are its input's values: what the network is given can be read off
+    its rows.
+    """
     node = helper.make_node("Flatten", ["input"], ["values"])
-    return str(write(path, [batch, 3, size, size], [node], {"values": [batch, 3 * size * size]}, {}))
+    return str(
+        write(path, [batch, 3, size, size], [node], {"values": [batch, 3 * size * size]}, {})
+    )
 
 
 @pytest.fixture
 def deep(tmp_path: Path) -> Deep:
     """Gives crops of 8 x 8 as values between 0 and 255."""
     values = {"mean": (0, 0, 0), "std": (1 / 255, 1 / 255, 1 / 255)}
-    return Deep("onnx", DeepOptions(file=flattening(tmp_path / "flatten.onnx", 8), size=8, **values))
+    return Deep(
+        "onnx", DeepOptions(file=flattening(tmp_path / "flatten.onnx", 8), size=8, **values)
+    )
 
 
 @given(
@@ -48,7 +54,9 @@ def deep(tmp_path: Path) -> Deep:
     st.floats(0, 0.9),
     st.booleans(),
 )
-def test_a_square_holds_the_box_in_its_middle_and_the_mean_colour_elsewhere(where: tuple[int, ...], shift: float, grey: bool) -> None:
+def test_a_square_holds_the_box_in_its_middle_and_the_mean_colour_elsewhere(
+    where: tuple[int, ...], shift: float, grey: bool
+) -> None:
     """Against the same crop of a frame that was padded first."""
     x, y, width, height = where
     frame = np.random.default_rng(0).integers(0, 256, (40, 60) if grey else (40, 60, 3), np.uint8)
@@ -57,7 +65,10 @@ def test_a_square_holds_the_box_in_its_middle_and_the_mean_colour_elsewhere(wher
     margin = 100
     padded = np.full((40 + 2 * margin, 60 + 2 * margin, 3), COLOUR, np.uint8)
     padded[margin:-margin, margin:-margin] = frame[..., None] if grey else frame
-    crop = padded[low[1] + margin : max(high[1], low[1] + 1) + margin, low[0] + margin : max(high[0], low[0] + 1) + margin]
+    crop = padded[
+        low[1] + margin : max(high[1], low[1] + 1) + margin,
+        low[0] + margin : max(high[0], low[0] + 1) + margin,
+    ]
 
     found = square(frame, box, COLOUR)
 
@@ -77,10 +88,16 @@ def test_resizing_keeps_a_flat_colour() -> None:
 
 def test_rows_are_the_crops_in_order_channels_first(deep: Deep) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), np.uint8)
-    found = deep.extract(footage(frames), boxes([[0, 0, 8, 8], [10, 5, 18, 13]], [], [[2, 3, 10, 11]]), lambda frames: None)
+    found = deep.extract(
+        footage(frames),
+        boxes([[0, 0, 8, 8], [10, 5, 18, 13]], [], [[2, 3, 10, 11]]),
+        lambda frames: None,
+    )
 
     crops = [frames[0][:8, :8], frames[0][5:13, 10:18], frames[2][3:11, 2:10]]
-    np.testing.assert_allclose(found.x, [crop.transpose(2, 0, 1).ravel() for crop in crops], atol=1e-3)
+    np.testing.assert_allclose(
+        found.x, [crop.transpose(2, 0, 1).ravel() for crop in crops], atol=1e-3
+    )
     assert found.of is None
     assert found.x.dtype == np.float32
     assert deep.columns()[:2] == ("deep_0", "deep_1")
@@ -91,12 +108,16 @@ def test_grey_frames_give_what_their_rgb_copies_give(deep: Deep) -> None:
     grey = grey_frames(2)
     where = boxes([[-3, 4, 9, 30]], [[50, 30, 70, 45], [1, 1, 5, 5]])
     coloured = np.stack([cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB) for frame in grey])
-    one, three = (deep.extract(footage(frames), where, lambda frames: None).x for frames in (grey, coloured))
+    one, three = (
+        deep.extract(footage(frames), where, lambda frames: None).x for frames in (grey, coloured)
+    )
     assert np.array_equal(one, three)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])
-def test_rows_do_not_depend_on_the_batch_size(deep: Deep, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+def test_rows_do_not_depend_on_the_batch_size(
+    deep: Deep, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
     frames = grey_frames(4)
     where = boxes([[0, 0, 20, 10]] * 3, [], [[5, 5, 9, 30]] * 4, [[1, 2, 3, 4]])
     expected = deep.extract(footage(frames), where, lambda frames: None).x
@@ -118,13 +139,21 @@ def test_a_clip_without_objects_has_no_rows_and_is_read_to_its_end(deep: Deep) -
 
 def test_an_object_outside_the_frame_is_the_mean_colour(tmp_path: Path) -> None:
     deep = Deep("onnx", DeepOptions(file=flattening(tmp_path / "f.onnx", 8), size=8))
-    found = deep.extract(footage(grey_frames(1)), boxes([[100, 100, 120, 130], [-20, -20, -10, -5]]), lambda frames: None).x
+    found = deep.extract(
+        footage(grey_frames(1)),
+        boxes([[100, 100, 120, 130], [-20, -20, -10, -5]]),
+        lambda frames: None,
+    ).x
     assert np.abs(found).max() < 0.5 / 255 / 0.225  # half a grey level, normalised
 
 
 def test_normalised_rows_have_length_one(tmp_path: Path) -> None:
-    deep = Deep("onnx", DeepOptions(file=flattening(tmp_path / "f.onnx", 8), size=8, normalise=True))
-    found = deep.extract(footage(grey_frames(2)), boxes([[0, 0, 9, 9]], [[3, 3, 30, 20]]), lambda frames: None).x
+    deep = Deep(
+        "onnx", DeepOptions(file=flattening(tmp_path / "f.onnx", 8), size=8, normalise=True)
+    )
+    found = deep.extract(
+        footage(grey_frames(2)), boxes([[0, 0, 9, 9]], [[3, 3, 30, 20]]), lambda frames: None
+    ).x
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
 
 
@@ -137,7 +166,9 @@ def test_few_batches_are_held_however_long_the_clip() -> None:
             decoded += 1
             yield frame
 
-    made = ahead(batches(frames(), [np.float32([[0, 0, 9, 9], [3, 3, 9, 9]])] * 200, 8, COLOUR, 4), depth=2)
+    made = ahead(
+        batches(frames(), [np.float32([[0, 0, 9, 9], [3, 3, 9, 9]])] * 200, 8, COLOUR, 4), depth=2
+    )
     for number in range(1, 50):
         next(made)
         assert decoded <= 2 * (number + 3) + 1
@@ -162,14 +193,18 @@ def test_ahead_raises_what_making_an_item_raises_when_it_is_its_turn() -> None:
 
 def test_an_onnx_file_of_another_size_is_refused_with_both_shapes(tmp_path: Path) -> None:
     deep = Deep("onnx", DeepOptions(file=flattening(tmp_path / "f.onnx", 8), size=16))
-    with pytest.raises(BadInput, match=r"f.onnx: takes \['b', 3, 8, 8\], got pictures \[1, 3, 16, 16\]"):
+    with pytest.raises(
+        BadInput, match=r"f.onnx: takes \['b', 3, 8, 8\], got pictures \[1, 3, 16, 16\]"
+    ):
         deep.columns()
 
 
 def test_an_onnx_file_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
     deep = Deep("onnx", DeepOptions(file=flattening(tmp_path / "f.onnx", 8, batch=1), size=8))
     with pytest.raises(BadInput, match="free batch axis"):
-        deep.extract(footage(grey_frames(1)), boxes([[0, 0, 9, 9], [1, 1, 5, 5]]), lambda frames: None)
+        deep.extract(
+            footage(grey_frames(1)), boxes([[0, 0, 9, 9], [1, 1, 5, 5]]), lambda frames: None
+        )
 
 
 @pytest.mark.parametrize(
@@ -178,10 +213,16 @@ def test_an_onnx_file_of_a_fixed_batch_is_refused(tmp_path: Path) -> None:
         ("efficientnet-lite0", DeepOptions(), {"size": 96, "normalise": False}),
         ("efficientnet-lite0", DeepOptions(size=96, model="x"), {"size": 96, "normalise": False}),
         ("clip-vit-b16", DeepOptions(size=96), {"normalise": False}),
-        ("timm", DeepOptions(model="resnet18", normalise=True), {"model": "resnet18", "file": "", "normalise": True}),
+        (
+            "timm",
+            DeepOptions(model="resnet18", normalise=True),
+            {"model": "resnet18", "file": "", "normalise": True},
+        ),
     ],
 )
-def test_only_options_that_change_the_rows_are_in_the_fingerprint(variant: str, options: DeepOptions, resolved: dict[str, object]) -> None:
+def test_only_options_that_change_the_rows_are_in_the_fingerprint(
+    variant: str, options: DeepOptions, resolved: dict[str, object]
+) -> None:
     assert Deep.resolve(options, variant, "grid") == resolved
 
 
@@ -191,7 +232,9 @@ def test_a_variant_without_its_model_is_refused(variant: str, lacking: str) -> N
         Deep.resolve(DeepOptions(), variant, "grid")
 
 
-def test_missing_weights_are_named_with_the_model_and_where_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_weights_are_named_with_the_model_and_where_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("VADBENCH_WEIGHTS", str(tmp_path))
     (file,) = Deep("clip-vit-b16", DeepOptions()).files()
     assert file.path.parent == tmp_path
@@ -224,7 +267,10 @@ class TestEfficientNetLite0:
         np.testing.assert_allclose(found, build().cpu()(normalised).numpy(), atol=1e-4)
 
     def test_with_its_classifier_it_knows_a_palace_and_a_flower(self) -> None:
-        """Classes of ImageNet: 698 palace, 442 bell cote, 985 daisy. A layer out of place would show here."""
+        """Classes of ImageNet: 698 palace, 442 bell cote, 985 daisy.
+
+        A layer out of place would show here.
+        """
         from sklearn.datasets import load_sample_images
 
         from vadbench.features.backbones import efficientnet_lite0
@@ -233,7 +279,10 @@ class TestEfficientNetLite0:
 
         state = load_state(weights_file().path)
         pictures = [resized(picture[:, 106:533], 224) for picture in load_sample_images().images]
-        logits = efficientnet_lite0(224)(np.stack(pictures)) @ state["_fc.weight"].numpy().T + state["_fc.bias"].numpy()
+        logits = (
+            efficientnet_lite0(224)(np.stack(pictures)) @ state["_fc.weight"].numpy().T
+            + state["_fc.bias"].numpy()
+        )
 
         assert logits.argmax(1)[0] in (698, 442)
         assert logits.argmax(1)[1] == 985
@@ -251,7 +300,10 @@ class TestEfficientNetLite0:
         deep = Deep("efficientnet-lite0", DeepOptions())
         where = [[0, 0, 20, 30], [10, 5, 30, 40], [30, 2, 45, 35]]
         together = deep.extract(footage(grey_frames(1)), boxes(where), lambda frames: None).x
-        alone = [deep.extract(footage(grey_frames(1)), boxes([box]), lambda frames: None).x[0] for box in where]
+        alone = [
+            deep.extract(footage(grey_frames(1)), boxes([box]), lambda frames: None).x[0]
+            for box in where
+        ]
         np.testing.assert_allclose(together, alone, atol=1e-4)
 
     def test_a_size_that_its_strides_do_not_divide_is_refused(self) -> None:

@@ -29,14 +29,18 @@ def test_toy_depends_on_its_seed_alone() -> None:
 
 
 def test_ranks_keep_order_and_ties() -> None:
-    np.testing.assert_allclose(ranks(np.array([[10.0, -1.0], [10.0, 400.0]])), [[0.5, 0.0], [0.5, 1.0]])
+    np.testing.assert_allclose(
+        ranks(np.array([[10.0, -1.0], [10.0, 400.0]])), [[0.5, 0.0], [0.5, 1.0]]
+    )
 
 
 def test_picture_has_a_panel_a_method(tmp_path: Path) -> None:
     picture = tmp_path / "new" / "maps.png"
     aucs = draw([Gaussian, IsolationForest], picture, seed=0)
     assert list(aucs) == ["Gaussian", "Isolation forest"]
-    assert aucs["Gaussian"] < 0.2, "one Gaussian takes the centre of the square for the most normal place"
+    assert aucs["Gaussian"] < 0.2, (
+        "one Gaussian takes the centre of the square for the most normal place"
+    )
     pixels = imread(picture)
     assert pixels.shape[1] > pixels.shape[0] > 400
     assert len(np.unique((pixels[..., :3] * 255).astype(int).reshape(-1, 3), axis=0)) > 100

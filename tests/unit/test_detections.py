@@ -10,7 +10,8 @@ def stream(object_id, scores):
     return {
         "test_scores": np.array(scores, float)[:, None],
         "test_video": np.zeros(number, np.int32),
-        "test_frame": np.array(object_id, np.int32),  # one object a frame keeps the example readable
+        # one object a frame keeps the example readable
+        "test_frame": np.array(object_id, np.int32),
         "test_object_id": np.array(object_id),
         "test_box": np.array([[i, 0, i + 10, 20] for i in object_id], np.float32),
     }
@@ -18,7 +19,12 @@ def stream(object_id, scores):
 
 def joined(*streams):
     parts = [Part("gmm", "velocity", "minmax")] * len(streams)
-    return detections(streams, parts, [calibration_statistics(np.array([[0.0], [2.0]]))] * len(streams), ["Test001"])
+    return detections(
+        streams,
+        parts,
+        [calibration_statistics(np.array([[0.0], [2.0]]))] * len(streams),
+        ["Test001"],
+    )
 
 
 def test_a_box_has_its_objects_own_calibrated_score():

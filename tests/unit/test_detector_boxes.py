@@ -64,7 +64,14 @@ def test_cells_are_those_of_each_stride_row_by_row() -> None:
     grid = cells(32, 64, (8, 16, 32))
 
     assert len(grid) == 4 * 8 + 2 * 4 + 2
-    assert grid[[0, 1, 8, 32, 40, 41]].tolist() == [[0, 0, 8], [8, 0, 8], [0, 8, 8], [0, 0, 16], [0, 0, 32], [32, 0, 32]]
+    assert grid[[0, 1, 8, 32, 40, 41]].tolist() == [
+        [0, 0, 8],
+        [8, 0, 8],
+        [0, 8, 8],
+        [0, 0, 16],
+        [0, 0, 32],
+        [32, 0, 32],
+    ]
 
 
 def test_yolov8_gives_centre_and_size_in_pixels_of_its_input(tmp_path: Path) -> None:
@@ -98,7 +105,8 @@ def test_nanodet_gives_distances_as_distributions(tmp_path: Path) -> None:
     raw = np.zeros((1, 85, 2 + 32))
     row = 9  # stride 8, second row, second cell: corner (8, 8)
     logits = np.full((4, 8), -100.0)
-    logits[0, 1] = logits[1, 0] = logits[2, 7] = logits[3, 2] = logits[3, 3] = 0  # 1, 0, 7 and 2.5 strides
+    # 1, 0, 7 and 2.5 strides
+    logits[0, 1] = logits[1, 0] = logits[2, 7] = logits[3, 2] = logits[3, 3] = 0
     raw[0, row] = [0.1, 0.9, *logits.ravel()]
     model = say(tmp_path / "a.onnx", raw)
 
@@ -127,7 +135,9 @@ def test_every_form_sees_the_colours_it_was_trained_on(
     person = np.s_[0, 4, 3] if shape[1] == 6 else np.s_[0, 3, 5 if shape[2] == 7 else 0]
     first_channel[person] = 0.5 / seen
 
-    answer = OnnxBoxes(constant_detector(tmp_path / "a.onnx", (64, 64), raw, first_channel))(np.full((64, 64, 3), colour, np.uint8))
+    answer = OnnxBoxes(constant_detector(tmp_path / "a.onnx", (64, 64), raw, first_channel))(
+        np.full((64, 64, 3), colour, np.uint8)
+    )
 
     assert answer.scores.argmax() == 3
     assert answer.scores.max() == pytest.approx(0.5, rel=1e-4)
@@ -141,7 +151,9 @@ def test_every_form_sees_the_colours_it_was_trained_on(
         ((84, 7), r"gives \[84, 7\]"),
     ],
 )
-def test_other_outputs_are_refused_in_one_line(tmp_path: Path, shape: tuple[int, ...], told: str) -> None:
+def test_other_outputs_are_refused_in_one_line(
+    tmp_path: Path, shape: tuple[int, ...], told: str
+) -> None:
     with pytest.raises(BadInput, match=told) as error:
         say(tmp_path / "a.onnx", np.zeros(shape))
     assert "\n" not in str(error.value)
@@ -149,8 +161,14 @@ def test_other_outputs_are_refused_in_one_line(tmp_path: Path, shape: tuple[int,
 
 
 def test_confidences_without_their_sigmoid_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"a\.onnx: read as YOLOv8, class confidences run from -3 to 0, expected 0 to 1"):
-        say(tmp_path / "a.onnx", np.concatenate([np.zeros((1, 5, 84)), np.full((1, 1, 84), -3.0)], 1))(np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(
+        BadInput,
+        match=r"a\.onnx: read as YOLOv8, class confidences run from -3 to 0, expected 0 to 1",
+    ):
+        say(
+            tmp_path / "a.onnx",
+            np.concatenate([np.zeros((1, 5, 84)), np.full((1, 1, 84), -3.0)], 1),
+        )(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_an_absent_model_is_named_with_its_file(tmp_path: Path) -> None:
@@ -160,12 +178,17 @@ def test_an_absent_model_is_named_with_its_file(tmp_path: Path) -> None:
     assert file.path == tmp_path / "yolox_s.onnx"
     assert "export" in file.what
     assert torch_file.path == tmp_path / "maskrcnn_resnet50_fpn_v2.pth"
-    assert "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth" in torch_file.what
+    assert (
+        "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"
+        in torch_file.what
+    )
     (tmp_path / "maskrcnn_resnet50_fpn_v2.safetensors").touch()
     assert Detector(PLAIN, None, "maskrcnn").files()[0].path.suffix == ".safetensors"
 
 
-def test_without_torchvision_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torchvision_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)
 
     with pytest.raises(BadInput, match=r"torchvision.* pip install 'vadbench\[vision\]'"):
@@ -185,44 +208,69 @@ def test_boxes_follow_what_the_model_sees_in_pixels_of_the_frame(tmp_path: Path)
         assert [len(boxes) for boxes in objects.boxes] == [1] * 5
         for t, boxes in enumerate(objects.boxes):
             centre = (boxes[0, :2] + boxes[0, 2:]) / 2
-            np.testing.assert_allclose(centre, (62 + 20 * t, 22 + 8 * t), atol=2)  # a pixel of the letterbox is 2 of the frame
-            np.testing.assert_allclose(boxes[0, 2:] - boxes[0, :2], 32)  # 16 pixels of the letterbox
+            # a pixel of the letterbox is 2 of the frame
+            np.testing.assert_allclose(centre, (62 + 20 * t, 22 + 8 * t), atol=2)
+            # 16 pixels of the letterbox
+            np.testing.assert_allclose(boxes[0, 2:] - boxes[0, :2], 32)
             assert boxes.dtype == np.float32
 
 
 def test_a_model_that_sees_nothing_gives_frames_without_boxes(tmp_path: Path) -> None:
     constant_detector(tmp_path / "blind.onnx", (64, 64), np.zeros((1, 6, 84)))
 
-    objects = Detector(DetectorOptions(), None, "blind").objects(footage(np.full((3, 40, 60), 90, np.uint8)))
+    objects = Detector(DetectorOptions(), None, "blind").objects(
+        footage(np.full((3, 40, 60), 90, np.uint8))
+    )
 
     assert [boxes.shape for boxes in objects.boxes] == [(0, 4)] * 3
 
 
 def test_choosing_keeps_the_confident_and_the_most_confident_of_what_overlaps() -> None:
-    answer = found((10, 10, 30, 50, 0.6, True), (11, 10, 31, 50, 0.9, True), (60, 10, 80, 50, 0.24, True), (100, 10, 120, 50, 0.25, True))
+    answer = found(
+        (10, 10, 30, 50, 0.6, True),
+        (11, 10, 31, 50, 0.9, True),
+        (60, 10, 80, 50, 0.24, True),
+        (100, 10, 120, 50, 0.25, True),
+    )
 
     assert choose(answer, 240, 360, PLAIN).tolist() == [[11, 10, 31, 50], [100, 10, 120, 50]]
 
 
 def test_one_object_called_two_names_stays_one() -> None:
-    assert len(choose(found((10, 10, 30, 50, 0.6, True), (10, 10, 30, 49, 0.5, False)), 240, 360, PLAIN)) == 1
+    assert (
+        len(
+            choose(
+                found((10, 10, 30, 50, 0.6, True), (10, 10, 30, 49, 0.5, False)), 240, 360, PLAIN
+            )
+        )
+        == 1
+    )
 
 
 def test_choosing_can_be_limited_to_persons() -> None:
     answer = found((10, 10, 30, 50, 0.6, False), (60, 10, 80, 50, 0.5, True))
 
-    assert choose(answer, 240, 360, PLAIN.model_copy(update={"classes": "person"})).tolist() == [[60, 10, 80, 50]]
+    assert choose(answer, 240, 360, PLAIN.model_copy(update={"classes": "person"})).tolist() == [
+        [60, 10, 80, 50]
+    ]
 
 
 def test_what_is_small_inside_the_frame_is_dropped() -> None:
-    answer = found((-30, 10, 4, 30, 0.9, True), (350, 10, 380, 20, 0.9, True), (100, 100, 110, 110, 0.9, True), (400, 10, 420, 50, 0.9, True))
+    answer = found(
+        (-30, 10, 4, 30, 0.9, True),
+        (350, 10, 380, 20, 0.9, True),
+        (100, 100, 110, 110, 0.9, True),
+        (400, 10, 420, 50, 0.9, True),
+    )
     options = DetectorOptions(min_area=100)
 
     assert choose(answer, 240, 360, options).tolist() == [[350, 10, 360, 20], [100, 100, 110, 110]]
 
 
 def test_what_a_larger_box_covers_is_dropped() -> None:
-    answer = found((0, 0, 100, 100, 0.5, True), (90, 0, 110, 20, 0.9, True), (50, 50, 70, 90, 0.8, True))
+    answer = found(
+        (0, 0, 100, 100, 0.5, True), (90, 0, 110, 20, 0.9, True), (50, 50, 70, 90, 0.8, True)
+    )
 
     assert choose(answer, 240, 360, PLAIN).tolist() == [[90, 0, 110, 20], [0, 0, 100, 100]]
 
@@ -246,7 +294,9 @@ def test_chosen_boxes_lie_in_the_frame_and_hardly_overlap(answer: Found) -> None
     assert (area >= 9 - 1e-3).all()
     for a in range(len(boxes)):
         for b in range(a):
-            common = np.maximum(np.minimum(boxes[a, 2:], boxes[b, 2:]) - np.maximum(boxes[a, :2], boxes[b, :2]), 0).prod()
+            common = np.maximum(
+                np.minimum(boxes[a, 2:], boxes[b, 2:]) - np.maximum(boxes[a, :2], boxes[b, :2]), 0
+            ).prod()
             assert common <= 0.5 * (area[a] + area[b] - common) + 1e-3
             assert common <= 0.6 * min(area[a], area[b]) + 1e-3
 
@@ -268,19 +318,49 @@ def test_a_moving_square_leaves_a_box_where_it_came_from_and_where_it_goes() -> 
 def test_what_a_detection_and_two_pixels_around_it_explain_is_not_found_again() -> None:
     options = DetectorOptions(gradient_blur=1, gradient_min_area=1)
 
-    assert moving(square(0), square(1), np.array([[42, 52, 74, 72]], np.float32), options).shape == (0, 4)
+    assert moving(
+        square(0), square(1), np.array([[42, 52, 74, 72]], np.float32), options
+    ).shape == (0, 4)
     left = moving(square(0), square(1), np.array([[43, 40, 90, 80]], np.float32), options)
     assert left.shape == (0, 4)  # a column of 1 x 24 pixels is too thin
-    thin = moving(square(0), square(1), np.array([[43, 40, 90, 80]], np.float32), options.model_copy(update={"gradient_max_aspect": 30}))
+    thin = moving(
+        square(0),
+        square(1),
+        np.array([[43, 40, 90, 80]], np.float32),
+        options.model_copy(update={"gradient_max_aspect": 30}),
+    )
     assert thin.tolist() == [[40, 50, 41, 74]]
 
 
 def test_small_and_faint_changes_are_no_objects() -> None:
     none = np.zeros((0, 4), np.float32)
 
-    assert len(moving(square(0), square(1), none, DetectorOptions(gradient_blur=1, gradient_min_area=289))) == 0  # each part has 12 x 24 = 288
-    assert len(moving(square(0), square(1), none, DetectorOptions(gradient_blur=1, gradient_min_area=288))) == 2
-    assert len(moving(square(0), square(1), none, DetectorOptions(gradient_blur=1, gradient_threshold=140))) == 0  # the square is 140 brighter
+    # each part has 12 x 24 = 288
+    assert (
+        len(
+            moving(
+                square(0), square(1), none, DetectorOptions(gradient_blur=1, gradient_min_area=289)
+            )
+        )
+        == 0
+    )
+    assert (
+        len(
+            moving(
+                square(0), square(1), none, DetectorOptions(gradient_blur=1, gradient_min_area=288)
+            )
+        )
+        == 2
+    )
+    # the square is 140 brighter
+    assert (
+        len(
+            moving(
+                square(0), square(1), none, DetectorOptions(gradient_blur=1, gradient_threshold=140)
+            )
+        )
+        == 0
+    )
 
 
 def test_the_provider_adds_what_moves_and_the_first_frame_has_the_next_pair(tmp_path: Path) -> None:
@@ -301,7 +381,10 @@ def test_long_clips_give_what_held_ones_give(tmp_path: Path) -> None:
     brightest_detector(tmp_path / "spot.onnx", (64, 64), 8, 84)
     clip = np.stack([square(t) for t in range(6)])
 
-    held, streamed = (Detector(DetectorOptions(), None, "spot").objects(footage(clip, bytes_held)) for bytes_held in (2**30, 0))
+    held, streamed = (
+        Detector(DetectorOptions(), None, "spot").objects(footage(clip, bytes_held))
+        for bytes_held in (2**30, 0)
+    )
 
     assert all(np.array_equal(a, b) for a, b in zip(held.boxes, streamed.boxes, strict=True))
     assert sum(map(len, held.boxes)) > 6
@@ -310,9 +393,20 @@ def test_long_clips_give_what_held_ones_give(tmp_path: Path) -> None:
 def test_presets_are_accivads() -> None:
     avenue = DetectorOptions.accivad("avenue")
 
-    assert (avenue.score, avenue.classes, avenue.min_area, avenue.covered) == (0.8, "person", 400, 0.6)
-    assert (avenue.gradient_blur, avenue.gradient_threshold, avenue.gradient_min_area) == (5, 18, 1600)
+    assert (avenue.score, avenue.classes, avenue.min_area, avenue.covered) == (
+        0.8,
+        "person",
+        400,
+        0.6,
+    )
+    assert (avenue.gradient_blur, avenue.gradient_threshold, avenue.gradient_min_area) == (
+        5,
+        18,
+        1600,
+    )
     assert DetectorOptions.accivad("shanghaitech").covered == 0.65
     assert DetectorOptions.accivad("ped2").min_area == 100
-    with pytest.raises(BadInput, match="no thresholds for 'ubnormal'; it has them for ped2, avenue, shanghaitech"):
+    with pytest.raises(
+        BadInput, match="no thresholds for 'ubnormal'; it has them for ped2, avenue, shanghaitech"
+    ):
         DetectorOptions.accivad("ubnormal")

@@ -1,4 +1,6 @@
-"""Videos to cached features: names, fingerprints, and extractions that are interrupted, repeated and refused."""
+"""Videos to cached features: names, fingerprints, and extractions that are interrupted, repeated
+and refused.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +37,18 @@ class Moving(Dataset):
     counts: dict[Split, tuple[int, ...]] = {"train": (6, 4, 5), "test": (5, 3)}
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        return tuple(Video(f"{split}{number}", split, frames) for number, frames in enumerate(self.counts[split]))
+        return tuple(
+            Video(f"{split}{number}", split, frames)
+            for number, frames in enumerate(self.counts[split])
+        )
 
     def read(self, video: Video) -> Any:
         with (self.root / "decoded").open("a") as log:
             log.write(f"{video.name}\n")
         random = np.random.default_rng(len(video.name) + video.frames)
-        clip = np.repeat(random.integers(90, 110, (1, HEIGHT, WIDTH), np.uint8), video.frames, axis=0)
+        clip = np.repeat(
+            random.integers(90, 110, (1, HEIGHT, WIDTH), np.uint8), video.frames, axis=0
+        )
         patch = random.choice(np.array([0, 240], np.uint8), (12, 8))
         for t in range(video.frames):
             clip[t, 16:28, 6 + 8 * t : 14 + 8 * t] = patch
@@ -65,7 +72,11 @@ def dataset(tmp_path: Path) -> Moving:
 
 def contents(cache: Path) -> dict[str, bytes]:
     """Every file that is read later, by its path in the cache."""
-    return {str(path.relative_to(cache)): path.read_bytes() for path in cache.rglob("*") if path.is_file() and not path.name.startswith(".lock")}
+    return {
+        str(path.relative_to(cache)): path.read_bytes()
+        for path in cache.rglob("*")
+        if path.is_file() and not path.name.startswith(".lock")
+    }
 
 
 # names and plans
@@ -85,7 +96,11 @@ def test_the_canonical_name_leaves_out_what_is_the_default() -> None:
     assert str(StreamName.parse("velocity", "")) == "velocity"
 
 
-@given(st.sampled_from(Velocity.variants), st.sampled_from(["grid", "foreground", "file.vec", "file.a-b_1"]), st.sampled_from(["grid", "foreground"]))
+@given(
+    st.sampled_from(Velocity.variants),
+    st.sampled_from(["grid", "foreground", "file.vec", "file.a-b_1"]),
+    st.sampled_from(["grid", "foreground"]),
+)
 def test_a_name_read_again_is_the_same(variant: str, provider: str, default: str) -> None:
     name = StreamName("velocity", variant, provider, default)
 
@@ -96,7 +111,10 @@ def test_a_name_read_again_is_the_same(variant: str, provider: str, default: str
     ("text", "told"),
     [
         ("velocty", "unknown extractor 'velocty': .*did you mean velocity"),
-        ("velocity.hof9", "unknown variant of velocity 'hof9': choose from hof1, hof8, stats; did you mean"),
+        (
+            "velocity.hof9",
+            "unknown variant of velocity 'hof9': choose from hof1, hof8, stats; did you mean",
+        ),
         ("velocity@grd", "unknown boxes 'grd': choose from [a-z, ]*; did you mean grid"),
         ("velocity@file", "for example file.vec"),
         ("velocity@grid.x", "grid alone, it takes no label"),
@@ -116,8 +134,13 @@ def test_a_wrong_name_gives_one_line(text: str, told: str) -> None:
 
 
 def test_names_import_nothing_heavy() -> None:
-    script = "import sys, vadbench.features.names; print([m for m in ('cv2', 'torch', 'pandas', 'pyarrow', 'sklearn') if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = (
+        "import sys, vadbench.features.names; print([m for m in ('cv2', 'torch', 'pandas',"
+        " 'pyarrow', 'sklearn') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
 
     assert found.stdout.strip() == "[]"
 
@@ -128,7 +151,9 @@ def test_the_fingerprint_follows_what_decides_the_features_alone(dataset: Moving
 
     plain = fingerprint("velocity")
     assert len(plain) == 12
-    assert plain == fingerprint("velocity.stats@foreground", velocity={"flow": "fast"}, grid={"step": 7}, mulde={"beta": 1})
+    assert plain == fingerprint(
+        "velocity.stats@foreground", velocity={"flow": "fast"}, grid={"step": 7}, mulde={"beta": 1}
+    )
     changed = [
         fingerprint("velocity@grid"),
         fingerprint("velocity@grid", grid={"step": 7}),
@@ -137,24 +162,37 @@ def test_the_fingerprint_follows_what_decides_the_features_alone(dataset: Moving
         fingerprint("velocity", foreground={"threshold": 21}),
     ]
     assert len({plain, *changed}) == 6
-    assert fingerprint("velocity.hof1") == fingerprint("velocity.hof1", velocity={"pixels": "all"})  # hof looks at the whole box
-    assert fingerprint("velocity@grid") == fingerprint("velocity@grid", velocity={"pixels": "all", "threshold": 30})
+    # hof looks at the whole box
+    assert fingerprint("velocity.hof1") == fingerprint("velocity.hof1", velocity={"pixels": "all"})
+    assert fingerprint("velocity@grid") == fingerprint(
+        "velocity@grid", velocity={"pixels": "all", "threshold": 30}
+    )
     assert plain == fingerprint("velocity", velocity={"pixels": "foreground"})
 
 
 def test_settings_may_come_as_text(dataset: Moving) -> None:
-    assert plan_stream(dataset, "velocity@grid", {"grid": {"step": "7"}}) == plan_stream(dataset, "velocity@grid", {"grid": {"step": 7.0}})
+    assert plan_stream(dataset, "velocity@grid", {"grid": {"step": "7"}}) == plan_stream(
+        dataset, "velocity@grid", {"grid": {"step": 7.0}}
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"velocity": {"flo": "medium"}}, "velocity: unknown field 'flo': choose from enlarge_below, flow, .*did you mean flow"),
-        ({"velocity": {"flow": "best"}}, r"velocity: flow: .*'ultrafast', 'fast', 'medium', 'farneback' or 'raft', got 'best'"),
+        (
+            {"velocity": {"flo": "medium"}},
+            "velocity: unknown field 'flo': choose from enlarge_below, flow, .*did you mean flow",
+        ),
+        (
+            {"velocity": {"flow": "best"}},
+            r"velocity: flow: .*'ultrafast', 'fast', 'medium', 'farneback' or 'raft', got 'best'",
+        ),
         ({"foreground": {"min_area": -1}}, r"foreground: min_area: .*greater than 0, got -1"),
     ],
 )
-def test_a_wrong_option_names_the_fields(dataset: Moving, settings: dict[str, dict[str, Any]], told: str) -> None:
+def test_a_wrong_option_names_the_fields(
+    dataset: Moving, settings: dict[str, dict[str, Any]], told: str
+) -> None:
     with pytest.raises(BadInput, match=told):
         plan_stream(dataset, "velocity", settings)
 
@@ -163,7 +201,9 @@ def test_a_wrong_option_names_the_fields(dataset: Moving, settings: dict[str, di
 
 
 @pytest.mark.parametrize("stream", ["velocity", "velocity.hof8@grid"])
-def test_both_splits_are_extracted_and_joined_on_object_id(dataset: Moving, tmp_path: Path, stream: str) -> None:
+def test_both_splits_are_extracted_and_joined_on_object_id(
+    dataset: Moving, tmp_path: Path, stream: str
+) -> None:
     plan = plan_stream(dataset, stream, {})
     ensure(dataset, plan, tmp_path / "cache", quiet=True)
 
@@ -189,11 +229,17 @@ def test_the_motion_is_found_where_it_is(dataset: Moving, tmp_path: Path) -> Non
     assert box is not None
     for frame in range(6):  # the patch, larger than a person of so small a frame, is several tiles
         tiles = box[(features.video == 0) & (features.frame == frame)]
-        np.testing.assert_allclose([*tiles[:, :2].min(0), *tiles[:, 2:].max(0)], [6 + 8 * frame, 16, 14 + 8 * frame, 28], atol=1)
+        np.testing.assert_allclose(
+            [*tiles[:, :2].min(0), *tiles[:, 2:].max(0)],
+            [6 + 8 * frame, 16, 14 + 8 * frame, 28],
+            atol=1,
+        )
     np.testing.assert_array_equal(features.x[:, 4:], box[:, 2:] - box[:, :2])
 
 
-def test_streams_share_their_boxes_and_nothing_is_extracted_twice(dataset: Moving, tmp_path: Path) -> None:
+def test_streams_share_their_boxes_and_nothing_is_extracted_twice(
+    dataset: Moving, tmp_path: Path
+) -> None:
     ensure(dataset, plan_stream(dataset, "velocity", {}), tmp_path / "cache", quiet=True)
     assert len(dataset.decoded()) == 10  # five clips, for boxes and for vectors
     ensure(dataset, plan_stream(dataset, "velocity", {}), tmp_path / "cache", quiet=True)
@@ -235,7 +281,9 @@ ensure(dataset, plan_stream(dataset, "velocity", {{}}), cache)
 
 
 def start(dataset: Moving, cache: Path, before: str) -> subprocess.Popen[bytes]:
-    script = SCRIPT.format(tests=str(Path(__file__).parent), root=str(dataset.root), cache=str(cache), before=before)
+    script = SCRIPT.format(
+        tests=str(Path(__file__).parent), root=str(dataset.root), cache=str(cache), before=before
+    )
     return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
 
 
@@ -248,12 +296,20 @@ def start(dataset: Moving, cache: Path, before: str) -> subprocess.Popen[bytes]:
         pytest.param(30, marks=pytest.mark.slow),  # among the vectors
     ],
 )
-def test_kill_9_at_any_flush_is_resumed_to_the_same_bytes(dataset: Moving, tmp_path: Path, flush: int) -> None:
+def test_kill_9_at_any_flush_is_resumed_to_the_same_bytes(
+    dataset: Moving, tmp_path: Path, flush: int
+) -> None:
     killer = f"""
 real, calls = os.fsync, iter(range(1, 999))
-os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == {flush} else real(file)
+def fsync(file):
+    return os.kill(os.getpid(), signal.SIGKILL) if next(calls) == {flush} else real(file)
+os.fsync = fsync
 """
-    plan, cache, whole = plan_stream(dataset, "velocity", {}), tmp_path / "cache", tmp_path / "whole"
+    plan, cache, whole = (
+        plan_stream(dataset, "velocity", {}),
+        tmp_path / "cache",
+        tmp_path / "whole",
+    )
     ensure(dataset, plan, whole, quiet=True)
 
     assert start(dataset, cache, killer).wait() == -signal.SIGKILL
@@ -287,11 +343,15 @@ Moving.read = gated
 
     assert b"another process extracts this; waiting for it" in waiting
     assert [first.returncode, second.returncode] == [0, 0]
-    assert sorted(dataset.decoded()) == sorted(2 * [video.name for split in SPLITS for video in dataset.videos(split)])
+    assert sorted(dataset.decoded()) == sorted(
+        2 * [video.name for split in SPLITS for video in dataset.videos(split)]
+    )
     assert b"frames/s" in told
 
 
-def test_a_full_disk_gives_one_line_and_the_next_run_continues(dataset: Moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_gives_one_line_and_the_next_run_continues(
+    dataset: Moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = plan_stream(dataset, "velocity", {})
     real, calls = os.fsync, iter(range(1000))
 
@@ -314,7 +374,9 @@ def test_a_full_disk_gives_one_line_and_the_next_run_continues(dataset: Moving, 
 # refusals
 
 
-def test_nan_is_refused_with_clip_and_column(dataset: Moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_is_refused_with_clip_and_column(
+    dataset: Moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = Velocity.extract
 
     def broken(self: Velocity, footage: Any, objects: Any, advance: Any) -> Any:
@@ -325,7 +387,9 @@ def test_nan_is_refused_with_clip_and_column(dataset: Moving, tmp_path: Path, mo
 
     monkeypatch.setattr(Velocity, "extract", broken)
     plan = plan_stream(dataset, "velocity", {})
-    with pytest.raises(BadInput, match="moving train clip train1: velocity column mean_abs_u is nan in row 1"):
+    with pytest.raises(
+        BadInput, match="moving train clip train1: velocity column mean_abs_u is nan in row 1"
+    ):
         ensure(dataset, plan, tmp_path / "cache", quiet=True)
     assert not plan.folder(tmp_path / "cache", "train").exists()
 
@@ -339,7 +403,9 @@ def with_counts(dataset: Moving, train: tuple[int, ...]) -> Moving:
 
 def test_an_empty_clip_is_refused(dataset: Moving, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="train clip train1 has no frames"):
-        ensure(with_counts(dataset, (6, 0)), plan_stream(dataset, "velocity", {}), tmp_path, quiet=True)
+        ensure(
+            with_counts(dataset, (6, 0)), plan_stream(dataset, "velocity", {}), tmp_path, quiet=True
+        )
 
 
 def test_a_clip_that_decodes_to_another_length_is_refused(dataset: Moving, tmp_path: Path) -> None:
@@ -354,7 +420,10 @@ def test_a_clip_that_decodes_to_another_length_is_refused(dataset: Moving, tmp_p
 def test_training_videos_without_any_object_are_refused(dataset: Moving, tmp_path: Path) -> None:
     plan = plan_stream(dataset, "velocity", {"foreground": {"min_area": 1e6}})
 
-    with pytest.raises(BadInput, match="boxes foreground finds no object in all 3 training clips; lower its thresholds"):
+    with pytest.raises(
+        BadInput,
+        match="boxes foreground finds no object in all 3 training clips; lower its thresholds",
+    ):
         ensure(dataset, plan, tmp_path, quiet=True)
 
 
@@ -362,7 +431,13 @@ def test_features_of_other_videos_are_refused(dataset: Moving, tmp_path: Path) -
     plan = plan_stream(dataset, "velocity", {})
     ensure(dataset, plan, tmp_path, quiet=True)
 
-    with pytest.raises(BadInput, match=r"are of other videos \(train1 had 4 frames and now has 5\); `vadbench features extract .*--again`"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"are of other videos \(train1 had 4 frames and now has 5\); `vadbench features extract"
+            r" .*--again`"
+        ),
+    ):
         ensure(with_counts(dataset, (6, 5, 5)), plan, tmp_path, quiet=True)
 
 

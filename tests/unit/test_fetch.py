@@ -1,4 +1,6 @@
-"""Downloads against a server of our own that breaks off, changes its file, refuses; archives that are damaged or lead elsewhere."""
+"""Downloads against a server of our own that breaks off, changes its file, refuses; archives that
+are damaged or lead elsewhere.
+"""
 
 import hashlib
 import io
@@ -18,7 +20,9 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at every path but /missing; sends at most `budget` bytes a request, then closes."""
+    """Serves `content` at every path but /missing; sends at most `budget` bytes a request, then
+    closes.
+    """
 
     daemon_threads = True
 
@@ -62,7 +66,9 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     running = Server()
-    threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    threading.Thread(
+        target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    ).start()
     yield running
     running.shutdown()
     running.server_close()
@@ -160,8 +166,12 @@ def started(tmp_path, content, version='"one"'):
         (tmp_path / "a.zip.part.version").write_text(version)
 
 
-@pytest.mark.parametrize(("resumes", "version"), [(True, '"another"'), (False, '"one"'), (True, None)])
-def test_a_part_of_another_file_or_without_support_is_started_anew(server, tmp_path, resumes, version):
+@pytest.mark.parametrize(
+    ("resumes", "version"), [(True, '"another"'), (False, '"one"'), (True, None)]
+)
+def test_a_part_of_another_file_or_without_support_is_started_anew(
+    server, tmp_path, resumes, version
+):
     started(tmp_path, b"another file's beginning", version)
     server.resumes = resumes
     download(server.url("a.zip"), tmp_path / "a.zip")
@@ -183,13 +193,20 @@ def test_a_part_longer_than_the_file_is_started_anew(server, tmp_path):
 
 
 def test_refusals_are_one_line(server, tmp_path):
-    assert "/missing: the server answers 404" in refusal(download, server.url("missing"), tmp_path / "a.zip")
+    assert "/missing: the server answers 404" in refusal(
+        download, server.url("missing"), tmp_path / "a.zip"
+    )
     server.budget = 0
-    assert "a.zip: no connection (closed at once); the same command goes on" in refusal(download, server.url("a.zip"), tmp_path / "a.zip")
+    assert "a.zip: no connection (closed at once); the same command goes on" in refusal(
+        download, server.url("a.zip"), tmp_path / "a.zip"
+    )
     port = server.server_port
-    server.shutdown()  # its thread would go on with whatever has the number of the closed socket next
+    # its thread would go on with whatever has the number of the closed socket next
+    server.shutdown()
     server.server_close()
-    assert f":{port}/a.zip: no connection (" in refusal(download, server.url("a.zip"), tmp_path / "a.zip")
+    assert f":{port}/a.zip: no connection (" in refusal(
+        download, server.url("a.zip"), tmp_path / "a.zip"
+    )
 
 
 # checksums
@@ -200,7 +217,10 @@ def test_the_checksum_is_recorded_at_first_use(server, tmp_path):
     assert fetch(OfServer(tmp_path, server.url("tiny.zip")), silent) is True
     assert (tmp_path / "Tiny" / "clip.txt").read_text() == "frames"
     entry = json.loads((tmp_path / CHECKSUMS).read_text())[server.url("tiny.zip")]
-    assert entry == {"sha256": hashlib.sha256(server.content).hexdigest(), "bytes": len(server.content)}
+    assert entry == {
+        "sha256": hashlib.sha256(server.content).hexdigest(),
+        "bytes": len(server.content),
+    }
 
 
 def test_a_fetched_archive_is_unpacked_again_without_the_server(server, tmp_path):
@@ -228,11 +248,15 @@ def test_another_file_than_the_first_time_is_refused(server, tmp_path):
 def test_a_damaged_table_of_checksums_is_named(server, tmp_path):
     server.content = zipped({"a": "b"})
     (tmp_path / CHECKSUMS).write_text("{")
-    assert "not a table of checksums" in refusal(fetch, OfServer(tmp_path, server.url("tiny.zip")), silent)
+    assert "not a table of checksums" in refusal(
+        fetch, OfServer(tmp_path, server.url("tiny.zip")), silent
+    )
 
 
 def test_a_damaged_archive_is_not_recorded(server, tmp_path):
-    assert "neither a tar nor a zip archive" in refusal(fetch, OfServer(tmp_path, server.url("tiny.zip")), silent)
+    assert "neither a tar nor a zip archive" in refusal(
+        fetch, OfServer(tmp_path, server.url("tiny.zip")), silent
+    )
     assert not (tmp_path / CHECKSUMS).exists()
 
 
@@ -276,7 +300,9 @@ def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, content):
     assert not list(tmp_path.rglob("out.txt"))
 
 
-@pytest.mark.parametrize("content", [tarred(("data/1.bin", CONTENT, "")), zipped({"data/1.bin": CONTENT})])
+@pytest.mark.parametrize(
+    "content", [tarred(("data/1.bin", CONTENT, "")), zipped({"data/1.bin": CONTENT})]
+)
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
 def test_a_truncated_archive_is_refused(tmp_path, content, share):
     archive = tmp_path / "archive"

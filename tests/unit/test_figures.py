@@ -71,7 +71,10 @@ def without_data(results, tmp_path, monkeypatch):
 
 def texts(path):
     """What a reader can select in an SVG picture."""
-    return [re.sub(r"<[^>]+>", "", found).strip() for found in re.findall(r"<text.*?</text>", path.read_text(), flags=re.DOTALL)]
+    return [
+        re.sub(r"<[^>]+>", "", found).strip()
+        for found in re.findall(r"<text.*?</text>", path.read_text(), flags=re.DOTALL)
+    ]
 
 
 # the curves
@@ -100,7 +103,9 @@ def test_the_area_under_the_roc_curve_is_the_micro_auc(drawn):
 
 def test_a_rate_at_a_step_is_its_upper_end_and_holds_after_the_last_point():
     x, y = np.array([0.0, 0.0, 0.5, 0.5]), np.array([0.0, 0.2, 0.4, 0.8])
-    assert rate_at(x, y, np.array([0.0, 0.25, 0.5, 1.0])).tolist() == pytest.approx([0.2, 0.3, 0.8, 0.8])
+    assert rate_at(x, y, np.array([0.0, 0.25, 0.5, 1.0])).tolist() == pytest.approx(
+        [0.2, 0.3, 0.8, 0.8]
+    )
 
 
 def test_region_curves_are_those_of_the_metric_and_their_areas_the_records(scored):
@@ -115,7 +120,9 @@ def test_region_curves_are_those_of_the_metric_and_their_areas_the_records(score
         np.testing.assert_allclose(curves[metric].x, wanted.fpr)
         np.testing.assert_allclose(curves[metric].y, rate)
         x = np.unique(np.append(curves[metric].x[curves[metric].x <= 1], np.linspace(0, 1, 20001)))
-        assert np.trapezoid(rate_at(curves[metric].x, curves[metric].y, x), x) == pytest.approx(one.row(metric)["value"], abs=1e-3)
+        assert np.trapezoid(rate_at(curves[metric].x, curves[metric].y, x), x) == pytest.approx(
+            one.row(metric)["value"], abs=1e-3
+        )
 
 
 # what is drawn
@@ -154,7 +161,9 @@ def test_a_timeline_has_a_panel_a_record_scaled_over_the_whole_test_set(scored, 
 
 def test_ranks_keep_the_order_of_frames(scored):
     for one in scored:
-        assert (np.argsort(one.scaled("rank"), kind="stable") == np.argsort(one.scores, kind="stable")).all()
+        assert (
+            np.argsort(one.scaled("rank"), kind="stable") == np.argsort(one.scores, kind="stable")
+        ).all()
 
 
 def test_a_video_without_an_anomaly_says_so(scored, tmp_path):
@@ -162,7 +171,9 @@ def test_a_video_without_an_anomaly_says_so(scored, tmp_path):
 
 
 def test_frames_of_a_video_are_its_own(scored):
-    assert [scored[0].frames_of(video) for video in ANOMALOUS] == [slice(i * FRAMES, (i + 1) * FRAMES) for i in range(3)]
+    assert [scored[0].frames_of(video) for video in ANOMALOUS] == [
+        slice(i * FRAMES, (i + 1) * FRAMES) for i in range(3)
+    ]
 
 
 def test_the_roc_legend_has_the_values_of_the_tables(scored, tmp_path):
@@ -188,7 +199,9 @@ def test_the_region_legend_has_both_areas(scored, tmp_path):
 def test_a_histogram_counts_both_classes(scored, tmp_path):
     draw_histogram(scored[0], tmp_path / "h.svg")
     counts = sum(len(frames) for frames in ANOMALOUS.values())
-    assert {f"normal ({3 * FRAMES - counts} frames)", f"anomalous ({counts} frames)"} <= set(texts(tmp_path / "h.svg"))
+    assert {f"normal ({3 * FRAMES - counts} frames)", f"anomalous ({counts} frames)"} <= set(
+        texts(tmp_path / "h.svg")
+    )
 
 
 @given(arrays(np.float64, st.integers(1, 50), elements=st.floats(-1e6, 1e6)))
@@ -206,7 +219,10 @@ def test_a_few_extremes_do_not_squeeze_the_bins():
 
 def test_one_record_is_named_by_its_method_and_others_by_what_differs(results):
     assert names(read_scored(results, ["gaussian@velocity@grid"])) == ["gaussian"]
-    assert names(read_scored(results, ["gaussian@velocity@grid", "iforest@velocity@grid"])) == ["gaussian", "iforest"]
+    assert names(read_scored(results, ["gaussian@velocity@grid", "iforest@velocity@grid"])) == [
+        "gaussian",
+        "iforest",
+    ]
     same = read_scored(results, ["iforest@velocity@grid", "iforest@velocity@grid"])
     part = {**same[1].record.parts[0], "scope": "scene"}
     apart = [same[0], replace(same[1], record=same[1].record.model_copy(update={"parts": (part,)}))]
@@ -221,8 +237,14 @@ def test_28_curves_look_different():
 # how pictures are saved
 
 
-@pytest.mark.parametrize(("suffix", "beginning"), [(".png", b"\x89PNG\r\n\x1a\n"), (".svg", b"<?xml"), (".pdf", b"%PDF")], ids=["png", "svg", "pdf"])
-def test_the_suffix_is_the_format_and_equal_pictures_are_equal_files(scored, tmp_path, suffix, beginning):
+@pytest.mark.parametrize(
+    ("suffix", "beginning"),
+    [(".png", b"\x89PNG\r\n\x1a\n"), (".svg", b"<?xml"), (".pdf", b"%PDF")],
+    ids=["png", "svg", "pdf"],
+)
+def test_the_suffix_is_the_format_and_equal_pictures_are_equal_files(
+    scored, tmp_path, suffix, beginning
+):
     for name in ("one", "two"):
         draw_timeline(scored, "a", tmp_path / "new" / f"{name}{suffix}")
     first, second = ((tmp_path / "new" / f"{name}{suffix}").read_bytes() for name in ("one", "two"))
@@ -248,7 +270,11 @@ def test_a_picture_that_fails_leaves_nothing(tmp_path):
 def test_nothing_runs_out_of_the_picture(scored, tmp_path):
     from matplotlib.image import imread
 
-    draws = {"r": draw_roc, "g": draw_regions, "t": lambda scored, out: draw_timeline(scored, "a", out)}
+    draws = {
+        "r": draw_roc,
+        "g": draw_regions,
+        "t": lambda scored, out: draw_timeline(scored, "a", out),
+    }
     for name, draw in draws.items():
         draw(scored, tmp_path / f"{name}.png")
         grey = imread(tmp_path / f"{name}.png")[..., :3].mean(-1)
@@ -261,7 +287,13 @@ def test_long_names_stay_inside_the_picture(results, scored, tmp_path):
     from matplotlib.image import imread
 
     streams = "velocity.hof8@file.vec+deep.clip-vit-b16@file.vec+pose@import.accivad"
-    long = [replace(one, record=one.record.model_copy(update={"recipe": f"{one.method}@{streams}+{one.method}"})) for one in scored]
+    long = [
+        replace(
+            one,
+            record=one.record.model_copy(update={"recipe": f"{one.method}@{streams}+{one.method}"}),
+        )
+        for one in scored
+    ]
     draw_roc(long, tmp_path / "r.png")
     grey = imread(tmp_path / "r.png")[..., :3].mean(-1)
     for edge in (grey[:, 0], grey[:, -1]):
@@ -275,8 +307,12 @@ def test_rows_of_the_shipped_ablations_differ_in_what_the_papers_vary():
     scales = differences(read_suite("mulde-scales", suites_root()))
     assert len([row for row in scales.values() if "@" in row["read_out"]]) == 16
     noise = differences(read_suite("diffusion-noise", suites_root()))
-    assert {tuple(row) for row in noise.values()} == {("diffusion.p_mean", "diffusion.p_std", "read_out")}
-    assert [row["mulde.scales"] for row in differences(read_suite("mulde-l", suites_root())).values()] == [4, 8, 16, 32, 64]
+    assert {tuple(row) for row in noise.values()} == {
+        ("diffusion.p_mean", "diffusion.p_std", "read_out")
+    }
+    assert [
+        row["mulde.scales"] for row in differences(read_suite("mulde-l", suites_root())).values()
+    ] == [4, 8, 16, 32, 64]
 
 
 def test_an_axis_is_named_by_the_settings_description():
@@ -286,7 +322,11 @@ def test_an_axis_is_named_by_the_settings_description():
 
 def ablation(values, method="iforest", **fields):
     rows = [
-        {"label": f"{method} {number}", "method": method, "settings": {method: dict(zip(fields, given, strict=True))}}
+        {
+            "label": f"{method} {number}",
+            "method": method,
+            "settings": {method: dict(zip(fields, given, strict=True))},
+        }
         for number, given in enumerate(values)
     ]
     return {"rows": rows, "features": ("velocity@grid",)}
@@ -307,7 +347,11 @@ def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(resul
     store = Results(tmp_path / "results")
     grid = [(trees, samples) for trees in (10, 20) for samples in (32, 64)]
     run(store, **ablation(grid[:3], trees=None, tree_rows=None))
-    whole = plan_suite(make_suite({"name": "small", "datasets": ("folder",), **ablation(grid, trees=None, tree_rows=None)}))
+    whole = plan_suite(
+        make_suite(
+            {"name": "small", "datasets": ("folder",), **ablation(grid, trees=None, tree_rows=None)}
+        )
+    )
     caption = draw_heatmap(whole, store, tmp_path / "n.svg")
     assert "1 of 4 cells have not run or failed: vadbench run --suite small runs them." in caption
     (sweep,) = sweeps(whole, store, "micro AUC")
@@ -318,15 +362,23 @@ def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(resul
 
 
 def test_an_ablation_that_has_not_run_is_refused_with_the_command(tmp_path):
-    answer = CliRunner().invoke(app, ["plot", "scales", "--results", str(tmp_path), "--out", str(tmp_path / "s.png")])
+    answer = CliRunner().invoke(
+        app, ["plot", "scales", "--results", str(tmp_path), "--out", str(tmp_path / "s.png")]
+    )
     assert isinstance(answer.exception, BadInput)
     assert "vadbench run --suite mulde-scales" in str(answer.exception)
     assert not list(tmp_path.iterdir())
 
 
 def test_two_settings_are_no_curve(results, tmp_path):
-    plan = run(Results(tmp_path / "results"), **ablation([(10, 32), (10, 64), (20, 32), (20, 64)], trees=None, tree_rows=None))
-    with pytest.raises(BadInput, match=r"expected one number a row, as in mulde-scales \(vadbench plot noise takes two\)"):
+    plan = run(
+        Results(tmp_path / "results"),
+        **ablation([(10, 32), (10, 64), (20, 32), (20, 64)], trees=None, tree_rows=None),
+    )
+    with pytest.raises(
+        BadInput,
+        match=r"expected one number a row, as in mulde-scales \(vadbench plot noise takes two\)",
+    ):
         draw_scales(plan, Results(tmp_path / "results"), tmp_path / "n.png")
 
 
@@ -342,12 +394,18 @@ def test_a_suite_of_other_rows_is_no_sweep(results, tmp_path):
 
 
 def test_a_timeline_needs_no_data_set_and_says_that_it_was_not_there(without_data, tmp_path):
-    caption = draw_timeline(read_scored(without_data, ["gaussian@velocity@grid"]), "a", tmp_path / "t.png")
+    caption = draw_timeline(
+        read_scored(without_data, ["gaussian@velocity@grid"]), "a", tmp_path / "t.png"
+    )
     assert "Ground truth is not shown" in caption
     assert "dataset.toml" in caption
 
 
-@pytest.mark.parametrize("draw", [draw_roc, draw_regions, lambda scored, out: draw_histogram(scored[0], out)], ids=["roc", "regions", "histogram"])
+@pytest.mark.parametrize(
+    "draw",
+    [draw_roc, draw_regions, lambda scored, out: draw_histogram(scored[0], out)],
+    ids=["roc", "regions", "histogram"],
+)
 def test_other_figures_need_the_data_set_and_say_how_to_get_it(without_data, tmp_path, draw):
     with pytest.raises(BadInput, match=r"dataset\.toml: not there; write dataset\.toml"):
         draw(read_scored(without_data, ["gaussian@velocity@grid"]), tmp_path / "r.png")
@@ -368,7 +426,13 @@ def test_regions_need_the_row_scores_and_name_the_command(results, place, tmp_pa
     for path in (tmp_path / "results").rglob("rows.npz"):
         path.unlink()
     (one,) = read_scored(Results(tmp_path / "results"), ["gaussian@velocity@grid"])
-    with pytest.raises(BadInput, match=r"rows\.npz: not there .*vadbench run --methods gaussian --datasets folder --features velocity@grid .*rerun"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"rows\.npz: not there .*vadbench run --methods gaussian --datasets folder --features"
+            r" velocity@grid .*rerun"
+        ),
+    ):
         stored_rows(one.record, one.results)
     with pytest.raises(BadInput, match=r"rows\.npz: not there"):
         draw_regions([one], tmp_path / "r.png")
@@ -388,7 +452,19 @@ def test_an_unknown_scale_names_those_there_are(scored, tmp_path):
 def test_commands_draw_and_print_the_caption(results, tmp_path, kind):
     out = tmp_path / f"{kind}.png"
     more = ["--video", "b"] if kind == "timeline" else []
-    answer = CliRunner().invoke(app, ["plot", kind, "gaussian@velocity@grid", *more, "--results", str(results.root), "--out", str(out)])
+    answer = CliRunner().invoke(
+        app,
+        [
+            "plot",
+            kind,
+            "gaussian@velocity@grid",
+            *more,
+            "--results",
+            str(results.root),
+            "--out",
+            str(out),
+        ],
+    )
     assert answer.exit_code == 0, answer.output
     assert out.stat().st_size > 5000
     assert "folder: 3 test videos, 72 frames; gaussian on velocity@grid, seed 0." in answer.output
@@ -396,6 +472,10 @@ def test_commands_draw_and_print_the_caption(results, tmp_path, kind):
 
 
 def test_another_format_is_refused_before_anything_is_read(tmp_path):
-    answer = CliRunner().invoke(app, ["plot", "roc", "no-such-record", "--results", str(tmp_path), "--out", "r.txt"])
+    answer = CliRunner().invoke(
+        app, ["plot", "roc", "no-such-record", "--results", str(tmp_path), "--out", "r.txt"]
+    )
     assert isinstance(answer.exception, BadInput)
-    assert str(answer.exception).startswith("--out r.txt: no picture format; expected a name that ends in .png, .svg, .pdf")
+    assert str(answer.exception).startswith(
+        "--out r.txt: no picture format; expected a name that ends in .png, .svg, .pdf"
+    )

@@ -14,7 +14,13 @@ from known_mixture import mixture
 from pydantic import ValidationError
 from scipy.stats import norm, spearmanr
 from vadbench_methods.flow import Config, DensityFlow, Flow
-from vadbench_methods.flow_blocks import InvertibleLinear, autoregressive, glow, glow_maps, initialise
+from vadbench_methods.flow_blocks import (
+    InvertibleLinear,
+    autoregressive,
+    glow,
+    glow_maps,
+    initialise,
+)
 
 from vadbench.detector import Features, Nature
 from vadbench.errors import BadInput
@@ -30,7 +36,14 @@ def features(x: np.ndarray) -> Features:
 
 
 def detector(**settings: Any) -> Flow:
-    small = {"layers": 2, "hidden": 8, "epochs": 1, "batch_size": 64, "progress": "off", "device": "cpu"}
+    small = {
+        "layers": 2,
+        "hidden": 8,
+        "epochs": 1,
+        "batch_size": 64,
+        "progress": "off",
+        "device": "cpu",
+    }
     return Flow(Config(**{**small, **settings}), seed=0)
 
 
@@ -45,7 +58,13 @@ def random_flow(architecture: str, dim: int, scale_map: str = "sigmoid") -> Dens
     if architecture in ("nsf", "maf"):
         flow = autoregressive(architecture, dim, 2, 8)  # type: ignore[arg-type]
     else:
-        flow = glow(dim, 3, 8, {"glow": "linear", "permuted": "permutation", "realnvp": "swap"}[architecture], scale_map)  # type: ignore[arg-type]
+        flow = glow(
+            dim,
+            3,
+            8,
+            {"glow": "linear", "permuted": "permutation", "realnvp": "swap"}[architecture],
+            scale_map,
+        )  # type: ignore[arg-type]
     with torch.no_grad():
         for weights in flow.parameters():
             weights.add_(0.3 * torch.randn_like(weights))
@@ -58,7 +77,9 @@ def test_log_determinant_is_that_of_the_jacobian(dim: int, kind: str) -> None:
     net = random_flow("glow" if kind == "exp" else kind, dim, "exp" if kind == "exp" else "sigmoid")
     x = torch.randn(dim, dtype=torch.float64)
     jacobian = torch.autograd.functional.jacobian(lambda row: net.latent(row[None])[0][0], x)
-    torch.testing.assert_close(net.latent(x[None])[1][0], torch.linalg.slogdet(jacobian)[1], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        net.latent(x[None])[1][0], torch.linalg.slogdet(jacobian)[1], rtol=1e-9, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", ["glow", "permuted", "realnvp"])
@@ -94,7 +115,8 @@ def test_log_determinants_add_up_in_float64() -> None:
     flow = glow(2, 3, 8)
     with torch.no_grad():
         for block, log_scale in zip(flow.flows[2::3], (20.0, -20.0, 19.9), strict=True):
-            block.s.fill_(log_scale)  # large terms that cancel: a float32 sum would round to their size
+            # large terms that cancel: a float32 sum would round to their size
+            block.s.fill_(log_scale)
         net, x = DensityFlow(flow, torch.tensor([True, True])), torch.randn(9, 2)
         z, terms = x, []
         for block in reversed(flow.flows):
@@ -166,8 +188,12 @@ def test_fit_score_save_load(architecture: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("architecture", ["realnvp", "nsf", "maf"])
 def test_other_architectures_keep_the_contract(architecture: str) -> None:
-    """As tests/contract does for the default one; but `every_field_counts`, since `mixing` and `scale_map` are not theirs."""
-    trial = Trial(Flow, small_config(Flow, {"layers": 2, "hidden": 8, "architecture": architecture}))
+    """As tests/contract does for the default one; but `every_field_counts`, since `mixing` and
+    `scale_map` are not theirs.
+    """
+    trial = Trial(
+        Flow, small_config(Flow, {"layers": 2, "hidden": 8, "architecture": architecture})
+    )
     for clause in CLAUSES:
         if clause is not every_field_counts:
             clause(trial)
@@ -215,7 +241,8 @@ def test_one_column_is_a_gaussian(architecture: str) -> None:
     flow = detector(architecture=architecture, epochs=30, lr=5e-3)
     flow.fit(features(x))
     grid = np.linspace(-3, 13, 50)[:, None]
-    expected = -norm(x.mean(), x.std()).logpdf(grid) - math.log(x.std(ddof=1))  # of the standardised rows
+    # of the standardised rows
+    expected = -norm(x.mean(), x.std()).logpdf(grid) - math.log(x.std(ddof=1))
     assert flow.score(features(grid)) == pytest.approx(expected, abs=0.1, rel=0.02)
 
 
@@ -255,7 +282,9 @@ def test_divergence_stops_with_the_step() -> None:
 def test_backend_follows_the_architecture() -> None:
     assert Config(architecture="maf").backend == "zuko"
     assert Config(architecture="realnvp").backend == "normflows"
-    with pytest.raises(ValidationError, match="architecture must be nsf or maf with backend zuko, got glow"):
+    with pytest.raises(
+        ValidationError, match="architecture must be nsf or maf with backend zuko, got glow"
+    ):
         Config(backend="zuko", architecture="glow")
 
 
@@ -276,20 +305,31 @@ def test_gradients_are_clipped_in_mixed_precision() -> None:
 
 
 @pytest.mark.parametrize(("package", "architecture"), [("normflows", "glow"), ("zuko", "nsf")])
-def test_absent_package_names_the_extra(package: str, architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_package_names_the_extra(
+    package: str, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(BadInput, match=rf"{package} is not installed; run pip install 'vadbench\[flow\]'"):
+    with pytest.raises(
+        BadInput, match=rf"{package} is not installed; run pip install 'vadbench\[flow\]'"
+    ):
         detector(architecture=architecture).fit(features(correlated()))
 
 
 @pytest.mark.slow
 def test_ranks_like_the_exact_density_of_a_gaussian_mixture() -> None:
-    """Four overlapping Gaussians in 8-d. The training: preset `fast` with 64 units (1500 steps of 512 rows) on 50,000 rows."""
+    """Four overlapping Gaussians in 8-d.
+
+    The training: preset `fast` with 64 units (1500 steps of 512 rows) on 50,000 rows.
+    """
     x, _ = mixture(50_000, seed=2)
     held_out, exact = mixture(3000, seed=3)
-    flow = Flow(Config(**{**Flow.preset("fast", "", Nature()), "hidden": 64, "progress": "off"}), seed=0)
+    flow = Flow(
+        Config(**{**Flow.preset("fast", "", Nature()), "hidden": 64, "progress": "off"}), seed=0
+    )
     flow.fit(features(x))
     scores = flow.score(features(held_out))[:, 0]
     assert spearmanr(scores, exact).statistic > 0.99
-    raw = scores + np.log(flow.standardisation.scale).sum()  # of the rows as they were before standardising
-    assert (raw - exact).mean() == pytest.approx(0, abs=0.05)  # nats: the divergence of the learnt density from the true one
+    # of the rows as they were before standardising
+    raw = scores + np.log(flow.standardisation.scale).sum()
+    # nats: the divergence of the learnt density from the true one
+    assert (raw - exact).mean() == pytest.approx(0, abs=0.05)

@@ -8,7 +8,15 @@ import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
-from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_images, write_video  # noqa: F401
+from video_writer import (
+    complaint,
+    loop,
+    own_cache,  # noqa: F401
+    truncate,
+    unknown_codec,
+    write_images,
+    write_video,
+)
 
 from vadbench.cli import app
 from vadbench.datasets.base import SPLITS
@@ -39,12 +47,15 @@ masks = "masks/yard"
 
 @pytest.fixture
 def own(tmp_path):
-    """A training video, a test video with intervals, and a test clip of images with masks: a square in frames 2 and 3."""
+    """A training video, a test video with intervals, and a test clip of images with masks: a square
+    in frames 2 and 3.
+    """
     base = tmp_path / "folder"
     write_video(base / "videos/normal.avi", 5)
     write_video(base / "videos/fight.avi", 6)
     write_images(base / "images/yard", 4, pattern="{}.png", first=8)
-    for path in sorted((base / "images/yard").iterdir(), key=lambda path: int(path.stem)):  # 8 … 11 -> 1 … 4
+    # 8 … 11 -> 1 … 4
+    for path in sorted((base / "images/yard").iterdir(), key=lambda path: int(path.stem)):
         path.rename(path.with_stem(str(int(path.stem) - 7)))
     (base / "masks/yard").mkdir(parents=True)
     for frame in range(1, 5):
@@ -66,19 +77,26 @@ def test_a_whole_folder_passes_its_check(own):
 
 
 def test_clips_are_named_in_the_manifests_order(own):
-    assert [(video.name, video.frames, video.scene) for split in SPLITS for video in own.videos(split)] == [
+    videos = [video for split in SPLITS for video in own.videos(split)]
+    assert [(video.name, video.frames, video.scene) for video in videos] == [
         ("normal", 5, "gate"), ("fight", 6, "gate"), ("yard-1", 4, "0")
     ]  # fmt: skip
 
 
 def test_intervals_are_inclusive_from_zero_and_masks_mark_frames(own):
     labels = own.labels()
-    assert {name: values.tolist() for name, values in labels.videos.items()} == {"fight": [0, 1, 1, 0, 1, 0], "yard-1": [0, 0, 1, 1]}
+    assert {name: values.tolist() for name, values in labels.videos.items()} == {
+        "fight": [0, 1, 1, 0, 1, 0],
+        "yard-1": [0, 0, 1, 1],
+    }
     assert labels.source == "dataset.toml: intervals and masks, the night shift"
 
 
 def test_frames_are_read_of_videos_and_images(own):
-    assert [own.frames(video).shape for video in own.videos("test")] == [(6, 24, 32, 3), (4, 24, 32, 3)]
+    assert [own.frames(video).shape for video in own.videos("test")] == [
+        (6, 24, 32, 3),
+        (4, 24, 32, 3),
+    ]
 
 
 def test_masks_are_read_where_there_are_any(own):
@@ -92,7 +110,10 @@ def test_regions_are_derived_only_if_every_anomalous_clip_has_masks(own):
     assert (own.tracks(), own.track_source) == (None, None)
     normal = say(own, MANIFEST.replace("[[1, 2], [4, 4]]", "[]"))
     assert normal.track_source == "derived from the masks"
-    assert normal.tracks().to_numpy().tolist() == [["yard-1", 0, 2, 8, 4, 15, 9], ["yard-1", 0, 3, 8, 4, 15, 9]]
+    assert normal.tracks().to_numpy().tolist() == [
+        ["yard-1", 0, 2, 8, 4, 15, 9],
+        ["yard-1", 0, 3, 8, 4, 15, 9],
+    ]
 
 
 def test_a_tracks_file_goes_first(own):
@@ -107,9 +128,21 @@ def test_a_tracks_file_goes_first(own):
     ("row", "told"),
     [
         ("fight,a,6,2,3,4,5", "has frame 6 of fight"),
-        ("run,a,1,2,3,4,5", "test clips differ .found and not expected: 'run'; expected and not found: 'fight', 'yard-1'"),
-        ("fight,a,1,40,3,50,5", "video fight: frame 1: box .* lies outside, the frames are 32 x 24"),
-        ("fight,a,1,0.1,0.2,0.5,0.9", "video fight: all boxes lie within one pixel, the frames are 32 x 24"),
+        (
+            "run,a,1,2,3,4,5",
+            (
+                "test clips differ .found and not expected: 'run'; expected and not found: 'fight',"
+                " 'yard-1'"
+            ),
+        ),
+        (
+            "fight,a,1,40,3,50,5",
+            "video fight: frame 1: box .* lies outside, the frames are 32 x 24",
+        ),
+        (
+            "fight,a,1,0.1,0.2,0.5,0.9",
+            "video fight: all boxes lie within one pixel, the frames are 32 x 24",
+        ),
     ],
 )
 def test_tracks_of_other_frames_are_refused(own, row, told):
@@ -130,7 +163,9 @@ CHANGES = {
     "a video's bytes": lambda own: write_video(own.folder / "videos/normal.avi", 7),
     "a video's time": lambda own: touch_later(own.folder / "videos/normal.avi"),
     "an image": lambda own: touch_later(own.folder / "images/yard/2.png"),
-    "one image more": lambda own: shutil.copy(own.folder / "images/yard/4.png", own.folder / "images/yard/5.png"),
+    "one image more": lambda own: shutil.copy(
+        own.folder / "images/yard/4.png", own.folder / "images/yard/5.png"
+    ),
 }
 
 
@@ -144,7 +179,9 @@ def test_the_revision_changes_with(own, what):
 LABELS = {
     "an interval": lambda own: say(own, MANIFEST.replace("[4, 4]", "[5, 5]")),
     "a mask": lambda own: touch_later(own.folder / "masks/yard/2.png"),
-    "who labelled": lambda own: say(own, 'labelled_by = "another"\n' + MANIFEST.replace("labelled_by", "# ")),
+    "who labelled": lambda own: say(
+        own, 'labelled_by = "another"\n' + MANIFEST.replace("labelled_by", "# ")
+    ),
 }
 
 
@@ -174,17 +211,47 @@ def at(path):
 WRONG = {
     "no toml": ("clip = [", r"dataset\.toml: "),
     "nothing": ("", r"clip: "),
-    "single brackets": ("[clip]\npath = 'videos/fight.avi'", r"expected one \[\[clip\]\] \(two brackets\)"),
-    "unknown field": (CLIP + 'splitt = "test"', r"clip 2 \(videos/fight\.avi\): .*'splitt'.*did you mean split\?"),
-    "unknown field of the whole": ('label_by = "x"\n' + MANIFEST, r"'label_by'.*did you mean labelled_by\?"),
+    "single brackets": (
+        "[clip]\npath = 'videos/fight.avi'",
+        r"expected one \[\[clip\]\] \(two brackets\)",
+    ),
+    "unknown field": (
+        CLIP + 'splitt = "test"',
+        r"clip 2 \(videos/fight\.avi\): .*'splitt'.*did you mean split\?",
+    ),
+    "unknown field of the whole": (
+        'label_by = "x"\n' + MANIFEST,
+        r"'label_by'.*did you mean labelled_by\?",
+    ),
     "no path": ('[[clip]]\nsplit = "train"', r"clip 1 \(no path\): path: Field required"),
-    "another split": (CLIP + 'split = "validation"', r"clip 2 .*split: Input should be 'train' or 'test', got 'validation'"),
-    "no label": (CLIP + 'split = "test"', r"clip 2 .*no labels; expected anomalous \(\[\] for a normal clip\) or masks"),
-    "two labels": (CLIP + 'split = "test"\nanomalous = []\nmasks = "masks/yard"', r"anomalous and masks; expected"),
-    "anomalous training": (CLIP + 'split = "train"\nanomalous = [[0, 1]]', r"anomalous of a training clip, which is taken as normal"),
-    "half an interval": (CLIP + 'split = "test"\nanomalous = [[3]]', r"anomalous\.0\.1: Field required"),
-    "interval after the end": (CLIP + 'split = "test"\nanomalous = [[3, 6]]', r"interval \[3, 6\] is outside its frames 0 to 5; both ends count"),
-    "interval inverted": (CLIP + 'split = "test"\nanomalous = [[3, 2]]', r"interval \[3, 2\] is outside"),
+    "another split": (
+        CLIP + 'split = "validation"',
+        r"clip 2 .*split: Input should be 'train' or 'test', got 'validation'",
+    ),
+    "no label": (
+        CLIP + 'split = "test"',
+        r"clip 2 .*no labels; expected anomalous \(\[\] for a normal clip\) or masks",
+    ),
+    "two labels": (
+        CLIP + 'split = "test"\nanomalous = []\nmasks = "masks/yard"',
+        r"anomalous and masks; expected",
+    ),
+    "anomalous training": (
+        CLIP + 'split = "train"\nanomalous = [[0, 1]]',
+        r"anomalous of a training clip, which is taken as normal",
+    ),
+    "half an interval": (
+        CLIP + 'split = "test"\nanomalous = [[3]]',
+        r"anomalous\.0\.1: Field required",
+    ),
+    "interval after the end": (
+        CLIP + 'split = "test"\nanomalous = [[3, 6]]',
+        r"interval \[3, 6\] is outside its frames 0 to 5; both ends count",
+    ),
+    "interval inverted": (
+        CLIP + 'split = "test"\nanomalous = [[3, 2]]',
+        r"interval \[3, 2\] is outside",
+    ),
     "one name twice": (TRAIN * 2, r"two train clips are named normal; give one of them a name"),
     "a name as a path": (CLIP + 'split = "train"\nname = "../x"', r"name: String should match"),
     "absolute path": (at("'/etc/passwd'"), r"path '/etc/passwd' leads out of the folder"),
@@ -207,7 +274,10 @@ def test_a_link_that_leads_out_is_refused(own, tmp_path):
     outside = write_video(tmp_path / "outside.avi", 3)
     (own.folder / "videos/fight.avi").unlink()
     (own.folder / "videos/fight.avi").symlink_to(outside)
-    with pytest.raises(BadInput, match=r"'videos/fight\.avi' is a link that leads out of the folder, to .*outside\.avi"):
+    with pytest.raises(
+        BadInput,
+        match=r"'videos/fight\.avi' is a link that leads out of the folder, to .*outside\.avi",
+    ):
         own.videos("test")
 
 
@@ -227,7 +297,10 @@ def test_the_folder_itself_may_be_a_link(own, tmp_path):
 
 
 def test_without_a_manifest_the_way_is_told(tmp_path):
-    with pytest.raises(BadInput, match=r"dataset\.toml: not there; write dataset\.toml .*VADBENCH_DATA.*docs/datasets\.md"):
+    with pytest.raises(
+        BadInput,
+        match=r"dataset\.toml: not there; write dataset\.toml .*VADBENCH_DATA.*docs/datasets\.md",
+    ):
         _ = Folder(tmp_path).revision
 
 
@@ -240,20 +313,41 @@ def replace_images(base, frames, size=(24, 32)):
 
 
 DAMAGE = {
-    "video truncated": (lambda base: truncate(base / "videos/normal.avi"), r"normal\.avi: .*cut off"),
+    "video truncated": (
+        lambda base: truncate(base / "videos/normal.avi"),
+        r"normal\.avi: .*cut off",
+    ),
     "image truncated": (lambda base: truncate(base / "images/yard/2.png"), r"2\.png: truncated"),
-    "images renumbered": (lambda base: (base / "images/yard/2.png").rename(base / "images/yard/7.png"), r"yard: frame 2 is missing"),
-    "mask missing": (lambda base: (base / "masks/yard/4.png").unlink(), r"clip yard-1 has 4 frames and 3 masks; expected one a frame"),
-    "masks missing": (lambda base: shutil.rmtree(base / "masks/yard"), r"path 'masks/yard' is not there"),
+    "images renumbered": (
+        lambda base: (base / "images/yard/2.png").rename(base / "images/yard/7.png"),
+        r"yard: frame 2 is missing",
+    ),
+    "mask missing": (
+        lambda base: (base / "masks/yard/4.png").unlink(),
+        r"clip yard-1 has 4 frames and 3 masks; expected one a frame",
+    ),
+    "masks missing": (
+        lambda base: shutil.rmtree(base / "masks/yard"),
+        r"path 'masks/yard' is not there",
+    ),
     "image of another size": (
         lambda base: cv2.imwrite(str(base / "images/yard/3.png"), np.zeros((24, 34, 3), np.uint8)),
         r"3\.png: shape \(24, 34, 3\), expected \(24, 32, 3\)",
     ),
-    "video without a frame": (lambda base: (base / "videos/normal.avi").write_bytes(b""), r"normal\.avi: an empty file"),
+    "video without a frame": (
+        lambda base: (base / "videos/normal.avi").write_bytes(b""),
+        r"normal\.avi: an empty file",
+    ),
     "clip without an image": (lambda base: replace_images(base, 0), r"yard: empty clip"),
     "video of one frame": (lambda base: write_video(base / "videos/normal.avi", 1), r"^normal$"),
-    "unknown codec": (lambda base: unknown_codec(base / "videos/normal.avi"), r"normal\.avi: unknown codec"),
-    "loop": (lambda base: loop(base / "videos/normal.avi"), r"path 'videos/normal\.avi' is a loop of links"),
+    "unknown codec": (
+        lambda base: unknown_codec(base / "videos/normal.avi"),
+        r"normal\.avi: unknown codec",
+    ),
+    "loop": (
+        lambda base: loop(base / "videos/normal.avi"),
+        r"path 'videos/normal\.avi' is a loop of links",
+    ),
 }
 
 
@@ -289,13 +383,18 @@ def test_a_failed_check_says_to_mend_the_manifest(own, monkeypatch):
     say(own, MANIFEST.replace("[4, 4]", "[4, 99]"))
     monkeypatch.setenv("VADBENCH_DATA", str(own.root))
     answer = CliRunner().invoke(app, ["data", "check", "folder"])
-    assert str(answer.exception) == "folder: 1 checks failed; mend dataset.toml or the files it names"
+    assert (
+        str(answer.exception) == "folder: 1 checks failed; mend dataset.toml or the files it names"
+    )
 
 
 # names, encodings and depths
 
 
-@pytest.mark.parametrize(("there", "named"), [("videos/Fight.AVI", "videos/fight.avi"), ("videos/7.avi", "videos/007.avi")])
+@pytest.mark.parametrize(
+    ("there", "named"),
+    [("videos/Fight.AVI", "videos/fight.avi"), ("videos/7.avi", "videos/007.avi")],
+)
 def test_a_path_that_leaves_no_doubt_is_found(own, there, named):
     (own.folder / "videos/fight.avi").rename(own.folder / there)
     assert complaint(say(own, MANIFEST.replace("videos/fight.avi", named))) == ""
@@ -304,12 +403,16 @@ def test_a_path_that_leaves_no_doubt_is_found(own, there, named):
 def test_a_path_that_is_another_clips_is_not_taken(own):
     (own.folder / "videos/fight.avi").unlink()
     (own.folder / "videos/normal.avi").rename(own.folder / "videos/01.avi")
-    text = MANIFEST.replace("videos/normal.avi", "videos/01.avi").replace("videos/fight.avi", "videos/1.avi")
+    text = MANIFEST.replace("videos/normal.avi", "videos/01.avi").replace(
+        "videos/fight.avi", "videos/1.avi"
+    )
     assert "videos/1.avi: not there as spelt, and its place in doubt" in complaint(say(own, text))
 
 
 def test_tracks_named_in_another_way_are_taken(own):
-    (own.folder / "regions.csv").write_text("video,track,frame,x0,y0,x1,y1\nFIGHT,a,1,2,3,4,5\nyard-01,a,1,2,3,4,5\n")
+    (own.folder / "regions.csv").write_text(
+        "video,track,frame,x0,y0,x1,y1\nFIGHT,a,1,2,3,4,5\nyard-01,a,1,2,3,4,5\n"
+    )
     tracked = say(own, 'tracks = "regions.csv"\n' + MANIFEST)
     assert tracked.tracks()["video"].tolist() == ["fight", "yard-1"]
 
@@ -319,9 +422,14 @@ def test_a_manifest_with_a_byte_order_mark_is_read(own):
     assert complaint(Folder(own.root)) == ""
 
 
-@pytest.mark.parametrize(("encoding", "told"), [("utf-16", "written as UTF-16"), ("latin-1", "byte 0xe4, which is not UTF-8")])
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-16", "written as UTF-16"), ("latin-1", "byte 0xe4, which is not UTF-8")],
+)
 def test_a_manifest_in_another_encoding_is_refused(own, encoding, told):
-    (own.folder / "dataset.toml").write_bytes(MANIFEST.replace("the night shift", "die Nachtwächter").encode(encoding))
+    (own.folder / "dataset.toml").write_bytes(
+        MANIFEST.replace("the night shift", "die Nachtwächter").encode(encoding)
+    )
     assert told in complaint(Folder(own.root))
 
 
@@ -334,5 +442,7 @@ def test_masks_of_another_size_are_refused(own):
 def test_object_ids_in_masks_of_16_bits_count(own):
     expected = own.labels().videos["yard-1"]
     for path in (own.folder / "masks/yard").iterdir():
-        cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint16) * 3)
+        cv2.imwrite(
+            str(path), (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint16) * 3
+        )
     assert Folder(own.root).labels().videos["yard-1"].tolist() == expected.tolist()

@@ -41,7 +41,9 @@ def test_a_grey_clip_is_read_in_order(clip):
 
 def test_order_is_numeric_not_lexicographic(tmp_path):
     for number in range(12):
-        (tmp_path / f"frame{number}.png").write_bytes(encoded(np.full((2, 2), number, np.uint8), ".png"))
+        (tmp_path / f"frame{number}.png").write_bytes(
+            encoded(np.full((2, 2), number, np.uint8), ".png")
+        )
     assert read_clip(tmp_path)[:, 0, 0].tolist() == list(range(12))
 
 
@@ -83,7 +85,9 @@ def test_empty_clip_is_refused(tmp_path):
         image_paths(tmp_path)
 
 
-@pytest.mark.parametrize(("gone", "named"), [("001.tif", "frame 1 is missing"), ("003.tif", "frame 3 is missing")])
+@pytest.mark.parametrize(
+    ("gone", "named"), [("001.tif", "frame 1 is missing"), ("003.tif", "frame 3 is missing")]
+)
 def test_a_gap_is_refused(clip, gone, named):
     (clip / gone).unlink()
     with pytest.raises(BadInput, match=named):
@@ -136,10 +140,14 @@ def test_a_folder_named_as_an_image_is_an_error(clip):
 
 def test_symlink_loops_are_one_line(clip):
     (clip / "005.tif").symlink_to("005.tif")
-    with pytest.raises(BadInput, match=r"005\.tif: cannot be read \(Too many levels of symbolic links\)"):
+    with pytest.raises(
+        BadInput, match=r"005\.tif: cannot be read \(Too many levels of symbolic links\)"
+    ):
         read_clip(clip)
     (clip / "loop").symlink_to("loop")
-    with pytest.raises(BadInput, match=r"loop: cannot be listed \(Too many levels of symbolic links\)"):
+    with pytest.raises(
+        BadInput, match=r"loop: cannot be listed \(Too many levels of symbolic links\)"
+    ):
         image_paths(clip / "loop")
 
 

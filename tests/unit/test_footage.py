@@ -14,7 +14,9 @@ from vadbench.features.footage import Footage
 
 
 def clip(frames: int = 7, colour: bool = False) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (frames, 6, 8, *([3] if colour else [])), np.uint8)
+    return np.random.default_rng(0).integers(
+        0, 256, (frames, 6, 8, *([3] if colour else [])), np.uint8
+    )
 
 
 class Counting(Shown):
@@ -64,8 +66,12 @@ def test_grey_is_luma() -> None:
         (clip(7)[:, 0], 7, "frame 1 as uint8"),
     ],
 )
-def test_frames_that_are_not_what_was_counted_are_refused(shown: np.ndarray, frames: int, told: str) -> None:
-    with pytest.raises(BadInput, match=f"shown: train clip clip .*{told}.*vadbench data check shown") as error:
+def test_frames_that_are_not_what_was_counted_are_refused(
+    shown: np.ndarray, frames: int, told: str
+) -> None:
+    with pytest.raises(
+        BadInput, match=f"shown: train clip clip .*{told}.*vadbench data check shown"
+    ) as error:
         list(Footage(Shown(shown), Video("clip", "train", frames)))
     assert "\n" not in str(error.value)
 
@@ -75,5 +81,7 @@ def test_a_frame_of_another_shape_is_refused() -> None:
         def read(self, video: Video) -> Iterator[np.ndarray]:
             yield from (clip(1)[0], clip(1)[0, :3])
 
-    with pytest.raises(BadInput, match=r"gives frame 2 as uint8 \[3, 8\], expected uint8 of shape \[6, 8\]"):
+    with pytest.raises(
+        BadInput, match=r"gives frame 2 as uint8 \[3, 8\], expected uint8 of shape \[6, 8\]"
+    ):
         list(Footage(Changing(clip(2)), Video("clip", "train", 2)))

@@ -34,7 +34,9 @@ def scored_frames(draw):
 def test_auc_and_ap_are_scikit_learn_s(frames):
     scores, labels = frames
     assert micro_auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-    assert average_precision(scores, labels) == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+    assert average_precision(scores, labels) == pytest.approx(
+        average_precision_score(labels, scores), abs=1e-12
+    )
 
 
 @given(scored_frames())
@@ -58,7 +60,9 @@ def test_pad_rank_is_literal_padding_outside_the_scores_range(frames, kind):
     labels = [labels, np.zeros_like(labels), np.ones_like(labels)][kind]
     below, above = scores.min() - 1, scores.max() + 1
     expected = roc_auc_score([0, *labels, 1], [below, *scores, above])
-    assert macro_auc(scores, labels, [len(scores)], "pad-rank") == pytest.approx(expected, abs=1e-12)
+    assert macro_auc(scores, labels, [len(scores)], "pad-rank") == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def test_a_perfect_detector():
@@ -80,7 +84,8 @@ def test_constant_scores_are_chance():
 def test_fpr_at_95_tpr_needs_exactly_95_percent():
     positives, normal = np.arange(20.0), np.array([0.5, 1.5, 30.0])
     scores, labels = np.append(positives, normal), np.append(np.ones(20), np.zeros(3))
-    assert fpr_at_95_tpr(scores, labels) == pytest.approx(2 / 3)  # 19 of 20 score 1 or more, and so do 2 of 3 normal frames
+    # 19 of 20 score 1 or more, and so do 2 of 3 normal frames
+    assert fpr_at_95_tpr(scores, labels) == pytest.approx(2 / 3)
 
 
 def test_infinite_scores_rank():
@@ -109,15 +114,27 @@ def test_pad_0_max_survives_float32_scores():
 def test_literal_padding_depends_on_the_offset_and_pad_rank_does_not():
     rng = np.random.default_rng(0)
     scores, labels, lengths = rng.random(60), np.arange(60) % 3 == 0, [30, 30]
-    assert macro_auc(scores, labels, lengths, "pad-0-max") == pytest.approx(macro_auc(scores, labels, lengths, "pad-rank"))
-    assert macro_auc(scores - 100, labels, lengths, "pad-0-max") < macro_auc(scores, labels, lengths, "pad-0-max") - 0.03
-    assert macro_auc(scores - 100, labels, lengths, "pad-rank") == macro_auc(scores, labels, lengths, "pad-rank")
+    assert macro_auc(scores, labels, lengths, "pad-0-max") == pytest.approx(
+        macro_auc(scores, labels, lengths, "pad-rank")
+    )
+    assert (
+        macro_auc(scores - 100, labels, lengths, "pad-0-max")
+        < macro_auc(scores, labels, lengths, "pad-0-max") - 0.03
+    )
+    assert macro_auc(scores - 100, labels, lengths, "pad-rank") == macro_auc(
+        scores, labels, lengths, "pad-rank"
+    )
 
 
 def test_rows_give_every_metric_with_counts_and_reasons():
     rows = frame_metrics([1.0, 2.0, 3.0, 4.0, 5.0], [0, 1, 0, 0, 0], [3, 2], ["a", "b"])
     found = {(row["metric"], row["convention"], row["video"]): row for row in rows}
-    assert [key[1] for key in found if key[0] == "macro_auc"] == ["skip", "pad-rank", "pad-0-1", "pad-0-max"]
+    assert [key[1] for key in found if key[0] == "macro_auc"] == [
+        "skip",
+        "pad-rank",
+        "pad-0-1",
+        "pad-0-max",
+    ]
     assert found["micro_auc", None, None]["value"] == 0.25
     assert found["micro_auc", None, None]["n"] == 5
     assert found["macro_auc", "skip", None]["n"] == 1
@@ -130,7 +147,11 @@ def test_rows_give_every_metric_with_counts_and_reasons():
 
 def test_undefined_rows_say_why():
     rows = frame_metrics([1.0, 2.0], [1, 1], [2], ["a"])
-    undefined = {(row["metric"], row["convention"]): row["reason"] for row in rows if row["value"] is None and row["video"] is None}
+    undefined = {
+        (row["metric"], row["convention"]): row["reason"]
+        for row in rows
+        if row["value"] is None and row["video"] is None
+    }
     assert undefined["micro_auc", None] == "no normal frame"
     assert undefined["macro_auc", "skip"] == "no video has both classes"
     assert ("macro_auc", "pad-rank") not in undefined

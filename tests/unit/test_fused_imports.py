@@ -1,4 +1,6 @@
-"""Two imported streams on the same objects: regions of their fusion, as in MULDE's table of RBDC and TBDC."""
+"""Two imported streams on the same objects: regions of their fusion, as in MULDE's table of RBDC
+and TBDC.
+"""
 
 import numpy as np
 import pytest
@@ -22,29 +24,47 @@ def results(tmp_path, monkeypatch):
 
 
 def write_objects(path, split, seed, dim, shift=0.0):
-    """Two objects a frame: one in the rows of the picture where the fast square is, one below; `shift` moves the boxes."""
+    """Two objects a frame: one in the rows of the picture where the fast square is, one below;
+    `shift` moves the boxes.
+    """
     generator = np.random.default_rng(seed)
     rows = 2 * FRAMES * len(CLIPS[split])
-    boxes = np.tile(np.float32([[10, 20, 40, 44], [50, 60, 80, 84]]), (rows // 2, 1)) + np.float32(shift)
-    np.savez(path, x=generator.normal(size=(rows, dim)).astype(np.float32), count=np.full(rows // 2, 2), xyxy=boxes)
+    boxes = np.tile(np.float32([[10, 20, 40, 44], [50, 60, 80, 84]]), (rows // 2, 1)) + np.float32(
+        shift
+    )
+    np.savez(
+        path,
+        x=generator.normal(size=(rows, dim)).astype(np.float32),
+        count=np.full(rows // 2, 2),
+        xyxy=boxes,
+    )
     return path
 
 
 def import_objects(tmp_path, stream, seed, dim, shift=0.0):
-    paths = {split: write_objects(tmp_path / f"{stream}-{split}.npz", split, seed, dim, shift) for split in CLIPS}
+    paths = {
+        split: write_objects(tmp_path / f"{stream}-{split}.npz", split, seed, dim, shift)
+        for split in CLIPS
+    }
     import_features(open_dataset("folder"), stream, paths, "", {}, tmp_path / "cache", None)
 
 
 def regions_of(results):
     (record,) = results.all_recipes()
-    return {row["metric"]: row for row in record.rows if row["metric"] in ("rbdc", "tbdc") and row["video"] is None}
+    return {
+        row["metric"]: row
+        for row in record.rows
+        if row["metric"] in ("rbdc", "tbdc") and row["video"] is None
+    }
 
 
 def test_a_fusion_of_imports_on_the_same_boxes_has_regions(results, tmp_path):
     import_objects(tmp_path, "deep@import.mine", 1, 6)
     import_objects(tmp_path, "velocity@import.mine", 2, 4)
     run(results, methods=(FUSED,), settings=TINY)
-    assert all(row["value"] is not None for row in regions_of(results).values()), regions_of(results)
+    assert all(row["value"] is not None for row in regions_of(results).values()), regions_of(
+        results
+    )
 
 
 def test_a_fusion_of_imports_on_other_boxes_says_why_it_has_none(results, tmp_path):

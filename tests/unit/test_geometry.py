@@ -23,7 +23,9 @@ def test_fractions_are_refused_with_the_frames_size() -> None:
     assert "within one pixel, the frames are 160 x 120" in refused([0.1, 0.2, 0.4, 1.0])
 
 
-@pytest.mark.parametrize("box", [[200, 10, 230, 40], [-40, 10, -5, 40], [10, 130, 40, 150], [100, 10, 300, 40]])
+@pytest.mark.parametrize(
+    "box", [[200, 10, 230, 40], [-40, 10, -5, 40], [10, 130, 40, 150], [100, 10, 300, 40]]
+)
 def test_boxes_of_other_frames_are_refused_with_both_sizes(box: list[float]) -> None:
     told = refused([10, 10, 20, 20], box)
     assert "row 1" in told

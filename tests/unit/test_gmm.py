@@ -1,4 +1,6 @@
-"""Gaussian mixtures: exact round trips, units that do not matter, degenerate rows, and a number of components that training videos choose."""
+"""Gaussian mixtures: exact round trips, units that do not matter, degenerate rows, and a number of
+components that training videos choose.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from vadbench_methods.gmm import GMM, GMMConfig
-from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture, subsample
+from vadbench_methods.mixture import (
+    Mixture,
+    choose_components,
+    choose_floor,
+    fit_mixture,
+    subsample,
+)
 
 from vadbench.detector import Features, Nature
 from vadbench.errors import BadInput
@@ -24,13 +32,20 @@ def two_blobs(rows=400, dim=2, seed=0):
 
 def features(x, video=None):
     x = np.asarray(x, np.float32)
-    return Features(x, np.arange(len(x)) * 4 // len(x) if video is None else np.asarray(video), np.arange(len(x)))
+    return Features(
+        x,
+        np.arange(len(x)) * 4 // len(x) if video is None else np.asarray(video),
+        np.arange(len(x)),
+    )
 
 
 def test_likelihood_is_that_of_its_components():
     x = two_blobs(dim=3)
     mixture = fit_mixture(x, 2, 0)
-    density = sum(w * multivariate_normal(m, c).pdf(x) for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances, strict=True))
+    density = sum(
+        w * multivariate_normal(m, c).pdf(x)
+        for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances, strict=True)
+    )
     np.testing.assert_allclose(mixture.nll(x), -np.log(density), rtol=1e-9)
 
 
@@ -45,7 +60,9 @@ def test_absolute_floor_is_scikit_learn_s():
 
     x = two_blobs(dim=4)
     reference = GaussianMixture(3, random_state=5).fit(x)
-    np.testing.assert_allclose(fit_mixture(x, 3, 5, absolute=True).nll(x), -reference.score_samples(x), rtol=1e-9)
+    np.testing.assert_allclose(
+        fit_mixture(x, 3, 5, absolute=True).nll(x), -reference.score_samples(x), rtol=1e-9
+    )
 
 
 @settings(deadline=None, max_examples=15)
@@ -54,7 +71,9 @@ def test_relative_floor_does_not_depend_on_a_column_s_unit(exponent, offset):
     x = two_blobs(dim=3)
     unit = np.array([10.0**exponent, 1, 1])
     there, here = fit_mixture((x + offset) * unit, 3, 0), fit_mixture(x, 3, 0)
-    np.testing.assert_allclose(there.nll((x + offset) * unit), here.nll(x) + exponent * np.log(10), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        there.nll((x + offset) * unit), here.nll(x) + exponent * np.log(10), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_arrays_give_back_the_same_mixture_to_the_bit():
@@ -73,7 +92,8 @@ def test_nearly_collinear_columns_keep_the_relative_floor():
 
 
 def test_floor_is_raised_where_em_fails():
-    x = 1e8 * np.outer(np.random.default_rng(0).standard_normal(200), np.ones(6))  # rank 1: 1e-12 drowns in the rounding of 1e16
+    # rank 1: 1e-12 drowns in the rounding of 1e16
+    x = 1e8 * np.outer(np.random.default_rng(0).standard_normal(200), np.ones(6))
     assert fit_mixture(x / 1e8, 1, 0, floor=1e-17).floor > 1e-17
 
 
@@ -87,15 +107,23 @@ def test_constant_column_adds_the_same_to_every_row():
     x = two_blobs()
     with_constant = fit_mixture(np.c_[x, np.full(len(x), 24.0)], 2, 0)
     without = fit_mixture(x, 2, 0)
-    np.testing.assert_allclose(with_constant.nll(np.c_[x, np.full(len(x), 24.0)]), without.nll(x) + 0.5 * np.log(2 * np.pi), rtol=1e-9)
+    np.testing.assert_allclose(
+        with_constant.nll(np.c_[x, np.full(len(x), 24.0)]),
+        without.nll(x) + 0.5 * np.log(2 * np.pi),
+        rtol=1e-9,
+    )
 
 
 def test_only_constant_columns_are_a_unit_gaussian():
     mixture = fit_mixture(np.full((10, 2), 3.0), 4, 0)
-    np.testing.assert_allclose(mixture.nll(np.array([[3.0, 3], [4, 3]])), np.log(2 * np.pi) + np.array([0, 0.5]))
+    np.testing.assert_allclose(
+        mixture.nll(np.array([[3.0, 3], [4, 3]])), np.log(2 * np.pi) + np.array([0, 0.5])
+    )
 
 
-@pytest.mark.parametrize("x", [two_blobs(3), np.repeat(two_blobs(3), 50, axis=0)], ids=["few rows", "repeated rows"])
+@pytest.mark.parametrize(
+    "x", [two_blobs(3), np.repeat(two_blobs(3), 50, axis=0)], ids=["few rows", "repeated rows"]
+)
 def test_no_more_components_than_distinct_rows(x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,7 +132,9 @@ def test_no_more_components_than_distinct_rows(x):
     assert np.isfinite(mixture.nll(x)).all()
 
 
-@pytest.mark.parametrize("x", [np.ones((1, 2)), np.array([[1, 2], [np.nan, 1]])], ids=["one row", "NaN"])
+@pytest.mark.parametrize(
+    "x", [np.ones((1, 2)), np.array([[1, 2], [np.nan, 1]])], ids=["one row", "NaN"]
+)
 def test_rows_that_cannot_be_fitted_are_refused(x):
     with pytest.raises(BadInput, match="at least two finite rows"):
         fit_mixture(x, 1, 0)
@@ -115,7 +145,9 @@ def test_held_out_likelihood_finds_the_number_of_blobs():
 
 
 def test_videos_are_held_out_whole():
-    """Each video repeats one row: held out row by row, ever more components would look better; held out whole, one is best."""
+    """Each video repeats one row: held out row by row, ever more components would look better; held
+    out whole, one is best.
+    """
     rng = np.random.default_rng(0)
     video = np.repeat(np.arange(12), 50)
     x = rng.standard_normal((12, 2))[video] + 1e-3 * rng.standard_normal((600, 2))
@@ -129,9 +161,15 @@ def test_a_candidate_with_more_parameters_than_rows_is_not_tried():
 
 
 def test_many_dimensions_get_a_larger_floor_than_few():
-    """60 rows a fold barely span 40 dimensions: nearly flat directions would decide. In 2 dimensions 10,000 rows need no floor."""
+    """60 rows a fold barely span 40 dimensions: nearly flat directions would decide.
+
+    In 2 dimensions 10,000 rows need no floor.
+    """
     rng = np.random.default_rng(0)
-    few, many = rng.standard_normal((90, 40)), rng.standard_normal((10_000, 2)) @ np.array([[1, 1], [0, 0.01]])
+    few, many = (
+        rng.standard_normal((90, 40)),
+        rng.standard_normal((10_000, 2)) @ np.array([[1, 1], [0, 0.01]]),
+    )
     assert choose_floor(few, np.arange(90) // 10, 1, (1e-6, 1e-2, 1.0), 0) == 1.0
     assert choose_floor(many, np.arange(10_000) // 1000, 1, (1e-6, 1e-2, 1.0), 0) == 1e-6
 
@@ -148,10 +186,18 @@ def test_a_subsample_is_drawn_in_order_and_only_where_there_are_more_rows():
     assert subsample(10, 10, 0) == subsample(10, None, 0) == slice(None)
 
 
-@pytest.mark.parametrize("stream", ["clip", "clip@import.x", "pose@import.accivad", "deep", "tracks", "velocity.hof8@grid"])
+@pytest.mark.parametrize(
+    "stream",
+    ["clip", "clip@import.x", "pose@import.accivad", "deep", "tracks", "velocity.hof8@grid"],
+)
 def test_paper_preset_takes_any_stream(stream):
     config = GMMConfig(**GMM.preset("paper", "shanghaitech", declared_nature(stream)))
-    assert (config.components, config.floor, config.absolute, config.init_seed) == ((5,), (1e-6,), True, 0)
+    assert (config.components, config.floor, config.absolute, config.init_seed) == (
+        (5,),
+        (1e-6,),
+        True,
+        0,
+    )
 
 
 def test_a_single_candidate_is_used_as_it_is():
@@ -174,7 +220,9 @@ def test_paper_preset_is_the_released_setting():
     detector = GMM(GMMConfig(**GMM.preset("paper", "avenue", Nature())), seed=7)
     detector.fit(features(x))
     reference = GaussianMixture(5, random_state=0).fit(x.astype(np.float64))
-    np.testing.assert_allclose(detector.score(features(x))[:, 0], -reference.score_samples(x.astype(np.float64)), rtol=1e-9)
+    np.testing.assert_allclose(
+        detector.score(features(x))[:, 0], -reference.score_samples(x.astype(np.float64)), rtol=1e-9
+    )
     assert GMM.preset("paper", "ped2", Nature())["components"] == (2,)
 
 

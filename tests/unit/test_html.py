@@ -12,7 +12,9 @@ VOID = {"meta"}
 
 
 class Page(HTMLParser):
-    """What a page holds: its tags with their attributes, and the text inside each cell and heading."""
+    """What a page holds: its tags with their attributes, and the text inside each cell and
+    heading.
+    """
 
     def __init__(self, text):
         super().__init__()
@@ -52,7 +54,10 @@ def shown(text):
 
 def test_tags_are_closed_and_every_heading_has_a_scope(page):
     assert not page.open
-    assert all(attributes.get("scope") in ("col", "row", "colgroup", "rowgroup") for attributes in page.all("th"))
+    assert all(
+        attributes.get("scope") in ("col", "row", "colgroup", "rowgroup")
+        for attributes in page.all("th")
+    )
     assert all(attributes.get("scope") for attributes in page.all("th"))
 
 
@@ -71,7 +76,8 @@ def test_the_page_needs_nothing_else(page):
 
 def test_every_text_is_escaped():
     cells = [shown(cell) for cell in Page(html.render(report_tables.nasty())).cells]
-    assert cells.count(shown(report_tables.NASTY)) == 5  # data set, metric, method and features of the row, features of the paper
+    # data set, metric, method and features of the row, features of the paper
+    assert cells.count(shown(report_tables.NASTY)) == 5
     assert shown(f"{report_tables.NASTY}2") in cells  # method of the paper, with its note
     assert shown(f"Published ({report_tables.NASTY})") in cells
 
@@ -79,7 +85,12 @@ def test_every_text_is_escaped():
 def test_a_row_shows_value_deviation_mark_interval_and_difference():
     cells = [shown(cell) for cell in Page(html.render(report_tables.published())).cells]
     start = cells.index("mulde")
-    assert cells[start : start + 4] == ["mulde", "velocity@file.vec", "97.1 ± 0.2 [93.0, 98.9] n=12Δ −0.3", "90.0 ≈"]
+    assert cells[start : start + 4] == [
+        "mulde",
+        "velocity@file.vec",
+        "97.1 ± 0.2 [93.0, 98.9] n=12Δ −0.3",
+        "90.0 ≈",
+    ]
 
 
 def test_a_clear_best_is_strong_its_second_underlined_and_a_contested_best_is_neither():
@@ -91,7 +102,11 @@ def test_a_clear_best_is_strong_its_second_underlined_and_a_contested_best_is_ne
 def test_published_rows_stand_in_blocks_of_their_own_with_their_source():
     page = Page(html.render(report_tables.published()))
     blocks = [shown(cell) for cell in page.cells if "Published" in cell or "Measured" in cell]
-    assert blocks == ["Measured", "Published (mulde-cvpr2024, table1)", "Published (itae-nf-pr2022, table3)"]
+    assert blocks == [
+        "Measured",
+        "Published (mulde-cvpr2024, table1)",
+        "Published (itae-nf-pr2022, table3)",
+    ]
     assert len(page.all("tbody")) == 3
 
 
@@ -105,10 +120,15 @@ def test_the_caption_tells_the_protocol_with_its_code_and_the_marks():
 
 def test_several_data_sets_span_their_columns():
     page = Page(html.render(report_tables.wide()))
-    assert [attributes["colspan"] for attributes in page.all("th") if attributes["scope"] == "colgroup"] == ["8", "8"]
+    assert [
+        attributes["colspan"] for attributes in page.all("th") if attributes["scope"] == "colgroup"
+    ] == ["8", "8"]
 
 
 def test_it_follows_the_readers_choice_of_light_or_dark_and_scrolls_by_keyboard():
     page = Page(html.render(report_tables.published()))
     assert "prefers-color-scheme: dark" in html.TEMPLATE
-    assert any(attributes.get("tabindex") == "0" and attributes.get("role") == "region" for attributes in page.all("div"))
+    assert any(
+        attributes.get("tabindex") == "0" and attributes.get("role") == "region"
+        for attributes in page.all("div")
+    )

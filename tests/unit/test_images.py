@@ -62,7 +62,10 @@ READ = {
     "palette bmp": (saved(palette(TWO, COLOURS), "BMP"), COLOURS[TWO.astype(int)]),
     "opaque alpha": (saved(np.dstack([COLOUR, OPAQUE])), COLOUR),
     "one bit": (saved(Image.fromarray(TWO)), TWO * np.uint8(255)),
-    "one bit tiff": (saved(Image.fromarray(TWO), "TIFF", compression="group4"), TWO * np.uint8(255)),
+    "one bit tiff": (
+        saved(Image.fromarray(TWO), "TIFF", compression="group4"),
+        TWO * np.uint8(255),
+    ),
     "turned png": (saved(COLOUR, exif=with_orientation(3)), COLOUR[::-1, ::-1]),
     "turned tiff": (saved(COLOUR, "TIFF", tiffinfo=with_orientation(6)), np.rot90(COLOUR, -1)),
 }
@@ -77,38 +80,96 @@ def test_pictures_of_eight_bits_are_read_as_they_are(read, kind):
 def test_a_jpeg_is_turned_as_its_tag_says(read):
     smooth = cv2.resize(COLOUR, (64, 48))
     upright = read(saved(smooth, "JPEG"), "1.jpg")
-    np.testing.assert_array_equal(read(saved(smooth, "JPEG", exif=with_orientation(6)), "2.jpg"), np.rot90(upright, -1))
+    np.testing.assert_array_equal(
+        read(saved(smooth, "JPEG", exif=with_orientation(6)), "2.jpg"), np.rot90(upright, -1)
+    )
 
 
 def test_a_jpeg_with_a_preview_behind_it_is_one_picture(read):
-    data = saved(Image.fromarray(COLOUR), "MPO", save_all=True, append_images=[Image.fromarray(COLOUR)])
+    data = saved(
+        Image.fromarray(COLOUR), "MPO", save_all=True, append_images=[Image.fromarray(COLOUR)]
+    )
     assert read(data, "1.jpg").shape == (12, 16, 3)
 
 
 def tiff(data, bits, sample=1):
     """An uncompressed grey TIFF of 12 x 16 pixels of any depth."""
-    sizes = {256: 16, 257: 12, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 12, 279: len(data), 339: sample}
-    tags = b"".join(np.array([tag, 4], "<u2").tobytes() + np.array([1, value], "<u4").tobytes() for tag, value in sizes.items())
-    return b"II*\0" + np.uint32(8 + len(data)).tobytes() + data + np.uint16(len(sizes)).tobytes() + tags + bytes(4)
+    sizes = {
+        256: 16,
+        257: 12,
+        258: bits,
+        259: 1,
+        262: 1,
+        273: 8,
+        277: 1,
+        278: 12,
+        279: len(data),
+        339: sample,
+    }
+    tags = b"".join(
+        np.array([tag, 4], "<u2").tobytes() + np.array([1, value], "<u4").tobytes()
+        for tag, value in sizes.items()
+    )
+    return (
+        b"II*\0"
+        + np.uint32(8 + len(data)).tobytes()
+        + data
+        + np.uint16(len(sizes)).tobytes()
+        + tags
+        + bytes(4)
+    )
 
 
 CMYK = Image.fromarray(COLOUR).convert("CMYK")
 REFUSED = {
-    "16 bits": (encoded(GREY.astype(np.uint16) * 16), "a whole image of 16 bits a channel; expected 8 bits"),
-    "16 bits in colour": (encoded(COLOUR.astype(np.uint16) * 256), "a whole image of 16 bits a channel"),
+    "16 bits": (
+        encoded(GREY.astype(np.uint16) * 16),
+        "a whole image of 16 bits a channel; expected 8 bits",
+    ),
+    "16 bits in colour": (
+        encoded(COLOUR.astype(np.uint16) * 256),
+        "a whole image of 16 bits a channel",
+    ),
     "16 bits tiff": (encoded(GREY.astype(np.uint16), ".tif"), "a whole image of 16 bits a channel"),
-    "signed 16 bits": (tiff(GREY.astype("<i2").tobytes(), 16, 2), "a whole image of signed 16 bits a channel"),
+    "signed 16 bits": (
+        tiff(GREY.astype("<i2").tobytes(), 16, 2),
+        "a whole image of signed 16 bits a channel",
+    ),
     "32 bits": (saved(GREY.astype(np.int32), "TIFF"), "a whole image of signed 32 bits a channel"),
-    "float": (saved(GREY.astype(np.float32), "TIFF"), "a whole image of 32-bit floating point a channel"),
-    "four bits": (tiff(GREY.reshape(-1)[::2].tobytes(), 4), "a whole image of a kind that is not read (4 bits, mode L)"),
-    "transparent": (saved(np.dstack([COLOUR, GREY])), "has transparent pixels; expected an opaque frame"),
-    "transparent grey": (saved(Image.merge("LA", [Image.fromarray(GREY)] * 2)), "has transparent pixels"),
-    "transparent colour of a palette": (saved(palette(TWO, COLOURS), transparency=0), "has transparent pixels"),
+    "float": (
+        saved(GREY.astype(np.float32), "TIFF"),
+        "a whole image of 32-bit floating point a channel",
+    ),
+    "four bits": (
+        tiff(GREY.reshape(-1)[::2].tobytes(), 4),
+        "a whole image of a kind that is not read (4 bits, mode L)",
+    ),
+    "transparent": (
+        saved(np.dstack([COLOUR, GREY])),
+        "has transparent pixels; expected an opaque frame",
+    ),
+    "transparent grey": (
+        saved(Image.merge("LA", [Image.fromarray(GREY)] * 2)),
+        "has transparent pixels",
+    ),
+    "transparent colour of a palette": (
+        saved(palette(TWO, COLOURS), transparency=0),
+        "has transparent pixels",
+    ),
     "CMYK jpeg": (saved(CMYK, "JPEG"), "CMYK colours; expected grey or RGB"),
     "CMYK tiff": (saved(CMYK, "TIFF"), "CMYK colours; expected grey or RGB"),
-    "pages": (saved(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]), "holds 2 pictures; expected one"),
-    "animated gif": (saved(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)]), "holds 2 pictures"),
-    "animated png": (saved(GREY, save_all=True, append_images=[Image.fromarray(255 - GREY)]), "holds 2 pictures"),
+    "pages": (
+        saved(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]),
+        "holds 2 pictures; expected one",
+    ),
+    "animated gif": (
+        saved(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+        "holds 2 pictures",
+    ),
+    "animated png": (
+        saved(GREY, save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+        "holds 2 pictures",
+    ),
     "cut off in its pixels": (tiff(GREY.tobytes(), 8)[:-150], "truncated or not an image"),
 }
 

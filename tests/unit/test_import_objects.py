@@ -1,4 +1,6 @@
-"""AccI-VAD's object arrays, which are pickles: what they give, and that a hostile one runs nothing."""
+"""AccI-VAD's object arrays, which are pickles: what they give, and that a hostile one runs
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,16 @@ def test_accivad_takes_every_real_type(toy: Toy, tmp_path: Path, dtype: str) -> 
     np.testing.assert_array_equal(rows.x, np.concatenate(entries).astype(np.float32))
 
 
-def test_accivad_takes_fortran_order_empty_lists_and_empty_arrays_of_any_shape(toy: Toy, tmp_path: Path) -> None:
-    entries = [np.asfortranarray(np.arange(6.0).reshape(2, 3)), [], np.empty(0), np.empty((0, 3)), np.ones((1, 3))]
+def test_accivad_takes_fortran_order_empty_lists_and_empty_arrays_of_any_shape(
+    toy: Toy, tmp_path: Path
+) -> None:
+    entries = [
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        [],
+        np.empty(0),
+        np.empty((0, 3)),
+        np.ones((1, 3)),
+    ]
     rows = read_features(save_objects(tmp_path / "pose.npy", entries), "", toy, "test")
     assert rows.x.tolist() == [[0, 1, 2], [3, 4, 5], [1, 1, 1]]
     assert rows.frame.tolist() == [0, 0, 2]
@@ -56,14 +66,29 @@ def test_accivad_takes_fortran_order_empty_lists_and_empty_arrays_of_any_shape(t
 
 def test_accivad_takes_equal_counts_that_numpy_saves_as_one_array(toy: Toy, tmp_path: Path) -> None:
     np.save(tmp_path / "deep.npy", np.arange(5 * 2 * 3.0).reshape(5, 2, 3))
-    assert read_features(tmp_path / "deep.npy", "", toy, "test").frame.tolist() == [0, 0, 1, 1, 0, 0, 1, 1, 2, 2]
+    assert read_features(tmp_path / "deep.npy", "", toy, "test").frame.tolist() == [
+        0,
+        0,
+        1,
+        1,
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
-def test_accivad_takes_pickles_of_old_and_new_numpy(toy: Toy, tmp_path: Path, module: bytes) -> None:
+def test_accivad_takes_pickles_of_old_and_new_numpy(
+    toy: Toy, tmp_path: Path, module: bytes
+) -> None:
     entries = np.empty(5, object)
     entries[:] = ragged([1, 1, 0, 2, 1])
-    pickled = re.sub(rb"cnumpy\.(_core|core)\.multiarray\n", b"c" + module + b"\n", pickle.dumps(entries, 3))
+    pickled = re.sub(
+        rb"cnumpy\.(_core|core)\.multiarray\n", b"c" + module + b"\n", pickle.dumps(entries, 3)
+    )
     assert module in pickled
     (tmp_path / "pose.npy").write_bytes(header(5) + pickled)
     assert len(read_features(tmp_path / "pose.npy", "", toy, "test").x) == 5
@@ -72,7 +97,9 @@ def test_accivad_takes_pickles_of_old_and_new_numpy(toy: Toy, tmp_path: Path, mo
 def header(frames: int) -> bytes:
     """Of an .npy file with an object array."""
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (frames,)})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "|O", "fortran_order": False, "shape": (frames,)}
+    )
     return file.getvalue()
 
 
@@ -93,7 +120,9 @@ class Hostile:
         (np.ndarray.tofile, [np.ones(1), "{}"], "builtins.getattr"),
     ],
 )
-def test_a_hostile_pickle_runs_nothing_and_is_named(toy: Toy, tmp_path: Path, function: Any, arguments: list[Any], asked: str) -> None:
+def test_a_hostile_pickle_runs_nothing_and_is_named(
+    toy: Toy, tmp_path: Path, function: Any, arguments: list[Any], asked: str
+) -> None:
     trap = tmp_path / "ran"
     filled = [each.format(trap) if isinstance(each, str) else each for each in arguments]
     path = save_objects(tmp_path / "pose.npy", [np.ones((1, 3)), Hostile(function, *filled)])
@@ -105,11 +134,14 @@ def test_a_hostile_pickle_runs_nothing_and_is_named(toy: Toy, tmp_path: Path, fu
 def test_a_pickle_cannot_call_numpys_own_types(toy: Toy, tmp_path: Path) -> None:
     for number, call in enumerate([(np.ndarray, (10**12,), "f8"), (np.dtype, "f8")]):
         path = save_objects(tmp_path / f"{number}.npy", [Hostile(*call)] * 5)
-        assert "expected" in refused(path, "accivad", toy, "test") or "not a readable" in refused(path, "accivad", toy, "test")
+        assert "expected" in refused(path, "accivad", toy, "test") or "not a readable" in refused(
+            path, "accivad", toy, "test"
+        )
 
 
 def test_a_small_file_cannot_become_a_huge_array(toy: Toy, tmp_path: Path) -> None:
-    path = save_objects(tmp_path / "pose.npy", [np.ones((1000, 30))] * 5)  # pickled once, named five times
+    # pickled once, named five times
+    path = save_objects(tmp_path / "pose.npy", [np.ones((1000, 30))] * 5)
     assert "many times" in refused(path, "accivad", toy, "test")
 
 
@@ -121,7 +153,9 @@ def test_a_damaged_object_array_is_one_line(toy: Toy, tmp_path: Path, cut: int) 
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_escape_as_another_error(tmp_path_factory: pytest.TempPathFactory, tail: bytes) -> None:
+def test_no_bytes_escape_as_another_error(
+    tmp_path_factory: pytest.TempPathFactory, tail: bytes
+) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "pose.npy"
     path.write_bytes(header(5) + tail)
     refused(path, "accivad", Toy(path.parent), "test")
@@ -131,7 +165,9 @@ def test_accivad_names_the_clip_where_the_frames_end(toy: Toy, tmp_path: Path) -
     short = refused(save_objects(tmp_path / "s.npy", ragged([1] * 6)), "accivad", toy)
     assert "6 frames, the train clips of toy have 9" in short
     assert "ends in c after 1 of its 4" in short
-    assert "goes on after z" in refused(save_objects(tmp_path / "l.npy", ragged([1] * 9)), "accivad", toy, "test")
+    assert "goes on after z" in refused(
+        save_objects(tmp_path / "l.npy", ragged([1] * 9)), "accivad", toy, "test"
+    )
 
 
 def test_accivad_names_the_entry_of_another_dimension(toy: Toy, tmp_path: Path) -> None:
@@ -141,7 +177,9 @@ def test_accivad_names_the_entry_of_another_dimension(toy: Toy, tmp_path: Path) 
 
 
 def test_accivad_refuses_a_frame_without_any_object_anywhere(toy: Toy, tmp_path: Path) -> None:
-    assert "no object" in refused(save_objects(tmp_path / "p.npy", [np.empty((0, 3))] * 4 + [[]]), "accivad", toy, "test")
+    assert "no object" in refused(
+        save_objects(tmp_path / "p.npy", [np.empty((0, 3))] * 4 + [[]]), "accivad", toy, "test"
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])

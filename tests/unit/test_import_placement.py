@@ -1,4 +1,6 @@
-"""The frame that each row of an imported array scores, to the frame: snippets, windows, equal shares, crops."""
+"""The frame that each row of an imported array scores, to the frame: snippets, windows, equal
+shares, crops.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def of_frames(toy: Toy, folder: Path, **layout: Any) -> list[list[int]]:
 def test_windows_score_the_frame_that_is_asked_for(tmp_path: Path, frame: str, first: int) -> None:
     toy = dataset(tmp_path, a=60, b=41)
     folder = save(tmp_path / "w", a=counted(45), b=counted(26))
-    for rows, found in zip((45, 26), of_frames(toy, folder, window=16, window_frame=frame), strict=True):
+    for rows, found in zip(
+        (45, 26), of_frames(toy, folder, window=16, window_frame=frame), strict=True
+    ):
         assert found == np.clip(np.arange(rows + 15) - first, 0, rows - 1).tolist()
 
 
@@ -64,18 +68,24 @@ def test_windows_some_frames_apart(tmp_path: Path, window: int, stride: int) -> 
     rows = [(frames - window) // stride + 1 for frames in (200, 77)]
     folder = save(tmp_path / "w", a=counted(rows[0]), b=counted(rows[1]))
     found = read_features(folder, "npy", toy, "train", Layout(window=window, stride=stride))
-    assert found.frame.tolist() == [k * stride + window // 2 for count in rows for k in range(count)]
+    assert found.frame.tolist() == [
+        k * stride + window // 2 for count in rows for k in range(count)
+    ]
 
 
 @pytest.mark.parametrize("window", [2, 16, 24, 64])
 @pytest.mark.parametrize("snippet", [None, 0, 1, 8])
-def test_windows_are_recognised_and_their_command_is_told(tmp_path: Path, window: int, snippet: int | None) -> None:
+def test_windows_are_recognised_and_their_command_is_told(
+    tmp_path: Path, window: int, snippet: int | None
+) -> None:
     toy = dataset(tmp_path, a=180, b=150)
     folder = save(tmp_path / "w", a=counted(181 - window), b=counted(151 - window))
     told = refused(folder, "npy", toy, snippet=snippet)
     assert f"--window {window}" in told
     assert "give --snippet" not in told
-    assert len(read_features(folder, "npy", toy, "train", Layout(window=window)).x) == 332 - 2 * window
+    assert (
+        len(read_features(folder, "npy", toy, "train", Layout(window=window)).x) == 332 - 2 * window
+    )
 
 
 def test_windows_of_clips_of_one_length_are_recognised(tmp_path: Path) -> None:
@@ -100,17 +110,27 @@ def test_rows_that_are_snippets_or_windows_are_refused_with_both(tmp_path: Path)
 def test_snippets_of_clips_of_one_length_are_no_windows(tmp_path: Path, frames: int) -> None:
     rows = -(-frames // 16)
     folder = save(tmp_path / "w", a=counted(rows), b=counted(rows))
-    assert of_frames(dataset(tmp_path, a=frames, b=frames), folder)[1] == (np.arange(frames) // 16).tolist()
+    assert (
+        of_frames(dataset(tmp_path, a=frames, b=frames), folder)[1]
+        == (np.arange(frames) // 16).tolist()
+    )
 
 
 def test_rows_that_are_no_windows_of_that_length_name_the_clip(tmp_path: Path) -> None:
     folder = save(tmp_path / "w", a=counted(45), b=counted(25))
     told = refused(folder, "npy", dataset(tmp_path, a=60, b=41), window=16)
-    assert "b.npy: 25 rows for train clip b of toy, which has 41 frames, expected 26, windows of 16 frames, one every 1" in told
-    assert "expected 0" in refused(save(tmp_path / "s", a=counted(1)), "npy", dataset(tmp_path, a=9), window=16)
+    assert (
+        "b.npy: 25 rows for train clip b of toy, which has 41 frames, expected 26, windows of 16"
+        " frames, one every 1" in told
+    )
+    assert "expected 0" in refused(
+        save(tmp_path / "s", a=counted(1)), "npy", dataset(tmp_path, a=9), window=16
+    )
 
 
-@given(st.lists(st.integers(70, 400), min_size=1, max_size=4), st.integers(2, 64), st.integers(1, 64))
+@given(
+    st.lists(st.integers(70, 400), min_size=1, max_size=4), st.integers(2, 64), st.integers(1, 64)
+)
 def test_no_hint_moves_a_row(frames: list[int], window: int, stride: int) -> None:
     stride = min(stride, window - 1)
     rows = [(length - window) // stride + 1 for length in frames]
@@ -120,15 +140,23 @@ def test_no_hint_moves_a_row(frames: list[int], window: int, stride: int) -> Non
         place_rows(rows, videos, Layout(snippet=1000), str)
     hint = str(told.value).partition(";")[2]
     assert not re.findall(r"--snippet \d+", hint)
-    assert {int(found) for found in re.findall(r"--window (\d+)", hint)} <= ({window} if stride == 1 else set())
+    assert {int(found) for found in re.findall(r"--window (\d+)", hint)} <= (
+        {window} if stride == 1 else set()
+    )
 
 
 def test_a_hint_says_what_fits(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a=320, b=100)
-    assert "give --snippet 1" in refused(save(tmp_path / "a", a=counted(320), b=counted(100)), "npy", toy)
-    assert "--snippet 8 fits all clips" in refused(save(tmp_path / "b", a=counted(40), b=counted(12)), "npy", toy)
+    assert "give --snippet 1" in refused(
+        save(tmp_path / "a", a=counted(320), b=counted(100)), "npy", toy
+    )
+    assert "--snippet 8 fits all clips" in refused(
+        save(tmp_path / "b", a=counted(40), b=counted(12)), "npy", toy
+    )
     shared = refused(save(tmp_path / "c", a=counted(32), b=counted(32)), "npy", toy)
-    assert "all clips have 32 rows: where these share their clip equally, give --snippet 0" in shared
+    assert (
+        "all clips have 32 rows: where these share their clip equally, give --snippet 0" in shared
+    )
     assert of_frames(toy, tmp_path / "c", snippet=0)[0] == np.repeat(range(32), 10).tolist()
 
 
@@ -155,7 +183,13 @@ def test_each_frame_takes_the_row_that_covers_it(frames: int, snippet: int, part
     layout = Layout(snippet=snippet)
     (placed,) = place_rows([rows], [Video("a", "train", frames)], layout, str)
     assert placed.max() < frames
-    scores, _ = window_to_frames(np.arange(rows, dtype=float)[:, None], np.zeros(rows, int), placed, np.array([frames]), window=1)
+    scores, _ = window_to_frames(
+        np.arange(rows, dtype=float)[:, None],
+        np.zeros(rows, int),
+        placed,
+        np.array([frames]),
+        window=1,
+    )
     np.testing.assert_array_equal(scores[:, 0], np.minimum(np.arange(frames) // snippet, rows - 1))
 
 
@@ -177,7 +211,10 @@ def test_other_rows_that_lack_are_refused(tmp_path: Path, a: int, b: int) -> Non
 
 
 def crops(folder: Path, name: str, values: Any, form: str = "{}__{}") -> Path:
-    return save(folder, **{form.format(name, number): values[:, number] for number in range(values.shape[1])})
+    return save(
+        folder,
+        **{form.format(name, number): values[:, number] for number in range(values.shape[1])},
+    )
 
 
 @pytest.mark.parametrize("count", [2, 5, 10])
@@ -190,7 +227,9 @@ def test_a_file_a_crop_is_as_one_array_of_crops(tmp_path: Path, count: int, form
     crops(crops(tmp_path / "crops", "a", a, form).parent / "crops", "b", b, form)
     whole = save(tmp_path / "whole", a=a, b=b)
     for kind in ("average", "keep"):
-        found = read_features(tmp_path / "crops", "", toy, "train", Layout(crops=kind, suffix=suffix))  # type: ignore[arg-type]
+        found = read_features(
+            tmp_path / "crops", "", toy, "train", Layout(crops=kind, suffix=suffix)
+        )  # type: ignore[arg-type]
         expected = read_features(whole, "", toy, "train", Layout(crops=kind))  # type: ignore[arg-type]
         np.testing.assert_array_equal(found.x, expected.x)
         np.testing.assert_array_equal(found.frame, expected.frame)
@@ -199,7 +238,11 @@ def test_a_file_a_crop_is_as_one_array_of_crops(tmp_path: Path, count: int, form
 def test_crops_in_an_archive(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(3, 5, 4))
     np.savez(tmp_path / "f.npz", **{f"a__{number}": x[:, number] for number in range(5)})
-    np.testing.assert_allclose(read_features(tmp_path / "f.npz", "", dataset(tmp_path, a=40), "train").x, x.mean(1), rtol=1e-6)
+    np.testing.assert_allclose(
+        read_features(tmp_path / "f.npz", "", dataset(tmp_path, a=40), "train").x,
+        x.mean(1),
+        rtol=1e-6,
+    )
 
 
 def test_a_missing_crop_and_crops_of_other_rows_are_named(tmp_path: Path) -> None:
@@ -207,7 +250,10 @@ def test_a_missing_crop_and_crops_of_other_rows_are_named(tmp_path: Path) -> Non
     x = np.ones((3, 5, 4))
     folder = crops(crops(tmp_path / "c", "a", x), "b", x[:1])
     (folder / "b__2.npy").unlink()
-    assert "no file b__2 for train clip b of toy, expected the crops 0 to 4 of every clip" in refused(folder, "npy", toy)
+    assert (
+        "no file b__2 for train clip b of toy, expected the crops 0 to 4 of every clip"
+        in refused(folder, "npy", toy)
+    )
     np.save(folder / "b__2.npy", np.ones((2, 4)))
     assert "b__2.npy: an array of shape [2, 4] beside [1, 4]" in refused(folder, "npy", toy)
     np.save(folder / "b__2.npy", np.ones((1, 4)))
@@ -228,12 +274,21 @@ def test_a_crop_beside_the_whole_clip_is_refused(tmp_path: Path) -> None:
 
 def test_a_clip_named_like_a_crop_is_a_clip(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a__0=40, a__1=16)
-    assert len(read_features(save(tmp_path / "c", a__0=np.ones((3, 2)), a__1=np.ones((1, 2))), "", toy, "train").x) == 4
+    assert (
+        len(
+            read_features(
+                save(tmp_path / "c", a__0=np.ones((3, 2)), a__1=np.ones((1, 2))), "", toy, "train"
+            ).x
+        )
+        == 4
+    )
 
 
 def test_clips_of_other_numbers_of_crops_are_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "c", a=np.ones((3, 10, 4)), b=np.ones((1, 5, 4)))
-    assert "b.npy: 5 crops a row for train clip b of toy, the clips before it have 10" in refused(folder, "npy", dataset(tmp_path, a=40, b=16))
+    assert "b.npy: 5 crops a row for train clip b of toy, the clips before it have 10" in refused(
+        folder, "npy", dataset(tmp_path, a=40, b=16)
+    )
 
 
 def test_every_crops_file_is_part_of_the_digest(tmp_path: Path) -> None:
@@ -249,14 +304,24 @@ def test_every_crops_file_is_part_of_the_digest(tmp_path: Path) -> None:
 # names
 
 
-SPELLINGS = {"zeros": ("01", "1"), "case": ("Clip01", "clip01"), "composed": ("caf\u00e9", "cafe\u0301"), "longer": ("Train1", "Train001")}
+SPELLINGS = {
+    "zeros": ("01", "1"),
+    "case": ("Clip01", "clip01"),
+    "composed": ("caf\u00e9", "cafe\u0301"),
+    "longer": ("Train1", "Train001"),
+}
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_files_of_clips_spelt_otherwise_are_theirs(tmp_path: Path, spelling: str) -> None:
     ours, theirs = SPELLINGS[spelling]
     toy = dataset(tmp_path, **{ours: 40, "other": 16})
-    found = read_features(save(tmp_path / "c", **{theirs: np.zeros((3, 1)), "other": np.ones((1, 1))}), "", toy, "train")
+    found = read_features(
+        save(tmp_path / "c", **{theirs: np.zeros((3, 1)), "other": np.ones((1, 1))}),
+        "",
+        toy,
+        "train",
+    )
     assert found.x.ravel().tolist() == [0, 0, 0, 1]
 
 
@@ -265,7 +330,12 @@ def test_rows_and_arrays_of_clips_spelt_otherwise_are_theirs(tmp_path: Path, spe
     ours, theirs = SPELLINGS[spelling]
     toy = dataset(tmp_path, **{ours: 40, "other": 16})
     np.savez(tmp_path / "clips.npz", **{theirs: np.zeros((3, 1)), "other": np.ones((1, 1))})
-    assert read_features(tmp_path / "clips.npz", "", toy, "train").x.ravel().tolist() == [0, 0, 0, 1]
+    assert read_features(tmp_path / "clips.npz", "", toy, "train").x.ravel().tolist() == [
+        0,
+        0,
+        0,
+        1,
+    ]
     np.savez(tmp_path / "rows.npz", x=[[0.0], [1.0]], video=[theirs, "other"], frame=[0, 0])
     assert read_features(tmp_path / "rows.npz", "", toy, "train").x.ravel().tolist() == [0, 1]
 
@@ -276,7 +346,11 @@ def test_a_clip_spelt_in_two_ways_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_has_no_partner_is_named_on_either_side(tmp_path: Path) -> None:
-    told = refused(save(tmp_path / "c", x1=np.zeros((3, 1)), x2=np.zeros((1, 1))), "npy", dataset(tmp_path, a=40, b=16))
+    told = refused(
+        save(tmp_path / "c", x1=np.zeros((3, 1)), x2=np.zeros((1, 1))),
+        "npy",
+        dataset(tmp_path, a=40, b=16),
+    )
     assert "no file for train clip a of toy; x1, x2 belong to no clip" in told
 
 
@@ -284,7 +358,9 @@ def test_what_has_no_partner_is_named_on_either_side(tmp_path: Path) -> None:
 
 
 class Filmed(Toy):
-    """Clips whose frames are 160 x 120, but for the last training clip's, which are twice as large, and a test clip that is absent."""
+    """Clips whose frames are 160 x 120, but for the last training clip's, which are twice as large,
+    and a test clip that is absent.
+    """
 
     def read(self, video: Any) -> Any:
         if video.name == "z":
@@ -294,7 +370,9 @@ class Filmed(Toy):
 
 
 def import_boxes(root: Path, **boxes: Any) -> None:
-    """One object in the first frame of each clip, with a box in the middle where no other is given."""
+    """One object in the first frame of each clip, with a box in the middle where no other is
+    given.
+    """
     toy = Filmed(root)
     splits: tuple[Split, Split] = ("train", "test")
     paths: dict[Split, Path] = {}
@@ -302,32 +380,56 @@ def import_boxes(root: Path, **boxes: Any) -> None:
         names = list(toy.clips[split])
         paths[split] = root / f"{split}.npz"
         box = np.array([boxes.get(name, (40, 30, 80, 90)) for name in names], float)
-        np.savez(paths[split], x=np.arange(len(names))[:, None] + 10.0 * number, video=names, frame=np.zeros(len(names), int), box=box)
+        np.savez(
+            paths[split],
+            x=np.arange(len(names))[:, None] + 10.0 * number,
+            video=names,
+            frame=np.zeros(len(names), int),
+            box=box,
+        )
     import_features(toy, "velocity@import.mine", paths, "", {}, root / "cache")
 
 
 def test_boxes_of_each_clips_frames_are_taken(tmp_path: Path) -> None:
-    import_boxes(tmp_path, c=(200, 150, 319, 239), a=(-1, -1, 160.5, 120.5), z=(900, 900, 1000, 1000))
+    import_boxes(
+        tmp_path, c=(200, 150, 319, 239), a=(-1, -1, 160.5, 120.5), z=(900, 900, 1000, 1000)
+    )
     assert list((tmp_path / "cache").rglob("x.npy"))
 
 
 @pytest.mark.parametrize(
     ("clip", "box", "told"),
     [
-        ("a", (200, 150, 319, 239), "train clip a: frame 0: box .* lies outside, the frames are 160 x 120"),
+        (
+            "a",
+            (200, 150, 319, 239),
+            "train clip a: frame 0: box .* lies outside, the frames are 160 x 120",
+        ),
         ("y", (200, 0, 240, 50), "test clip y: frame 0: box"),
-        ("b", (0.1, 0.2, 0.5, 0.9), "train clip b: all boxes lie within one pixel, the frames are 160 x 120"),
+        (
+            "b",
+            (0.1, 0.2, 0.5, 0.9),
+            "train clip b: all boxes lie within one pixel, the frames are 160 x 120",
+        ),
         ("a", (40, 30, 20, 25), "of x, y, width, height: x, y, x . width"),
     ],
 )
-def test_boxes_of_other_frames_are_refused_and_nothing_is_stored(tmp_path: Path, clip: str, box: Any, told: str) -> None:
+def test_boxes_of_other_frames_are_refused_and_nothing_is_stored(
+    tmp_path: Path, clip: str, box: Any, told: str
+) -> None:
     with pytest.raises(BadInput, match=told):
         import_boxes(tmp_path, **{clip: box})
     assert not list((tmp_path / "cache").rglob("x.npy"))
 
 
 def test_fractions_are_refused_where_no_pixels_are_at_hand(tmp_path: Path) -> None:
-    np.savez(tmp_path / "f.npz", x=np.ones((2, 1)), video=[0, 1], frame=[0, 0], box=[[0, 0, 0.5, 1.0]] * 2)
+    np.savez(
+        tmp_path / "f.npz",
+        x=np.ones((2, 1)),
+        video=[0, 1],
+        frame=[0, 0],
+        box=[[0, 0, 0.5, 1.0]] * 2,
+    )
     from vadbench.features.importers.sizes import check_frames
 
     rows = read_features(tmp_path / "f.npz", "", Filmed(tmp_path), "test")

@@ -1,4 +1,6 @@
-"""Imported streams: identities of what was read, boxes that join, natures that are inherited or stated."""
+"""Imported streams: identities of what was read, boxes that join, natures that are inherited or
+stated.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from vadbench.features.nature import parse_nature
 from vadbench.features.stream import StreamPlan, declared_nature, plan_stream
 
 CLIPS: dict[Split, list[tuple[str, int]]] = {
-    split: [(video.name, video.frames) for video in Toy(Path()).videos(split)] for split in ("train", "test")
+    split: [(video.name, video.frames) for video in Toy(Path()).videos(split)]
+    for split in ("train", "test")
 }
 
 
@@ -53,11 +56,24 @@ def write_indexed(path: Path, split: Split, x: np.ndarray[Any, Any]) -> Path:
     return path
 
 
-def imported(toy: Toy, stream: str, write: Any, given: dict[str, Any] | None = None, format: str = "", **how: Any) -> StreamPlan:
+def imported(
+    toy: Toy,
+    stream: str,
+    write: Any,
+    given: dict[str, Any] | None = None,
+    format: str = "",
+    **how: Any,
+) -> StreamPlan:
     nature = how.pop("nature", None)
     shift = how.pop("shift", 0)
     paths: dict[Split, Path] = {
-        split: write(toy.root / f"{stream}-{write.__name__}-{split}.npz", split, rows_of(split) + np.float32(shift), **how) for split in CLIPS
+        split: write(
+            toy.root / f"{stream}-{write.__name__}-{split}.npz",
+            split,
+            rows_of(split) + np.float32(shift),
+            **how,
+        )
+        for split in CLIPS
     }
     import_features(toy, stream, paths, format, given or {}, toy.root / "cache", nature)
     return plan_stream(toy, stream, {})
@@ -82,7 +98,10 @@ def test_the_same_rows_as_windows_are_another_stream(toy: Toy) -> None:
 
 
 def test_another_number_is_another_identity(toy: Toy) -> None:
-    assert imported(toy, "pose@import.mine", write_counts).fingerprint != imported(toy, "pose@import.mine", write_counts, shift=1e-3).fingerprint
+    assert (
+        imported(toy, "pose@import.mine", write_counts).fingerprint
+        != imported(toy, "pose@import.mine", write_counts, shift=1e-3).fingerprint
+    )
 
 
 def test_streams_on_equal_frames_and_boxes_join(toy: Toy) -> None:
@@ -94,11 +113,16 @@ def test_streams_on_equal_frames_and_boxes_join(toy: Toy) -> None:
 
 def test_streams_with_and_without_boxes_do_not_join(toy: Toy) -> None:
     boxed = imported(toy, "deep@import.mine", write_counts, box=True)
-    assert boxed.boxes_fingerprint != imported(toy, "velocity@import.mine", write_counts).boxes_fingerprint
+    assert (
+        boxed.boxes_fingerprint
+        != imported(toy, "velocity@import.mine", write_counts).boxes_fingerprint
+    )
 
 
 def test_an_import_inherits_what_its_extractor_says_of_all_variants(toy: Toy) -> None:
-    assert imported(toy, "deep@import.mine", write_counts).nature == Nature(one_unit=True, embedding=True)
+    assert imported(toy, "deep@import.mine", write_counts).nature == Nature(
+        one_unit=True, embedding=True
+    )
     assert imported(toy, "pose@import.mine", write_counts).nature == Nature(one_unit=True)
     assert imported(toy, "velocity@import.mine", write_counts).nature == Nature()
 
@@ -109,7 +133,9 @@ def test_whether_rows_are_windows_is_what_was_imported(toy: Toy) -> None:
 
 
 def test_a_stated_nature_goes_before_the_inherited_one(toy: Toy) -> None:
-    plan = imported(toy, "velocity@import.mine", write_counts, nature=parse_nature("mixed,speeds=1-2"))
+    plan = imported(
+        toy, "velocity@import.mine", write_counts, nature=parse_nature("mixed,speeds=1-2")
+    )
     assert plan.nature.speeds == (1, 2)
     assert plan.fingerprint != imported(toy, "velocity@import.mine", write_counts).fingerprint
 
@@ -119,7 +145,10 @@ def test_a_speed_that_is_no_column_is_refused(toy: Toy) -> None:
         imported(toy, "velocity@import.mine", write_counts, nature=parse_nature("mixed,speeds=7"))
 
 
-@pytest.mark.parametrize("text", ["", "embeding", "network=r3d-18", "mixed,network=x", "mixed,speeds=a", "one-unit,speed=3"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "embeding", "network=r3d-18", "mixed,network=x", "mixed,speeds=a", "one-unit,speed=3"],
+)
 def test_a_nature_that_is_none_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadInput, match="for example embedding,network=r3d-18"):
         parse_nature(text)

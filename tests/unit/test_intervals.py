@@ -28,7 +28,15 @@ MICRO = ("micro_auc", None)
 
 
 def row(metric="micro_auc", convention=None, video=None, value=0.8, **more):
-    return {"metric": metric, "convention": convention, "video": video, "value": value, "n": 9, "reason": None, **more}
+    return {
+        "metric": metric,
+        "convention": convention,
+        "video": video,
+        "value": value,
+        "n": 9,
+        "reason": None,
+        **more,
+    }
 
 
 def test_a_row_of_the_whole_set_gets_its_interval_and_its_videos():
@@ -39,7 +47,12 @@ def test_a_row_of_the_whole_set_gets_its_interval_and_its_videos():
 
 @pytest.mark.parametrize(
     ("given", "reason"),
-    [(row("eer"), NO_ROWS), (row("fpr_at_95_tpr"), QUANTILE), (row("rbdc", "average"), NO_ROWS), (row(value=None), None)],
+    [
+        (row("eer"), NO_ROWS),
+        (row("fpr_at_95_tpr"), QUANTILE),
+        (row("rbdc", "average"), NO_ROWS),
+        (row(value=None), None),
+    ],
 )
 def test_without_an_interval_the_reason_is_told(given, reason):
     (found,) = with_intervals([given], {("tbdc", "average"): JACKKNIFE})
@@ -61,9 +74,15 @@ def test_a_stored_interval_is_read_back():
     assert row_interval(found) == interval(combine([0.8], [JACKKNIFE]))
 
 
-@pytest.mark.parametrize("key", [MICRO, (UNSMOOTHED, None), ("macro_auc", "skip"), ("rbdc", "average")])
+@pytest.mark.parametrize(
+    "key", [MICRO, (UNSMOOTHED, None), ("macro_auc", "skip"), ("rbdc", "average")]
+)
 def test_what_is_stored_is_read_back(key):
-    known = JACKKNIFE if key[0] in ("micro_auc", UNSMOOTHED) else Jackknife.of_left_out(JACKKNIFE.left_out)
+    known = (
+        JACKKNIFE
+        if key[0] in ("micro_auc", UNSMOOTHED)
+        else Jackknife.of_left_out(JACKKNIFE.left_out)
+    )
     found = read_jackknife(jackknife_arrays({key: known}), *key)
     assert np.array_equal(found.left_out, known.left_out)
     assert found.influence == pytest.approx(known.influence)
@@ -106,35 +125,54 @@ def evaluated(tmp_path_factory):
     base = tmp_path_factory.mktemp("intervals")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VADBENCH_CACHE", str(base / "cache"))
-        plan = plan_suite(make_suite({"name": "small", "methods": ("magnitude",), "datasets": ("synthetic",)}))
+        plan = plan_suite(
+            make_suite({"name": "small", "methods": ("magnitude",), "datasets": ("synthetic",)})
+        )
         results = Results(base / "results")
         run_suite(plan, results, quiet=True, say=lambda line: None)
         yield plan, results, next(results.all_recipes())
 
 
 def whole(record):
-    return {(one["metric"], one["convention"], one["smoothing"]): one for one in record.rows if one["video"] is None}
+    return {
+        (one["metric"], one["convention"], one["smoothing"]): one
+        for one in record.rows
+        if one["video"] is None
+    }
 
 
 def test_a_record_has_intervals_of_all_metrics_that_can_have_one(evaluated):
     rows = whole(evaluated[2])
     without = {key[0] for key, one in rows.items() if one.get("low") is None}
     assert without == {"fpr_at_95_tpr", "prevalence"}
-    assert all(one["low"] < one["value"] < one["high"] for one in rows.values() if one.get("low") is not None)
+    assert all(
+        one["low"] < one["value"] < one["high"]
+        for one in rows.values()
+        if one.get("low") is not None
+    )
 
 
 def test_a_record_keeps_no_draws(evaluated):
     _, results, record = evaluated
-    kept = [values for name, values in results.frames(record).items() if name.startswith(("left_out.", "influence."))]
+    kept = [
+        values
+        for name, values in results.frames(record).items()
+        if name.startswith(("left_out.", "influence."))
+    ]
     assert max(map(len, kept)) == record.labels["videos"]
     assert not any("resampl" in name for name in (*results.frames(record), *record.protocol))
 
 
 def test_an_identity_is_that_of_earlier_versions(evaluated):
     (recipe,), _, record = evaluated[0].recipes, *evaluated[1:]
-    document = {"runs": list(record.runs), "protocol": record.protocol | {"resamples": 1000, "resampling_seed": 0}}
+    document = {
+        "runs": list(record.runs),
+        "protocol": record.protocol | {"resamples": 1000, "resampling_seed": 0},
+    }
     assert record.identity == canonical_hash(document)
-    assert recipe_identity(recipe, protocol_of(recipe, open_dataset("synthetic"))) == record.identity
+    assert (
+        recipe_identity(recipe, protocol_of(recipe, open_dataset("synthetic"))) == record.identity
+    )
 
 
 def test_in_a_clone_without_row_scores_regions_keep_what_was_measured(evaluated, tmp_path):
@@ -148,19 +186,32 @@ def test_in_a_clone_without_row_scores_regions_keep_what_was_measured(evaluated,
     assert whole(again) == whole(record)
 
 
-def test_in_a_clone_of_an_earlier_version_regions_keep_their_values_and_say_why_there_is_no_interval(evaluated, tmp_path):
+def test_regions_of_an_earlier_version_keep_their_values_and_say_why_no_interval(
+    evaluated, tmp_path
+):
     import shutil
 
     (recipe,), results, record = evaluated[0].recipes, *evaluated[1:]
     clone = Results(tmp_path / "results")
     shutil.copytree(results.root, clone.root, ignore=shutil.ignore_patterns("rows.npz"))
-    rows = [{name: value for name, value in one.items() if name not in ("videos", "interval_reason")} for one in record.rows]
+    rows = [
+        {name: value for name, value in one.items() if name not in ("videos", "interval_reason")}
+        for one in record.rows
+    ]
     earlier = record.protocol | {"resamples": 1000, "resampling_seed": 0}
-    kept = {name: values for name, values in results.frames(record).items() if not name.startswith(("left_out.", "influence."))}
+    kept = {
+        name: values
+        for name, values in results.frames(record).items()
+        if not name.startswith(("left_out.", "influence."))
+    }
     clone.write_recipe(record.model_copy(update={"rows": tuple(rows), "protocol": earlier}), kept)
     dataset = open_dataset("synthetic")
     again = whole(evaluate(recipe, dataset, clone, protocol_of(recipe, dataset)))
     for metric in ("rbdc", "tbdc"):
         found, before = (table[metric, "average", "none"] for table in (again, whole(record)))
-        assert (found["value"], found["low"], found["interval_reason"]) == (before["value"], None, NO_ROWS)
+        assert (found["value"], found["low"], found["interval_reason"]) == (
+            before["value"],
+            None,
+            NO_ROWS,
+        )
     assert again["micro_auc", None, "none"] == whole(record)["micro_auc", None, "none"]

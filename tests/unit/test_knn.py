@@ -1,4 +1,6 @@
-"""kNN: its search back ends agree with brute force in float64, and calibration leaves out each row's own video."""
+"""kNN: its search back ends agree with brute force in float64, and calibration leaves out each
+row's own video.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,18 @@ from vadbench.detector import Features
 from vadbench.errors import BadInput
 from vadbench.features.stream import declared_nature
 
-needs_faiss = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="faiss-cpu is not installed (pip install vadbench[faiss])")
+needs_faiss = pytest.mark.skipif(
+    importlib.util.find_spec("faiss") is None,
+    reason="faiss-cpu is not installed (pip install vadbench[faiss])",
+)
 BACKENDS = ["tree", "product", pytest.param("faiss", marks=needs_faiss)]
 
 
 def features(x, video=None):
     x = np.asarray(x, np.float32)
-    return Features(x, np.zeros(len(x), np.int64) if video is None else np.asarray(video), np.arange(len(x)))
+    return Features(
+        x, np.zeros(len(x), np.int64) if video is None else np.asarray(video), np.arange(len(x))
+    )
 
 
 def brute_force(rows, queries, k, scale=1.0, group=None, query_group=None):
@@ -42,9 +49,13 @@ def far_from_the_origin(rng, rows, dim):
 
 
 def near_duplicates(rng, rows, dim):
-    """Few tight clusters far apart: within one, |a|^2 + |b|^2 - 2ab in float32 is nothing but rounding."""
+    """Few tight clusters far apart: within one, |a|^2 + |b|^2 - 2ab in float32 is nothing but
+    rounding.
+    """
     centres = 100 * rng.standard_normal((4, dim))
-    return (centres[rng.integers(0, 4, rows)] + 1e-4 * rng.standard_normal((rows, dim))).astype(np.float32)
+    return (centres[rng.integers(0, 4, rows)] + 1e-4 * rng.standard_normal((rows, dim))).astype(
+        np.float32
+    )
 
 
 def repeated(rng, rows, dim):
@@ -63,7 +74,9 @@ def with_an_outlier(rng, rows, dim):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dim", [3, 40])
-@pytest.mark.parametrize("make", [far_from_the_origin, near_duplicates, repeated, mixed_units, with_an_outlier])
+@pytest.mark.parametrize(
+    "make", [far_from_the_origin, near_duplicates, repeated, mixed_units, with_an_outlier]
+)
 def test_search_equals_brute_force(backend, make, dim):
     rng = np.random.default_rng(0)
     x = make(rng, 1500, dim)
@@ -76,7 +89,12 @@ def test_search_equals_brute_force(backend, make, dim):
 def test_search_equals_brute_force_over_several_blocks(backend):
     rng = np.random.default_rng(1)
     rows, queries = near_duplicates(rng, 20_000, 12), near_duplicates(rng, 30, 12)
-    np.testing.assert_allclose(Nearest(rows, backend=backend).squared(queries, 3), brute_force(rows, queries, 3), rtol=1e-9, atol=0)
+    np.testing.assert_allclose(
+        Nearest(rows, backend=backend).squared(queries, 3),
+        brute_force(rows, queries, 3),
+        rtol=1e-9,
+        atol=0,
+    )
 
 
 @pytest.mark.parametrize("backend", ["tree", "product"])
@@ -84,35 +102,50 @@ def test_search_equals_brute_force_over_several_blocks(backend):
 @pytest.mark.parametrize("k", [1, 4, 700])
 def test_leaving_out_a_group_equals_brute_force(backend, make, k):
     rng = np.random.default_rng(2)
-    rows, group = make(rng, 900, 5), rng.permutation(np.repeat(np.arange(7), [1, 2, 97, 100, 200, 200, 300]))
+    rows, group = (
+        make(rng, 900, 5),
+        rng.permutation(np.repeat(np.arange(7), [1, 2, 97, 100, 200, 200, 300])),
+    )
     queries, query_group = rows[::3], group[::3].copy()
     query_group[::10] = 99  # a group that no row has
     scale = np.linspace(0.5, 2, 5)
     found = Nearest(rows, scale, group, backend).squared(queries, k, query_group)
-    np.testing.assert_allclose(found, brute_force(rows, queries, k, scale, group, query_group), rtol=1e-9, atol=0)
+    np.testing.assert_allclose(
+        found, brute_force(rows, queries, k, scale, group, query_group), rtol=1e-9, atol=0
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_query_beyond_the_range_of_float32_squares_is_exact(backend):
     rows = np.random.default_rng(0).standard_normal((500, 16)).astype(np.float32)
     queries = np.full((2, 16), 3e38, np.float32)
-    np.testing.assert_allclose(Nearest(rows, backend=backend).squared(queries, 2), brute_force(rows, queries, 2), rtol=1e-9)
+    np.testing.assert_allclose(
+        Nearest(rows, backend=backend).squared(queries, 2), brute_force(rows, queries, 2), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("unit", [1e-37, 1e36])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_feature_s_unit_may_lie_at_the_ends_of_float32(backend, unit):
     rows = (unit * np.random.default_rng(0).standard_normal((500, 16))).astype(np.float32)
-    np.testing.assert_allclose(Nearest(rows, backend=backend).squared(rows, 3), brute_force(rows, rows, 3), rtol=1e-9)
+    np.testing.assert_allclose(
+        Nearest(rows, backend=backend).squared(rows, 3), brute_force(rows, rows, 3), rtol=1e-9
+    )
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    data=st_numpy.arrays(np.float32, st.tuples(st.integers(2, 40), st.integers(1, 6)), elements=st.floats(-1e6, 1e6, width=32)),
+    data=st_numpy.arrays(
+        np.float32,
+        st.tuples(st.integers(2, 40), st.integers(1, 6)),
+        elements=st.floats(-1e6, 1e6, width=32),
+    ),
     k=st.integers(1, 6),
 )
 def test_back_ends_agree_on_any_rows(data, k):
-    tree, product = (Nearest(data, backend=backend).squared(data, k) for backend in ("tree", "product"))
+    tree, product = (
+        Nearest(data, backend=backend).squared(data, k) for backend in ("tree", "product")
+    )
     np.testing.assert_allclose(tree, product, rtol=1e-9, atol=0)
 
 
@@ -145,10 +178,15 @@ def test_fast_preset_is_a_distance_in_standard_deviations():
 
 @pytest.mark.parametrize("stream", ["deep", "deep@file.vec", "clip.hiera-l", "pose@import.accivad"])
 def test_fast_preset_leaves_columns_of_one_unit_as_they_are(stream):
-    assert KNN.preset("fast", "ped2", declared_nature(stream)) == {"standardise": False, "squared": False}
+    assert KNN.preset("fast", "ped2", declared_nature(stream)) == {
+        "standardise": False,
+        "squared": False,
+    }
 
 
-@pytest.mark.parametrize("stream", ["pose", "pose@import.accivad", "deep", "clip", "clip@import.x", "tracks"])
+@pytest.mark.parametrize(
+    "stream", ["pose", "pose@import.accivad", "deep", "clip", "clip@import.x", "tracks"]
+)
 def test_paper_preset_is_the_released_setting_on_any_stream(stream):
     config = KNNConfig(**KNN.preset("paper", "shanghaitech", declared_nature(stream)))
     assert (config.k, config.squared, config.standardise) == (1, True, False)

@@ -1,4 +1,6 @@
-"""Methods that claim a density rank as the exact one does: a mixture of four Gaussians in 8 dimensions (the flow's: test_flow.py)."""
+"""Methods that claim a density rank as the exact one does: a mixture of four Gaussians in 8
+dimensions (the flow's: test_flow.py).
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ def features(x: np.ndarray) -> Features:
 
 
 def agreement(detector: Detector, rows: int) -> float:
-    """Spearman's rank correlation of the scores of 3000 fresh rows with their exact -log density."""
+    """Spearman's rank correlation of the scores of 3000 fresh rows with their exact -log
+    density.
+    """
     train, _ = mixture(rows, seed=2)
     fresh, exact = mixture(3000, seed=3)
     detector.fit(features(train))
@@ -29,10 +33,19 @@ def test_gmm_finds_the_density() -> None:
 
 @pytest.mark.slow
 def test_mulde_finds_the_density() -> None:
-    """The training: preset `fast` on 50,000 rows, at noise of .05 to .5 deviations and without the regulariser, which bends the density.
+    """The training: preset `fast` on 50,000 rows, at noise of .05 to .5 deviations and without the
+    regulariser, which bends the density.
 
-    Read out as the mean over the scales. With the paper's noise up to 1 the density is blurred beyond this, and the mixtures over the scales
-    do not claim it: they tell how usual a row's values are.
+    Read out as the mean over the scales. With the paper's noise up to 1 the density is blurred
+    beyond this, and the mixtures over the scales do not claim it: they tell how usual a row's
+    values are.
     """
-    settings = {**MULDE.preset("fast", "", Nature()), "beta": 0.0, "sigma_low": 0.05, "sigma_high": 0.5, "read_outs": ("mean",), "epochs": 1000}
+    settings = {
+        **MULDE.preset("fast", "", Nature()),
+        "beta": 0.0,
+        "sigma_low": 0.05,
+        "sigma_high": 0.5,
+        "read_outs": ("mean",),
+        "epochs": 1000,
+    }
     assert agreement(MULDE(MULDE.Config(**settings, progress="off"), seed=0), 50_000) > 0.99

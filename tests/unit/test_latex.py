@@ -19,20 +19,27 @@ ENGINES = {
     "tectonic": ["tectonic", "--chatter", "minimal", "table.tex"],
 }
 engine = next((command for name, command in ENGINES.items() if shutil.which(name)), None)
-needs_latex = pytest.mark.skipif(engine is None, reason="neither pdflatex nor tectonic is installed")
+needs_latex = pytest.mark.skipif(
+    engine is None, reason="neither pdflatex nor tectonic is installed"
+)
 
 
 def typeset(body, folder):
     """The log and the text of the PDF of a minimal document; the text is None without pdftotext."""
     packages = re.search(r"% needs (\\usepackage\{.*\})", body)
     preamble = packages.group(1) if packages else ""
-    (folder / "table.tex").write_text(f"\\documentclass{{article}}\n{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n", encoding="ascii")
+    (folder / "table.tex").write_text(
+        f"\\documentclass{{article}}\n{preamble}\n\\begin{{document}}\n{body}\n\\end{{document}}\n",
+        encoding="ascii",
+    )
     done = subprocess.run(engine, cwd=folder, capture_output=True, check=False)
     log = done.stdout.decode(errors="replace")
     assert done.returncode == 0, log[-2000:]
     text = None
     if shutil.which("pdftotext"):
-        text = subprocess.run(["pdftotext", "-layout", "table.pdf", "-"], cwd=folder, capture_output=True, check=True).stdout.decode()
+        text = subprocess.run(
+            ["pdftotext", "-layout", "table.pdf", "-"], cwd=folder, capture_output=True, check=True
+        ).stdout.decode()
     return log, text
 
 
@@ -51,7 +58,9 @@ def test_a_table_with_a_published_block_compiles_and_its_pdf_says_what_the_table
 
 
 @needs_latex
-@pytest.mark.parametrize("table", [report_tables.nasty(), report_tables.wide()], ids=["nasty", "wide"])
+@pytest.mark.parametrize(
+    "table", [report_tables.nasty(), report_tables.wide()], ids=["nasty", "wide"]
+)
 def test_tables_with_any_text_and_of_any_width_compile_and_stay_within_the_page(table, tmp_path):
     log, _ = typeset(latex.render(table), tmp_path)
     assert "Overfull \\hbox" not in log
@@ -68,7 +77,13 @@ def test_a_table_longer_than_a_page_still_fits_one(tmp_path):
 @needs_latex
 def test_every_character_that_a_text_may_hold_compiles(tmp_path):
     written = [*map(chr, range(0x20, 0x250)), *latex_text.KNOWN, "\u0301", "\u4e2d", "\U0001f600"]
-    typeset("\n\n".join(f"{latex_text.escape(character * 2)}x \\textbf{{{latex_text.escape(character)}}}" for character in written), tmp_path)
+    typeset(
+        "\n\n".join(
+            f"{latex_text.escape(character * 2)}x \\textbf{{{latex_text.escape(character)}}}"
+            for character in written
+        ),
+        tmp_path,
+    )
 
 
 @given(st.text())
@@ -76,7 +91,8 @@ def test_an_escaped_text_is_ascii_on_one_line_with_balanced_braces_and_no_live_c
     escaped = latex_text.escape(text)
     assert escaped.isascii()
     assert "\n" not in escaped
-    plain = re.sub(r"\\[&%$#_{}~]|\$[^$]*\$", "", escaped)  # escaped characters, accents and symbols of mathematics
+    # escaped characters, accents and symbols of mathematics
+    plain = re.sub(r"\\[&%$#_{}~]|\$[^$]*\$", "", escaped)
     assert not set(plain) & set("%#&$_~")
     depth = 0
     for character in plain:
@@ -101,13 +117,18 @@ def test_a_clear_best_is_bold_its_second_underlined_and_a_contested_best_is_neit
 
 
 def test_the_difference_to_the_published_figure_stands_behind_the_value():
-    assert r"\textbf{97.1} & \,{\scriptsize $\pm$ 0.2 $\Delta$ $-$0.3}" in latex.render(report_tables.published())
+    assert r"\textbf{97.1} & \,{\scriptsize $\pm$ 0.2 $\Delta$ $-$0.3}" in latex.render(
+        report_tables.published()
+    )
 
 
 def test_each_block_of_published_rows_names_its_source_below_a_rule():
     text = latex.render(report_tables.published())
     for source in ("mulde-cvpr2024, table1", "itae-nf-pr2022, table3"):
-        assert f"\\midrule\n\\multicolumn{{6}}{{@{{}}l}}{{\\textit{{Published ({source})}}}} \\\\" in text
+        assert (
+            f"\\midrule\n\\multicolumn{{6}}{{@{{}}l}}{{\\textit{{Published ({source})}}}} \\\\"
+            in text
+        )
 
 
 def test_without_published_rows_no_block_is_named():
@@ -122,7 +143,9 @@ def test_several_data_sets_stand_above_their_columns():
     assert r"\cmidrule(lr){3-18}\cmidrule(lr){19-34}" in text
 
 
-@pytest.mark.parametrize(("metrics", "float_"), [(2, "table"), (8, "table*"), (16, "sidewaystable*")])
+@pytest.mark.parametrize(
+    ("metrics", "float_"), [(2, "table"), (8, "table*"), (16, "sidewaystable*")]
+)
 def test_the_wider_the_table_the_more_room_it_takes(metrics, float_):
     wide = report_tables.wide()
     rows = tuple(Row(row.method, row.features, row.cells[:metrics]) for row in wide.rows)
@@ -133,13 +156,18 @@ def test_the_wider_the_table_the_more_room_it_takes(metrics, float_):
 
 def test_every_row_has_all_its_columns():
     lines = latex.render(report_tables.published()).splitlines()
-    body = [line for line in lines[lines.index(r"\midrule") :] if line.endswith(r"\\") and "&" in line]
+    body = [
+        line for line in lines[lines.index(r"\midrule") :] if line.endswith(r"\\") and "&" in line
+    ]
     assert len(body) == 5
     assert {line.count("&") + line.count(r"\multicolumn{2}") for line in body} == {5}
 
 
 def test_a_dash_stands_in_the_middle_of_its_column_with_its_note():
-    assert r"flow & velocity & \multicolumn{2}{c}{--\rlap{\textsuperscript{1}}} & 40.0 &" in latex.render(report_tables.published())
+    assert (
+        r"flow & velocity & \multicolumn{2}{c}{--\rlap{\textsuperscript{1}}} & 40.0 &"
+        in latex.render(report_tables.published())
+    )
 
 
 def test_long_names_may_break_in_running_text():

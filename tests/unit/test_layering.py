@@ -32,7 +32,8 @@ def test_core_imports_no_method(path):
     assert not any(module.split(".")[0] == "vadbench_methods" for module in imported(path))
 
 
-RESTRICTED = ROOT / "vadbench" / "features" / "importers" / "unpickle.py"  # builds arrays alone; tests/unit/test_importers.py shows it
+# builds arrays alone; tests/unit/test_importers.py shows it
+RESTRICTED = ROOT / "vadbench" / "features" / "importers" / "unpickle.py"
 
 
 @pytest.mark.parametrize("path", [*METHODS, *CORE], ids=lambda path: str(path.relative_to(ROOT)))
@@ -45,4 +46,8 @@ def test_nothing_is_unpickled(path):
 
 
 def test_run_imports_no_protocol_and_no_metric():
-    assert not {module for module in imported(ROOT / "vadbench" / "run.py") if module.startswith(("vadbench.protocol", "vadbench.metrics"))}
+    assert not {
+        module
+        for module in imported(ROOT / "vadbench" / "run.py")
+        if module.startswith(("vadbench.protocol", "vadbench.metrics"))
+    }

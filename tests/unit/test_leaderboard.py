@@ -39,22 +39,36 @@ def results(tmp_path):
 
 
 def entries_of(results):
-    return add_failures(make_entries(load_results(results.root), results.all_runs()), results.all_runs())
+    return add_failures(
+        make_entries(load_results(results.root), results.all_runs()), results.all_runs()
+    )
 
 
 def placed(results, metric=MICRO):
     """Method -> place by a metric, or why it has none."""
-    return {entry.method: entry.places[metric] for entry in add_places(entries_of(results), results)}
+    return {
+        entry.method: entry.places[metric] for entry in add_places(entries_of(results), results)
+    }
 
 
 def one(results, **fields):
-    found = [entry for entry in entries_of(results) if all(getattr(entry, name) == value for name, value in fields.items())]
+    found = [
+        entry
+        for entry in entries_of(results)
+        if all(getattr(entry, name) == value for name, value in fields.items())
+    ]
     assert len(found) == 1, f"{len(found)} entries with {fields}"
     return found[0]
 
 
 def data_of(page):
-    return json.loads(re.search(r'<script type="application/json" id="entries">(.*?)</script>', page.read_text(), re.DOTALL).group(1))
+    return json.loads(
+        re.search(
+            r'<script type="application/json" id="entries">(.*?)</script>',
+            page.read_text(),
+            re.DOTALL,
+        ).group(1)
+    )
 
 
 def test_seeds_become_one_entry_with_mean_and_deviation(results):
@@ -62,8 +76,16 @@ def test_seeds_become_one_entry_with_mean_and_deviation(results):
         write_record(results, "street", "alpha", micro, seed=seed, seconds=2.0 + seed)
     entry = one(results, method="alpha")
     cell = entry.cells[MICRO]
-    assert (cell.value, cell.spread, cell.n) == (pytest.approx(0.85), pytest.approx(np.std([0.8, 0.9], ddof=1)), 2)
-    assert (cell.low, cell.high, cell.why) == (None, None, "its seeds' records are not at hand together")
+    assert (cell.value, cell.spread, cell.n) == (
+        pytest.approx(0.85),
+        pytest.approx(np.std([0.8, 0.9], ddof=1)),
+        2,
+    )
+    assert (cell.low, cell.high, cell.why) == (
+        None,
+        None,
+        "its seeds' records are not at hand together",
+    )
     assert entry.seeds == (0, 1)
     assert entry.cost["fit_seconds"] == 2.5
 
@@ -86,7 +108,12 @@ def test_a_value_that_some_seeds_lack_says_so(results):
 
 def test_unsmoothed_records_fill_the_columns_of_smoothed_ones(results):
     record = write_record(results, "street", "alpha", 0.8, protocol={"smoothing": None})
-    results.write_recipe(record.model_copy(update={"rows": tuple(row for row in record.rows if row["smoothing"] == "none")}), {})
+    results.write_recipe(
+        record.model_copy(
+            update={"rows": tuple(row for row in record.rows if row["smoothing"] == "none")}
+        ),
+        {},
+    )
     assert one(results, method="alpha").cells[MICRO].value == 0.8
 
 
@@ -111,14 +138,18 @@ def test_what_is_not_comparable_is_another_group_and_never_ranked_with_the_rest(
     assert groups["alpha"] == groups["beta"] != groups["gamma"]
     assert len(payload(entries, lambda kind, name: name)["groups"]) == 4
     standings, _ = make_standings(entries)
-    assert [{row.method for row in standing.tables[MICRO].rows} for standing in standings] == [{"alpha", "beta"}]
+    assert [{row.method for row in standing.tables[MICRO].rows} for standing in standings] == [
+        {"alpha", "beta"}
+    ]
 
 
 def test_of_several_settings_none_but_presets_are_ranked(results):
     from vadbench import registry
     from vadbench.plan import resolve_config
 
-    preset = resolve_config(registry.load("detectors", "knn"), "fast", "street", "velocity", {}).settings("fit", "scoring")
+    preset = resolve_config(
+        registry.load("detectors", "knn"), "fast", "street", "velocity", {}
+    ).settings("fit", "scoring")
     write_record(results, "street", "knn", 0.8, config=preset)
     write_record(results, "street", "knn", 0.9, config={**preset, "k": 77})
     usual, ablated = sorted(entries_of(results), key=lambda entry: entry.level)
@@ -131,15 +162,25 @@ def test_published_settings_that_were_chosen_by_test_labels_are_not_ranked(resul
     from vadbench import registry
     from vadbench.plan import resolve_config
 
-    config = resolve_config(registry.load("detectors", "diffusion"), "paper", "street", "velocity", {}).settings("fit", "scoring")
+    config = resolve_config(
+        registry.load("detectors", "diffusion"), "paper", "street", "velocity", {}
+    ).settings("fit", "scoring")
     write_record(results, "street", "diffusion", 0.9, config=config)
-    told = "preset paper: its authors chose diffusion's t, diffusion's p_mean, diffusion's p_std by test labels"
+    told = (
+        "preset paper: its authors chose diffusion's t, diffusion's p_mean, diffusion's p_std by"
+        " test labels"
+    )
     assert one(results, method="diffusion").unranked == told
 
 
 def parts(*calibrated, method="gmm"):
     """A protocol whose parts are calibrated so."""
-    return {"parts": [{"method": method, "stream": stream, "calibration": calibration} for stream, calibration in calibrated]}
+    return {
+        "parts": [
+            {"method": method, "stream": stream, "calibration": calibration}
+            for stream, calibration in calibrated
+        ]
+    }
 
 
 @pytest.mark.parametrize(
@@ -147,14 +188,26 @@ def parts(*calibrated, method="gmm"):
     [
         ("street", "diffusion", "P_mean", {}),
         ("street", "accivad-root", "a squared one drowns them", {}),
-        ("street", "gmm", "a squared one drowns them", {"stream": "velocity+deep", "protocol": parts(("velocity", "sqrt"), ("deep", "sqrt"))}),
+        (
+            "street",
+            "gmm",
+            "a squared one drowns them",
+            {"stream": "velocity+deep", "protocol": parts(("velocity", "sqrt"), ("deep", "sqrt"))},
+        ),
         ("street", "magnitude", "columns of speed alone", {}),
         ("street", "magnitude", "columns of speed alone", {"stream": "tracks"}),
         ("street", "knn", "orientation bin", {"stream": "velocity.hof1@grid"}),
-        ("ped2", "knn", "224 px", {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 224}}}}),
+        (
+            "ped2",
+            "knn",
+            "224 px",
+            {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 224}}}},
+        ),
     ],
 )
-def test_what_was_settled_with_test_figures_known_is_shown_and_not_ranked(results, dataset, method, told, more):
+def test_what_was_settled_with_test_figures_known_is_shown_and_not_ranked(
+    results, dataset, method, told, more
+):
     write_record(results, dataset, method, 0.9, **more)
     entry = one(results, method=method)
     assert entry.cells[MICRO].value == 0.9
@@ -169,8 +222,16 @@ def test_what_was_settled_with_test_figures_known_is_shown_and_not_ranked(result
         ("street", "gmm", {"protocol": parts(("velocity", "none"))}),
         ("street", "magnitude", {"stream": "deep"}),
         ("street", "knn", {"stream": "velocity.hof1@file.vec"}),
-        ("ped2", "knn", {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 64}}}}),
-        ("ped1", "knn", {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 224}}}}),
+        (
+            "ped2",
+            "knn",
+            {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 64}}}},
+        ),
+        (
+            "ped1",
+            "knn",
+            {"stream": "deep@file.maskrcnn", "part": {"extraction": {"deep": {"size": 224}}}},
+        ),
     ],
 )
 def test_what_only_resembles_what_was_settled_is_ranked(results, dataset, method, more):
@@ -202,7 +263,14 @@ def test_a_place_is_one_more_than_the_rows_that_are_better(results):
 def test_a_place_counts_the_seeds_spread(results):
     for seed, values in enumerate(((0.7, 0.65), (0.9, 0.85))):
         for method, micro in zip(("alpha", "beta"), values, strict=True):
-            write_record(results, "street", method, micro, seed=seed, moves=SHARED + OWN if method == "alpha" else SHARED)
+            write_record(
+                results,
+                "street",
+                method,
+                micro,
+                seed=seed,
+                moves=SHARED + OWN if method == "alpha" else SHARED,
+            )
     assert placed(results) == {"alpha": 1, "beta": 1}
 
 
@@ -212,7 +280,9 @@ def test_what_is_not_ranked_takes_no_place_from_others(results):
     assert placed(results)["alpha"] == 1
 
 
-@pytest.mark.parametrize(("moves", "why"), [(SHARED[:2], "too few videos"), (None, "not computed by this version")])
+@pytest.mark.parametrize(
+    ("moves", "why"), [(SHARED[:2], "too few videos"), (None, "not computed by this version")]
+)
 def test_where_no_difference_can_be_tested_there_is_no_place(results, moves, why):
     for method, micro in (("alpha", 0.8), ("beta", 0.3)):
         write_record(results, "street", method, micro, moves=moves)
@@ -231,7 +301,11 @@ def test_the_interval_of_seeds_is_over_videos_and_seeds(results):
     (entry,) = add_places(entries_of(results), results)
     expected = interval(combine([0.8, 0.9], [Jackknife.of_left_out(-SHARED)] * 2))
     cell = entry.cells[MICRO]
-    assert (cell.low, cell.high, cell.videos) == (pytest.approx(expected.low), pytest.approx(expected.high), 8)
+    assert (cell.low, cell.high, cell.videos) == (
+        pytest.approx(expected.low),
+        pytest.approx(expected.high),
+        8,
+    )
 
 
 def test_the_table_of_the_page_has_places_and_videos(results, tmp_path):
@@ -250,9 +324,13 @@ def test_a_single_choice_of_settings_is_ranked_whatever_it_is(results):
 
 def test_read_outs_that_are_not_the_default_are_never_ranked(results):
     write_record(results, "street", "alpha", 0.8, read_outs=("mixture", "mean"))
-    write_record(results, "street", "beta", 0.9, read_outs=("mixture", "mean"), part={"read_out": "mean"})
+    write_record(
+        results, "street", "beta", 0.9, read_outs=("mixture", "mean"), part={"read_out": "mean"}
+    )
     assert one(results, method="alpha").read_out == "mixture"
-    assert one(results, method="beta").unranked == "read-out mean, which is not the method's default"
+    assert (
+        one(results, method="beta").unranked == "read-out mean, which is not the method's default"
+    )
 
 
 def test_two_extractions_of_one_feature_are_told_apart(results):
@@ -294,11 +372,18 @@ def test_a_failed_seed_stands_beside_those_that_ran(results):
     write_record(results, "ped2", "alpha", 0.8, seed=0)
     write_failure(results, "ped2", "alpha", "out of memory", seed=1)
     entry = one(results, method="alpha")
-    assert (entry.seeds, entry.failures, entry.unranked) == ((0,), ("seed 1 failed: out of memory",), None)
+    assert (entry.seeds, entry.failures, entry.unranked) == (
+        (0,),
+        ("seed 1 failed: out of memory",),
+        None,
+    )
 
 
 def test_ranks_are_averaged_over_shared_data_sets_and_null_where_a_result_is_missing(results):
-    known = {"street": {"alpha": 0.9, "beta": 0.8, "gamma": 0.7}, "square": {"alpha": 0.9, "beta": 0.8}}
+    known = {
+        "street": {"alpha": 0.9, "beta": 0.8, "gamma": 0.7},
+        "square": {"alpha": 0.9, "beta": 0.8},
+    }
     for dataset, methods in known.items():
         for method, micro in methods.items():
             write_record(results, dataset, method, micro)
@@ -307,7 +392,8 @@ def test_ranks_are_averaged_over_shared_data_sets_and_null_where_a_result_is_mis
     ranks = {row.method: (row.ranks, row.average, row.borda) for row in table.rows}
     assert ranks == {"alpha": ((1, 1), 1, 2), "beta": ((2, 2), 2, 0), "gamma": (None, None, None)}
     assert "square" in next(row.reason for row in table.rows if row.method == "gamma")
-    assert {row.method: row.average for row in standing.tables[EER].rows}["alpha"] == 1  # the lowest error is the best
+    # the lowest error is the best
+    assert {row.method: row.average for row in standing.tables[EER].rows}["alpha"] == 1
     assert count == 1
 
 
@@ -325,7 +411,11 @@ def test_no_other_choice_of_data_sets_gives_more_ranked_results(there):
         methods = set.intersection(*(there[dataset] for dataset in chosen))
         return len(methods) * len(chosen) if len(methods) > 1 else 0
 
-    every = [chosen for count in range(2, len(there) + 1) for chosen in combinations(sorted(there), count)]
+    every = [
+        chosen
+        for count in range(2, len(there) + 1)
+        for chosen in combinations(sorted(there), count)
+    ]
     found = shared_datasets(there)
     assert (results_of(found) if found else 0) == max(map(results_of, every), default=0)
 
@@ -343,7 +433,19 @@ HOSTILE = "<script>alert(1)</script>\"'&/../../x"
 def test_text_from_records_is_text_on_every_page(results, tmp_path):
     write_record(results, "street", "alpha", None)
     frame = load_results(results.root)
-    for column in ("dataset", "method", "features", "reason", "labels", "labels_sha256", "split", "scope", "train_dataset", "read_out", "commit"):
+    for column in (
+        "dataset",
+        "method",
+        "features",
+        "reason",
+        "labels",
+        "labels_sha256",
+        "split",
+        "scope",
+        "train_dataset",
+        "read_out",
+        "commit",
+    ):
         frame[column] = HOSTILE
     frame["config"] = json.dumps([{"method": HOSTILE, "stream": HOSTILE, HOSTILE: HOSTILE}])
     site = write_site(frame, tmp_path / "site").parent
@@ -365,7 +467,9 @@ def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(resu
     site = build(results.root, tmp_path / "site").parent
     for page in site.rglob("*.html"):
         for address in re.findall(r'(?:href|src)="([^"]*)"', page.read_text()):
-            assert not address.startswith(("http:", "https:", "//", "data:")), f"{page.name} loads {address}"
+            assert not address.startswith(("http:", "https:", "//", "data:")), (
+                f"{page.name} loads {address}"
+            )
             target = page.parent / address.partition("#")[0] if address.partition("#")[0] else page
             assert target.is_file(), f"{page.name} links to {address}"
     for name in ("table.js", "theme.js", "style.css"):
@@ -375,8 +479,17 @@ def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(resu
 def test_pages_tell_title_paper_settings_versions_and_clips(results, tmp_path):
     write_record(results, "ped2", "knn", 0.8, config={"k": 5})
     site = build(results.root, tmp_path / "site").parent
-    method, dataset = (site / "methods" / "knn.html").read_text(), (site / "datasets" / "ped2.html").read_text()
-    for text in ("k nearest neighbours", "Reiss &amp; Hoshen", "<code>5</code>", "numpy 2", "cccccccccc"):
+    method, dataset = (
+        (site / "methods" / "knn.html").read_text(),
+        (site / "datasets" / "ped2.html").read_text(),
+    )
+    for text in (
+        "k nearest neighbours",
+        "Reiss &amp; Hoshen",
+        "<code>5</code>",
+        "numpy 2",
+        "cccccccccc",
+    ):
         assert text in method, f"the method's page lacks {text}"
     for text in ("Test001", "80.0", "a file", "official"):
         assert text in dataset, f"the data set's page lacks {text}"
@@ -386,7 +499,10 @@ def test_read_outs_of_other_trainings_are_not_averaged(results):
     for micro, part in ((0.8, {}), (0.6, {"train_dataset": "elsewhere"})):
         write_record(results, "street", "alpha", micro, read_outs=("mixture", "mean"), part=part)
     found = other_read_outs(load_results(results.root))["alpha"]
-    assert [(entry.read_out, entry.cells[MICRO].value) for entry in found] == [("mean", 0.8), ("mean", 0.6)]
+    assert [(entry.read_out, entry.cells[MICRO].value) for entry in found] == [
+        ("mean", 0.8),
+        ("mean", 0.6),
+    ]
 
 
 def test_read_outs_that_are_not_ranked_stand_on_the_methods_page_alone(results, tmp_path):
@@ -419,11 +535,23 @@ class Street(Shown):
         return Labels("official", "a file", dict.fromkeys(VIDEOS, halves))
 
 
-@pytest.mark.parametrize(("theirs", "stretches"), [(True, [1, 1]), (False, [0, 0])], ids=["the records' labels", "other labels"])
-def test_what_is_anomalous_is_shaded_by_the_labels_of_the_records_alone(results, monkeypatch, theirs, stretches):
+@pytest.mark.parametrize(
+    ("theirs", "stretches"),
+    [(True, [1, 1]), (False, [0, 0])],
+    ids=["the records' labels", "other labels"],
+)
+def test_what_is_anomalous_is_shaded_by_the_labels_of_the_records_alone(
+    results, monkeypatch, theirs, stretches
+):
     street = Street(np.zeros((1, 2, 2), np.uint8))
     monkeypatch.setattr("vadbench.benchmark.open_dataset", lambda name: street)
-    write_record(results, "street", "alpha", 0.9, sha256=street.labels().provenance()["sha256"] if theirs else "1" * 64)
+    write_record(
+        results,
+        "street",
+        "alpha",
+        0.9,
+        sha256=street.labels().provenance()["sha256"] if theirs else "1" * 64,
+    )
     clips = make_clips(entries_of(results), results)
     assert [len(one.anomalies) for one in clips.timelines] == stretches
     assert (clips.unshaded is None) == theirs
@@ -451,10 +579,15 @@ def test_constant_scores_are_a_line_in_the_middle():
 
 
 def test_labels_of_a_scatter_plot_do_not_cover_each_other():
-    chart = scatter([(f"m{number}", 10.0 * (1 + number), 0.9 + 0.001 * number) for number in range(6)])
+    chart = scatter(
+        [(f"m{number}", 10.0 * (1 + number), 0.9 + 0.001 * number) for number in range(6)]
+    )
     places = {(dot.label_x, dot.label_y) for dot in chart.dots}
     assert len(places) == 6
-    assert all(chart.left <= dot.x <= chart.right and chart.top <= dot.y <= chart.bottom for dot in chart.dots)
+    assert all(
+        chart.left <= dot.x <= chart.right and chart.top <= dot.y <= chart.bottom
+        for dot in chart.dots
+    )
 
 
 def test_another_folder_is_never_replaced_and_a_site_is(results, tmp_path):
@@ -483,20 +616,25 @@ def test_entries_keep_their_order_whatever_that_of_the_rows(results):
         write_record(results, "street", method, 0.9)
     frame = load_results(results.root)
     first, second = (make_entries(rows) for rows in (frame, frame.iloc[::-1]))
-    assert [entry.method for entry in first] == [entry.method for entry in second] == ["alpha", "beta"]
+    assert (
+        [entry.method for entry in first] == [entry.method for entry in second] == ["alpha", "beta"]
+    )
 
 
 def test_serve_shows_a_site_on_localhost_until_it_is_interrupted(results, tmp_path):
     write_record(results, "street", "alpha", 0.9)
     site = build(results.root, tmp_path / "site").parent
     command = [sys.executable, "-m", "vadbench.cli", "serve", "--port", "0", "--site", str(site)]
-    # a suite that a shell started in the background inherits an ignored SIGINT, and would pass it on
+    # a suite that a shell started in the background inherits an ignored SIGINT, and would pass it
+    # on
     heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **heed) as server:
         try:
             address = server.stderr.readline().split()[0]
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                address
+            ) as answer:
                 assert answer.read() == (site / "index.html").read_bytes()
             server.send_signal(signal.SIGINT)
             assert server.wait(20) == 0
@@ -505,6 +643,10 @@ def test_serve_shows_a_site_on_localhost_until_it_is_interrupted(results, tmp_pa
 
 
 def test_serve_says_what_is_missing(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "vadbench.cli", "serve", "--site", str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "vadbench.cli", "serve", "--site", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2
     assert "vadbench leaderboard --out" in done.stderr

@@ -1,4 +1,6 @@
-"""A difference to a paper's figure is taken between like things, else the reason stands there; what is ours alone says so."""
+"""A difference to a paper's figure is taken between like things, else the reason stands there; what
+is ours alone says so.
+"""
 
 from dataclasses import replace
 
@@ -23,9 +25,18 @@ def column(dataset, title):
     return Column(dataset, title, *METRICS[title])
 
 
-def plan_of(method="mulde", stream="velocity@import.accivad", published="MULDE", dataset="avenue", row=None, **fields):
+def plan_of(
+    method="mulde",
+    stream="velocity@import.accivad",
+    published="MULDE",
+    dataset="avenue",
+    row=None,
+    **fields,
+):
     named = {"label": "MULDE", "method": method, "published": published, **(row or {})}
-    return plan_suite(make_suite({"rows": [named], "datasets": [dataset], "features": [stream], **fields})).recipes
+    return plan_suite(
+        make_suite({"rows": [named], "datasets": [dataset], "features": [stream], **fields})
+    ).recipes
 
 
 def beside(planned, tables, title="micro AUC"):
@@ -55,8 +66,16 @@ def test_regions_say_what_the_papers_code_does_with_equal_scores():
 @pytest.mark.parametrize(
     ("changes", "title", "told"),
     [
-        ({"settings": {"protocol": {"smoothing": None}}}, "micro AUC", "smoothing gaussian-unstated there, none here"),
-        ({"settings": {"protocol": {"smoothing": 7}}}, "micro AUC", "smoothing gaussian-unstated there, gaussian-7 here"),
+        (
+            {"settings": {"protocol": {"smoothing": None}}},
+            "micro AUC",
+            "smoothing gaussian-unstated there, none here",
+        ),
+        (
+            {"settings": {"protocol": {"smoothing": 7}}},
+            "micro AUC",
+            "smoothing gaussian-unstated there, gaussian-7 here",
+        ),
         ({}, "micro AUC, unsmoothed", "smoothing gaussian-unstated there, none here"),
         ({}, "macro AUC (skip)", "convention unstated there, skip here"),
         ({"scope": "scene"}, "micro AUC", "one training for all scenes there, one a scene here"),
@@ -68,11 +87,17 @@ def test_another_protocol_or_scope_is_the_reason_for_no_difference(changes, titl
 
 def test_another_setting_is_the_reason_for_no_difference():
     planned = plan_of(setting="unsupervised")
-    assert beside(planned, (f"{MULDE}/tableS3",)) == (None, NONE + "one-class there, unsupervised here")
+    assert beside(planned, (f"{MULDE}/tableS3",)) == (
+        None,
+        NONE + "one-class there, unsupervised here",
+    )
 
 
 def test_streams_that_the_paper_does_not_name_are_the_reason_for_no_difference():
-    assert beside(plan_of(dataset="ped2"), (f"{MULDE}/table1",)) == (None, NONE + "the paper does not say which features it is of")
+    assert beside(plan_of(dataset="ped2"), (f"{MULDE}/table1",)) == (
+        None,
+        NONE + "the paper does not say which features it is of",
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +120,13 @@ def test_a_metric_that_no_paper_reports_is_not_spoken_of():
 
 
 def unsupervised(split):
-    planned = plan_of("diffusion", "clip@import.r3d-resnet18", "k-diffusion", "shanghaitech", setting="unsupervised")
+    planned = plan_of(
+        "diffusion",
+        "clip@import.r3d-resnet18",
+        "k-diffusion",
+        "shanghaitech",
+        setting="unsupervised",
+    )
     return with_split(planned, split)
 
 
@@ -109,31 +140,46 @@ def test_the_auc_of_decisions_on_the_papers_split_is_the_same_thing():
     assert beside(unsupervised(ZHONG), (f"{TUR}/table2b",), "decision AUC") == (0.761, None)
 
 
-@pytest.mark.parametrize("name", ["every-second-test-video", "list-0123abcd", "all-training-videos"])
+@pytest.mark.parametrize(
+    "name", ["every-second-test-video", "list-0123abcd", "all-training-videos"]
+)
 def test_another_split_is_the_reason_for_no_difference(name):
     told = NONE + f"split `zhong-2019` there, `{name}` here"
-    assert beside(unsupervised(replace(ZHONG, name=name)), (f"{TUR}/table2b",), "decision AUC") == (None, told)
+    assert beside(unsupervised(replace(ZHONG, name=name)), (f"{TUR}/table2b",), "decision AUC") == (
+        None,
+        told,
+    )
 
 
 def test_one_class_is_not_beside_unsupervised_figures():
     planned = plan_of("diffusion", "clip@import.r3d-resnet18", "k-diffusion", "shanghaitech")
-    assert beside(planned, (f"{TUR}/table2b",), "decision AUC") == (None, NONE + "unsupervised there, one-class here")
+    assert beside(planned, (f"{TUR}/table2b",), "decision AUC") == (
+        None,
+        NONE + "unsupervised there, one-class here",
+    )
 
 
 def table_of(name, tmp_path, **changes):
-    return make_table(plan_suite(vary(read_suite(name, suites_root()), **changes)), Results(tmp_path))
+    return make_table(
+        plan_suite(vary(read_suite(name, suites_root()), **changes)), Results(tmp_path)
+    )
 
 
 def notes_of(table, dataset):
     """(row, streams) -> the notes of its cells on a data set."""
     places = [place for place, column in enumerate(table.columns) if column.dataset == dataset]
-    return {(row.method, row.features): {note for place in places for note in row.cells[place].notes} for row in table.rows}
+    return {
+        (row.method, row.features): {note for place in places for note in row.cells[place].notes}
+        for row in table.rows
+    }
 
 
 def test_only_what_is_ours_is_told_in_other_presets(tmp_path):
     notes = notes_of(table_of("mulde-table1", tmp_path), "avenue")
     assert OURS in notes["MULDE", "velocity@file.vec + deep@file.vec"]
-    assert not any(note.startswith(NONE) or note == SIGMA for told in notes.values() for note in told)
+    assert not any(
+        note.startswith(NONE) or note == SIGMA for told in notes.values() for note in told
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,13 +198,20 @@ def test_cells_that_a_paper_leaves_out_are_left_out(name, row, dataset, tmp_path
 @pytest.mark.parametrize(
     ("name", "changes", "row", "dataset"),
     [
-        ("mulde-tables2", {"features": ("clip@import.i3d",)}, ("MULDE, β = 1", "clip@import.i3d"), "ubnormal"),
+        (
+            "mulde-tables2",
+            {"features": ("clip@import.i3d",)},
+            ("MULDE, β = 1", "clip@import.i3d"),
+            "ubnormal",
+        ),
         ("mulde-table2", {"datasets": ("avenue",)}, ("MULDE", "clip.hiera-l"), "avenue"),
         ("itae-nf-table4", {}, ("NF", "clip"), "ped2"),
         ("mulde-tables5", {}, ("MULDE", "deep@file.vec"), "avenue"),
     ],
 )
-def test_cells_of_a_papers_suite_that_the_paper_lacks_say_that_they_are_ours(name, changes, row, dataset, tmp_path):
+def test_cells_of_a_papers_suite_that_the_paper_lacks_say_that_they_are_ours(
+    name, changes, row, dataset, tmp_path
+):
     assert OURS in notes_of(table_of(name, tmp_path, **changes), dataset)[row]
 
 
@@ -167,22 +220,41 @@ def test_on_shanghaitech_each_figure_of_table_1_has_a_row_of_its_streams(tmp_pat
     published = of_tables((f"{MULDE}/table1",))
     cells = {}
     for shown, name in {(recipe.shown, recipe.name) for recipe in plan.recipes}:
-        planned = [recipe for recipe in plan.recipes if (recipe.shown, recipe.name) == (shown, name)]
-        if (figure := same_figure(planned, column("shanghaitech", "micro AUC"), published)) is not None:
+        planned = [
+            recipe for recipe in plan.recipes if (recipe.shown, recipe.name) == (shown, name)
+        ]
+        if (
+            figure := same_figure(planned, column("shanghaitech", "micro AUC"), published)
+        ) is not None:
             cells[shown] = figure
-    assert cells == {"MULDE": 0.867, "MULDE, β = 0": 0.864, "MSMA, as MULDE ran it": 0.841, "AccI-VAD": 0.859}
+    assert cells == {
+        "MULDE": 0.867,
+        "MULDE, β = 0": 0.864,
+        "MSMA, as MULDE ran it": 0.841,
+        "AccI-VAD": 0.859,
+    }
 
 
 def test_the_auc_of_decisions_is_a_dash_with_the_command(tmp_path):
     table = table_of("diffusion-table2b", tmp_path)
     place = [column.title for column in table.columns].index("decision AUC")
-    assert {row.cells[place].note for row in table.rows} == {"`vadbench binarised RECORD` prints it of a record, for every k"}
+    assert {row.cells[place].note for row in table.rows} == {
+        "`vadbench binarised RECORD` prints it of a record, for every k"
+    }
 
 
 def test_figures_of_other_data_sets_stand_beside_an_ablation_of_ours(tmp_path):
     table = table_of("mulde-pooling", tmp_path)
-    assert [(column.dataset, column.title) for column in table.columns] == [("synthetic", "micro AUC"), ("shanghaitech", "micro AUC")]
-    assert [row.texts for row in table.published] == [(None, "78.4"), (None, "76.30"), (None, "76.02"), (None, "75.83")]
+    assert [(column.dataset, column.title) for column in table.columns] == [
+        ("synthetic", "micro AUC"),
+        ("shanghaitech", "micro AUC"),
+    ]
+    assert [row.texts for row in table.published] == [
+        (None, "78.4"),
+        (None, "76.30"),
+        (None, "76.02"),
+        (None, "75.83"),
+    ]
 
 
 def test_figures_of_other_data_sets_do_not_stand_beside_the_papers_own(tmp_path):

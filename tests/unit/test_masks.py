@@ -1,4 +1,6 @@
-"""Masks: what is not zero is anomalous at any depth, and what could be read in two ways is refused."""
+"""Masks: what is not zero is anomalous at any depth, and what could be read in two ways is
+refused.
+"""
 
 import numpy as np
 import pytest
@@ -50,11 +52,20 @@ def test_what_is_not_zero_is_anomalous(path, kind):
         (saved(palette(THREE, [(0, 0, 0)] * 4)), "palette index 3 is black"),
         (saved(palette(1 - MARKED, [(255, 255, 255), (0, 0, 0)])), "palette index 1 is black"),
         (saved(palette(MARKED, [(255, 255, 255), (9, 9, 9)])), "palette index 0 is not black"),
-        (saved(np.dstack([BLACK, BLACK, BLACK, MARKED * np.uint8(255)])), "colour and opacity mark different pixels"),
-        (saved(np.dstack([WHITE, WHITE, WHITE, MARKED * np.uint8(255)])), "colour and opacity mark different pixels"),
+        (
+            saved(np.dstack([BLACK, BLACK, BLACK, MARKED * np.uint8(255)])),
+            "colour and opacity mark different pixels",
+        ),
+        (
+            saved(np.dstack([WHITE, WHITE, WHITE, MARKED * np.uint8(255)])),
+            "colour and opacity mark different pixels",
+        ),
         (saved((MARKED * np.float32(0.7)), "TIFF"), "32-bit floating point with fractions"),
         (saved(-THREE.astype(np.int32), "TIFF"), "negative values, the least -3"),
-        (saved(Image.fromarray(MARKED * np.uint8(255)), "JPEG"), "a JPEG, whose compression leaves values from 1 to 31"),
+        (
+            saved(Image.fromarray(MARKED * np.uint8(255)), "JPEG"),
+            "a JPEG, whose compression leaves values from 1 to 31",
+        ),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(path, data, told):
@@ -104,5 +115,7 @@ def test_arrays_that_are_no_masks_are_refused(values, told):
 @pytest.mark.parametrize("shape", [(6, 8), (24, 32), (16, 12)])
 def test_a_mask_of_another_size_than_the_frames_is_refused(path, shape):
     path.write_bytes(saved(MARKED))
-    with pytest.raises(BadInput, match=rf"001\.png: a mask: 16 x 12 where clip a has {shape[1]} x {shape[0]}"):
+    with pytest.raises(
+        BadInput, match=rf"001\.png: a mask: 16 x 12 where clip a has {shape[1]} x {shape[0]}"
+    ):
         list(iterate_masks(path.parent, shape, "clip a"))

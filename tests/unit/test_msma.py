@@ -6,7 +6,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 from vadbench_methods.mixture import fit_mixture
-from vadbench_methods.msma import MSMA, MSMAInMULDE, ScoreMLP, dsm_loss, kth_distance, noise_ladder, score_norms
+from vadbench_methods.msma import (
+    MSMA,
+    MSMAInMULDE,
+    ScoreMLP,
+    dsm_loss,
+    kth_distance,
+    noise_ladder,
+    score_norms,
+)
 from vadbench_methods.mulde import MULDE
 
 from vadbench.detector import Features
@@ -38,9 +46,16 @@ def test_linear_ladder_is_that_of_mulde() -> None:
 
 def test_loss_is_least_at_the_true_score_of_a_gaussian() -> None:
     torch.manual_seed(0)
-    x, eps, sigma = torch.randn(20_000, 2, dtype=torch.float64), torch.randn(20_000, 2, dtype=torch.float64), torch.full((20_000, 1), 0.5).double()
+    x, eps, sigma = (
+        torch.randn(20_000, 2, dtype=torch.float64),
+        torch.randn(20_000, 2, dtype=torch.float64),
+        torch.full((20_000, 1), 0.5).double(),
+    )
     noisy = x + sigma * eps
-    losses = [float(dsm_loss(factor * noisy / (1 + sigma**2), sigma, eps)) for factor in (-1.2, -1.0, -0.8, 1.0)]
+    losses = [
+        float(dsm_loss(factor * noisy / (1 + sigma**2), sigma, eps))
+        for factor in (-1.2, -1.0, -0.8, 1.0)
+    ]
     assert losses[1] == min(losses)
 
 
@@ -52,7 +67,11 @@ def test_norms() -> None:
 
 
 def test_all_scales_in_one_pass_equal_one_pass_a_scale() -> None:
-    net, x, scales = ScoreMLP(3, (8, 8)).double(), torch.randn(5, 3).double(), torch.tensor([0.1, 0.7]).double()
+    net, x, scales = (
+        ScoreMLP(3, (8, 8)).double(),
+        torch.randn(5, 3).double(),
+        torch.tensor([0.1, 0.7]).double(),
+    )
     one_by_one = torch.stack([net(x, sigma.expand(5, 1)) for sigma in scales], 1)
     torch.testing.assert_close(net.at_scales(x, scales), one_by_one)
 
@@ -63,7 +82,9 @@ def test_gradient_of_the_log_density_network_is_the_score(train: Features) -> No
     x = torch.from_numpy(detector.standardisation.apply(train.x)).requires_grad_()
     sigma = detector.noise_scales().to(x)[3].expand(len(x), 1)
     (gradient,) = torch.autograd.grad(detector.net(x, sigma).sum(), x)
-    np.testing.assert_allclose(detector.score(train)[:, 3], gradient.square().sum(1), rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(
+        detector.score(train)[:, 3], gradient.square().sum(1), rtol=1e-4, atol=1e-9
+    )
 
 
 def test_training_noise_is_drawn_from_the_ladder() -> None:
@@ -81,23 +102,42 @@ def test_relative_floor_is_standard_scaling() -> None:
 
 
 def test_kth_distance_takes_the_farthest_that_exists() -> None:
-    np.testing.assert_array_equal(kth_distance(np.array([[1.0, 4.0, 9.0], [1.0, 4.0, np.inf]])), [3.0, 2.0])
+    np.testing.assert_array_equal(
+        kth_distance(np.array([[1.0, 4.0, 9.0], [1.0, 4.0, np.inf]])), [3.0, 2.0]
+    )
 
 
 def test_every_read_out_is_a_column(train: Features) -> None:
-    read_outs = ("gmm", "knn", "gmm-raw5", "gmm-raw3", "gmm-raw1", "mean", "max", "median", "scales")
+    read_outs = (
+        "gmm",
+        "knn",
+        "gmm-raw5",
+        "gmm-raw3",
+        "gmm-raw1",
+        "mean",
+        "max",
+        "median",
+        "scales",
+    )
     detector = msma(scales=2, read_outs=read_outs)
     detector.fit(train)
     assert detector.read_outs == (*read_outs[:-1], "norm@1", "norm@0.01")
     assert detector.score(train).shape == (200, 10)
 
 
-def test_knn_counts_a_row_itself_in_score_but_not_its_video_in_score_normal(train: Features) -> None:
+def test_knn_counts_a_row_itself_in_score_but_not_its_video_in_score_normal(
+    train: Features,
+) -> None:
     detector = msma(read_outs=("knn",), neighbours=1)
     detector.fit(train)
     assert detector.score(train).max() == 0
     norms = detector._values(train)
-    others = np.array([[np.linalg.norm(norms[train.video != train.video[row]] - norms[row], axis=1).min()] for row in range(200)])
+    others = np.array(
+        [
+            [np.linalg.norm(norms[train.video != train.video[row]] - norms[row], axis=1).min()]
+            for row in range(200)
+        ]
+    )
     np.testing.assert_allclose(detector.score_normal(train), others, rtol=1e-6)
 
 
@@ -109,7 +149,9 @@ def test_knn_of_a_single_video_leaves_out_the_row(train: Features) -> None:
 
 @pytest.mark.parametrize("cls", [MSMA, MSMAInMULDE])
 @pytest.mark.parametrize("network", ["score", "log-density"])
-def test_saved_and_loaded_scores_are_equal_to_the_bit(cls: type[MSMA], network: str, train: Features, tmp_path) -> None:
+def test_saved_and_loaded_scores_are_equal_to_the_bit(
+    cls: type[MSMA], network: str, train: Features, tmp_path
+) -> None:
     detector = cls(cls.Config(**SMALL, network=network), seed=0)
     detector.fit(train)
     detector.save(tmp_path)
@@ -118,13 +160,22 @@ def test_saved_and_loaded_scores_are_equal_to_the_bit(cls: type[MSMA], network: 
     np.testing.assert_array_equal(loaded.score_normal(train), detector.score_normal(train))
 
 
-@pytest.mark.parametrize("settings", [{"sigma_low": 1.0}, {"read_outs": ("gmm", "gmm")}, {"read_outs": ()}, {"folds": 1}])
+@pytest.mark.parametrize(
+    "settings", [{"sigma_low": 1.0}, {"read_outs": ("gmm", "gmm")}, {"read_outs": ()}, {"folds": 1}]
+)
 def test_inconsistent_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         msma(**settings)
 
 
-QUICK = {"units": (256, 256), "epochs": 1000, "max_steps": STEPS, "batch_size": 2048, "progress": "off", "score_batch": 2048}
+QUICK = {
+    "units": (256, 256),
+    "epochs": 1000,
+    "max_steps": STEPS,
+    "batch_size": 2048,
+    "progress": "off",
+    "score_batch": 2048,
+}
 
 
 def test_log_density_sees_between_the_modes_what_its_gradient_does_not() -> None:

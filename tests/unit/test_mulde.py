@@ -17,7 +17,9 @@ SMALL = {"units": (32, 32), "max_steps": 60, "batch_size": 128, "lr": 2e-3, "pro
 
 def features(rows, dim=4, seed=0):
     generator = np.random.default_rng(seed)
-    x = generator.normal(size=(rows, 2)) @ generator.normal(size=(2, dim)) + 0.1 * generator.normal(size=(rows, dim))
+    x = generator.normal(size=(rows, 2)) @ generator.normal(size=(2, dim)) + 0.1 * generator.normal(
+        size=(rows, dim)
+    )
     return Features(x.astype(np.float32), np.zeros(rows, int), np.arange(rows))
 
 
@@ -27,29 +29,47 @@ def fitted(rows=400, **changes):
     return detector
 
 
-@given(dim=st.integers(1, 6), units=st.lists(st.integers(1, 7), min_size=1, max_size=4), seed=st.integers(0, 99))
+@given(
+    dim=st.integers(1, 6),
+    units=st.lists(st.integers(1, 7), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=40, deadline=None)
 def test_input_gradient_is_that_of_autograd_and_differentiable(dim, units, seed):
     torch.manual_seed(seed)
     net = NoiseConditionedMLP(dim, tuple(units)).double()
-    x, sigma = torch.randn(5, dim, dtype=torch.float64, requires_grad=True), torch.rand(5, 1, dtype=torch.float64)
+    x, sigma = (
+        torch.randn(5, dim, dtype=torch.float64, requires_grad=True),
+        torch.rand(5, 1, dtype=torch.float64),
+    )
     (expected,) = torch.autograd.grad(net(x, sigma).sum(), x, create_graph=True)
     gradient = net.input_gradient(x.detach(), sigma)
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
     weights = list(net.parameters())[:-1]  # the last bias moves no gradient
-    ours = torch.autograd.grad(gradient.sin().sum(), weights, allow_unused=True, materialize_grads=True)
-    theirs = torch.autograd.grad(expected.sin().sum(), weights, allow_unused=True, materialize_grads=True)
+    ours = torch.autograd.grad(
+        gradient.sin().sum(), weights, allow_unused=True, materialize_grads=True
+    )
+    theirs = torch.autograd.grad(
+        expected.sin().sum(), weights, allow_unused=True, materialize_grads=True
+    )
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("rows", [1, 6])
 def test_slope_has_the_right_gradients(rows):
-    u, a = torch.randn(rows, 5, dtype=torch.float64, requires_grad=True), torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+    u, a = (
+        torch.randn(rows, 5, dtype=torch.float64, requires_grad=True),
+        torch.randn(6, 5, dtype=torch.float64, requires_grad=True),
+    )
     assert torch.autograd.gradcheck(TimesSlope.apply, (u, a))
 
 
 def test_scales_together_equal_scales_one_by_one():
-    net, x, scales = NoiseConditionedMLP(4, (16, 8, 16)).double(), torch.randn(7, 4, dtype=torch.float64), torch.rand(16, dtype=torch.float64)
+    net, x, scales = (
+        NoiseConditionedMLP(4, (16, 8, 16)).double(),
+        torch.randn(7, 4, dtype=torch.float64),
+        torch.rand(16, dtype=torch.float64),
+    )
     one_by_one = torch.stack([net(x, scale.expand(7, 1)) for scale in scales], 1)
     torch.testing.assert_close(net.at_scales(x, scales), one_by_one, rtol=1e-12, atol=1e-12)
 
@@ -57,13 +77,17 @@ def test_scales_together_equal_scales_one_by_one():
 def test_loss_is_half_the_dimension_at_the_start():
     torch.manual_seed(0)
     x = torch.randn(4096, 64)
-    matching, _ = mulde_loss(NoiseConditionedMLP(64, (256, 256)), x, log_uniform(1e-3, 1, x), torch.randn_like(x), 0.1)
+    matching, _ = mulde_loss(
+        NoiseConditionedMLP(64, (256, 256)), x, log_uniform(1e-3, 1, x), torch.randn_like(x), 0.1
+    )
     assert 2 * matching.item() / 64 == pytest.approx(1, abs=0.02)
 
 
 def test_loss_survives_the_smallest_noise():
     x = torch.randn(8, 3)
-    matching, regulariser = mulde_loss(NoiseConditionedMLP(3, (8,)), x, torch.full((8, 1), 1e-30), torch.randn_like(x), 0.1)
+    matching, regulariser = mulde_loss(
+        NoiseConditionedMLP(3, (8,)), x, torch.full((8, 1), 1e-30), torch.randn_like(x), 0.1
+    )
     assert torch.isfinite(matching + regulariser)
 
 
@@ -71,13 +95,17 @@ def test_noise_scales_are_log_uniform():
     torch.manual_seed(0)
     sigma = log_uniform(1e-3, 1.0, torch.zeros(20000, 3))
     assert sigma.shape == (20000, 1)
-    assert np.histogram(sigma.log10(), bins=3, range=(-3, 0))[0] == pytest.approx(20000 / 3, rel=0.05)
+    assert np.histogram(sigma.log10(), bins=3, range=(-3, 0))[0] == pytest.approx(
+        20000 / 3, rel=0.05
+    )
 
 
 def test_without_regulariser_the_clean_branch_is_left_out():
     net = NoiseConditionedMLP(3, (8,))
     net.forward = None
-    matching, regulariser = mulde_loss(net, torch.randn(4, 3), torch.rand(4, 1), torch.randn(4, 3), 0.0)
+    matching, regulariser = mulde_loss(
+        net, torch.randn(4, 3), torch.rand(4, 1), torch.randn(4, 3), 0.0
+    )
     assert regulariser == 0
     matching.backward()
 
@@ -97,11 +125,21 @@ def test_scores_rank_distance_from_the_data():
     far = Features((near + 6 * near.std(0)).astype(np.float32), np.zeros(200, int), np.arange(200))
     scores = detector.score(far)
     assert np.isfinite(scores).all()
-    assert (np.median(scores, axis=0) > np.quantile(detector.score(features(200)), 0.95, axis=0)).all()
+    assert (
+        np.median(scores, axis=0) > np.quantile(detector.score(features(200)), 0.95, axis=0)
+    ).all()
 
 
 @pytest.mark.parametrize(
-    "settings", [{"beta": 0.0}, {"precision": "bf16-mixed"}, {"units": (8,)}, {"units": (8, 8, 8)}, {"scales": 1}, {"floor": "absolute"}]
+    "settings",
+    [
+        {"beta": 0.0},
+        {"precision": "bf16-mixed"},
+        {"units": (8,)},
+        {"units": (8, 8, 8)},
+        {"scales": 1},
+        {"floor": "absolute"},
+    ],
 )
 def test_every_setting_gives_finite_scores(settings):
     assert np.isfinite(fitted(**settings, epochs=2).score(features(20))).all()
@@ -136,8 +174,14 @@ def test_presets():
 
 def test_paper_network_has_the_published_size():
     with torch.device("meta"):
-        assert sum(weights.numel() for weights in NoiseConditionedMLP(512, (4096, 4096)).parameters()) == 18_890_753
-        assert sum(weights.numel() for weights in NoiseConditionedMLP(1152, (4096, 4096)).parameters()) == 21_512_193
+        assert (
+            sum(weights.numel() for weights in NoiseConditionedMLP(512, (4096, 4096)).parameters())
+            == 18_890_753
+        )
+        assert (
+            sum(weights.numel() for weights in NoiseConditionedMLP(1152, (4096, 4096)).parameters())
+            == 21_512_193
+        )
 
 
 def plain_and_regularised():
@@ -149,7 +193,11 @@ def plain_and_regularised():
 
 def test_the_double_backward_network_is_the_closed_form_one_without_its_flags():
     plain, other = plain_and_regularised()
-    x, sigma, eps = torch.randn(9, 4, dtype=torch.float64), torch.rand(9, 1, dtype=torch.float64), torch.randn(9, 4, dtype=torch.float64)
+    x, sigma, eps = (
+        torch.randn(9, 4, dtype=torch.float64),
+        torch.rand(9, 1, dtype=torch.float64),
+        torch.randn(9, 4, dtype=torch.float64),
+    )
     gradients = []
     for net in (plain, other):
         sum(mulde_loss(net, x, sigma, eps, 0.1)).backward()
@@ -162,7 +210,11 @@ def test_the_double_backward_network_is_the_closed_form_one_without_its_flags():
 
 @pytest.mark.parametrize("flag", [{"layer_norm": True}, {"dropout": 0.5}])
 def test_layer_norm_and_dropout_change_what_is_learnt(flag):
-    train = Features(np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32), np.zeros(64, int), np.arange(64))
+    train = Features(
+        np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32),
+        np.zeros(64, int),
+        np.arange(64),
+    )
     small = {"units": (8,), "epochs": 2, "progress": "off", "read_outs": ("mean",)}
     scores = []
     for changed in ({}, flag):
@@ -174,8 +226,15 @@ def test_layer_norm_and_dropout_change_what_is_learnt(flag):
 
 
 def test_every_scale_can_be_a_column():
-    train = Features(np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32), np.zeros(64, int), np.arange(64))
-    detector = MULDE(MULDE.Config(units=(8,), epochs=2, progress="off", scales=3, read_outs=("mean", "scales")), seed=0)
+    train = Features(
+        np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32),
+        np.zeros(64, int),
+        np.arange(64),
+    )
+    detector = MULDE(
+        MULDE.Config(units=(8,), epochs=2, progress="off", scales=3, read_outs=("mean", "scales")),
+        seed=0,
+    )
     detector.fit(train)
     assert detector.read_outs == ("mean", "f@0.001", "f@0.5005", "f@1")
     scores = detector.score(train)
@@ -184,7 +243,10 @@ def test_every_scale_can_be_a_column():
 
 
 def test_mixtures_of_a_subsample_leave_the_pools_as_they_are():
-    every, some = fitted(read_outs=("gmm1", "mean")), fitted(read_outs=("gmm1", "mean"), mixture_rows=50)
+    every, some = (
+        fitted(read_outs=("gmm1", "mean")),
+        fitted(read_outs=("gmm1", "mean"), mixture_rows=50),
+    )
     test = features(60, seed=1)
     (all_gmm, all_mean), (some_gmm, some_mean) = every.score(test).T, some.score(test).T
     np.testing.assert_array_equal(all_mean, some_mean)

@@ -1,4 +1,6 @@
-"""A few rows that decide a column's deviation are left out by every method that standardises; heavy tails and sparse columns are no such rows."""
+"""A few rows that decide a column's deviation are left out by every method that standardises; heavy
+tails and sparse columns are no such rows.
+"""
 
 import numpy as np
 import pytest
@@ -11,7 +13,18 @@ from vadbench.outliers import find_outlier, find_outliers
 from vadbench.plan import resolve_config
 
 ROWS = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
-STANDARDISING = ("gmm", "gaussian", "knn", "ocsvm", "flow", "mulde", "msma", "msma-mulde", "autoencoder", "diffusion")
+STANDARDISING = (
+    "gmm",
+    "gaussian",
+    "knn",
+    "ocsvm",
+    "flow",
+    "mulde",
+    "msma",
+    "msma-mulde",
+    "autoencoder",
+    "diffusion",
+)
 
 
 def spoilt(rows, columns, value):
@@ -76,7 +89,8 @@ def test_sparse_columns_are_none(filled, seed):
     x = np.maximum(random.normal(size=(3000, 8)), 0).astype(np.float32)
     x[:, 0] = 0
     x[random.choice(3000, filled, replace=False), 0] = 1e-4 * random.exponential(size=filled)
-    x[random.choice(3000, 3, replace=False), 0] = 3  # strong beside faint ones, as a unit that saw three cars
+    # strong beside faint ones, as a unit that saw three cars
+    x[random.choice(3000, 3, replace=False), 0] = 3
     assert find_outlier(x) is None
 
 
@@ -113,8 +127,14 @@ def test_a_method_that_standardises_scores_as_without_the_row_and_says_so(method
     clean.fit(features(ROWS).rows(np.delete(np.arange(len(ROWS)), row)))
     np.testing.assert_array_equal(spoilt_one.score(test), clean.score(test))
     told = str(said[0].message)
-    assert told.startswith("street velocity train: 1 training row decides a column's deviation alone, left out of the training")
-    assert f"row {row} (video {row // 300} of the split, counted from 0, frame {row % 300}), column 0 is 1e+06" in told
+    assert told.startswith(
+        "street velocity train: 1 training row decides a column's deviation alone, left out of the"
+        " training"
+    )
+    assert (
+        f"row {row} (video {row // 300} of the split, counted from 0, frame {row % 300}), column 0"
+        " is 1e+06" in told
+    )
 
 
 def test_glitches_that_hide_behind_a_larger_one_are_found_too():
@@ -132,7 +152,9 @@ def test_features_without_such_a_row_are_themselves():
     assert whole.without_outliers() is whole
 
 
-@pytest.mark.parametrize(("method", "preset"), [("iforest", "fast"), ("knn", "paper"), ("gmm", "paper")])
+@pytest.mark.parametrize(
+    ("method", "preset"), [("iforest", "fast"), ("knn", "paper"), ("gmm", "paper")]
+)
 @pytest.mark.parametrize("value", [1e4, 1e6])
 def test_a_method_that_does_not_standardise_ranks_as_without_it(method, preset, value):
     test = ROWS[::3].copy()

@@ -1,4 +1,6 @@
-"""A suite, or a command line, runs what the data and features on this machine allow, and says what is missing for the rest."""
+"""A suite, or a command line, runs what the data and features on this machine allow, and says what
+is missing for the rest.
+"""
 
 import pytest
 
@@ -14,7 +16,9 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
 
     def call(datasets):
-        plan = plan_suite(make_suite({"name": "some", "methods": ["magnitude"], "datasets": datasets}))
+        plan = plan_suite(
+            make_suite({"name": "some", "methods": ["magnitude"], "datasets": datasets})
+        )
         return plan, lambda: run_suite(plan, Results(tmp_path / "results"), quiet=True, say=str)
 
     return call
@@ -29,7 +33,10 @@ def test_what_can_run_runs_and_the_rest_is_told(run):
     (row,) = outcome.table.rows
     here, there = row.cells[0], row.cells[len(row.cells) // 2]
     assert here.value > 0.5
-    assert (there.value, there.note) == (None, "not run; `vadbench plan --suite some` tells what that takes")
+    assert (there.value, there.note) == (
+        None,
+        "not run; `vadbench plan --suite some` tells what that takes",
+    )
 
 
 def test_with_nothing_to_run_nothing_is_written(run, tmp_path):
@@ -40,7 +47,13 @@ def test_with_nothing_to_run_nothing_is_written(run, tmp_path):
 
 
 def test_the_plan_tells_what_is_missing_once_for_all_streams_that_lack_the_same(run, tmp_path):
-    suite = make_suite({"methods": ["magnitude"], "datasets": ["avenue"], "features": ["velocity", "velocity.hof1", "deep@import.accivad"]})
+    suite = make_suite(
+        {
+            "methods": ["magnitude"],
+            "datasets": ["avenue"],
+            "features": ["velocity", "velocity.hof1", "deep@import.accivad"],
+        }
+    )
     (line,) = lacking_sources(plan_suite(suite).jobs)
     assert line.startswith("avenue velocity, velocity.hof1, deep@import.accivad: ")
     assert not (tmp_path / "cache").exists()

@@ -1,4 +1,6 @@
-"""Files that are spelt in another way than they are expected, and text files as editors save them."""
+"""Files that are spelt in another way than they are expected, and text files as editors save
+them.
+"""
 
 import unicodedata
 
@@ -20,7 +22,10 @@ def put(folder, *names):
     [
         ("1.avi", "01.avi"),
         ("videos/001.AVI", "Videos/1.avi"),
-        (unicodedata.normalize("NFD", "Straße/Tür.mp4"), unicodedata.normalize("NFC", "Straße/Tür.mp4")),
+        (
+            unicodedata.normalize("NFD", "Straße/Tür.mp4"),
+            unicodedata.normalize("NFC", "Straße/Tür.mp4"),
+        ),
         ("Test/test1_GT", "Test/Test001_gt"),
     ],
 )
@@ -41,7 +46,13 @@ def test_what_is_not_there_is_left_to_the_caller(tmp_path):
 
 def test_two_spellings_are_refused_with_both(tmp_path):
     put(tmp_path, "001.avi", "1.avi")
-    with pytest.raises(BadInput, match=r"in doubt \(found and not expected: '001\.avi', '1\.avi'; expected and not found: '01\.avi'\)"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"in doubt \(found and not expected: '001\.avi', '1\.avi'; expected and not found:"
+            r" '01\.avi'\)"
+        ),
+    ):
         find_path(tmp_path, "01.avi")
 
 

@@ -1,4 +1,6 @@
-"""UCSD Ped1 in its official layout, in miniature: masks of some clips only, and damaged in the ways that a user's copy may be."""
+"""UCSD Ped1 in its official layout, in miniature: masks of some clips only, and damaged in the ways
+that a user's copy may be.
+"""
 
 import shutil
 
@@ -34,9 +36,14 @@ def tiny(tmp_path):
             folder = base / split.title() / f"{split.title()}{clip:03d}"
             folder.mkdir(parents=True)
             for frame in range(1, frames + 1):
-                cv2.imwrite(str(folder / f"{frame:03d}.tif"), random.integers(0, 256, TinyPed1.size).astype(np.uint8))
+                cv2.imwrite(
+                    str(folder / f"{frame:03d}.tif"),
+                    random.integers(0, 256, TinyPed1.size).astype(np.uint8),
+                )
     write_masks(base / "Test" / "Test003_gt", range(1, 5))
-    (base / "Test" / "UCSDped1.m").write_text("a{end+1}.gt_frame = [2:3];\na{end+1}.gt_frame = [];\na{end+1}.gt_frame = [1:4];\n")
+    (base / "Test" / "UCSDped1.m").write_text(
+        "a{end+1}.gt_frame = [2:3];\na{end+1}.gt_frame = [];\na{end+1}.gt_frame = [1:4];\n"
+    )
     return TinyPed1(tmp_path)
 
 
@@ -68,7 +75,10 @@ def test_a_whole_copy_passes_its_check(tiny):
 
 
 def test_the_release_has_clips_of_200_frames():
-    assert {split: (len(clips), sum(clips)) for split, clips in Ped1.clips.items()} == {"train": (34, 6800), "test": (36, 7200)}
+    assert {split: (len(clips), sum(clips)) for split, clips in Ped1.clips.items()} == {
+        "train": (34, 6800),
+        "test": (36, 7200),
+    }
 
 
 def test_masks_are_there_or_not_clip_by_clip(tiny):
@@ -86,7 +96,11 @@ def test_all_masks_give_derived_tracks(tiny):
     write_masks(tiny.folder / "Test" / "Test001_gt", (2, 3))
     write_masks(tiny.folder / "Test" / "Test002_gt", ())
     assert tiny.track_source == "derived from the masks"
-    assert tiny.tracks()[["video", "frame"]].to_numpy().tolist() == [["Test001", 1], ["Test001", 2], *(["Test003", t] for t in range(4))]
+    assert tiny.tracks()[["video", "frame"]].to_numpy().tolist() == [
+        ["Test001", 1],
+        ["Test001", 2],
+        *(["Test003", t] for t in range(4)),
+    ]
     assert findings(tiny) == {}
 
 
@@ -167,7 +181,13 @@ def label_loop(tiny):
         (truncated, "Train001/002.tif: truncated or not an image (300 bytes)"),
         (renumbered, "Train001: frame 2 is missing (the last is 102.tif)"),
         (counted_from_two, "Train001: frame 1 is missing (the last is 005.tif)"),
-        (missing_label, "UCSDped1.m: the file of the frame labels is missing; `vadbench data fetch ped1`, or download UCSD_Anomaly_Dataset.tar.gz"),
+        (
+            missing_label,
+            (
+                "UCSDped1.m: the file of the frame labels is missing; `vadbench data fetch ped1`,"
+                " or download UCSD_Anomaly_Dataset.tar.gz"
+            ),
+        ),
         (wrong_size, "Train001: frames of shape (24, 37), the release has (24, 36) grey"),
         (colour, "Train001: frames of shape (24, 36, 3), the release has (24, 36) grey"),
         (zero_frames, "Train001: empty clip"),
@@ -181,7 +201,8 @@ def label_loop(tiny):
 def test_damage_is_one_line(tiny, damage, told):
     damage(tiny)
     assert told in refusal(use, tiny)
-    if damage in (truncated, wrong_size, colour, unknown_codec, frame_loop):  # otherwise clips or labels are missing: nothing to check
+    # otherwise clips or labels are missing: nothing to check
+    if damage in (truncated, wrong_size, colour, unknown_codec, frame_loop):
         assert told in findings(tiny)["train frames decoded"]
     else:
         assert told in refusal(findings, tiny)

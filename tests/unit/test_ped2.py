@@ -32,13 +32,21 @@ def tiny(tmp_path):
             folder = base / split.title() / f"{split.title()}{clip:03d}"
             folder.mkdir(parents=True)
             for frame in range(1, frames + 1):
-                cv2.imwrite(str(folder / f"{frame:03d}.tif"), random.integers(0, 256, TinyPed2.size).astype(np.uint8))
+                cv2.imwrite(
+                    str(folder / f"{frame:03d}.tif"),
+                    random.integers(0, 256, TinyPed2.size).astype(np.uint8),
+                )
                 if split == "test":
                     mask = np.zeros(TinyPed2.size, np.uint8)
                     mask[5:15, 8:16] = 255 * (clip == 2 or frame in (2, 3))
                     folder.with_name(f"{folder.name}_gt").mkdir(exist_ok=True)
-                    cv2.imwrite(str(folder.with_name(f"{folder.name}_gt") / f"{frame:03d}.bmp"), mask)
-    (base / "Test" / "UCSDped2.m").write_text("TestVideoFile = {};\nTestVideoFile{end+1}.gt_frame = [2:3];\nTestVideoFile{end+1}.gt_frame = [1:3];\n")
+                    cv2.imwrite(
+                        str(folder.with_name(f"{folder.name}_gt") / f"{frame:03d}.bmp"), mask
+                    )
+    (base / "Test" / "UCSDped2.m").write_text(
+        "TestVideoFile = {};\nTestVideoFile{end+1}.gt_frame = [2:3];\nTestVideoFile{end+1}.gt_frame"
+        " = [1:3];\n"
+    )
     return TinyPed2(tmp_path)
 
 
@@ -48,7 +56,9 @@ def ped2(tmp_path_factory):
     if not tool.is_file():
         pytest.skip("needs ../shared/tools/unpack_ped2.py and ../shared/data/ped2")
     root = tmp_path_factory.mktemp("ped2")
-    unpacked = subprocess.run([sys.executable, str(tool), str(root)], capture_output=True, text=True, check=False)
+    unpacked = subprocess.run(
+        [sys.executable, str(tool), str(root)], capture_output=True, text=True, check=False
+    )
     if unpacked.returncode:
         pytest.skip(f"unpack_ped2.py failed: {unpacked.stderr.splitlines()[-1]}")
     return Ped2(root)
@@ -69,15 +79,25 @@ def test_the_release_passes_its_check(ped2):
 @pytest.mark.slow
 def test_the_release_has_its_counts(ped2):
     assert [len(ped2.videos(split)) for split in ("train", "test")] == [16, 12]
-    assert [sum(video.frames for video in ped2.videos(split)) for split in ("train", "test")] == [2550, 2010]
+    assert [sum(video.frames for video in ped2.videos(split)) for split in ("train", "test")] == [
+        2550,
+        2010,
+    ]
 
 
 @pytest.mark.slow
 def test_the_labels_are_those_of_the_npy_file(ped2):
     labels = ped2.labels()
-    np.testing.assert_array_equal(labels.flat(), np.load(SHARED / "data/ped2/frame_labels_ped2.npy").ravel())
+    np.testing.assert_array_equal(
+        labels.flat(), np.load(SHARED / "data/ped2/frame_labels_ped2.npy").ravel()
+    )
     assert labels.provenance()["anomalous"] == 1648
-    assert [name for name, values in labels.videos.items() if values.all()] == ["Test008", "Test009", "Test010", "Test011"]
+    assert [name for name, values in labels.videos.items() if values.all()] == [
+        "Test008",
+        "Test009",
+        "Test010",
+        "Test011",
+    ]
 
 
 @pytest.mark.slow
@@ -92,9 +112,16 @@ def test_frames_are_lossless(ped2):
 def test_tracks_cover_exactly_the_anomalous_frames(ped2):
     tracks, labels = ped2.tracks(), ped2.labels()
     for name, values in labels.videos.items():
-        np.testing.assert_array_equal(np.unique(tracks.loc[tracks["video"] == name, "frame"]), np.flatnonzero(values))
+        np.testing.assert_array_equal(
+            np.unique(tracks.loc[tracks["video"] == name, "frame"]), np.flatnonzero(values)
+        )
     assert not tracks.duplicated(["video", "track", "frame"]).any()
-    assert ((tracks["x1"] < 360) & (tracks["y1"] < 240) & (tracks["x1"] >= tracks["x0"]) & (tracks["y1"] >= tracks["y0"])).all()
+    assert (
+        (tracks["x1"] < 360)
+        & (tracks["y1"] < 240)
+        & (tracks["x1"] >= tracks["x0"])
+        & (tracks["y1"] >= tracks["y0"])
+    ).all()
 
 
 # a tiny one
@@ -111,13 +138,18 @@ def test_the_folder_may_stand_alone(tiny):
 
 
 def test_labels_are_inclusive_and_count_from_one(tiny):
-    assert {name: values.tolist() for name, values in tiny.labels().videos.items()} == {"Test001": [0, 1, 1, 0], "Test002": [1, 1, 1]}
+    assert {name: values.tolist() for name, values in tiny.labels().videos.items()} == {
+        "Test001": [0, 1, 1, 0],
+        "Test002": [1, 1, 1],
+    }
 
 
 def test_tracks_are_derived_from_masks(tiny):
     tracks = tiny.tracks()
     assert tracks["frame"].tolist() == [1, 2, 0, 1, 2]
-    assert tracks[["x0", "y0", "x1", "y1"]].drop_duplicates().to_numpy().tolist() == [[8, 5, 15, 14]]
+    assert tracks[["x0", "y0", "x1", "y1"]].drop_duplicates().to_numpy().tolist() == [
+        [8, 5, 15, 14]
+    ]
 
 
 def test_training_clips_have_no_masks(tiny):
@@ -125,7 +157,9 @@ def test_training_clips_have_no_masks(tiny):
 
 
 def test_absent_data_says_how_to_get_it_in_one_line(tmp_path):
-    with pytest.raises(BadInput, match=r"UCSD_Anomaly_Dataset\.tar\.gz.*svcl\.ucsd\.edu.*VADBENCH_DATA") as raised:
+    with pytest.raises(
+        BadInput, match=r"UCSD_Anomaly_Dataset\.tar\.gz.*svcl\.ucsd\.edu.*VADBENCH_DATA"
+    ) as raised:
         Ped2(tmp_path).videos("train")
     assert str(tmp_path) in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -170,8 +204,12 @@ def test_a_truncated_frame_is_named(tiny):
 
 def test_frames_of_another_size_are_refused(tiny):
     for frame in (1, 2):
-        cv2.imwrite(str(clip_of(tiny, "Train002") / f"{frame:03d}.tif"), np.zeros((24, 37), np.uint8))
-    with pytest.raises(BadInput, match=r"Train002: frames of shape \(24, 37\), the release has \(24, 36\)"):
+        cv2.imwrite(
+            str(clip_of(tiny, "Train002") / f"{frame:03d}.tif"), np.zeros((24, 37), np.uint8)
+        )
+    with pytest.raises(
+        BadInput, match=r"Train002: frames of shape \(24, 37\), the release has \(24, 36\)"
+    ):
         tiny.frames(tiny.videos("train")[1])
 
 
@@ -185,7 +223,10 @@ def test_mac_leftovers_and_upper_case_do_no_harm(tiny):
 
 def test_missing_labels_are_named(tiny):
     (tiny.folder / "Test" / "UCSDped2.m").unlink()
-    with pytest.raises(BadInput, match=r"UCSDped2\.m: the file of the frame labels is missing; `vadbench data fetch"):
+    with pytest.raises(
+        BadInput,
+        match=r"UCSDped2\.m: the file of the frame labels is missing; `vadbench data fetch",
+    ):
         tiny.labels()
 
 
@@ -193,7 +234,10 @@ def test_missing_labels_are_named(tiny):
     ("source", "told"),
     [
         ("a.gt_frame = [1:2];", "gt_frame of 1 clips, expected 2"),
-        ("a.gt_frame = [1:5]; a.gt_frame = [1:3];", "interval 1:5 of Test001 is outside its frames 1:4"),
+        (
+            "a.gt_frame = [1:5]; a.gt_frame = [1:3];",
+            "interval 1:5 of Test001 is outside its frames 1:4",
+        ),
         ("a.gt_frame = [1:2]; a.gt_frame = [x];", "clip 2 is not understood"),
     ],
 )
@@ -205,12 +249,16 @@ def test_wrong_labels_are_refused(tiny, source, told):
 
 def test_several_intervals_and_comments_are_understood(tmp_path):
     path = tmp_path / "labels.m"
-    path.write_text("% a.gt_frame = [9:9];\na.gt_frame = [60:152, 170 180 : 190];\nb.gt_frame=[];\n")
+    path.write_text(
+        "% a.gt_frame = [9:9];\na.gt_frame = [60:152, 170 180 : 190];\nb.gt_frame=[];\n"
+    )
     assert parse_intervals(path) == [[(60, 152), (170, 170), (180, 190)], []]
 
 
 def test_a_mask_that_contradicts_its_label_is_found(tiny):
-    cv2.imwrite(str(tiny.folder / "Test" / "Test001_gt" / "001.bmp"), np.full(TinyPed2.size, 255, np.uint8))
+    cv2.imwrite(
+        str(tiny.folder / "Test" / "Test001_gt" / "001.bmp"), np.full(TinyPed2.size, 255, np.uint8)
+    )
     assert findings(tiny) == {"masks not empty = labels": "6 frames agree"}
 
 

@@ -73,8 +73,19 @@ def test_a_frame_between_two_windows_takes_the_nearer_ones_score() -> None:
 
 
 def put(cache: Path, dataset: str, fingerprint: str, split: str, columns: list[str]) -> None:
-    index = store.Index(np.zeros(4, np.int32), np.arange(4, dtype=np.int32), np.arange(4), np.zeros((4, 4), np.float32))
-    described = {"columns": columns, "extractor": {"name": "velocity"}, "videos": [["v", 4]], "split": split, "scenes": ["0"]}
+    index = store.Index(
+        np.zeros(4, np.int32),
+        np.arange(4, dtype=np.int32),
+        np.arange(4),
+        np.zeros((4, 4), np.float32),
+    )
+    described = {
+        "columns": columns,
+        "extractor": {"name": "velocity"},
+        "videos": [["v", 4]],
+        "split": split,
+        "scenes": ["0"],
+    }
     x = np.random.default_rng(0).normal(size=(4, len(columns))).astype(np.float32)
     folder = cache / dataset / fingerprint / split
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,14 +93,38 @@ def put(cache: Path, dataset: str, fingerprint: str, split: str, columns: list[s
 
 
 @pytest.mark.parametrize(("columns", "status"), [(["a", "b"], "done"), (["a", "c"], "failed")])
-def test_a_job_trained_elsewhere_needs_the_same_features(tmp_path: Path, columns: list[str], status: str) -> None:
-    (job,) = plan_suite(make_suite({"methods": ("gaussian",), "datasets": ("synthetic",), "train_on": "ped2"})).jobs
+def test_a_job_trained_elsewhere_needs_the_same_features(
+    tmp_path: Path, columns: list[str], status: str
+) -> None:
+    (job,) = plan_suite(
+        make_suite({"methods": ("gaussian",), "datasets": ("synthetic",), "train_on": "ped2"})
+    ).jobs
     assert job.source is not None
-    put(tmp_path / "cache", f"synthetic@{job.revision}", f"velocity@{job.stream.fingerprint}", "test", columns)
-    put(tmp_path / "cache", f"synthetic@{job.revision}", f"velocity@{job.stream.fingerprint}", "train", columns)
-    put(tmp_path / "cache", f"ped2@{job.source.revision}", f"velocity@{job.source.stream.fingerprint}", "train", ["a", "b"])
+    put(
+        tmp_path / "cache",
+        f"synthetic@{job.revision}",
+        f"velocity@{job.stream.fingerprint}",
+        "test",
+        columns,
+    )
+    put(
+        tmp_path / "cache",
+        f"synthetic@{job.revision}",
+        f"velocity@{job.stream.fingerprint}",
+        "train",
+        columns,
+    )
+    put(
+        tmp_path / "cache",
+        f"ped2@{job.source.revision}",
+        f"velocity@{job.source.stream.fingerprint}",
+        "train",
+        ["a", "b"],
+    )
 
-    ((_, record),) = run_one_fit([job], Results(tmp_path / "results"), tmp_path / "cache", quiet=True)
+    ((_, record),) = run_one_fit(
+        [job], Results(tmp_path / "results"), tmp_path / "cache", quiet=True
+    )
 
     assert record.status == status, record.error
     assert status == "done" or "train_on needs the same features" in str(record.error)

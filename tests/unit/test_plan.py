@@ -28,7 +28,9 @@ def identity(**fields):
 
 
 def test_identity_ignores_how_the_settings_were_named():
-    assert identity(methods=("knn",)) == identity(methods=("knn",), settings={"knn": {"standardise": True, "squared": False}})
+    assert identity(methods=("knn",)) == identity(
+        methods=("knn",), settings={"knn": {"standardise": True, "squared": False}}
+    )
 
 
 def test_identity_changes_with_every_fit_setting():
@@ -36,7 +38,9 @@ def test_identity_changes_with_every_fit_setting():
 
 
 def test_identity_ignores_runtime_settings():
-    assert identity(methods=("mulde",)) == identity(methods=("mulde",), settings={"mulde": {"device": "cpu"}})
+    assert identity(methods=("mulde",)) == identity(
+        methods=("mulde",), settings={"mulde": {"device": "cpu"}}
+    )
 
 
 def test_fit_identity_ignores_scoring_settings():
@@ -52,7 +56,11 @@ def test_identity_changes_with_the_features():
 
 
 def test_the_data_sets_own_boxes_need_no_name():
-    assert identity(features=("velocity@foreground",)) == identity(features=("velocity",)) == identity()
+    assert (
+        identity(features=("velocity@foreground",))
+        == identity(features=("velocity",))
+        == identity()
+    )
 
 
 def test_deterministic_methods_run_once_whatever_the_seeds():
@@ -81,7 +89,10 @@ def test_a_recipe_uses_the_streams_there_are_and_names_them():
 
 def test_a_recipe_has_a_row_for_every_stream_of_an_extractor():
     planned = plan(methods=("accivad",), features=("velocity.hof1", "velocity.hof8"))
-    assert [recipe.name for recipe in planned.recipes] == ["accivad@velocity.hof1", "accivad@velocity.hof8"]
+    assert [recipe.name for recipe in planned.recipes] == [
+        "accivad@velocity.hof1",
+        "accivad@velocity.hof8",
+    ]
 
 
 def test_a_job_two_recipes_share_is_planned_once():
@@ -98,7 +109,10 @@ def test_a_job_two_recipes_share_is_planned_once():
         ({"features": ("velocity.hof7",)}, "hof7"),
         ({"features": ("velocity@gird",)}, "gird"),
         ({"features": ("../../etc",)}, "etc"),
-        ({"settings": {"gmm": {"component": [2]}}}, "unknown field 'component'.*did you mean components"),
+        (
+            {"settings": {"gmm": {"component": [2]}}},
+            "unknown field 'component'.*did you mean components",
+        ),
         ({"settings": {"knn": {"k": 2}}}, "unknown component in --set 'knn'"),
         ({"methods": ("knn",), "settings": {"knn": {"k": 0}}}, "knn: k"),
         ({"settings": {"velocity": {"flo": "fast"}}}, "flo"),
@@ -149,7 +163,9 @@ def test_a_suite_of_ones_own_is_a_file_anywhere(tmp_path):
 def test_a_file_whose_table_would_be_another_ones_is_refused(tmp_path, name):
     path = tmp_path / f"{name}.toml"
     path.write_text('methods = ["gmm"]\ndatasets = ["synthetic"]\n')
-    with pytest.raises(BadInput, match=rf"{name}\.toml: its table tables/{name}\.md is that of .*rename"):
+    with pytest.raises(
+        BadInput, match=rf"{name}\.toml: its table tables/{name}\.md is that of .*rename"
+    ):
         read_suite(str(path), suites_root())
 
 
@@ -179,7 +195,10 @@ def test_a_suite_of_one_command_line_knows_its_options():
         "settings": {"knn": {"k": 5}, "gmm": {"components": [2]}},
     }
     told = make_suite(fields).options
-    assert told == "--methods knn,gmm --datasets synthetic --seeds 2 --scope scene --set knn.k=5 --set 'gmm.components=[2]'"
+    assert (
+        told == "--methods knn,gmm --datasets synthetic --seeds 2 --scope scene --set knn.k=5 --set"
+        " 'gmm.components=[2]'"
+    )
     assert read_suite("demo", suites_root()).options == "--suite demo"
 
 
@@ -220,7 +239,11 @@ def test_a_one_class_identity_is_of_these_fields_and_values():
 
 
 def test_an_unsupervised_identity_holds_the_split_and_its_videos():
-    job = next(job for job in plan_suite(read_suite("unsupervised", suites_root())).jobs if job.method == "gmm")
+    job = next(
+        job
+        for job in plan_suite(read_suite("unsupervised", suites_root())).jobs
+        if job.method == "gmm"
+    )
     (one_class,) = plan().jobs
     assert job.document["setting"] == "unsupervised"
     assert job.document["resplit"]["name"] == "every-second-test-video"
@@ -234,13 +257,19 @@ def rows_of(*rows, **fields):
 
 
 def test_a_rows_settings_lie_on_top_of_the_suites():
-    planned = rows_of({"label": "a"}, {"label": "b", "settings": {"mulde": {"beta": 0.5}}}, settings={"mulde": {"scales": 4, "beta": 1.0}})
+    planned = rows_of(
+        {"label": "a"},
+        {"label": "b", "settings": {"mulde": {"beta": 0.5}}},
+        settings={"mulde": {"scales": 4, "beta": 1.0}},
+    )
     assert [(job.config.scales, job.config.beta) for job in planned.jobs] == [(4, 1.0), (4, 0.5)]
     assert [recipe.label for recipe in planned.recipes] == ["a", "b"]
 
 
 def test_read_outs_of_one_run_are_rows_of_one_job_and_the_default_is_no_read_out_of_its_own():
-    planned = rows_of({"label": "a", "read_out": "max"}, {"label": "b", "read_out": "gmm5"}, {"label": "c"})
+    planned = rows_of(
+        {"label": "a", "read_out": "max"}, {"label": "b", "read_out": "gmm5"}, {"label": "c"}
+    )
     assert len(planned.jobs) == 1
     assert [recipe.read_out for recipe in planned.recipes] == ["max", None, None]
 
@@ -248,7 +277,10 @@ def test_read_outs_of_one_run_are_rows_of_one_job_and_the_default_is_no_read_out
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"label": "a", "read_out": "maxx"}, "unknown read-out in row 'a' 'maxx'.*did you mean max"),
+        (
+            {"label": "a", "read_out": "maxx"},
+            "unknown read-out in row 'a' 'maxx'.*did you mean max",
+        ),
         ({"label": "a", "settings": {"knn": {"k": 2}}}, "row 'a' 'knn'"),
         ({"label": "a", "settings": {"mulde": {"betta": 2}}}, "did you mean beta"),
         ({"label": ""}, "label"),
@@ -276,7 +308,9 @@ def test_rows_that_the_table_could_not_tell_apart_are_refused(rows):
 
 
 def test_rows_of_one_label_may_show_different_streams():
-    planned = rows_of({"label": "a", "method": "mulde@velocity"}, {"label": "a", "method": "knn@velocity.hof8"})
+    planned = rows_of(
+        {"label": "a", "method": "mulde@velocity"}, {"label": "a", "method": "knn@velocity.hof8"}
+    )
     assert [recipe.name for recipe in planned.recipes] == ["mulde@velocity", "knn@velocity.hof8"]
 
 
@@ -284,7 +318,9 @@ def test_a_method_named_twice_is_one_row():
     assert len(plan(methods=("gmm", "gmm@velocity")).recipes) == 1
 
 
-@pytest.mark.parametrize("method", ["magnitude@velocity+velocity", "magnitude@velocity+velocity@foreground"])
+@pytest.mark.parametrize(
+    "method", ["magnitude@velocity+velocity", "magnitude@velocity+velocity@foreground"]
+)
 def test_a_stream_is_not_fused_with_itself(method):
     with pytest.raises(BadInput, match="velocity is there twice"):
         plan(methods=(method,))
@@ -298,7 +334,13 @@ def test_a_stream_is_not_fused_with_itself(method):
         {"datasets": ("ped2", "synthetic"), "features": ("velocity@grid",), "seeds": 2},
         {"setting": "unsupervised"},
         {"preset": "paper", "setting": "one-class"},
-        {"datasets": ("ped2",), "features": ("velocity", "velocity@grid"), "seeds": 2, "preset": "paper", "setting": "unsupervised"},
+        {
+            "datasets": ("ped2",),
+            "features": ("velocity", "velocity@grid"),
+            "seeds": 2,
+            "preset": "paper",
+            "setting": "unsupervised",
+        },
     ],
 )
 def test_a_varied_suite_is_read_again_by_its_name(changes):
@@ -331,9 +373,18 @@ def test_a_suite_of_one_camera_each_has_no_unsupervised_setting():
 
 
 def test_a_row_is_on_the_data_sets_that_it_names():
-    rows = [{"label": "both", "method": "gmm"}, {"label": "one", "method": "knn", "datasets": ["ped2"]}]
-    found = plan(methods=(), rows=rows, datasets=("synthetic", "ped2"), features=("velocity",)).recipes
-    assert {(recipe.shown, recipe.dataset) for recipe in found} == {("both", "synthetic"), ("both", "ped2"), ("one", "ped2")}
+    rows = [
+        {"label": "both", "method": "gmm"},
+        {"label": "one", "method": "knn", "datasets": ["ped2"]},
+    ]
+    found = plan(
+        methods=(), rows=rows, datasets=("synthetic", "ped2"), features=("velocity",)
+    ).recipes
+    assert {(recipe.shown, recipe.dataset) for recipe in found} == {
+        ("both", "synthetic"),
+        ("both", "ped2"),
+        ("one", "ped2"),
+    }
 
 
 def test_a_row_on_no_data_set_that_there_is_is_refused():
@@ -343,10 +394,16 @@ def test_a_row_on_no_data_set_that_there_is_is_refused():
 
 def test_a_suite_without_a_row_on_its_data_sets_is_refused():
     with pytest.raises(BadInput, match="none of its rows is on synthetic"):
-        plan(methods=(), rows=[{"label": "one", "method": "knn", "datasets": ["ped2"]}], datasets=("synthetic",))
+        plan(
+            methods=(),
+            rows=[{"label": "one", "method": "knn", "datasets": ["ped2"]}],
+            datasets=("synthetic",),
+        )
 
 
-@pytest.mark.parametrize("name", [name for name in suite_names(suites_root()) if name != "unsupervised"])
+@pytest.mark.parametrize(
+    "name", [name for name in suite_names(suites_root()) if name != "unsupervised"]
+)
 def test_every_suite_can_be_planned(name):
     suite = read_suite(name, suites_root())
     named = [row for row in suite.rows if "@" in row.method]
@@ -355,9 +412,20 @@ def test_every_suite_can_be_planned(name):
     assert len({(recipe.shown, recipe.name) for recipe in plan_suite(suite).recipes}) == rows
 
 
-@pytest.mark.parametrize(("name", "fits"), [("mulde-l", 1), ("mulde-scales", 1), ("mulde-pooling", 1), ("diffusion-t", 1), ("diffusion-noise", 12)])
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("mulde-l", 1),
+        ("mulde-scales", 1),
+        ("mulde-pooling", 1),
+        ("diffusion-t", 1),
+        ("diffusion-noise", 12),
+    ],
+)
 def test_a_sweep_over_scoring_has_one_fit(name, fits):
-    assert len({job.fit_identity for job in plan_suite(read_suite(name, suites_root())).jobs}) == fits
+    assert (
+        len({job.fit_identity for job in plan_suite(read_suite(name, suites_root())).jobs}) == fits
+    )
 
 
 def test_a_scope_and_another_training_data_set_are_part_of_the_identity_and_named_in_the_table():
@@ -367,7 +435,11 @@ def test_a_scope_and_another_training_data_set_are_part_of_the_identity_and_name
 
     identities = {recipe.parts[0].job.identity for recipe in (usual, scene, foreign)}
     assert len(identities) == 3
-    assert [recipe.shown for recipe in (usual, scene, foreign)] == ["gmm", "gmm (per scene)", "gmm (trained on ped2)"]
+    assert [recipe.shown for recipe in (usual, scene, foreign)] == [
+        "gmm",
+        "gmm (per scene)",
+        "gmm (trained on ped2)",
+    ]
     assert foreign.parts[0].job.document["train_dataset"] == "ped2@v1p2"
 
 
@@ -390,7 +462,10 @@ def test_training_on_itself_is_the_usual_job():
     assert plan(methods=("gmm",), train_on="synthetic").jobs == plan(methods=("gmm",)).jobs
 
 
-@pytest.mark.parametrize("fields", [{"scope": "scene", "train_on": "ped2"}, {"scope": "scene", "setting": "unsupervised"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"scope": "scene", "train_on": "ped2"}, {"scope": "scene", "setting": "unsupervised"}],
+)
 def test_unusual_trainings_are_not_mixed(fields):
     with pytest.raises(BadInput, match="only one at a time"):
         plan(methods=("gmm",), **fields)
@@ -401,23 +476,38 @@ def test_a_cost_is_a_recorded_one_or_a_count_of_operations_or_unknown(tmp_path):
     results = Results(tmp_path / "results")
     mulde = [job for job in planned.jobs if job.method == "mulde"]
     (knn,) = (job for job in planned.jobs if job.method == "knn")
-    known = {"identity": mulde[0].identity, "fit_identity": mulde[0].fit_identity, "job": mulde[0].document, "runtime": {}, "environment": {}}
-    results.write_run(RunRecord(status="done", seconds={"fit": 10.0, "score": 2.0}, **known), {"test_scores": np.zeros((1, 1))})
+    known = {
+        "identity": mulde[0].identity,
+        "fit_identity": mulde[0].fit_identity,
+        "job": mulde[0].document,
+        "runtime": {},
+        "environment": {},
+    }
+    results.write_run(
+        RunRecord(status="done", seconds={"fit": 10.0, "score": 2.0}, **known),
+        {"test_scores": np.zeros((1, 1))},
+    )
 
     seconds = expected_seconds(planned, results, tmp_path / "cache")
     assert [seconds[job.identity] for job in mulde] == [12.0, 12.0]
     assert seconds[knn.identity] is None
 
-    stored = store.Index(np.zeros(500, np.int32), np.arange(500, dtype=np.int32), np.arange(500), None)
+    stored = store.Index(
+        np.zeros(500, np.int32), np.arange(500, dtype=np.int32), np.arange(500), None
+    )
     for split in ("train", "test"):
         folder = mulde[0].stream.folder(tmp_path / "cache", split)
         folder.parent.mkdir(parents=True, exist_ok=True)
         store.write(folder, {"split": split}, stored, [np.zeros((500, 6), np.float32)], 6)
-    few, many = (plan(methods=("mulde",), settings={"mulde": {"max_steps": steps}}) for steps in (10, 40))
+    few, many = (
+        plan(methods=("mulde",), settings={"mulde": {"max_steps": steps}}) for steps in (10, 40)
+    )
     one, more = (expected_seconds(planned, results, tmp_path / "cache") for planned in (few, many))
     assert 0 < next(iter(one.values())) < next(iter(more.values()))
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, "unknown"), (3.4, "3 s"), (100, "2 min"), (7200, "2.0 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "unknown"), (3.4, "3 s"), (100, "2 min"), (7200, "2.0 h")]
+)
 def test_durations_are_told_as_people_say_them(seconds, text):
     assert told(seconds) == text

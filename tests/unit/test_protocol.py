@@ -24,7 +24,9 @@ from vadbench.protocol import (
 
 
 def test_frame_maximum_takes_the_highest_row_and_fills_empty_frames():
-    scores = frame_maximum([1.0, 5.0, 2.0, -3.0], video=[0, 0, 1, 1], frame=[1, 1, 0, 2], lengths=[2, 3], fill=-7.0)
+    scores = frame_maximum(
+        [1.0, 5.0, 2.0, -3.0], video=[0, 0, 1, 1], frame=[1, 1, 0, 2], lengths=[2, 3], fill=-7.0
+    )
     assert scores.dtype == np.float64
     assert scores.tolist() == [-7.0, 5.0, 2.0, -7.0, -3.0]
 
@@ -88,7 +90,9 @@ def test_calibrations_follow_their_formulas():
     mean, std = 5 / 3, np.std([0.0, 1.0, 4.0])
     assert calibrate("none", test, statistics).tolist() == test.tolist()
     assert calibrate("minmax", test, statistics).tolist() == [-0.25, 0.0, 0.25, 2.0]
-    assert calibrate("minmax-p99.9", test, statistics) == pytest.approx(test / np.percentile([0, 1, 4], 99.9))
+    assert calibrate("minmax-p99.9", test, statistics) == pytest.approx(
+        test / np.percentile([0, 1, 4], 99.9)
+    )
     assert calibrate("zscore-clip", test, statistics) == pytest.approx([0, 0, 0, (8 - mean) / std])
     assert calibrate("sqrt", test, statistics) == pytest.approx([0, 0, 0.5, np.sqrt(2)])
 
@@ -119,7 +123,10 @@ def test_an_unknown_calibration_lists_the_choices():
 def test_smoothing_never_crosses_videos():
     scores = np.random.default_rng(2).normal(size=(90, 2))
     smoothed = smooth(scores, [40, 1, 49], 3.0)
-    expected = [gaussian_filter1d(part, 3.0, axis=0, mode="reflect", truncate=4) for part in (scores[:40], scores[40:41], scores[41:])]
+    expected = [
+        gaussian_filter1d(part, 3.0, axis=0, mode="reflect", truncate=4)
+        for part in (scores[:40], scores[40:41], scores[41:])
+    ]
     np.testing.assert_array_equal(smoothed, np.concatenate(expected))
     assert smoothed[40] == pytest.approx(scores[40])  # a video of one frame
 
@@ -151,19 +158,26 @@ def test_fusion_refuses_streams_that_do_not_match(streams):
 
 
 def test_a_window_scores_its_centre_and_edges_are_replicated():
-    scores, coverage = window_to_frames(np.arange(5.0), video=[0] * 5, start=range(5), lengths=[8], window=4)
+    scores, coverage = window_to_frames(
+        np.arange(5.0), video=[0] * 5, start=range(5), lengths=[8], window=4
+    )
     assert scores.tolist() == [0, 0, 0, 1, 2, 3, 4, 4]
     assert coverage == 5 / 8
 
 
 def test_windows_never_score_another_video():
-    scores, coverage = window_to_frames([1.0, 2.0, 9.0], video=[0, 0, 1], start=[0, 1, 0], lengths=[5, 3], window=4)
-    assert scores.tolist() == [1, 1, 1, 2, 2, 9, 9, 9]  # the second video is shorter than a window: one padded window
+    scores, coverage = window_to_frames(
+        [1.0, 2.0, 9.0], video=[0, 0, 1], start=[0, 1, 0], lengths=[5, 3], window=4
+    )
+    # the second video is shorter than a window: one padded window
+    assert scores.tolist() == [1, 1, 1, 2, 2, 9, 9, 9]
     assert coverage == 3 / 8
 
 
 def test_strided_windows_score_the_nearest_frames():
-    scores, coverage = window_to_frames([[1.0], [2.0]], video=[0, 0], start=[4, 0], lengths=[9], window=4)
+    scores, coverage = window_to_frames(
+        [[1.0], [2.0]], video=[0, 0], start=[4, 0], lengths=[9], window=4
+    )
     assert scores[:, 0].tolist() == [2, 2, 2, 2, 2, 1, 1, 1, 1]
     assert coverage == 2 / 9
 
@@ -179,7 +193,10 @@ def test_two_windows_of_one_start_are_refused():
 
 
 def test_the_protocol_names_its_choices_in_one_sentence():
-    protocol = Protocol(smoothing=3, parts=(Part("mulde", "velocity", "zscore-clip"), Part("knn", "pose", "minmax", "zero")))
+    protocol = Protocol(
+        smoothing=3,
+        parts=(Part("mulde", "velocity", "zscore-clip"), Part("knn", "pose", "minmax", "zero")),
+    )
     caption = protocol.describe()
     assert caption.count(". ") == 0
     for named in (
@@ -195,7 +212,12 @@ def test_the_protocol_names_its_choices_in_one_sentence():
 
 
 def test_the_protocol_survives_json():
-    protocol = Protocol(smoothing=7, parts=(Part("gmm", "velocity", "none"),), calibration_level="frame", ties="order")
+    protocol = Protocol(
+        smoothing=7,
+        parts=(Part("gmm", "velocity", "none"),),
+        calibration_level="frame",
+        ties="order",
+    )
     assert Protocol.model_validate_json(protocol.model_dump_json()) == protocol
 
 
@@ -204,7 +226,17 @@ def test_no_smoothing_has_one_spelling():
     assert "no smoothing" in Protocol().describe()
 
 
-@pytest.mark.parametrize("field", [{"smoothing": -1}, {"macro": ("mean",)}, {"alpha": 0}, {"beta": 1.5}, {"sigma": 3}, {"ties": "random"}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"smoothing": -1},
+        {"macro": ("mean",)},
+        {"alpha": 0},
+        {"beta": 1.5},
+        {"sigma": 3},
+        {"ties": "random"},
+    ],
+)
 def test_the_protocol_refuses_unknown_choices(field):
     with pytest.raises(ValueError, match=next(iter(field))):
         Protocol(**field)
@@ -222,7 +254,10 @@ def test_the_protocol_refuses_an_unknown_calibration():
         ({"resamples": 1000}, r"unknown field 'resamples'"),
         ({"smoothing": 1e9}, r"smoothing: .*10000, got 1000000000"),
         ({"macro": "skip,foo"}, r"macro\.1: .*got 'foo'"),
-        ({"calibration": "foo"}, r"unknown protocol\.calibration 'foo': choose from minmax, .*zscore-clip"),
+        (
+            {"calibration": "foo"},
+            r"unknown protocol\.calibration 'foo': choose from minmax, .*zscore-clip",
+        ),
     ],
 )
 def test_what_a_user_may_not_choose_is_told(fields, told):
@@ -242,17 +277,23 @@ def test_a_field_that_no_version_had_is_refused():
 
 
 def test_an_unknown_calibration_of_a_part_is_told_without_internals():
-    with pytest.raises(BadInput, match=r"^unknown protocol\.calibration 'foo': choose from [a-z0-9., -]+$"):
+    with pytest.raises(
+        BadInput, match=r"^unknown protocol\.calibration 'foo': choose from [a-z0-9., -]+$"
+    ):
         make_protocol({}, (Part("gmm", "velocity", "foo"),))
 
 
 def test_names_on_the_command_line_are_recorded_in_the_usual_form():
     assert make_protocol({"smoothing": "none"}).model_dump(mode="json")["smoothing"] is None
     assert make_protocol({"macro": "skip"}).model_dump(mode="json")["macro"] == ["skip"]
-    assert make_protocol({"macro": "skip, pad-rank"}) == make_protocol({"macro": ["skip", "pad-rank"]})
+    assert make_protocol({"macro": "skip, pad-rank"}) == make_protocol(
+        {"macro": ["skip", "pad-rank"]}
+    )
     assert make_protocol({"calibration": "sqrt"}) == Protocol()
 
 
 def test_a_filter_wider_than_any_video_is_refused():
-    with pytest.raises(BadInput, match=r"sigma 1e\+09; expected a positive number of frames up to 10000"):
+    with pytest.raises(
+        BadInput, match=r"sigma 1e\+09; expected a positive number of frames up to 10000"
+    ):
         smooth(np.zeros(3), [3], 1e9)

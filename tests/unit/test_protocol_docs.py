@@ -16,7 +16,11 @@ spec = importlib.util.spec_from_file_location("make_protocol", ROOT / "docs" / "
 make_protocol = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make_protocol)
 
-LABELS = Labels("toy", "toy", {"a": np.repeat([0, 1], 20).astype(np.uint8), "b": np.tile([0, 1], 20).astype(np.uint8)})
+LABELS = Labels(
+    "toy",
+    "toy",
+    {"a": np.repeat([0, 1], 20).astype(np.uint8), "b": np.tile([0, 1], 20).astype(np.uint8)},
+)
 
 
 @pytest.fixture
@@ -34,8 +38,12 @@ def test_a_constant_does_not_change_the_conventions_we_recommend(name, scores):
 
 
 def test_a_constant_changes_zero_padded_filters_and_literal_padding(scores):
-    assert measured("micro, sigma 15, zeros outside", scores) != pytest.approx(measured("the same, scores - 100", scores), abs=0.01)
-    assert measured("macro `pad-0-1`", scores) != pytest.approx(measured("macro `pad-0-1`, scores - 100", scores), abs=0.01)
+    assert measured("micro, sigma 15, zeros outside", scores) != pytest.approx(
+        measured("the same, scores - 100", scores), abs=0.01
+    )
+    assert measured("macro `pad-0-1`", scores) != pytest.approx(
+        measured("macro `pad-0-1`, scores - 100", scores), abs=0.01
+    )
 
 
 def test_a_block_is_replaced_between_its_marks():
@@ -45,7 +53,11 @@ def test_a_block_is_replaced_between_its_marks():
 
 
 def test_missing_records_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(make_protocol, "open_dataset", lambda name: type("Toy", (), {"labels": lambda self: LABELS})())
+    monkeypatch.setattr(
+        make_protocol,
+        "open_dataset",
+        lambda name: type("Toy", (), {"labels": lambda self: LABELS})(),
+    )
     with pytest.raises(BadInput, match="no record of mulde@velocity"):
         make_protocol.block(Results(tmp_path), "toy")
 

@@ -15,29 +15,54 @@ from vadbench.report.table import METRICS as COLUMNS
 from vadbench.report.table import Column
 from vadbench.suite import make_suite, read_suite, suite_names
 
-PAPER_SUITES = [name for name in suite_names(suites_root()) if read_suite(name, suites_root()).published]
+PAPER_SUITES = [
+    name for name in suite_names(suites_root()) if read_suite(name, suites_root()).published
+]
 NOT_OURS = {"itae", "itae_nf"}  # methods of the papers that vadbench does not have yet
 
 
 def figures(**wanted):
-    return [figure for figure in read_published() if all(getattr(figure, name) == value for name, value in wanted.items())]
+    return [
+        figure
+        for figure in read_published()
+        if all(getattr(figure, name) == value for name, value in wanted.items())
+    ]
 
 
 def test_all_figures_are_there():
-    assert Counter(figure.source for figure in read_published()) == {"mulde-cvpr2024": 508, "itae-nf-pr2022": 89, "diffusion-vad-icip2023": 22}
+    assert Counter(figure.source for figure in read_published()) == {
+        "mulde-cvpr2024": 508,
+        "itae-nf-pr2022": 89,
+        "diffusion-vad-icip2023": 22,
+    }
 
 
 def test_no_figure_is_there_twice():
-    keys = [(f.reference, f.setting, f.dataset, f.train_dataset, f.features, f.method, f.metric) for f in read_published()]
+    keys = [
+        (f.reference, f.setting, f.dataset, f.train_dataset, f.features, f.method, f.metric)
+        for f in read_published()
+    ]
     assert [key for key, count in Counter(keys).items() if count > 1] == []
 
 
 def test_a_table_repeats_what_another_of_the_same_paper_reports():
-    """MULDE's Table 2 is a part of Tables S1 and S2: a slip of the pen in one of them would show."""
+    """MULDE's Table 2 is a part of Tables S1 and S2: a slip of the pen in one of them would
+    show.
+    """
     for table in ("tableS1", "tableS2"):
         for figure in figures(table="table2", features="hiera-l"):
-            method = {"MULDE": "MULDE beta=0.1"}.get(figure.method, figure.method) if table == "tableS2" else figure.method
-            (same,) = figures(table=table, features="hiera-l", method=method, dataset=figure.dataset, metric=figure.metric)
+            method = (
+                {"MULDE": "MULDE beta=0.1"}.get(figure.method, figure.method)
+                if table == "tableS2"
+                else figure.method
+            )
+            (same,) = figures(
+                table=table,
+                features="hiera-l",
+                method=method,
+                dataset=figure.dataset,
+                metric=figure.metric,
+            )
             assert same.value == figure.value
 
 
@@ -76,7 +101,11 @@ def test_a_figure_keeps_the_papers_decimals(table, method, features, text, value
         ("value", "nan", "expected a percentage"),
         ("dataset", "", "is empty"),
         ("split", "", "split is empty"),
-        ("smoothing", "gauss", "smoothing 'gauss'; expected none, unknown, gaussian-unstated or gaussian-3"),
+        (
+            "smoothing",
+            "gauss",
+            "smoothing 'gauss'; expected none, unknown, gaussian-unstated or gaussian-3",
+        ),
         ("convention", "skip", "convention 'skip' of micro_auc; expected none"),
     ],
 )
@@ -103,7 +132,10 @@ def test_other_columns_are_refused(tmp_path):
     [
         (("clip.hiera-l",), "clip.hiera-l"),
         (("deep.clip-vit-b16@file.vec",), "deep.clip-vit-b16"),
-        (("velocity@import.accivad", "deep@import.accivad"), "deep.clip-vit-b16+velocity.hof-flownet2"),
+        (
+            ("velocity@import.accivad", "deep@import.accivad"),
+            "deep.clip-vit-b16+velocity.hof-flownet2",
+        ),
         (("clip@import.i3d",), "clip.i3d"),
         (("deep@file.vec",), "deep"),
     ],
@@ -117,7 +149,8 @@ def test_another_network_is_another_stream():
     assert same_streams(clip, ("deep.clip-vit-b16@file.vec",))
     assert not same_streams(clip, ("deep@file.vec",))  # EfficientNet is not CLIP
     (unknown,) = figures(table="table1", method="MULDE", dataset="ped2", metric="micro_auc")
-    assert not same_streams(unknown, ("deep.clip-vit-b16@file.vec",))  # the paper does not say which streams
+    # the paper does not say which streams
+    assert not same_streams(unknown, ("deep.clip-vit-b16@file.vec",))
 
 
 @pytest.mark.parametrize("name", PAPER_SUITES)
@@ -134,7 +167,13 @@ def test_every_published_figure_of_a_paper_suite_is_in_its_table(name, tmp_path)
 
 
 def test_an_unknown_table_lists_the_choices(tmp_path):
-    suite = make_suite({"methods": ["magnitude"], "datasets": ["synthetic"], "published": ["mulde-cvpr2024/table9"]})
+    suite = make_suite(
+        {
+            "methods": ["magnitude"],
+            "datasets": ["synthetic"],
+            "published": ["mulde-cvpr2024/table9"],
+        }
+    )
     with pytest.raises(BadInput, match="mulde-cvpr2024/table1"):
         make_table(plan_suite(suite), Results(tmp_path))
 
@@ -146,19 +185,28 @@ def test_table_1_names_the_streams_that_the_supplement_proves():
             (proof,) = (
                 same
                 for same in read_published()
-                if same.table in ("tableS3", "tableS4") and (same.dataset, same.metric, same.text) == (figure.dataset, figure.metric, figure.text)
+                if same.table in ("tableS3", "tableS4")
+                and (same.dataset, same.metric, same.text)
+                == (figure.dataset, figure.metric, figure.text)
                 if same.method.split(" kNN")[0] == figure.method
             )
             assert figure.stream_id == proof.stream_id
 
 
 def test_decisions_are_a_metric_of_their_own():
-    tur = {figure.metric for figure in figures(source="diffusion-vad-icip2023") if "GCL" not in figure.note}
+    tur = {
+        figure.metric
+        for figure in figures(source="diffusion-vad-icip2023")
+        if "GCL" not in figure.note
+    }
     assert tur == {"decision_auc"}
 
 
 def test_macro_figures_stand_once():
-    columns = tuple(Column("avenue", name, *COLUMNS[name]) for name in ("macro AUC (skip)", "macro AUC (pad-rank)"))
+    columns = tuple(
+        Column("avenue", name, *COLUMNS[name])
+        for name in ("macro AUC (skip)", "macro AUC (pad-rank)")
+    )
     for figure in figures(table="tableS3", metric="macro_auc"):
         assert stands_in(figure, columns) == columns[0]
 
@@ -179,7 +227,9 @@ def test_a_figure_stands_beside_scores_smoothed_as_its_own(table, metric, title)
 
 
 def test_a_released_convention_of_macro_auc_has_its_column():
-    (figure,) = figures(table="tableS3", features="velocity", metric="macro_auc", method_id="accivad")
+    (figure,) = figures(
+        table="tableS3", features="velocity", metric="macro_auc", method_id="accivad"
+    )
     columns = tuple(Column("avenue", name, *key) for name, key in COLUMNS.items())
     assert stands_in(figure, columns).title == "macro AUC (pad-0-max)"
 

@@ -55,7 +55,12 @@ def test_rows_are_read_as_published_with_frames_from_zero(folder):
     (folder / "02.txt").touch()
     found = read(folder)
     assert tuple(found.columns) == COLUMNS
-    expected = [["01", 0, 0, 1, 2, 11, 12], ["01", 0, 1, 2, 2, 12, 12], ["01", 1, 9, 5, 5, 8, 8], ["10", 3, 4, 0, 0, 5, 5]]
+    expected = [
+        ["01", 0, 0, 1, 2, 11, 12],
+        ["01", 0, 1, 2, 2, 12, 12],
+        ["01", 1, 9, 5, 5, 8, 8],
+        ["10", 3, 4, 0, 0, 5, 5],
+    ]
     assert found.to_numpy().tolist() == expected
     assert all(found[name].dtype == np.int64 for name in COLUMNS[1:])
 
@@ -79,9 +84,20 @@ def test_mac_leftovers_do_no_harm(folder):
 @pytest.mark.parametrize(
     ("name", "rows", "told"),
     [
-        ("03.txt", "0,0,1,2,11,12\n", "test videos of walk differ (found and not expected: '03'; expected and not found: '02', '10')"),
+        (
+            "03.txt",
+            "0,0,1,2,11,12\n",
+            (
+                "test videos of walk differ (found and not expected: '03'; expected and not found:"
+                " '02', '10')"
+            ),
+        ),
         ("03.txt", "", "found and not expected: '03'"),
-        ("02.txt", "0,1,34,2,40,12\n", "video 02: frame 1: box [34.0, 2.0, 40.0, 12.0] lies outside, the frames are 32 x 24"),
+        (
+            "02.txt",
+            "0,1,34,2,40,12\n",
+            "video 02: frame 1: box [34.0, 2.0, 40.0, 12.0] lies outside, the frames are 32 x 24",
+        ),
         ("02.txt", "0,1,0.1,0.2,0.5,0.9\n", "video 02: all boxes lie within one pixel"),
         ("02.txt", "0,5,1,2,11,12\n", "frame 5 of video 02, which has frames 0 to 4"),
         ("02.txt", "0,0,11,2,1,12\n", "02.txt: row 0 has x1"),

@@ -1,4 +1,6 @@
-"""A name that several records have means the usual one, or the refusal says what tells them apart."""
+"""A name that several records have means the usual one, or the refusal says what tells them
+apart.
+"""
 
 from pathlib import Path
 
@@ -28,7 +30,9 @@ def results(tmp_path):
 
 def store(results, fingerprint=None, **fields):
     """The record, without metrics, of kNN on the synthetic scene or of what `fields` say."""
-    (recipe,) = plan_suite(make_suite({"methods": ("knn",), "datasets": ("synthetic",), **fields})).recipes
+    (recipe,) = plan_suite(
+        make_suite({"methods": ("knn",), "datasets": ("synthetic",), **fields})
+    ).recipes
     protocol = protocol_of(recipe, open_dataset(recipe.dataset))
     identity = recipe_identity(recipe, protocol)
     record = RecipeRecord(
@@ -36,7 +40,10 @@ def store(results, fingerprint=None, **fields):
         dataset=recipe.dataset,
         recipe=recipe.name,
         seed=recipe.seed,
-        parts=tuple({**part, "fingerprint": fingerprint or part["fingerprint"]} for part in described(recipe)),
+        parts=tuple(
+            {**part, "fingerprint": fingerprint or part["fingerprint"]}
+            for part in described(recipe)
+        ),
         runs=tuple(part.job.identity for part in recipe.parts),
         protocol=protocol.model_dump(mode="json"),
         labels={},
@@ -87,6 +94,10 @@ def test_a_record_of_the_preset_paper_is_usual_where_it_is_alone(results):
 
 
 def test_the_records_that_the_documentation_compares_are_found():
-    words = next(line.split() for line in (COMMITTED.root.parent / "docs" / "index.md").read_text().splitlines() if "vadbench compare" in line)
+    words = next(
+        line.split()
+        for line in (COMMITTED.root.parent / "docs" / "index.md").read_text().splitlines()
+        if "vadbench compare" in line
+    )
     for name in words[2:]:
         assert "train_dataset" not in find(COMMITTED, name)[0].parts[0]

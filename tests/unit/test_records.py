@@ -13,7 +13,17 @@ IDENTITY = canonical_hash(JOB)
 
 
 def record(**fields):
-    return RunRecord(**{"status": "done", "identity": IDENTITY, "fit_identity": IDENTITY, "job": JOB, "runtime": {}, "environment": {}, **fields})
+    return RunRecord(
+        **{
+            "status": "done",
+            "identity": IDENTITY,
+            "fit_identity": IDENTITY,
+            "job": JOB,
+            "runtime": {},
+            "environment": {},
+            **fields,
+        }
+    )
 
 
 @pytest.fixture
@@ -122,7 +132,13 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
 def test_a_place_that_cannot_be_written_is_told_and_one_that_can_is_left_alone(tmp_path):
     (tmp_path / "file").write_text("")
     for name in ("file", "file/below"):
-        with pytest.raises(BadInput, match=r"--results .*file.*: records cannot be written here .*Not a directory.*; choose another folder"):
+        with pytest.raises(
+            BadInput,
+            match=(
+                r"--results .*file.*: records cannot be written here .*Not a directory.*; choose"
+                r" another folder"
+            ),
+        ):
             Results(tmp_path / name).require_writable()
     Results(tmp_path / "new" / "results").require_writable()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -131,5 +147,8 @@ def test_a_place_that_cannot_be_written_is_told_and_one_that_can_is_left_alone(t
 @pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04 cut off"])
 def test_what_is_no_npz_file_is_told_in_our_words(tmp_path, content):
     (tmp_path / "rows.npz").write_bytes(content)
-    with pytest.raises(BadInput, match=r"rows\.npz: damaged \(not an npz file, or cut off\); remove it and run again"):
+    with pytest.raises(
+        BadInput,
+        match=r"rows\.npz: damaged \(not an npz file, or cut off\); remove it and run again",
+    ):
         load_arrays(tmp_path / "rows.npz")

@@ -21,7 +21,8 @@ def test_a_component_is_its_inclusive_box():
 
 
 def test_specks_are_dropped():
-    assert components(mask((0, 0, 2, 2), (20, 20, 29, 20))).tolist() == [[20, 20, 29, 20]]  # 9 and 10 pixels
+    # 9 and 10 pixels
+    assert components(mask((0, 0, 2, 2), (20, 20, 29, 20))).tolist() == [[20, 20, 29, 20]]
 
 
 def test_diagonal_neighbours_are_one_component():
@@ -44,7 +45,8 @@ def test_two_objects_that_pass_keep_their_tracks():
 
 def test_overlap_is_summed_over_all_pairs():
     before = np.array([[0, 0, 9, 9], [8, 0, 17, 9]])
-    after = np.array([[5, 0, 14, 9], [13, 0, 22, 9]])  # the best single pair would leave the others apart
+    # the best single pair would leave the others apart
+    after = np.array([[5, 0, 14, 9], [13, 0, 22, 9]])
     assert [numbers.tolist() for numbers in link([before, after])] == [[0, 1], [0, 1]]
 
 
@@ -55,7 +57,9 @@ def test_a_region_that_returns_is_a_new_track():
 
 
 def test_a_jump_is_a_new_track():
-    assert [numbers.tolist() for numbers in link([np.array([[0, 0, 9, 9]]), np.array([[9, 0, 18, 9]])])] == [[0], [1]]
+    assert [
+        numbers.tolist() for numbers in link([np.array([[0, 0, 9, 9]]), np.array([[9, 0, 18, 9]])])
+    ] == [[0], [1]]
 
 
 def test_videos_are_kept_apart():
@@ -79,4 +83,6 @@ def test_every_track_has_one_box_a_frame_and_no_gap(clip):
     for _, track in tracks.groupby("track"):
         frames = track["frame"].to_numpy()
         assert (np.diff(frames) == 1).all()
-    assert sorted(set(tracks["frame"])) == [frame for frame, image in enumerate(clip) if image.any()]
+    assert sorted(set(tracks["frame"])) == [
+        frame for frame, image in enumerate(clip) if image.any()
+    ]

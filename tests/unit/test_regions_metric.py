@@ -24,12 +24,15 @@ def overlap(a, b):
 
 
 def plain_loop(detections, truth, n_frames, alpha=0.1, beta=0.1):
-    """RBDC and TBDC as their definition reads: detections one by one from the highest score, rates after each, area under the steps.
+    """RBDC and TBDC as their definition reads: detections one by one from the highest score, rates
+    after each, area under the steps.
 
     Equal scores count in the order of the rows (`ties="order"`).
     """
     by_frame, tracks = {}, {}
-    for region, (video, track, frame, *box) in enumerate(zip(*(truth[c] for c in ("video", "track", "frame", *BOX)), strict=True)):
+    for region, (video, track, frame, *box) in enumerate(
+        zip(*(truth[c] for c in ("video", "track", "frame", *BOX)), strict=True)
+    ):
         by_frame.setdefault((video, frame), []).append((region, (video, track), box))
         tracks.setdefault((video, track), len(tracks))
     length, found = np.zeros(len(tracks)), np.zeros(len(tracks))
@@ -40,21 +43,37 @@ def plain_loop(detections, truth, n_frames, alpha=0.1, beta=0.1):
     rows = list(zip(*(list(detections[c]) for c in ("video", "frame", *BOX, "score")), strict=True))
     for row in sorted(range(len(rows)), key=lambda row: -rows[row][-1]):
         video, frame, *box, _ = rows[row]
-        hits = [(region, track) for region, track, there in by_frame.get((video, frame), []) if overlap(box, there) >= beta]
+        hits = [
+            (region, track)
+            for region, track, there in by_frame.get((video, frame), [])
+            if overlap(box, there) >= beta
+        ]
         false += not hits
         for region, track in hits:
             if region not in detected:
                 detected.add(region)
                 found[tracks[track]] += 1
-        rates.append((false / n_frames, len(detected) / max(len(truth["video"]), 1), float(np.mean(found / length >= alpha))))
+        rates.append(
+            (
+                false / n_frames,
+                len(detected) / max(len(truth["video"]), 1),
+                float(np.mean(found / length >= alpha)),
+            )
+        )
     rates.append((max(1.0, rates[-1][0]), *rates[-1][1:]))
-    rbdc = sum((min(after[0], 1) - min(before[0], 1)) * before[1] for before, after in pairwise(rates))
-    tbdc = sum((min(after[0], 1) - min(before[0], 1)) * before[2] for before, after in pairwise(rates))
+    rbdc = sum(
+        (min(after[0], 1) - min(before[0], 1)) * before[1] for before, after in pairwise(rates)
+    )
+    tbdc = sum(
+        (min(after[0], 1) - min(before[0], 1)) * before[2] for before, after in pairwise(rates)
+    )
     return rbdc, tbdc
 
 
 def threshold_sweep(detections, truth, n_frames, **protocol):
-    """The area under the curves that `region_metrics` returns, straight lines between points, cut or held at FPR = 1 (`ties="average"`)."""
+    """The area under the curves that `region_metrics` returns, straight lines between points, cut
+    or held at FPR = 1 (`ties="average"`).
+    """
     curves = region_metrics(detections, truth, n_frames, **protocol, curves=True).curves
     inside = curves.fpr <= 1
     areas = []
@@ -72,11 +91,22 @@ def scene(rng, videos=2, frames=6, tracks=2, detections=20, levels=4):
             start = int(rng.integers(0, frames - 1))
             for frame in range(start, int(rng.integers(start + 1, frames + 1))):
                 x, y = rng.integers(0, 20, 2)
-                for name, value in zip(truth, (f"v{video}", track, frame, x, y, x + 9, y + 9), strict=True):
+                for name, value in zip(
+                    truth, (f"v{video}", track, frame, x, y, x + 9, y + 9), strict=True
+                ):
                     truth[name].append(value)
     x, y = rng.integers(0, 25, (2, detections))
-    made = {"video": [f"v{v}" for v in rng.integers(0, videos + 1, detections)], "frame": rng.integers(0, frames, detections)}
-    made |= {"x0": x, "y0": y, "x1": x + rng.integers(0, 12, detections), "y1": y + 8, "score": rng.integers(0, levels, detections).astype(float)}
+    made = {
+        "video": [f"v{v}" for v in rng.integers(0, videos + 1, detections)],
+        "frame": rng.integers(0, frames, detections),
+    }
+    made |= {
+        "x0": x,
+        "y0": y,
+        "x1": x + rng.integers(0, 12, detections),
+        "y1": y + 8,
+        "score": rng.integers(0, levels, detections).astype(float),
+    }
     return made, {name: np.array(values) for name, values in truth.items()}, frames * (videos + 1)
 
 
@@ -92,7 +122,9 @@ seeds = st.integers(0, 2**32 - 1)
 def test_order_agrees_with_the_plain_loop(seed, alpha, beta):
     made, truth, frames = scene(np.random.default_rng(seed))
     found = region_metrics(made, truth, frames, alpha, beta, "order")
-    assert (found.rbdc, found.tbdc) == pytest.approx(plain_loop(made, truth, frames, alpha, beta), abs=1e-12)
+    assert (found.rbdc, found.tbdc) == pytest.approx(
+        plain_loop(made, truth, frames, alpha, beta), abs=1e-12
+    )
 
 
 @given(seeds, st.integers(6, 30))
@@ -100,7 +132,9 @@ def test_order_agrees_with_the_plain_loop(seed, alpha, beta):
 def test_average_agrees_with_the_area_under_the_curves(seed, frames):
     made, truth, _ = scene(np.random.default_rng(seed), videos=1, detections=40)
     found = region_metrics(made, truth, frames)
-    assert (found.rbdc, found.tbdc) == pytest.approx(threshold_sweep(made, truth, frames), abs=1e-12)
+    assert (found.rbdc, found.tbdc) == pytest.approx(
+        threshold_sweep(made, truth, frames), abs=1e-12
+    )
 
 
 @given(seeds)
@@ -108,7 +142,10 @@ def test_average_agrees_with_the_area_under_the_curves(seed, frames):
 def test_average_ignores_the_order_of_rows(seed):
     rng = np.random.default_rng(seed)
     made, truth, frames = scene(rng)
-    shuffled = take(made, rng.permutation(len(made["score"]))), take(truth, rng.permutation(len(truth["frame"])))
+    shuffled = (
+        take(made, rng.permutation(len(made["score"]))),
+        take(truth, rng.permutation(len(truth["frame"]))),
+    )
     assert region_metrics(*shuffled, frames) == region_metrics(made, truth, frames)
 
 
@@ -118,7 +155,9 @@ def test_only_the_order_of_scores_counts(seed):
     made, truth, frames = scene(np.random.default_rng(seed))
     changed = made | {"score": np.exp(made["score"] / 3) - 100}
     for ties in ("average", "order"):
-        assert region_metrics(changed, truth, frames, ties=ties) == region_metrics(made, truth, frames, ties=ties)
+        assert region_metrics(changed, truth, frames, ties=ties) == region_metrics(
+            made, truth, frames, ties=ties
+        )
 
 
 @given(seeds)
@@ -149,7 +188,9 @@ def test_the_bracket_holds_every_order_of_equal_scores(seed):
     made, truth, frames = scene(rng)
     average = region_metrics(made, truth, frames)
     for _ in range(3):
-        ordered = region_metrics(take(made, rng.permutation(len(made["score"]))), truth, frames, ties="order")
+        ordered = region_metrics(
+            take(made, rng.permutation(len(made["score"]))), truth, frames, ties="order"
+        )
         assert ordered.rbdc_bracket == average.rbdc_bracket
         for value in (average.rbdc, ordered.rbdc):
             assert average.rbdc_bracket[0] - 1e-12 <= value <= average.rbdc_bracket[1] + 1e-12
@@ -165,12 +206,16 @@ def test_blocks_of_pairs_change_nothing(monkeypatch):
 
 def test_data_frames_and_arrays_are_the_same():
     made, truth, frames = scene(np.random.default_rng(1))
-    assert region_metrics(pd.DataFrame(made), pd.DataFrame(truth), frames) == region_metrics(made, truth, frames)
+    assert region_metrics(pd.DataFrame(made), pd.DataFrame(truth), frames) == region_metrics(
+        made, truth, frames
+    )
 
 
 def test_frames_a_video_are_their_sum():
     made, truth, frames = scene(np.random.default_rng(1))
-    assert region_metrics(made, truth, {"v0": 6, "v1": 6, "v2": 6}) == region_metrics(made, truth, frames)
+    assert region_metrics(made, truth, {"v0": 6, "v1": 6, "v2": 6}) == region_metrics(
+        made, truth, frames
+    )
 
 
 def test_no_detections_score_0_and_no_ground_truth_is_undefined():
@@ -185,13 +230,37 @@ def test_no_detections_score_0_and_no_ground_truth_is_undefined():
 
 
 def test_track_names_may_be_anything_and_belong_to_their_video():
-    one = {"video": ["a", "b"], "track": ["car", "car"], "frame": [0, 0], "x0": [0, 0], "y0": [0, 0], "x1": [9, 9], "y1": [9, 9]}
+    one = {
+        "video": ["a", "b"],
+        "track": ["car", "car"],
+        "frame": [0, 0],
+        "x0": [0, 0],
+        "y0": [0, 0],
+        "x1": [9, 9],
+        "y1": [9, 9],
+    }
     found = region_metrics({**take(one, [0]), "score": [1.0]}, one, 10)
     assert (found.tracks, found.tbdc) == (2, 0.5)
 
 
-GOOD = {"video": ["a"], "frame": [0], "x0": [0.0], "y0": [0.0], "x1": [9.0], "y1": [9.0], "score": [1.0]}
-TRUTH = {"video": ["a"], "track": [0], "frame": [0], "x0": [0.0], "y0": [0.0], "x1": [9.0], "y1": [9.0]}
+GOOD = {
+    "video": ["a"],
+    "frame": [0],
+    "x0": [0.0],
+    "y0": [0.0],
+    "x1": [9.0],
+    "y1": [9.0],
+    "score": [1.0],
+}
+TRUTH = {
+    "video": ["a"],
+    "track": [0],
+    "frame": [0],
+    "x0": [0.0],
+    "y0": [0.0],
+    "x1": [9.0],
+    "y1": [9.0],
+}
 
 
 @pytest.mark.parametrize(
@@ -221,11 +290,20 @@ def test_bad_detections_are_refused_in_one_line(change, message):
         ({"beta": 1.1}, "0 < beta <= 1"),
         ({"ties": "random"}, "choose one of average, order"),
         ({"n_frames": 0}, "n_frames: 0"),
-        ({"n_frames": 3, "ground_truth": TRUTH | {"frame": [3]}}, "ground_truth: a row is in frame 3, n_frames is 3"),
+        (
+            {"n_frames": 3, "ground_truth": TRUTH | {"frame": [3]}},
+            "ground_truth: a row is in frame 3, n_frames is 3",
+        ),
         ({"n_frames": {"b": 10}}, "row 0 is of video a, not one of the 1 test videos"),
-        ({"n_frames": {"a": 10}, "ground_truth": TRUTH | {"frame": [10]}}, "frame 10 of video a, which has 10 frames; frames are numbered from 0"),
+        (
+            {"n_frames": {"a": 10}, "ground_truth": TRUTH | {"frame": [10]}},
+            "frame 10 of video a, which has 10 frames; frames are numbered from 0",
+        ),
         ({"detections": {"video": ["a"]}}, "detections: no column frame, x0, y0, x1, y1, score"),
-        ({"ground_truth": take(TRUTH, [0, 0])}, "row 1 is a second box of track 0 of video a in frame 0"),
+        (
+            {"ground_truth": take(TRUTH, [0, 0])},
+            "row 1 is a second box of track 0 of video a in frame 0",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(options, message):

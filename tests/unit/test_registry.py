@@ -11,7 +11,9 @@ from vadbench.errors import BadInput
 
 
 def test_unknown_name_lists_the_choices_and_the_nearest():
-    with pytest.raises(BadInput, match=r"unknown detector 'muldee': choose from .*knn.*; did you mean mulde\?"):
+    with pytest.raises(
+        BadInput, match=r"unknown detector 'muldee': choose from .*knn.*; did you mean mulde\?"
+    ):
         registry.load("detectors", "muldee")
 
 
@@ -24,7 +26,9 @@ def test_every_entry_has_a_title(kind):
 HEAVY = {"torch", "pytorch_lightning", "sklearn", "pandas", "cv2", "faiss", "scipy", "matplotlib"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "methods"], ["list", "suites"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "methods"], ["list", "suites"], ["run", "--help"]]
+)
 def test_help_and_list_import_nothing_heavy(arguments):
     script = f"""
 import sys
@@ -36,19 +40,25 @@ except SystemExit as stop:
     assert not stop.code, stop.code
 print("HEAVY", sorted({HEAVY!r} & set(sys.modules)))
 """
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
     assert "HEAVY []" in told
 
 
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
-    """Registers one detector of a package `tmp_path`: called with what the entry point names and the source of its module."""
+    """Registers one detector of a package `tmp_path`: called with what the entry point names and
+    the source of its module.
+    """
     monkeypatch.syspath_prepend(tmp_path)
 
     def register(value, source=""):
         (tmp_path / "acme_methods.py").write_text(source)
         entry = EntryPoint("acme", value, "vadbench.detectors")
-        monkeypatch.setattr(registry, "_entries", lambda kind: {"acme": [entry]} if kind == "detectors" else {})
+        monkeypatch.setattr(
+            registry, "_entries", lambda kind: {"acme": [entry]} if kind == "detectors" else {}
+        )
         monkeypatch.delitem(sys.modules, "acme_methods", raising=False)
 
     return register
@@ -95,8 +105,12 @@ def install(tmp_path, monkeypatch):
     def put(package, group, name, value, place=""):
         path = tmp_path / (place or package)
         (path / f"{package}-1.0.dist-info").mkdir(parents=True)
-        (path / f"{package}-1.0.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (path / f"{package}-1.0.dist-info" / "entry_points.txt").write_text(f"[vadbench.{group}]\n{name} = {value}\n")
+        (path / f"{package}-1.0.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n"
+        )
+        (path / f"{package}-1.0.dist-info" / "entry_points.txt").write_text(
+            f"[vadbench.{group}]\n{name} = {value}\n"
+        )
         monkeypatch.syspath_prepend(path)
         registry._entries.cache_clear()
 
@@ -110,12 +124,24 @@ def test_a_name_of_two_packages_is_refused_naming_both(install, kind):
     install("red", kind, "acme", "red_methods:Acme")
     install("blue", kind, "acme", "blue_methods:Acme")
     with pytest.raises(
-        BadInput, match="'acme' is registered more than once, by package blue as blue_methods:Acme and package red as red_methods:Acme"
+        BadInput,
+        match=(
+            "'acme' is registered more than once, by package blue as blue_methods:Acme and package"
+            " red as red_methods:Acme"
+        ),
     ):
         registry.load(kind, "acme")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("detectors", "knn"), ("recipes", "accivad"), ("extractors", "velocity"), ("datasets", "ped2")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("detectors", "knn"),
+        ("recipes", "accivad"),
+        ("extractors", "velocity"),
+        ("datasets", "ped2"),
+    ],
+)
 def test_a_name_of_ours_is_not_taken_over(install, kind, name):
     install("red", kind, name, "red_methods:Acme")
     with pytest.raises(BadInput, match="package vadbench") as raised:
@@ -148,5 +174,8 @@ def test_streams_are_listed_beside_a_double(install):
     install("red", "extractors", "velocity", "red_features:Acme")
     install("blue", "boxes", "grid", "red_features:Acme")
     listed = CliRunner().invoke(app, ["list", "features"]).output
-    assert "velocity               cannot be loaded: extractor 'velocity' is registered more than once" in listed
+    assert (
+        "velocity               cannot be loaded: extractor 'velocity' is registered more than once"
+        in listed
+    )
     assert "…@foreground" in listed

@@ -32,15 +32,23 @@ def test_a_column_has_either_a_clear_best_or_peers(cells):
 
 
 def test_a_contested_best_has_no_second_behind_it():
-    contested = one_column([Cell(0.92, best=1, peer=True), Cell(0.91, best=2), Cell(0.9, peer=True)])
+    contested = one_column(
+        [Cell(0.92, best=1, peer=True), Cell(0.91, best=2), Cell(0.9, peer=True)]
+    )
     assert layout.marks(contested) == [["peer"], [""], ["peer"]]
 
 
 def test_a_tie_shares_the_best():
-    assert layout.marks(one_column([Cell(0.9, best=1), Cell(0.9, best=1), Cell(0.8, best=2)])) == [["best"], ["best"], ["second"]]
+    assert layout.marks(one_column([Cell(0.9, best=1), Cell(0.9, best=1), Cell(0.8, best=2)])) == [
+        ["best"],
+        ["best"],
+        ["second"],
+    ]
 
 
-@pytest.mark.parametrize(("difference", "text"), [(0.0031, "+0.3"), (-0.0031, "−0.3"), (-0.0001, "+0.0"), (0.0, "+0.0")])
+@pytest.mark.parametrize(
+    ("difference", "text"), [(0.0031, "+0.3"), (-0.0031, "−0.3"), (-0.0001, "+0.0"), (0.0, "+0.0")]
+)
 def test_differences_are_signed_percentage_points(difference, text):
     assert layout.points(difference) == text
 
@@ -58,8 +66,16 @@ def test_the_legend_explains_only_the_marks_that_are_there():
 
 def test_all_renderers_mark_the_same_cells():
     table = report_tables.published()
-    assert re.findall(r"\*\*(\d+\.\d)", markdown.render(table)) == re.findall(r"\\textbf\{(\d+\.\d)", latex.render(table)) == ["97.1"]
-    assert re.findall(r"_(\d+\.\d)", markdown.render(table)) == re.findall(r"\\underline\{(\d+\.\d)", latex.render(table)) == ["95.3"]
+    assert (
+        re.findall(r"\*\*(\d+\.\d)", markdown.render(table))
+        == re.findall(r"\\textbf\{(\d+\.\d)", latex.render(table))
+        == ["97.1"]
+    )
+    assert (
+        re.findall(r"_(\d+\.\d)", markdown.render(table))
+        == re.findall(r"\\underline\{(\d+\.\d)", latex.render(table))
+        == ["95.3"]
+    )
     assert re.findall(r"<strong>(\d+\.\d)", html.render(table)) == ["97.1"]
     assert re.findall(r"<u>(\d+\.\d)", html.render(table)) == ["95.3"]
 
@@ -70,21 +86,32 @@ def lines_of(text, start):
 
 def test_markdown_shows_the_difference_and_the_papers_figures_in_a_table_of_their_own():
     text = markdown.render(report_tables.published())
-    assert lines_of(text, "mulde") == ["| mulde | velocity@file.vec | **97.1 ± 0.2 [93.0, 98.9] n=12** Δ −0.3 | 90.0 ≈ |"]
+    assert lines_of(text, "mulde") == [
+        "| mulde | velocity@file.vec | **97.1 ± 0.2 [93.0, 98.9] n=12** Δ −0.3 | 90.0 ≈ |"
+    ]
     measured, published = text.split("## Published")
     assert "MULDE" not in measured
-    assert lines_of(published, "MULDE") == ["| MULDE [2] | as published | mulde-cvpr2024, table1 | 97.4 | – |"]
+    assert lines_of(published, "MULDE") == [
+        "| MULDE [2] | as published | mulde-cvpr2024, table1 | 97.4 | – |"
+    ]
     assert "[1] not run\n\n[2] taken from another paper\n" in published
 
 
-@pytest.mark.parametrize(("text", "fraction"), [("72.95", "0.7295"), ("72.99", "0.7299"), ("76.10", "0.7610"), ("9", "0.09")])
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [("72.95", "0.7295"), ("72.99", "0.7299"), ("76.10", "0.7610"), ("9", "0.09")],
+)
 def test_every_renderer_keeps_a_papers_decimals(text, fraction):
     paper = PublishedRow("a paper", "X", "f", (float(text) / 100, None), texts=(text, None))
     table = replace(report_tables.published(), published=(paper,))
     assert lines_of(markdown.render(table), "X") == [f"| X | f | a paper | {text} |"]
     assert f"X & f & {text} & " in latex.render(table)
     assert f"<td>{text} " in html.render(table)
-    line = next(line for line in csv.DictReader(io.StringIO(csv_report.render(table))) if line["block"] == "published")
+    line = next(
+        line
+        for line in csv.DictReader(io.StringIO(csv_report.render(table)))
+        if line["block"] == "published"
+    )
     assert line["value"] == fraction
 
 
@@ -107,8 +134,14 @@ def test_markdown_leaves_out_the_metrics_that_no_paper_reports():
 def test_no_text_breaks_a_markdown_table():
     table = report_tables.nasty()
     text = markdown.render(replace(table, rows=(replace(table.rows[0], method="a|b\nc"),)))
-    assert lines_of(text, "a") == [line for line in lines_of(text, "a") if line.startswith(r"| a\|b c | ")]
-    bars = {len(re.findall(r"(?<!\\)\|", line)) for line in text.split("## Published")[0].splitlines() if line.startswith("|")}
+    assert lines_of(text, "a") == [
+        line for line in lines_of(text, "a") if line.startswith(r"| a\|b c | ")
+    ]
+    bars = {
+        len(re.findall(r"(?<!\\)\|", line))
+        for line in text.split("## Published")[0].splitlines()
+        if line.startswith("|")
+    }
     assert bars == {5}
 
 
@@ -116,7 +149,12 @@ def test_csv_has_both_blocks_at_full_precision():
     lines = list(csv.DictReader(io.StringIO(csv_report.render(report_tables.published()))))
     first = lines[0]
     assert first["block"] == "measured"
-    assert (first["value"], first["low"], first["high"], first["n"]) == ("0.971", "0.93", "0.989", "3")
+    assert (first["value"], first["low"], first["high"], first["n"]) == (
+        "0.971",
+        "0.93",
+        "0.989",
+        "3",
+    )
     assert float(first["delta"]) == 0.971 - 0.974
     assert (first["best"], first["peer"], first["published"]) == ("1", "False", "0.974")
     paper = [line for line in lines if line["block"] == "published"]
@@ -140,14 +178,23 @@ def table(tmp_path_factory):
     """`vadbench table` of a suite that has not run, where others have."""
     results = tmp_path_factory.mktemp("results")
     (results / "recipes").mkdir()
-    return lambda *arguments: CliRunner().invoke(app, ["table", "velocity", "--results", str(results), *map(str, arguments)])
+    return lambda *arguments: CliRunner().invoke(
+        app, ["table", "velocity", "--results", str(results), *map(str, arguments)]
+    )
 
 
 @pytest.mark.parametrize(
     ("format_", "suffix", "first"),
-    [("markdown", ".md", "# "), ("latex", ".tex", "% needs"), ("html", ".html", "<!doctype html>"), ("csv", ".csv", "block,source,method")],
+    [
+        ("markdown", ".md", "# "),
+        ("latex", ".tex", "% needs"),
+        ("html", ".html", "<!doctype html>"),
+        ("csv", ".csv", "block,source,method"),
+    ],
 )
-def test_a_table_is_printed_or_written_in_the_format_of_its_name(format_, suffix, first, table, tmp_path):
+def test_a_table_is_printed_or_written_in_the_format_of_its_name(
+    format_, suffix, first, table, tmp_path
+):
     printed = table("--format", format_)
     assert printed.stdout.startswith(first)
     out = tmp_path / "new" / f"t{suffix}"
@@ -157,7 +204,9 @@ def test_a_table_is_printed_or_written_in_the_format_of_its_name(format_, suffix
 
 
 def test_an_unknown_format_lists_the_formats(table, tmp_path):
-    assert "unknown format 'pdf': choose from csv, html, latex, markdown" in str(table("--format", "pdf").exception)
+    assert "unknown format 'pdf': choose from csv, html, latex, markdown" in str(
+        table("--format", "pdf").exception
+    )
     refused = table("--out", tmp_path / "t.pdf").exception
     assert isinstance(refused, BadInput)
     assert ".md, .tex, .html, .csv" in str(refused)

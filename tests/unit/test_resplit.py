@@ -1,4 +1,6 @@
-"""The unsupervised setting: which videos are trained on and tested, and their rows, labels and tracks."""
+"""The unsupervised setting: which videos are trained on and tested, and their rows, labels and
+tracks.
+"""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ from vadbench.features.tracks import TracksFile
 
 
 class Tiny(Dataset):
-    """Two training and three test videos of as many frames as their place; `01` is in both splits, as in Avenue."""
+    """Two training and three test videos of as many frames as their place; `01` is in both splits,
+    as in Avenue.
+    """
 
     name = "tiny"
 
@@ -30,7 +34,11 @@ class Tiny(Dataset):
         raise NotImplementedError
 
     def labels(self):
-        return Labels("exact", "here", {video.name: np.ones(video.frames, np.uint8) for video in self.videos("test")})
+        return Labels(
+            "exact",
+            "here",
+            {video.name: np.ones(video.frames, np.uint8) for video in self.videos("test")},
+        )
 
     def tracks(self):
         return pd.DataFrame({"video": ["01", "03", "04"], "track": [0, 1, 2]})
@@ -45,14 +53,21 @@ def tiny(tmp_path):
 
 
 def streams(tiny):
-    """A row a frame, whose value tells where it is from: 1000 for training, 100 a video, 1 a frame."""
+    """A row a frame, whose value tells where it is from: 1000 for training, 100 a video, 1 a
+    frame.
+    """
     made = {}
     for split, released in (("train", 1000), ("test", 0)):
         videos = tiny.videos(split)
         video = np.repeat(np.arange(len(videos)), [v.frames for v in videos])
         frame = np.concatenate([np.arange(v.frames) for v in videos])
         x = (released + 100.0 * video + frame).astype(np.float32)[:, None]
-        made[split] = Stream(Features(x, video, frame, np.zeros((len(x), 4), np.float32)), np.arange(len(x)), {v.name: v.frames for v in videos}, {})
+        made[split] = Stream(
+            Features(x, video, frame, np.zeros((len(x), 4), np.float32)),
+            np.arange(len(x)),
+            {v.name: v.frames for v in videos},
+            {},
+        )
     return made
 
 
@@ -79,7 +94,11 @@ class WithUnlabelled(Tiny):
 
 def test_unlabelled_videos_are_trained_on_and_all_test_videos_tested(tmp_path):
     split = resplit_of(WithUnlabelled(tmp_path))
-    assert split == Resplit("all-training-videos", ("train/01", "train/02", "unlabelled/01"), ("test/01", "test/03", "test/04"))
+    assert split == Resplit(
+        "all-training-videos",
+        ("train/01", "train/02", "unlabelled/01"),
+        ("test/01", "test/03", "test/04"),
+    )
     assert split.splits == ("train", "test", "unlabelled")
 
 
@@ -89,7 +108,12 @@ def test_unlabelled_videos_are_read_where_they_are_named_alone(tiny):
 
 def test_rows_of_unlabelled_videos_follow_those_of_training(tmp_path):
     dataset = WithUnlabelled(tmp_path)
-    features = Features(np.array([[7.0], [8.0]], np.float32), np.zeros(2, int), np.arange(2), np.zeros((2, 4), np.float32))
+    features = Features(
+        np.array([[7.0], [8.0]], np.float32),
+        np.zeros(2, int),
+        np.arange(2),
+        np.zeros((2, 4), np.float32),
+    )
     extra = Stream(features, np.arange(2), {"01": 2}, {})
     found = resplit_streams({**streams(dataset), "unlabelled": extra}, resplit_of(dataset))
     assert found["train"].features.x[:, 0].tolist() == [1000, 1100, 1101, 7, 8]
@@ -133,7 +157,9 @@ def test_labels_and_tracks_are_of_the_tested_videos_only(tiny):
 
 def test_a_tested_training_video_is_normal_and_not_confused_with_its_namesake(tiny):
     split = Resplit("published", ("test/03",), ("train/01", "test/01"))
-    assert {name: values.tolist() for name, values in labels_tested(tiny, split).videos.items()} == {"train/01": [0], "01": [1]}
+    assert {
+        name: values.tolist() for name, values in labels_tested(tiny, split).videos.items()
+    } == {"train/01": [0], "01": [1]}
     found = resplit_streams(streams(tiny), split)["test"]
     assert found.features.x[:, 0].tolist() == [1000, 0]
     assert list(found.lengths) == ["train/01", "01"]
@@ -168,8 +194,12 @@ def test_unlabelled_videos_are_extracted_only_where_they_are_needed(tmp_path):
     assert found.manifest["split"] == "unlabelled"
 
 
-@pytest.mark.parametrize(("kind", "told"), [(BoxesFile, "boxes of unlabelled"), (TracksFile, "tracks of unlabelled")])
+@pytest.mark.parametrize(
+    ("kind", "told"), [(BoxesFile, "boxes of unlabelled"), (TracksFile, "tracks of unlabelled")]
+)
 def test_boxes_from_files_are_never_taken_for_those_of_unlabelled_videos(tmp_path, kind, told):
     dataset = WithUnlabelled(tmp_path)
     with pytest.raises(BadInput, match=told):
-        kind(kind.Options(), dataset, "mine").objects(Footage(dataset, dataset.videos("unlabelled")[0]))
+        kind(kind.Options(), dataset, "mine").objects(
+            Footage(dataset, dataset.videos("unlabelled")[0])
+        )

@@ -1,4 +1,6 @@
-"""What a second run takes from the first: told, and only while code, files, labels and regions are the same."""
+"""What a second run takes from the first: told, and only while code, files, labels and regions are
+the same.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +41,25 @@ def write_clip(folder: Path, fast: tuple[int, int] | None, seed: int) -> None:
 
 def write_tracks(folder: Path, first: int = 20) -> None:
     left = lefts((20, 29))
-    rows = "".join(f"{clip},1,{t},{left[t]},20,{left[t] + 5},25\n" for clip in ("b", "c") for t in range(first, 30))
+    rows = "".join(
+        f"{clip},1,{t},{left[t]},20,{left[t] + 5},25\n"
+        for clip in ("b", "c")
+        for t in range(first, 30)
+    )
     (folder / "tracks.csv").write_text("video,track,frame,x0,y0,x1,y1\n" + rows)
 
 
 def write_manifest(folder: Path, first: int = 20, **more: str) -> None:
     clips = [{"path": "a", "split": "train"}]
     clips += [{"path": clip, "split": "test", "anomalous": [[first, 29]]} for clip in ("b", "c")]
-    top = "".join(f"{name} = {json.dumps(value)}\n" for name, value in {"tracks": "tracks.csv", **more}.items())
-    text = "".join("[[clip]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in clip.items()) for clip in clips)
+    top = "".join(
+        f"{name} = {json.dumps(value)}\n"
+        for name, value in {"tracks": "tracks.csv", **more}.items()
+    )
+    text = "".join(
+        "[[clip]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in clip.items())
+        for clip in clips
+    )
     (folder / "dataset.toml").write_text(top + text)
 
 
@@ -74,16 +86,25 @@ class Session:
 
     def run(self, **fields: Any) -> Session:
         benchmark._opened.cache_clear()
-        suite = {"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",), **fields}
+        suite = {
+            "methods": METHODS,
+            "datasets": ("folder",),
+            "features": ("velocity@grid",),
+            **fields,
+        }
         self.told = []
-        outcome = run_suite(plan_suite(make_suite(suite)), self.results, quiet=True, say=self.told.append)
+        outcome = run_suite(
+            plan_suite(make_suite(suite)), self.results, quiet=True, say=self.told.append
+        )
         self.ran = sum(line.startswith("[") for line in self.told)
         self.table = outcome.table
         return self
 
     def value(self, title: str = "micro AUC") -> float | None:
         assert self.table is not None
-        column = next(place for place, column in enumerate(self.table.columns) if column.title == title)
+        column = next(
+            place for place, column in enumerate(self.table.columns) if column.title == title
+        )
         return self.table.rows[0].cells[column].value
 
 
@@ -99,7 +120,9 @@ def test_every_reuse_is_one_line_with_what_made_it(session: Session) -> None:
     assert session.told[0].startswith("2 records reused, made by vadbench 0.1.0")
 
 
-def test_corrected_labels_are_evaluated_again_and_nothing_is_trained(session: Session, own: Path) -> None:
+def test_corrected_labels_are_evaluated_again_and_nothing_is_trained(
+    session: Session, own: Path
+) -> None:
     before = session.run().value()
     write_manifest(own, first=10)
     after = session.run()
@@ -116,20 +139,28 @@ def test_corrected_tracks_are_evaluated_again(session: Session, own: Path) -> No
     assert "folder: region tracks have changed; 2 records evaluated again" in after.told
 
 
-def test_a_label_set_of_another_name_is_another(session: Session, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_set_of_another_name_is_another(
+    session: Session, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vadbench.datasets.base import Labels
     from vadbench.datasets.folder import Folder
 
     session.run()
     labels = Folder.labels
-    monkeypatch.setattr(Folder, "labels", lambda own: Labels("second opinion", "a file", labels(own).videos))
+    monkeypatch.setattr(
+        Folder, "labels", lambda own: Labels("second opinion", "a file", labels(own).videos)
+    )
     assert "folder: labels have changed; 2 records evaluated again" in session.run().told
 
 
-def test_records_that_an_earlier_version_evaluated_are_evaluated_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_an_earlier_version_evaluated_are_evaluated_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session.run()
     monkeypatch.setattr(evaluate, "EVALUATION", evaluate.EVALUATION + 1)
-    assert "folder: evaluated by an earlier version; 2 records evaluated again" in session.run().told
+    assert (
+        "folder: evaluated by an earlier version; 2 records evaluated again" in session.run().told
+    )
 
 
 def test_changed_pictures_are_new_features_of_a_folder(session: Session, own: Path) -> None:
@@ -138,7 +169,9 @@ def test_changed_pictures_are_new_features_of_a_folder(session: Session, own: Pa
     assert session.run().ran == 2
 
 
-def test_a_raised_version_of_a_method_runs_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raised_version_of_a_method_runs_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dataclasses import replace
 
     from vadbench import registry
@@ -152,7 +185,9 @@ def test_a_raised_version_of_a_method_runs_again(session: Session, monkeypatch: 
     assert len(after.table.rows) == 2
 
 
-def test_a_raised_version_of_an_extractor_extracts_and_runs_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raised_version_of_an_extractor_extracts_and_runs_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vadbench.features.velocity import Velocity
 
     session.run()
@@ -160,7 +195,9 @@ def test_a_raised_version_of_an_extractor_extracts_and_runs_again(session: Sessi
     assert session.run().ran == 2
 
 
-def test_a_raised_version_of_a_reader_extracts_and_runs_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raised_version_of_a_reader_extracts_and_runs_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vadbench.datasets.folder import Folder
 
     session.run()
@@ -170,17 +207,27 @@ def test_a_raised_version_of_a_reader_extracts_and_runs_again(session: Session, 
 
 def test_evaluating_what_is_there_writes_nothing(session: Session) -> None:
     session.run()
-    files = {path: path.stat().st_mtime_ns for path in session.results.root.rglob("recipes/**/*") if path.is_file()}
+    files = {
+        path: path.stat().st_mtime_ns
+        for path in session.results.root.rglob("recipes/**/*")
+        if path.is_file()
+    }
     assert evaluate_all(session.results, {}, pytest.fail) == 2
     assert files == {path: path.stat().st_mtime_ns for path in files}
 
 
-def test_another_smoothing_keeps_the_regions_where_row_scores_are_not_here(session: Session) -> None:
+def test_another_smoothing_keeps_the_regions_where_row_scores_are_not_here(
+    session: Session,
+) -> None:
     rbdc = session.run().value("RBDC")
     for path in session.results.root.rglob("rows.npz"):
         path.unlink()
     evaluate_all(session.results, {"smoothing": 7}, pytest.fail)
-    smoothed = [record for record in session.results.all_recipes("folder", "magnitude@velocity@grid") if record.protocol["smoothing"] == 7]
+    smoothed = [
+        record
+        for record in session.results.all_recipes("folder", "magnitude@velocity@grid")
+        if record.protocol["smoothing"] == 7
+    ]
     (row,) = [row for record in smoothed for row in record.rows if row["metric"] == "rbdc"]
     assert row["value"] == rbdc
 
@@ -202,13 +249,17 @@ def test_what_is_here_runs_though_another_data_set_is_not(session: Session) -> N
     assert any("avenue" in line for line in session.told)
 
 
-def test_what_is_missing_is_told_before_anything_is_extracted(session: Session, tmp_path: Path) -> None:
+def test_what_is_missing_is_told_before_anything_is_extracted(
+    session: Session, tmp_path: Path
+) -> None:
     with pytest.raises(BadInput, match=r"nothing of this can be run here: .*avenue"):
         session.run(datasets=("avenue",), features=())
     assert not (tmp_path / "cache" / "avenue@1").exists()
 
 
-def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a data set with a fixed revision, whose cached features are of other files."""
     from vadbench.datasets.folder import Folder
 
@@ -216,10 +267,14 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(tmp_pa
     session = Session(tmp_path / "results")
     session.run()
     cv2.imwrite(str(own / "b" / "007.png"), np.zeros(SIZE, np.uint8))
-    with pytest.raises(BadInput, match="vadbench features extract --datasets folder --features velocity@grid --again"):
+    with pytest.raises(
+        BadInput,
+        match="vadbench features extract --datasets folder --features velocity@grid --again",
+    ):
         session.run()
 
-    session.run(features=("velocity@grid", "velocity"), methods=("magnitude",))  # of which the second was not cached
+    # of which the second was not cached
+    session.run(features=("velocity@grid", "velocity"), methods=("magnitude",))
     assert session.table is not None
     outdated, fresh = (row.cells[0] for row in session.table.rows)
     assert (outdated.value, fresh.value is None) == (None, False)
@@ -227,26 +282,46 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(tmp_pa
 
     benchmark._opened.cache_clear()
     table, _ = benchmark.evaluate_suite(
-        plan_suite(make_suite({"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)})), session.results
+        plan_suite(
+            make_suite(
+                {"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)}
+            )
+        ),
+        session.results,
     )
-    assert {row.cells[0].note for row in table.rows} == {"its files have changed since; vadbench run makes it anew"}
+    assert {row.cells[0].note for row in table.rows} == {
+        "its files have changed since; vadbench run makes it anew"
+    }
 
     benchmark.extract_features(
-        plan_suite(make_suite({"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)})).jobs, quiet=True, again=True
+        plan_suite(
+            make_suite(
+                {"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)}
+            )
+        ).jobs,
+        quiet=True,
+        again=True,
     )
     session.run()
     assert session.ran == 2
     assert "2 records of files that have changed since: run again" in session.told
 
 
-def test_recipes_of_the_same_runs_and_other_protocols_are_all_evaluated_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    session.run(features=("velocity@grid", "velocity.hof1@grid"), methods=("knn", "knn@velocity@grid+velocity.hof1@grid"))
+def test_recipes_of_the_same_runs_and_other_protocols_are_all_evaluated_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.run(
+        features=("velocity@grid", "velocity.hof1@grid"),
+        methods=("knn", "knn@velocity@grid+velocity.hof1@grid"),
+    )
     evaluate_all(session.results, {"smoothing": 7, "calibration": "minmax"}, pytest.fail)
     records = {record.identity for record in session.results.all_recipes()}
     assert len(records) == 6
     monkeypatch.setattr(evaluate, "EVALUATION", evaluate.EVALUATION + 1)
     assert evaluate_all(session.results, {}, pytest.fail) == 6
-    assert {record.identity: record.evaluation for record in session.results.all_recipes()} == dict.fromkeys(records, evaluate.EVALUATION)
+    assert {
+        record.identity: record.evaluation for record in session.results.all_recipes()
+    } == dict.fromkeys(records, evaluate.EVALUATION)
 
 
 def test_what_cannot_be_evaluated_is_one_line_a_reason(session: Session, own: Path) -> None:

@@ -5,11 +5,25 @@ import pandas as pd
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.scorefiles import read_columns, read_detections, read_frames, read_lengths, read_tracks
+from vadbench.scorefiles import (
+    read_columns,
+    read_detections,
+    read_frames,
+    read_lengths,
+    read_tracks,
+)
 
-FRAMES = pd.DataFrame({"video": ["01", "01", "02", "02", "02"], "frame": [0, 1, 0, 1, 2], "score": [0.1, 1 / 3, -np.inf, 1e-300, 5.0]})
+FRAMES = pd.DataFrame(
+    {
+        "video": ["01", "01", "02", "02", "02"],
+        "frame": [0, 1, 0, 1, 2],
+        "score": [0.1, 1 / 3, -np.inf, 1e-300, 5.0],
+    }
+)
 BOX = {"x0": [1.5, 2, 3], "y0": [4.0, 5, 6], "x1": [7.0, 8, 9], "y1": [10.0, 11, 12]}
-DETECTIONS = pd.DataFrame({"video": ["01", "01", "10"], "frame": [0, 1, 3], **BOX, "score": [0.1, 1 / 3, np.inf]})
+DETECTIONS = pd.DataFrame(
+    {"video": ["01", "01", "10"], "frame": [0, 1, 3], **BOX, "score": [0.1, 1 / 3, np.inf]}
+)
 TRACKS = DETECTIONS.drop(columns="score").assign(track=[0, 0, 1])
 
 
@@ -23,7 +37,9 @@ def write(table, path):
         np.savez(path, **{name: np.array(table[name].tolist()) for name in table})
     else:
         path.mkdir()
-        columns = [name for name in ("track", "frame", "x0", "y0", "x1", "y1", "score") if name in table]
+        columns = [
+            name for name in ("track", "frame", "x0", "y0", "x1", "y1", "score") if name in table
+        ]
         for video, rows in table.groupby("video"):
             np.savetxt(path / f"{video}.txt", rows[columns], delimiter=",", fmt="%.17g")
     return path
@@ -73,7 +89,10 @@ def test_txt_of_one_row_and_of_none(tmp_path):
 
 
 def test_no_detection_at_all(tmp_path):
-    assert len(read_detections(text(tmp_path / "d.csv", "video,frame,x0,y0,x1,y1,score\n"))["score"]) == 0
+    assert (
+        len(read_detections(text(tmp_path / "d.csv", "video,frame,x0,y0,x1,y1,score\n"))["score"])
+        == 0
+    )
     assert len(read_detections(write(DETECTIONS[:0], tmp_path / "d.parquet"))["score"]) == 0
 
 
@@ -81,11 +100,17 @@ def test_names_are_text(tmp_path):
     table = FRAMES.assign(video=[1, 1, 2, 2, 2])
     for kind in ("s.csv", "s.parquet", "s.npz"):
         assert list(read_frames(write(table, tmp_path / kind), "score").lengths) == ["1", "2"]
-    assert list(read_frames(text(tmp_path / "na.csv", "video,frame,score\nNA,0,1\n"), "score").lengths) == ["NA"]
+    assert list(
+        read_frames(text(tmp_path / "na.csv", "video,frame,score\nNA,0,1\n"), "score").lengths
+    ) == ["NA"]
 
 
 def test_names_as_categories_and_as_bytes(tmp_path):
-    assert list(read_frames(write(FRAMES.astype({"video": "category"}), tmp_path / "s.parquet"), "score").lengths) == ["01", "02"]
+    assert list(
+        read_frames(
+            write(FRAMES.astype({"video": "category"}), tmp_path / "s.parquet"), "score"
+        ).lengths
+    ) == ["01", "02"]
     np.savez(tmp_path / "s.npz", video=np.array([b"a"]), frame=[0], score=[1.0])
     assert list(read_frames(tmp_path / "s.npz", "score").lengths) == ["a"]
 
@@ -99,7 +124,9 @@ def test_header_with_spaces_and_a_byte_order_mark(tmp_path):
 def test_lengths_from_a_list_of_videos_and_counted_in_labels(tmp_path):
     lengths = {"01": 2, "02": 3}
     assert read_lengths(text(tmp_path / "n.csv", "video,frames\n02,3\n01,2\n")) == lengths
-    assert read_lengths(write(FRAMES.assign(label=[0, 1, 0, 0, 1]), tmp_path / "l.parquet")) == lengths
+    assert (
+        read_lengths(write(FRAMES.assign(label=[0, 1, 0, 0, 1]), tmp_path / "l.parquet")) == lengths
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +141,10 @@ def test_lengths_from_a_list_of_videos_and_counted_in_labels(tmp_path):
         ("video,frame,score\na,0.5,1\n", "row 0 has frame 0.5; expected a whole number from 0"),
         ("video,frame,score\na,-1,1\n", "row 0 has frame -1"),
         ("video,frame,score\na,0,1\na,0,1\n", "frame 0 of video a has two rows"),
-        ("video,frame,score\nb,0,1\na,1,1\n", "frame 0 of video a is missing; expected every frame once, numbered from 0"),
+        (
+            "video,frame,score\nb,0,1\na,1,1\n",
+            "frame 0 of video a is missing; expected every frame once, numbered from 0",
+        ),
         ("video,frame,score\na,0,1\na,2,1\n", "frame 1 of video a is missing"),
         ("video,frame,score\n,0,1\n", "row 0 has video ''; expected a name"),
         ("video,frame,score\n", "no row"),
@@ -159,7 +189,9 @@ def test_files_that_are_none(tmp_path):
     assert "a folder" in refusal(read_columns, tmp_path, ("video", "frames"))
     assert "no txt file" in refusal(read_detections, tmp_path)
     for kind in ("s.parquet", "s.npz"):
-        assert "cannot be read" in refusal(read_frames, text(tmp_path / kind, "video,frame,score\na,0,1\n"), "score")
+        assert "cannot be read" in refusal(
+            read_frames, text(tmp_path / kind, "video,frame,score\na,0,1\n"), "score"
+        )
     (tmp_path / "latin.csv").write_bytes("video,frame,score\ncafé,0,1\n".encode("latin-1"))
     assert "cannot be read as csv" in refusal(read_frames, tmp_path / "latin.csv", "score")
 
@@ -173,18 +205,28 @@ def test_pickled_arrays_are_refused(tmp_path):
 
 def test_an_archive_that_is_none_is_told_in_our_words(tmp_path):
     (tmp_path / "s.npz").write_bytes(b"garbage")
-    assert "cannot be read as npz (not an npz file, or cut off)" in refusal(read_frames, tmp_path / "s.npz", "score")
+    assert "cannot be read as npz (not an npz file, or cut off)" in refusal(
+        read_frames, tmp_path / "s.npz", "score"
+    )
 
 
 def test_columns_of_different_length(tmp_path):
     np.savez(tmp_path / "s.npz", video=["a"], frame=[0, 1], score=[1.0])
-    assert "different length" in refusal(read_columns, tmp_path / "s.npz", ("video", "frame", "score"))
+    assert "different length" in refusal(
+        read_columns, tmp_path / "s.npz", ("video", "frame", "score")
+    )
 
 
 def test_mistakes_in_lengths(tmp_path):
-    assert "video a has two rows" in refusal(read_lengths, text(tmp_path / "n.csv", "video,frames\na,3\na,4\n"))
-    assert "row 0 has frames 0; expected a whole number from 1" in refusal(read_lengths, text(tmp_path / "n.csv", "video,frames\na,0\n"))
-    assert "no column label" in refusal(read_lengths, text(tmp_path / "n.csv", "video,frame\na,0\n"))
+    assert "video a has two rows" in refusal(
+        read_lengths, text(tmp_path / "n.csv", "video,frames\na,3\na,4\n")
+    )
+    assert "row 0 has frames 0; expected a whole number from 1" in refusal(
+        read_lengths, text(tmp_path / "n.csv", "video,frames\na,0\n")
+    )
+    assert "no column label" in refusal(
+        read_lengths, text(tmp_path / "n.csv", "video,frame\na,0\n")
+    )
 
 
 @pytest.mark.parametrize("track", ["a17", "person-3", "Läufer 2", "1_0"])
@@ -195,7 +237,9 @@ def test_tracks_are_named_by_text_in_every_format(tmp_path, kind, track):
     if kind == "folder":
         path.mkdir()
         for video, rows in tracks.groupby("video"):
-            rows.drop(columns="video")[["track", "frame", "x0", "y0", "x1", "y1"]].to_csv(path / f"{video}.txt", header=False, index=False)
+            rows.drop(columns="video")[["track", "frame", "x0", "y0", "x1", "y1"]].to_csv(
+                path / f"{video}.txt", header=False, index=False
+            )
     else:
         write(tracks, path)
     assert read_tracks(path)["track"].tolist() == [track, "b", "10"]

@@ -1,4 +1,6 @@
-"""Scores of files are the metrics of their arrays, whatever the order of rows, with intervals over videos."""
+"""Scores of files are the metrics of their arrays, whatever the order of rows, with intervals over
+videos.
+"""
 
 import json
 import re
@@ -11,7 +13,13 @@ from vadbench.errors import BadInput
 from vadbench.metrics.boxes import read_boxes, read_scores
 from vadbench.metrics.frame import macro_auc, micro_auc
 from vadbench.metrics.regions import match, region_metrics
-from vadbench.metrics.uncertainty import QUANTILE, combine, frame_jackknives, interval, region_jackknives
+from vadbench.metrics.uncertainty import (
+    QUANTILE,
+    combine,
+    frame_jackknives,
+    interval,
+    region_jackknives,
+)
 from vadbench.protocol import smooth
 from vadbench.scoring import NO_LENGTHS, render, score_frames, score_regions
 
@@ -22,7 +30,10 @@ LENGTHS = {"01": 30, "02": 40, "03": 20, "04": 25}
 def frames():
     """Scores and labels of four videos, the last without anomalies."""
     rng = np.random.default_rng(0)
-    table = pd.concat([pd.DataFrame({"video": video, "frame": range(n)}) for video, n in LENGTHS.items()], ignore_index=True)
+    table = pd.concat(
+        [pd.DataFrame({"video": video, "frame": range(n)}) for video, n in LENGTHS.items()],
+        ignore_index=True,
+    )
     label = ((table["frame"] > 10) & (table["video"] != "04")).astype(int)
     return table.assign(label=label, score=rng.normal(size=len(table)) + label)
 
@@ -31,10 +42,26 @@ def frames():
 def boxes():
     """Detections, of which some hit, and tracks."""
     rng = np.random.default_rng(1)
-    tracks = pd.DataFrame([(v, t, f, 10 + f, 10, 29 + f, 29) for v in ("01", "02", "03") for t in (0, 1) for f in range(5 * t, 9)])
+    tracks = pd.DataFrame(
+        [
+            (v, t, f, 10 + f, 10, 29 + f, 29)
+            for v in ("01", "02", "03")
+            for t in (0, 1)
+            for f in range(5 * t, 9)
+        ]
+    )
     tracks.columns = ["video", "track", "frame", "x0", "y0", "x1", "y1"]
     near = tracks.drop(columns="track").sample(20, random_state=0)
-    far = pd.DataFrame({"video": rng.choice(list(LENGTHS), 40), "frame": rng.integers(0, 20, 40), "x0": 200, "y0": 200, "x1": 220, "y1": 220})
+    far = pd.DataFrame(
+        {
+            "video": rng.choice(list(LENGTHS), 40),
+            "frame": rng.integers(0, 20, 40),
+            "x0": 200,
+            "y0": 200,
+            "x1": 220,
+            "y1": 220,
+        }
+    )
     detections = pd.concat([near, far], ignore_index=True)
     return detections.assign(score=rng.integers(0, 5, 60) / 4), tracks
 
@@ -46,20 +73,40 @@ def save(folder, **tables):
 
 
 def value(result, metric, convention=None):
-    return next(row["value"] for row in result["rows"] if (row["metric"], row["convention"]) == (metric, convention))
+    return next(
+        row["value"]
+        for row in result["rows"]
+        if (row["metric"], row["convention"]) == (metric, convention)
+    )
 
 
 def test_rows_are_the_metrics_of_the_arrays(tmp_path, frames):
-    result = score_frames(*save(tmp_path, scores=frames[["video", "frame", "score"]], labels=frames[["video", "frame", "label"]]))
+    result = score_frames(
+        *save(
+            tmp_path,
+            scores=frames[["video", "frame", "score"]],
+            labels=frames[["video", "frame", "label"]],
+        )
+    )
     arrays = frames["score"].to_numpy(), frames["label"].to_numpy()
     lengths = list(LENGTHS.values())
     assert value(result, "micro_auc") == micro_auc(*arrays)
     for convention in ("skip", "pad-rank"):
         assert value(result, "macro_auc", convention) == macro_auc(*arrays, lengths, convention)
-    ends = interval(combine([micro_auc(*arrays)], [frame_jackknives(*arrays, lengths)["micro_auc", None]]))
-    assert [result["rows"][0][name] for name in ("low", "high", "videos")] == [ends.low, ends.high, 4]
+    ends = interval(
+        combine([micro_auc(*arrays)], [frame_jackknives(*arrays, lengths)["micro_auc", None]])
+    )
+    assert [result["rows"][0][name] for name in ("low", "high", "videos")] == [
+        ends.low,
+        ends.high,
+        4,
+    ]
     assert [row["value"] is None for row in result["per_video"]] == [False, False, False, True]
-    assert {(row["metric"], row["convention"]) for row in result["rows"]} > {("eer", None), ("average_precision", None), ("prevalence", None)}
+    assert {(row["metric"], row["convention"]) for row in result["rows"]} > {
+        ("eer", None),
+        ("average_precision", None),
+        ("prevalence", None),
+    }
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
@@ -72,7 +119,9 @@ def test_frame_results_do_not_depend_on_the_order_of_rows(tmp_path, frames):
 def test_smoothing_is_within_videos(tmp_path, frames):
     (path,) = save(tmp_path, frames=frames)
     smoothed = smooth(frames["score"].to_numpy(), list(LENGTHS.values()), 3.0)
-    assert value(score_frames(path, path, smoothing=3.0), "micro_auc") == micro_auc(smoothed, frames["label"].to_numpy())
+    assert value(score_frames(path, path, smoothing=3.0), "micro_auc") == micro_auc(
+        smoothed, frames["label"].to_numpy()
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,8 +129,16 @@ def test_smoothing_is_within_videos(tmp_path, frames):
     [
         (lambda table: table[:-1], "scores.csv: frame 24 of video 04 is missing"),
         (lambda table: table[table["video"] != "02"], "labels.csv: expected and not found: '02'"),
-        (lambda table: pd.concat([table, pd.DataFrame([("03", 20, 1.0)], columns=table.columns)]), "labels.csv: frame 20 of video 03 is missing"),
-        (lambda table: table.assign(frame=table["frame"] + 1), "scores.csv: frame 0 of video 01 is missing"),
+        (
+            lambda table: pd.concat(
+                [table, pd.DataFrame([("03", 20, 1.0)], columns=table.columns)]
+            ),
+            "labels.csv: frame 20 of video 03 is missing",
+        ),
+        (
+            lambda table: table.assign(frame=table["frame"] + 1),
+            "scores.csv: frame 0 of video 01 is missing",
+        ),
     ],
 )
 def test_scores_and_labels_cover_the_same_frames(tmp_path, frames, change, message):
@@ -95,8 +152,17 @@ def test_scores_and_labels_cover_the_same_frames(tmp_path, frames, change, messa
 def test_one_class_is_undefined_with_a_reason(tmp_path, frames):
     (path,) = save(tmp_path, frames=frames.assign(label=0))
     result = score_frames(path, path)
-    told = {"metric": "micro_auc", "convention": None, "value": None, "n": 115, "reason": "no anomalous frame"}
-    assert result["rows"][0] == {**told, **dict.fromkeys(("low", "high", "videos", "interval_reason"))}
+    told = {
+        "metric": "micro_auc",
+        "convention": None,
+        "value": None,
+        "n": 115,
+        "reason": "no anomalous frame",
+    }
+    assert result["rows"][0] == {
+        **told,
+        **dict.fromkeys(("low", "high", "videos", "interval_reason")),
+    }
     assert "no anomalous frame" in render(result)
 
 
@@ -105,25 +171,41 @@ def test_too_few_videos_have_no_interval_and_are_told(tmp_path, frames, names):
     (path,) = save(tmp_path, frames=frames[frames["video"].isin(names)])
     result = score_frames(path, path)
     assert (result["rows"][0]["low"], result["rows"][0]["high"]) == (None, None)
-    assert result["rows"][0]["interval_reason"] == f"too few videos ({len(names)}; 3 or more are needed)"
+    assert (
+        result["rows"][0]["interval_reason"]
+        == f"too few videos ({len(names)}; 3 or more are needed)"
+    )
     assert "No interval for micro_auc, macro_auc (skip)" in render(result)
 
 
 def test_metrics_that_are_quantiles_have_no_interval(tmp_path, frames):
     (path,) = save(tmp_path, frames=frames)
-    reasons = {row["metric"]: row["interval_reason"] for row in score_frames(path, path)["rows"] if "interval_reason" in row}
+    reasons = {
+        row["metric"]: row["interval_reason"]
+        for row in score_frames(path, path)["rows"]
+        if "interval_reason" in row
+    }
     assert [reasons[metric] for metric in ("fpr_at_95_tpr", "micro_auc")] == [QUANTILE, None]
 
 
 def test_a_value_near_one_is_told_to_be_less_sure_than_it_says(tmp_path, frames):
     for shift, told in ((0.0, False), (1.5, True)):
-        five = frames.assign(video=frames["video"] + "a", score=frames["score"] + shift * frames["label"])
-        (path,) = save(tmp_path, frames=pd.concat([frames.assign(score=frames["score"] + shift * frames["label"]), five]))
+        five = frames.assign(
+            video=frames["video"] + "a", score=frames["score"] + shift * frames["label"]
+        )
+        (path,) = save(
+            tmp_path,
+            frames=pd.concat(
+                [frames.assign(score=frames["score"] + shift * frames["label"]), five]
+            ),
+        )
         assert ("covers less than it says" in render(score_frames(path, path))) == told
 
 
 def test_infinite_scores_rank_but_are_not_smoothed(tmp_path, frames):
-    (path,) = save(tmp_path, frames=frames.assign(score=frames["score"].where(frames["score"] < 1, np.inf)))
+    (path,) = save(
+        tmp_path, frames=frames.assign(score=frames["score"].where(frames["score"] < 1, np.inf))
+    )
     assert value(score_frames(path, path), "micro_auc") > 0.5
     with pytest.raises(BadInput, match="cannot be smoothed"):
         score_frames(path, path, smoothing=1.0)
@@ -135,7 +217,12 @@ def test_regions_are_the_metrics_of_the_tables(tmp_path, boxes):
     result = score_regions(*save(tmp_path, detections=detections, tracks=tracks, lengths=lengths))
     expected = region_metrics(detections, tracks, LENGTHS)
     assert (result["rbdc"], result["tbdc"]) == (expected.rbdc, expected.tbdc)
-    matched = match(read_boxes(detections, "detections"), read_scores(detections), read_boxes(tracks, "ground_truth"), videos=LENGTHS)
+    matched = match(
+        read_boxes(detections, "detections"),
+        read_scores(detections),
+        read_boxes(tracks, "ground_truth"),
+        videos=LENGTHS,
+    )
     jackknives = region_jackknives(matched, list(LENGTHS.values()))
     for metric in ("rbdc", "tbdc"):
         ends = interval(combine([result[metric]], [jackknives[metric, "average"]]))
@@ -148,12 +235,17 @@ def test_region_results_do_not_depend_on_the_order_of_rows(tmp_path, boxes, fram
     detections, tracks = boxes
     mixed = [table.sample(frac=1, random_state=7) for table in (detections, tracks, frames)]
     plain = save(tmp_path, d=detections, t=tracks, f=frames)
-    assert score_regions(*save(tmp_path, d2=mixed[0], t2=mixed[1], f2=mixed[2])) == score_regions(*plain)
+    assert score_regions(*save(tmp_path, d2=mixed[0], t2=mixed[1], f2=mixed[2])) == score_regions(
+        *plain
+    )
 
 
 def test_a_number_of_frames_gives_the_same_values_without_intervals(tmp_path, boxes, frames):
     detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
-    whole, known = score_regions(detections, tracks, "115"), score_regions(detections, tracks, counted)
+    whole, known = (
+        score_regions(detections, tracks, "115"),
+        score_regions(detections, tracks, counted),
+    )
     assert (whole["rbdc"], whole["tbdc"]) == (known["rbdc"], known["tbdc"])
     assert whole["rbdc_interval"] is whole["tbdc_interval"] is None
     assert whole["rbdc_interval_reason"] == NO_LENGTHS
@@ -165,11 +257,17 @@ def test_the_protocol_is_passed_on(tmp_path, boxes):
     for protocol in ({"alpha": 0.7}, {"beta": 1.0}, {"ties": "order"}):
         expected = region_metrics(*boxes, 115, **protocol)
         found = score_regions(detections, tracks, 115, **protocol)
-        assert (found["rbdc"], found["tbdc"], found["ties"]) == (expected.rbdc, expected.tbdc, expected.ties)
+        assert (found["rbdc"], found["tbdc"], found["ties"]) == (
+            expected.rbdc,
+            expected.tbdc,
+            expected.ties,
+        )
 
 
 def test_mistakes_between_the_files(tmp_path, boxes):
-    detections, tracks, short = save(tmp_path, d=boxes[0], t=boxes[1], short=pd.DataFrame({"video": list(LENGTHS), "frames": 8}))
+    detections, tracks, short = save(
+        tmp_path, d=boxes[0], t=boxes[1], short=pd.DataFrame({"video": list(LENGTHS), "frames": 8})
+    )
     cases = [
         ((detections, tracks, short), {}, "d.csv: row .* which has 8 frames"),
         ((detections, tracks, "many"), {}, "frames: many is neither a number nor a file"),
@@ -182,8 +280,16 @@ def test_mistakes_between_the_files(tmp_path, boxes):
 
 
 def test_other_names_and_repeated_boxes_are_refused(tmp_path, boxes):
-    named, tracks, twice = save(tmp_path, d=boxes[0].assign(video="x"), t=boxes[1], t2=pd.concat([boxes[1]] * 2))
-    with pytest.raises(BadInput, match=r"d\.csv: its videos against .*t\.csv: found and not expected: 'x'; expected and not found: '01', '02'"):
+    named, tracks, twice = save(
+        tmp_path, d=boxes[0].assign(video="x"), t=boxes[1], t2=pd.concat([boxes[1]] * 2)
+    )
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"d\.csv: its videos against .*t\.csv: found and not expected: 'x'; expected and not"
+            r" found: '01', '02'"
+        ),
+    ):
         score_regions(named, tracks, 115)
     (detections,) = save(tmp_path, d=boxes[0])
     with pytest.raises(BadInput, match=r"t2\.csv: row .* second box of track"):
@@ -200,7 +306,11 @@ def test_text_shows_values_intervals_and_wide_ties(tmp_path, boxes, frames):
     detections, tracks, counted = save(tmp_path, d=boxes[0], t=boxes[1], f=frames)
     result = score_regions(detections, tracks, counted)
     lines = render(result).splitlines()
-    assert lines[0] == "60 detections, 39 regions, 6 tracks, 115 frames of 4 videos; alpha 0.1, beta 0.1, ties average; values in %"
+    assert (
+        lines[0]
+        == "60 detections, 39 regions, 6 tracks, 115 frames of 4 videos; alpha 0.1, beta 0.1, ties"
+        " average; values in %"
+    )
     assert f"{100 * result['rbdc']:.2f}" in lines[2]
     assert "orders of equal scores" in lines[2]
     text = render(score_frames(counted, counted, smoothing=2.0))
@@ -223,9 +333,16 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("counted", [False, True], ids=["number", "file"])
-def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, boxes, frames, spelling, counted):
+def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(
+    tmp_path, boxes, frames, spelling, counted
+):
     ours, theirs = SPELLINGS[spelling]
-    t, f, other = save(tmp_path, t=respelt(boxes[1], ours), f=respelt(frames, ours), other=respelt(boxes[0], theirs))
+    t, f, other = save(
+        tmp_path,
+        t=respelt(boxes[1], ours),
+        f=respelt(frames, ours),
+        other=respelt(boxes[0], theirs),
+    )
     expected = region_metrics(*boxes, 115)
     found = score_regions(other, t, f if counted else 115)
     assert (found["rbdc"], found["tbdc"]) == (expected.rbdc, expected.tbdc)
@@ -234,12 +351,16 @@ def test_regions_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, boxes, f
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_scores_of_videos_spelt_in_two_ways_are_those_of_one(tmp_path, frames, spelling):
     ours, theirs = SPELLINGS[spelling]
-    plain, labels, scores = save(tmp_path, f=frames, l=respelt(frames, ours), s=respelt(frames, theirs))
+    plain, labels, scores = save(
+        tmp_path, f=frames, l=respelt(frames, ours), s=respelt(frames, theirs)
+    )
     assert score_frames(scores, labels)["rows"] == score_frames(plain, plain)["rows"]
 
 
 def test_names_whose_order_differs_keep_their_scores(tmp_path):
-    table = pd.DataFrame({"video": np.repeat([f"{n:02}" for n in range(1, 13)], 4), "frame": np.tile(range(4), 12)})
+    table = pd.DataFrame(
+        {"video": np.repeat([f"{n:02}" for n in range(1, 13)], 4), "frame": np.tile(range(4), 12)}
+    )
     table = table.assign(label=np.arange(48) % 4 // 2 * (np.arange(48) % 8 > 3), score=0.0)
     table["score"] = table["label"] + 0.0  # perfect, where no video takes another's
     labels, scores = save(tmp_path, l=table, s=respelt(table, lambda name: name.lstrip("0")))
@@ -248,8 +369,12 @@ def test_names_whose_order_differs_keep_their_scores(tmp_path):
 
 @pytest.mark.parametrize("other", ["1.0", "x01", "01b"])
 def test_scores_of_another_video_name_both(tmp_path, frames, other):
-    labels, scores = save(tmp_path, l=frames, s=respelt(frames, lambda name: other if name == "01" else name))
-    with pytest.raises(BadInput, match=f"found and not expected: '{other}'; expected and not found: '01'"):
+    labels, scores = save(
+        tmp_path, l=frames, s=respelt(frames, lambda name: other if name == "01" else name)
+    )
+    with pytest.raises(
+        BadInput, match=f"found and not expected: '{other}'; expected and not found: '01'"
+    ):
         score_frames(scores, labels)
 
 
@@ -264,9 +389,13 @@ def test_a_video_spelt_twice_is_refused(tmp_path, boxes):
 def test_videos_without_detections_are_allowed_where_the_others_have_partners(tmp_path, boxes):
     detections = boxes[0][boxes[0]["video"] != "02"]
     expected = region_metrics(detections, boxes[1], 115)
-    assert score_regions(*save(tmp_path, d=detections[detections["video"] == "01"], t=boxes[1]), 115)["regions"] == len(boxes[1])
+    assert score_regions(
+        *save(tmp_path, d=detections[detections["video"] == "01"], t=boxes[1]), 115
+    )["regions"] == len(boxes[1])
     lengths = pd.DataFrame(LENGTHS.items(), columns=["video", "frames"])
-    assert score_regions(*save(tmp_path, d=detections, t=boxes[1], f=lengths))["rbdc"] == expected.rbdc
+    assert (
+        score_regions(*save(tmp_path, d=detections, t=boxes[1], f=lengths))["rbdc"] == expected.rbdc
+    )
 
 
 def test_more_frames_in_all_videos_than_said_are_refused(tmp_path, boxes):
@@ -291,7 +420,9 @@ def scaled(table, factor):
     ],
 )
 def test_boxes_that_cannot_be_of_the_same_frames_are_refused(tmp_path, boxes, factors, told):
-    detections, tracks = (scaled(table, factor) for table, factor in zip(boxes, factors, strict=True))
+    detections, tracks = (
+        scaled(table, factor) for table, factor in zip(boxes, factors, strict=True)
+    )
     with pytest.raises(BadInput, match=told):
         score_regions(*save(tmp_path, d=detections, t=tracks), 115)
 
@@ -316,7 +447,11 @@ def test_folders_of_scores_and_labels_are_the_files(tmp_path, frames):
             folder.mkdir()
             for video, rows in frames.groupby("video"):
                 values = rows[column].to_numpy()
-                np.save(folder / f"{video}.npy", values) if kind == "npy" else np.savetxt(folder / f"{video}.txt", values, fmt="%.17g")
+                (
+                    np.save(folder / f"{video}.npy", values)
+                    if kind == "npy"
+                    else np.savetxt(folder / f"{video}.txt", values, fmt="%.17g")
+                )
         folders = tmp_path / f"score-{kind}", tmp_path / f"label-{kind}"
         assert score_frames(*folders) == score_frames(path, path)
 

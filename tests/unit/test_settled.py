@@ -1,4 +1,6 @@
-"""What was settled with test figures known, matched to results; the leaderboard's use of it is in test_leaderboard.py."""
+"""What was settled with test figures known, matched to results; the leaderboard's use of it is in
+test_leaderboard.py.
+"""
 
 import pytest
 
@@ -10,7 +12,15 @@ PART = {"method": "knn", "stream": "deep", "calibration": "none", "extraction": 
 
 
 def choice(**fields):
-    return Settled(**{**dict.fromkeys(("dataset", "recipe", "method", "stream", "calibration", "extraction"), ""), "told": "why", **fields})
+    return Settled(
+        **{
+            **dict.fromkeys(
+                ("dataset", "recipe", "method", "stream", "calibration", "extraction"), ""
+            ),
+            "told": "why",
+            **fields,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,7 +41,15 @@ def choice(**fields):
     ],
 )
 def test_a_choice_decides_what_meets_all_its_fields(fields, meets):
-    parts = [PART, {"method": "gmm", "stream": "velocity@grid", "calibration": "sqrt", "extraction": {"velocity": {"bins": 8}}}]
+    parts = [
+        PART,
+        {
+            "method": "gmm",
+            "stream": "velocity@grid",
+            "calibration": "sqrt",
+            "extraction": {"velocity": {"bins": 8}},
+        },
+    ]
     assert choice(**fields).decides("ped2", "fused", parts) == meets
 
 

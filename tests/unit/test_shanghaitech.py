@@ -1,4 +1,6 @@
-"""ShanghaiTech Campus: the published labels and tracks, and a tiny release damaged in the ways that a user's copy may be."""
+"""ShanghaiTech Campus: the published labels and tracks, and a tiny release damaged in the ways that
+a user's copy may be.
+"""
 
 import re
 import shutil
@@ -7,7 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_images, write_video  # noqa: F401
+from video_writer import (
+    complaint,
+    loop,
+    own_cache,  # noqa: F401
+    truncate,
+    unknown_codec,
+    write_images,
+    write_video,
+)
 
 from vadbench.datasets.base import SPLITS
 from vadbench.datasets.resplit import resplit_of
@@ -46,7 +56,9 @@ def write_tracks(root, lengths):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """The official layout; the anomalous pixels of 01_0014 are a square in frames 1 and 2, of 03_0031 in all."""
+    """The official layout; the anomalous pixels of 01_0014 are a square in frames 1 and 2, of
+    03_0031 in all.
+    """
     base = tmp_path / "shanghaitech"
     write_video(base / "training/videos/01_001.avi", 5)
     write_video(base / "training/videos/02_002.avi", 4)
@@ -63,7 +75,10 @@ def tiny(tmp_path):
 
 def labels_alone(tiny):
     """What a user has who took the labels and the tracks and no video."""
-    np.savez(tiny.folder / "test_frame_mask.npz", **{name: np.array(labels, np.uint8) for name, labels in LABELS.items()})
+    np.savez(
+        tiny.folder / "test_frame_mask.npz",
+        **{name: np.array(labels, np.uint8) for name, labels in LABELS.items()},
+    )
     for folder in ("training", "testing"):
         shutil.rmtree(tiny.folder / folder)
     write_tracks(tiny.root, {"01_001": 4, "02_002": 3})
@@ -91,17 +106,27 @@ def test_labels_and_tracks_alone_pass_the_check_without_a_video(shared):
 def test_the_release_has_its_counts(shared):
     assert [len(shared.videos(split)) for split in SPLITS] == [330, 107]
     assert shared.labels().provenance() | {"sha256": ""} == {
-        "name": "official", "source": "test_frame_mask.npz", "videos": 107, "frames": 40791, "anomalous": 17326, "sha256": ""
-    }  # fmt: skip
+        "name": "official",
+        "source": "test_frame_mask.npz",
+        "videos": 107,
+        "frames": 40791,
+        "anomalous": 17326,
+        "sha256": "",
+    }
 
 
 def test_lengths_from_tracks_stay_below_the_frames_of_the_release(shared):
     frames = [video.frames for video in shared.videos("train")]
     assert 0.98 * 274515 < sum(frames) < 274515
     with np.load(SHARED / "tracks" / "deepsort_test.npz") as arrays:
-        last = np.maximum.reduceat(arrays["rows"][:, 0], np.cumsum(arrays["count"]) - arrays["count"])
+        last = np.maximum.reduceat(
+            arrays["rows"][:, 0], np.cumsum(arrays["count"]) - arrays["count"]
+        )
         lengths = {video.name: video.frames for video in shared.videos("test")}
-        assert all(frame < lengths[name] for name, frame in zip(arrays["video"].tolist(), last, strict=True))
+        assert all(
+            frame < lengths[name]
+            for name, frame in zip(arrays["video"].tolist(), last, strict=True)
+        )
 
 
 # a tiny one
@@ -112,7 +137,8 @@ def test_a_whole_copy_passes_its_check(tiny):
 
 
 def test_scenes_are_the_first_two_digits(tiny):
-    assert [(video.name, video.frames, video.scene) for split in SPLITS for video in tiny.videos(split)] == [
+    videos = [video for split in SPLITS for video in tiny.videos(split)]
+    assert [(video.name, video.frames, video.scene) for video in videos] == [
         ("01_001", 5, "01"), ("02_002", 4, "02"), ("01_0014", 4, "01"), ("03_0031", 3, "03")
     ]  # fmt: skip
 
@@ -145,7 +171,11 @@ def test_published_regions_go_first(tiny):
 
 def test_without_pixel_masks_there_are_no_regions(tiny):
     shutil.rmtree(tiny.folder / "testing/test_pixel_mask")
-    assert (tiny.tracks(), tiny.track_source, tiny.masks(tiny.videos("test")[0])) == (None, None, None)
+    assert (tiny.tracks(), tiny.track_source, tiny.masks(tiny.videos("test")[0])) == (
+        None,
+        None,
+        None,
+    )
     assert complaint(tiny) == ""
 
 
@@ -167,7 +197,10 @@ def test_without_videos_lengths_come_from_labels_and_tracks(tiny):
 @pytest.mark.parametrize("split", SPLITS)
 def test_without_videos_reading_says_so_in_one_line(tiny, split):
     alone = labels_alone(tiny)
-    with pytest.raises(BadInput, match=r"not there; only streams on tracks do without.*download shanghaitech\.tar\.gz") as raised:
+    with pytest.raises(
+        BadInput,
+        match=r"not there; only streams on tracks do without.*download shanghaitech\.tar\.gz",
+    ) as raised:
         next(iter(alone.read(alone.videos(split)[0])))
     assert "\n" not in str(raised.value)
 
@@ -199,46 +232,96 @@ def resize(path):
 
 
 DAMAGE = {
-    "video truncated": (lambda base: truncate(base / "training/videos/01_001.avi"), r"01_001\.avi: .*cut off"),
+    "video truncated": (
+        lambda base: truncate(base / "training/videos/01_001.avi"),
+        r"01_001\.avi: .*cut off",
+    ),
     "video renumbered": (
         lambda base: (base / "training/videos/01_001.avi").rename(base / "training/videos/1.avi"),
         r"1\.avi: expected names as 01_001",
     ),
-    "video missing": (lambda base: (base / "training/videos/01_001.avi").unlink(), r"videos: 1 videos, the release has 2; download"),
+    "video missing": (
+        lambda base: (base / "training/videos/01_001.avi").unlink(),
+        r"videos: 1 videos, the release has 2; download",
+    ),
     "video of another size": (
         lambda base: write_video(base / "training/videos/02_002.avi", 4, (24, 40)),
         r"02_002\.avi: frames of shape \(24, 40, 3\)",
     ),
-    "video without a frame": (lambda base: (base / "training/videos/02_002.avi").write_bytes(b""), r"02_002\.avi: an empty file"),
-    "video of one frame": (lambda base: write_video(base / "training/videos/02_002.avi", 1), r"^6 frames, 24 x 32 RGB"),
-    "unknown codec": (lambda base: unknown_codec(base / "training/videos/02_002.avi"), r"02_002\.avi: unknown codec"),
-    "video a loop": (lambda base: loop(base / "training/videos/02_002.avi"), r"02_002\.avi: cannot be read"),
-    "frame truncated": (lambda base: truncate(base / "testing/frames/01_0014/002.jpg"), r"002\.jpg: truncated"),
+    "video without a frame": (
+        lambda base: (base / "training/videos/02_002.avi").write_bytes(b""),
+        r"02_002\.avi: an empty file",
+    ),
+    "video of one frame": (
+        lambda base: write_video(base / "training/videos/02_002.avi", 1),
+        r"^6 frames, 24 x 32 RGB",
+    ),
+    "unknown codec": (
+        lambda base: unknown_codec(base / "training/videos/02_002.avi"),
+        r"02_002\.avi: unknown codec",
+    ),
+    "video a loop": (
+        lambda base: loop(base / "training/videos/02_002.avi"),
+        r"02_002\.avi: cannot be read",
+    ),
+    "frame truncated": (
+        lambda base: truncate(base / "testing/frames/01_0014/002.jpg"),
+        r"002\.jpg: truncated",
+    ),
     "frames renumbered": (
-        lambda base: (base / "testing/frames/01_0014/002.jpg").rename(base / "testing/frames/01_0014/009.jpg"),
+        lambda base: (base / "testing/frames/01_0014/002.jpg").rename(
+            base / "testing/frames/01_0014/009.jpg"
+        ),
         r"01_0014: frame 2 is missing",
     ),
-    "labels missing": (lambda base: (base / "testing/test_frame_mask/01_0014.npy").unlink(), r"labels of 01_0014 are missing"),
-    "all labels missing": (lambda base: shutil.rmtree(base / "testing/test_frame_mask"), r"test_frame_mask: the frame labels are missing"),
-    "labels truncated": (lambda base: truncate(base / "testing/test_frame_mask/01_0014.npy"), r"01_0014\.npy: cut off"),
+    "labels missing": (
+        lambda base: (base / "testing/test_frame_mask/01_0014.npy").unlink(),
+        r"labels of 01_0014 are missing",
+    ),
+    "all labels missing": (
+        lambda base: shutil.rmtree(base / "testing/test_frame_mask"),
+        r"test_frame_mask: the frame labels are missing",
+    ),
+    "labels truncated": (
+        lambda base: truncate(base / "testing/test_frame_mask/01_0014.npy"),
+        r"01_0014\.npy: cut off",
+    ),
     "labels of another kind": (
         lambda base: np.save(base / "testing/test_frame_mask/01_0014.npy", np.array([0, 2, 2, 0])),
         r"labels of 01_0014 are int64 of shape \(4,\); expected 0 or 1",
     ),
-    "frame of another size": (lambda base: resize(base / "testing/frames/01_0014/002.jpg"), r"002\.jpg: shape \(24, 34, 3\), expected \(24, 32, 3\)"),
-    "clip without a frame": (lambda base: [path.unlink() for path in (base / "testing/frames/01_0014").iterdir()], r"01_0014: empty clip"),
+    "frame of another size": (
+        lambda base: resize(base / "testing/frames/01_0014/002.jpg"),
+        r"002\.jpg: shape \(24, 34, 3\), expected \(24, 32, 3\)",
+    ),
+    "clip without a frame": (
+        lambda base: [path.unlink() for path in (base / "testing/frames/01_0014").iterdir()],
+        r"01_0014: empty clip",
+    ),
     "clip of one frame": (
-        lambda base: [(base / f"testing/frames/01_0014/00{frame}.jpg").unlink() for frame in (1, 2, 3)],
+        lambda base: [
+            (base / f"testing/frames/01_0014/00{frame}.jpg").unlink() for frame in (1, 2, 3)
+        ],
         r"01_0014: 1 frames, 4 labels",
     ),
-    "frame a loop": (lambda base: loop(base / "testing/frames/01_0014/002.jpg"), r"002\.jpg: cannot be read"),
-    "masks truncated": (lambda base: truncate(base / "testing/test_pixel_mask/01_0014.npy"), r"test_pixel_mask/01_0014\.npy: cut off"),
+    "frame a loop": (
+        lambda base: loop(base / "testing/frames/01_0014/002.jpg"),
+        r"002\.jpg: cannot be read",
+    ),
+    "masks truncated": (
+        lambda base: truncate(base / "testing/test_pixel_mask/01_0014.npy"),
+        r"test_pixel_mask/01_0014\.npy: cut off",
+    ),
     "masks of another size": (
-        lambda base: np.save(base / "testing/test_pixel_mask/01_0014.npy", np.zeros((4, 24, 34), bool)),
+        lambda base: np.save(
+            base / "testing/test_pixel_mask/01_0014.npy", np.zeros((4, 24, 34), bool)
+        ),
         r"bool of shape \(4, 24, 34\), expected whole numbers of shape \(4, 24, 32\)",
     ),
     "masks pickled": (
-        lambda base: np.save(base / "testing/test_pixel_mask/01_0014.npy", np.array([None]), allow_pickle=True),
+        lambda base: np.save(
+            base / "testing/test_pixel_mask/01_0014.npy", np.array([None]), allow_pickle=True
+        ),
         r"test_pixel_mask/01_0014\.npy: cut off or not a NumPy file",
     ),
 }
@@ -253,7 +336,13 @@ def test_damage_is_named_in_one_line(tiny, kind):
 
 def test_extra_files_upper_case_and_a_loop_beside_the_frames_do_no_harm(tiny):
     frames, videos = tiny.folder / "testing/frames", tiny.folder / "training/videos"
-    for path in (frames / ".DS_Store", frames / "01_0014/.DS_Store", frames / "01_0014/._001.jpg", videos / ".DS_Store", videos / "._01_001.avi"):
+    for path in (
+        frames / ".DS_Store",
+        frames / "01_0014/.DS_Store",
+        frames / "01_0014/._001.jpg",
+        videos / ".DS_Store",
+        videos / "._01_001.avi",
+    ):
         path.write_bytes(b"x")
     (videos / "01_001.avi").rename(videos / "01_001.AVI")
     (frames / "01_0014/003.jpg").rename(frames / "01_0014/003.JPG")
@@ -274,7 +363,10 @@ def write_lists(tiny, train, test):
 def test_lists_are_read_and_named_by_their_hash(tiny):
     write_lists(tiny, ["x/01_0014_i3d.npy", "01_001,0", ""], ["03_0031 1", "02_002 0"])
     split = resplit_of(tiny)
-    assert (split.train, split.test) == (("test/01_0014", "train/01_001"), ("test/03_0031", "train/02_002"))
+    assert (split.train, split.test) == (
+        ("test/01_0014", "train/01_001"),
+        ("test/03_0031", "train/02_002"),
+    )
     assert split.name == f"list-{split.document['sha256'][:8]}"
 
 
@@ -287,7 +379,9 @@ def test_other_lists_have_another_name(tiny):
 
 def videos_of(scene, **counts):
     """As many videos of each released split, as lists name them."""
-    return tuple(f"{split}/{scene}_{number}" for split, count in counts.items() for number in range(count))
+    return tuple(
+        f"{split}/{scene}_{number}" for split, count in counts.items() for number in range(count)
+    )
 
 
 @pytest.mark.parametrize(
@@ -301,7 +395,9 @@ def videos_of(scene, **counts):
         ({"train": 155, "test": 44}, {"train": 175, "test": 63}, False),  # exchanged
     ],
 )
-def test_only_lists_of_the_published_lengths_are_the_published_split(tiny, monkeypatch, train, test, zhong):
+def test_only_lists_of_the_published_lengths_are_the_published_split(
+    tiny, monkeypatch, train, test, zhong
+):
     lists = {"train.txt": videos_of("0", **train), "test.txt": videos_of("1", **test)}
     monkeypatch.setattr(Tiny, "_list", lambda self, path: lists[path.name])
     write_lists(tiny, [], [])
@@ -340,7 +436,10 @@ def test_one_list_alone_is_refused(tiny):
 def test_counts_are_remembered_and_a_changed_file_is_counted_again(tiny, monkeypatch):
     assert tiny.videos("train")[0].frames == 5
     with monkeypatch.context() as patched:
-        patched.setattr("vadbench.datasets.video_files.count_frames", lambda path: pytest.fail(f"{path} counted again"))
+        patched.setattr(
+            "vadbench.datasets.video_files.count_frames",
+            lambda path: pytest.fail(f"{path} counted again"),
+        )
         assert Tiny(tiny.root).videos("train")[0].frames == 5
     write_video(tiny.folder / "training/videos/01_001.avi", 7)
     assert Tiny(tiny.root).videos("train")[0].frames == 7
@@ -369,5 +468,7 @@ def test_person_tracks_are_compared_with_the_release_where_there_are_no_frames(t
     path = alone.person_tracks
     with np.load(path) as arrays:
         np.savez(path, **{**arrays, "rows": arrays["rows"] * np.array([1, 1, 1, 50, 1, 50, 1])})
-    with pytest.raises(BadInput, match=r"clip 01_001: frame 0: box .* lies outside, the frames are 32 x 24"):
+    with pytest.raises(
+        BadInput, match=r"clip 01_001: frame 0: box .* lies outside, the frames are 32 x 24"
+    ):
         TracksFile(NoOptions(), alone, "deepsort").objects(Footage(alone, video))

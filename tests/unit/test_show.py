@@ -19,7 +19,17 @@ from vadbench.records import Results
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.scored import read_scored
 from vadbench.report.panel import HEIGHT, LEFT, RIGHT
-from vadbench.report.show import CURSOR, NARROW, FrameBoxes, annotated, clip_of, enlarged, record_of, write_show, write_video
+from vadbench.report.show import (
+    CURSOR,
+    NARROW,
+    FrameBoxes,
+    annotated,
+    clip_of,
+    enlarged,
+    record_of,
+    write_show,
+    write_video,
+)
 
 RECORD = "gaussian@velocity@grid"
 
@@ -32,7 +42,11 @@ def place(tmp_path_factory):
         patch.setenv("VADBENCH_DATA", str(base / "data"))
         patch.setenv("VADBENCH_CACHE", str(base / "cache"))
         write_dataset(base / "data")
-        run(Results(base / "results"), methods=("gaussian", "magnitude"), features=("velocity@grid",))
+        run(
+            Results(base / "results"),
+            methods=("gaussian", "magnitude"),
+            features=("velocity@grid",),
+        )
     return base
 
 
@@ -55,13 +69,19 @@ def images(results, video="b"):
     (scored,) = read_scored(results, [RECORD])
     found = detected(scored, calibrated=True)
     dataset = open_dataset("folder")
-    return list(annotated(dataset, clip_of(dataset, scored, video), video, scored, found)), scored, found
+    return (
+        list(annotated(dataset, clip_of(dataset, scored, video), video, scored, found)),
+        scored,
+        found,
+    )
 
 
 def without_boxes(results):
     """The run's rows without boxes, as of a stream that describes whole frames."""
     record = next(run for run in results.all_runs() if run.job["method"] == "gaussian")
-    rows = {name: values for name, values in results.rows(record).items() if not name.endswith("_box")}
+    rows = {
+        name: values for name, values in results.rows(record).items() if not name.endswith("_box")
+    }
     shutil.rmtree(results.run_folder(record.job, record.identity))
     results.write_run(record, rows)
 
@@ -71,12 +91,20 @@ def test_the_video_is_h264_of_every_frame(results, tmp_path):
     told = write_show(results, "folder", RECORD, "b", out, fps=7)
     with av.open(str(out)) as container:
         stream = container.streams.video[0]
-        assert (stream.codec_context.name, stream.codec_context.pix_fmt, int(stream.average_rate)) == ("h264", "yuv420p", 7)
+        assert (
+            stream.codec_context.name,
+            stream.codec_context.pix_fmt,
+            int(stream.average_rate),
+        ) == ("h264", "yuv420p", 7)
         sizes = [(frame.height, frame.width) for frame in container.decode(video=0)]
     factor = NARROW // SIZE[1]
     assert sizes == [(SIZE[0] * factor + HEIGHT, SIZE[1] * factor)] * FRAMES
     assert [path.name for path in out.parent.iterdir()] == ["b.mp4"]
-    assert told == f"b of folder, gaussian on velocity@grid, seed 0: {FRAMES} frames; boxes coloured by their objects' calibrated scores."
+    assert (
+        told
+        == f"b of folder, gaussian on velocity@grid, seed 0: {FRAMES} frames; boxes coloured by"
+        " their objects' calibrated scores."
+    )
 
 
 def test_boxes_are_drawn_where_they_are(results):
@@ -94,8 +122,14 @@ def test_boxes_are_drawn_where_they_are(results):
 def test_the_highest_scores_are_warm_and_the_lowest_cold(results):
     shown, _, found = images(results)
     boxes = FrameBoxes.of(found, "b")
-    warm = [np.count_nonzero(image[:-HEIGHT, :, 0].astype(int) - image[:-HEIGHT, :, 2] > 120) for image in shown]
-    has_warm = [bool(len(share)) and share[-1] > 0.95 for share in (boxes.at(frame)[1] for frame in range(FRAMES))]
+    warm = [
+        np.count_nonzero(image[:-HEIGHT, :, 0].astype(int) - image[:-HEIGHT, :, 2] > 120)
+        for image in shown
+    ]
+    has_warm = [
+        bool(len(share)) and share[-1] > 0.95
+        for share in (boxes.at(frame)[1] for frame in range(FRAMES))
+    ]
     assert any(has_warm)
     assert not all(has_warm)
     assert min(count for count, top in zip(warm, has_warm, strict=True) if top) > 100
@@ -106,7 +140,14 @@ def test_the_boxes_of_a_frame_are_those_of_the_rows(results):
     found = detected(scored, calibrated=True)
     boxes = [FrameBoxes.of(found, video) for video in ANOMALOUS]
     assert sum(len(of_video.frame) for of_video in boxes) == len(found.boxes["score"])
-    everything = np.concatenate([share for of_video in boxes for frame in range(FRAMES) for share in [of_video.at(frame)[1]]])
+    everything = np.concatenate(
+        [
+            share
+            for of_video in boxes
+            for frame in range(FRAMES)
+            for share in [of_video.at(frame)[1]]
+        ]
+    )
     assert len(everything) == len(found.boxes["score"])
     assert (everything.min(), everything.max()) >= (0, 0)
     assert (everything == 1).mean() == (found.boxes["score"] >= found.top).mean()
@@ -114,9 +155,13 @@ def test_the_boxes_of_a_frame_are_those_of_the_rows(results):
 
 def test_the_top_of_the_scale_is_what_one_training_object_in_a_thousand_exceeds(results):
     (scored,) = read_scored(results, ["magnitude@velocity@grid"])
-    assert detected(scored, calibrated=True).top == pytest.approx(1.0), "its calibration divides by the 99.9th percentile"
+    assert detected(scored, calibrated=True).top == pytest.approx(1.0), (
+        "its calibration divides by the 99.9th percentile"
+    )
     record = next(run for run in results.all_runs() if run.job["method"] == "magnitude")
-    assert detected(scored).top == pytest.approx(np.percentile(results.rows(record)["train_scores"][:, 0], 99.9))
+    assert detected(scored).top == pytest.approx(
+        np.percentile(results.rows(record)["train_scores"][:, 0], 99.9)
+    )
 
 
 def test_the_cursor_runs_from_left_to_right(results):
@@ -131,7 +176,9 @@ def test_anomalous_frames_are_shaded(results):
     shown, _, _ = images(results)
     timeline = shown[0][-HEIGHT + 60 : -HEIGHT + 130].astype(int)
     shaded = ((timeline[..., 0] > 235) & (timeline[..., 2] < 215)).any(0)
-    assert shaded.sum() / (len(shaded) - LEFT - RIGHT) == pytest.approx(len(ANOMALOUS["b"]) / FRAMES, abs=0.03)
+    assert shaded.sum() / (len(shaded) - LEFT - RIGHT) == pytest.approx(
+        len(ANOMALOUS["b"]) / FRAMES, abs=0.03
+    )
 
 
 def test_a_stream_without_boxes_shows_the_timeline_alone(own, tmp_path):
@@ -168,7 +215,13 @@ def test_narrow_frames_are_enlarged_and_odd_sides_cut():
 def test_without_row_scores_the_error_names_the_command_and_nothing_is_written(own, tmp_path):
     for path in own.root.rglob("rows.npz"):
         path.unlink()
-    with pytest.raises(BadInput, match=r"rows\.npz: not there .* vadbench run --methods gaussian --datasets folder --features velocity@grid"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"rows\.npz: not there .* vadbench run --methods gaussian --datasets folder --features"
+            r" velocity@grid"
+        ),
+    ):
         write_show(own, "folder", RECORD, "a", tmp_path / "out" / "a.mp4")
     assert not (tmp_path / "out").exists()
 
@@ -177,7 +230,9 @@ def test_a_clip_of_another_length_is_refused_and_nothing_is_left(results, tmp_pa
     (scored,) = read_scored(results, [RECORD])
     dataset = open_dataset("folder")
     for wrong in (FRAMES - 1, FRAMES + 1):
-        other = replace(scored, lengths=np.array([wrong, FRAMES, FRAMES]), scores=np.zeros(wrong + 2 * FRAMES))
+        other = replace(
+            scored, lengths=np.array([wrong, FRAMES, FRAMES]), scores=np.zeros(wrong + 2 * FRAMES)
+        )
         made = annotated(dataset, clip_of(dataset, other, "a"), "a", other, None)
         with pytest.raises(BadInput, match=f"the record {wrong}; `vadbench data check folder`"):
             write_video(tmp_path / "a.mp4", made, 10)
@@ -199,7 +254,9 @@ def test_a_record_of_another_data_set_is_refused(results, tmp_path):
 def test_the_record_is_found_by_method_and_features(results):
     for features in ("", "velocity@grid"):
         assert record_of(results, "folder", "gaussian", features) == f"folder/{RECORD}:0"
-    with pytest.raises(BadInput, match=r"no record on velocity under .* choose --features from velocity@grid"):
+    with pytest.raises(
+        BadInput, match=r"no record on velocity under .* choose --features from velocity@grid"
+    ):
         record_of(results, "folder", "gaussian", "velocity")
     with pytest.raises(BadInput, match="vadbench run --methods knn --datasets folder"):
         record_of(results, "folder", "knn")
@@ -207,7 +264,20 @@ def test_the_record_is_found_by_method_and_features(results):
 
 def test_the_command_writes_the_video(results, tmp_path):
     out = tmp_path / "a.mp4"
-    answer = CliRunner().invoke(app, ["show", "folder", "a", "--method", "magnitude", "--results", str(results.root), "--out", str(out)])
+    answer = CliRunner().invoke(
+        app,
+        [
+            "show",
+            "folder",
+            "a",
+            "--method",
+            "magnitude",
+            "--results",
+            str(results.root),
+            "--out",
+            str(out),
+        ],
+    )
     assert answer.exit_code == 0, answer.output
     assert out.stat().st_size > 1000
     assert "a of folder, magnitude on velocity@grid, seed 0" in answer.output
@@ -215,6 +285,8 @@ def test_the_command_writes_the_video(results, tmp_path):
 
 def test_the_command_wants_a_method_or_a_record(tmp_path):
     for chosen in ([], ["--method", "gaussian", "--record", "abcd"]):
-        answer = CliRunner().invoke(app, ["show", "folder", "a", *chosen, "--results", str(tmp_path)])
+        answer = CliRunner().invoke(
+            app, ["show", "folder", "a", *chosen, "--results", str(tmp_path)]
+        )
         assert isinstance(answer.exception, BadInput)
         assert "either --method" in str(answer.exception)

@@ -24,16 +24,26 @@ def percents(answers):
 
 
 def test_the_same_numbers_come_every_time(simulation):
-    first, second = (list(simulation.false_claims(simulation.made("equal in law"), "made", 3, 5)) for _ in range(2))
+    first, second = (
+        list(simulation.false_claims(simulation.made("equal in law"), "made", 3, 5))
+        for _ in range(2)
+    )
     assert first == second
 
 
 def test_the_bootstrap_s_draws_are_the_metrics_of_the_drawn_videos(simulation):
     (clips,) = simulation.make_clips(np.random.default_rng(0), 5, 1, 0.81)
     counts = simulation.counts_of(np.random.default_rng(1), 5)[:10]
-    drawn = [[clip for clip, count in zip(clips, row, strict=True) for _ in range(int(count))] for row in counts]
-    assert simulation.drawn_micro(clips, counts) == pytest.approx([simulation.whole(some, "auc") for some in drawn], nan_ok=True)
-    assert simulation.drawn_macro(clips, counts) == pytest.approx([simulation.mean_of(simulation.video_aucs(some)) for some in drawn], nan_ok=True)
+    drawn = [
+        [clip for clip, count in zip(clips, row, strict=True) for _ in range(int(count))]
+        for row in counts
+    ]
+    assert simulation.drawn_micro(clips, counts) == pytest.approx(
+        [simulation.whole(some, "auc") for some in drawn], nan_ok=True
+    )
+    assert simulation.drawn_macro(clips, counts) == pytest.approx(
+        [simulation.mean_of(simulation.video_aucs(some)) for some in drawn], nan_ok=True
+    )
 
 
 def test_swapped_videos_keep_their_labels_and_are_each_of_one_seed(simulation):

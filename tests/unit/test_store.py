@@ -48,11 +48,14 @@ def test_a_stream_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert isinstance(stream.features.x, np.memmap)
     assert np.array_equal(stream.features.x, vectors())
     for found, expected in zip(
-        (stream.features.video, stream.features.frame, stream.object_id, stream.features.box), list(vars(index()).values())[:4], strict=True
+        (stream.features.video, stream.features.frame, stream.object_id, stream.features.box),
+        list(vars(index()).values())[:4],
+        strict=True,
     ):
         assert np.array_equal(found, expected)
         assert found.dtype == expected.dtype
-    assert list(stream.lengths.items()) == [("b", 3), ("a", 2)]  # in the data set's order, not the alphabet's
+    # in the data set's order, not the alphabet's
+    assert list(stream.lengths.items()) == [("b", 3), ("a", 2)]
     assert stream.features.name == "mine"
 
 
@@ -101,13 +104,16 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage, name: str, reader) -> N
     assert "\n" not in str(error.value)
 
 
-def test_a_flipped_byte_in_a_large_file_is_found_by_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flipped_byte_in_a_large_file_is_found_by_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = written(tmp_path)
     store.verify(folder)
     flip(folder / "x.npy")
     monkeypatch.setattr(store, "SMALL", 10)
 
-    store.check_files(folder, store.read_manifest(folder))  # its size is right, and large files are not hashed each time
+    # its size is right, and large files are not hashed each time
+    store.check_files(folder, store.read_manifest(folder))
     with pytest.raises(BadInput, match=r"x\.npy: damaged"):
         store.verify(folder)
 
@@ -126,7 +132,9 @@ def test_another_format_says_what_helps(tmp_path: Path) -> None:
     del manifest["sha256"]
     path.write_text(json.dumps(manifest | {"sha256": canonical_hash(manifest)}))
 
-    with pytest.raises(BadInput, match=r"format 99, this vadbench reads format 1; .*vadbench features extract"):
+    with pytest.raises(
+        BadInput, match=r"format 99, this vadbench reads format 1; .*vadbench features extract"
+    ):
         store.open_folder(path.parent, "mine")
 
 
@@ -141,7 +149,9 @@ def full(*_: object) -> None:
 
 
 @pytest.mark.parametrize("call", range(5))
-def test_a_full_disk_leaves_nothing_behind_at_any_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+def test_a_full_disk_leaves_nothing_behind_at_any_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
     real, calls = os.fsync, iter(range(100))
     monkeypatch.setattr(os, "fsync", lambda file: full() if next(calls) == call else real(file))
     folder = tmp_path / "velocity@0" / "train"
@@ -182,7 +192,10 @@ def test_a_full_disk_leaves_no_half_part(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="may not be written; set VADBENCH_CACHE"), store.disk_trouble_told(tmp_path):
+    with (
+        pytest.raises(BadInput, match="may not be written; set VADBENCH_CACHE"),
+        store.disk_trouble_told(tmp_path),
+    ):
         raise PermissionError(errno.EACCES, "denied")
 
 

@@ -38,7 +38,9 @@ def findings(dataset):
 
 
 def render(script, frames=12):
-    return list(render_clip(cast(script, frames, Synthetic.seed), frames, draw_background(Synthetic.seed)))
+    return list(
+        render_clip(cast(script, frames, Synthetic.seed), frames, draw_background(Synthetic.seed))
+    )
 
 
 def test_it_passes_its_check(short):
@@ -55,9 +57,15 @@ def test_frames_come_through_the_folder_reader(short):
 def test_the_same_seed_gives_the_same_bytes(short, tmp_path):
     again = ShortSynthetic(tmp_path)
     again.make()
-    files = sorted(path.relative_to(short.folder) for path in short.folder.rglob("*") if path.is_file())
-    assert files == sorted(path.relative_to(again.folder) for path in again.folder.rglob("*") if path.is_file())
-    assert all((short.folder / name).read_bytes() == (again.folder / name).read_bytes() for name in files)
+    files = sorted(
+        path.relative_to(short.folder) for path in short.folder.rglob("*") if path.is_file()
+    )
+    assert files == sorted(
+        path.relative_to(again.folder) for path in again.folder.rglob("*") if path.is_file()
+    )
+    assert all(
+        (short.folder / name).read_bytes() == (again.folder / name).read_bytes() for name in files
+    )
 
 
 def test_another_seed_gives_another_scene():
@@ -73,7 +81,9 @@ def test_labels_tracks_and_masks_say_the_same(short):
         boxes = [instance_boxes(mask) for mask in short.masks(video)]
         np.testing.assert_array_equal(labels.videos[video.name], [bool(found) for found in boxes])
         rows = tracks[tracks["video"] == video.name].drop(columns="video").to_numpy().tolist()
-        assert rows == [[number, frame, *box] for frame, found in enumerate(boxes) for number, box in found]
+        assert rows == [
+            [number, frame, *box] for frame, found in enumerate(boxes) for number, box in found
+        ]
 
 
 def test_an_instance_shows_enough_pixels_or_none():
@@ -90,12 +100,22 @@ def test_training_clips_are_normal(short):
 @pytest.mark.parametrize("script", TEST, ids=lambda script: script.name)
 def test_every_scripted_anomaly_is_seen(script):
     alone = [actor for actor in cast(script, Synthetic.length, Synthetic.seed) if actor.instance]
-    seen = {number for _, mask in render_clip(alone, Synthetic.length, draw_background(0)) for number in np.unique(mask[mask > 0])}
+    seen = {
+        number
+        for _, mask in render_clip(alone, Synthetic.length, draw_background(0))
+        for number in np.unique(mask[mask > 0])
+    }
     assert seen == set(range(1, len(script.anomalies) + 1))
 
 
 def test_all_five_kinds_are_scripted():
-    assert {anomaly.kind for script in TEST for anomaly in script.anomalies} == {"cyclist", "car", "runner", "wrong-direction", "thrown"}
+    assert {anomaly.kind for script in TEST for anomaly in script.anomalies} == {
+        "cyclist",
+        "car",
+        "runner",
+        "wrong-direction",
+        "thrown",
+    }
 
 
 def test_everybody_keeps_to_his_lane_in_training():
@@ -108,12 +128,24 @@ def test_everybody_keeps_to_his_lane_in_training():
 
 
 def test_near_actors_hide_far_ones():
-    near, far = (actor for actor in cast(Script("a", "test", (TEST[2].anomalies[0], TEST[0].anomalies[0])), 12, 7) if actor.instance)
+    near, far = (
+        actor
+        for actor in cast(Script("a", "test", (TEST[2].anomalies[0], TEST[0].anomalies[0])), 12, 7)
+        if actor.instance
+    )
     together = [mask for _, mask in render_clip([near, far], 90, draw_background(0))]
     alone = [mask for _, mask in render_clip([far], 90, draw_background(0))]
-    hidden = [frame for frame in range(90) if (together[frame] == far.instance).sum() < (alone[frame] == far.instance).sum()]
+    hidden = [
+        frame
+        for frame in range(90)
+        if (together[frame] == far.instance).sum() < (alone[frame] == far.instance).sum()
+    ]
     assert hidden
-    assert all((together[frame][alone[frame] == far.instance] == near.instance).any() for frame in hidden if together[frame].any())
+    assert all(
+        (together[frame][alone[frame] == far.instance] == near.instance).any()
+        for frame in hidden
+        if together[frame].any()
+    )
 
 
 def test_it_is_made_once(own):
@@ -133,7 +165,8 @@ def test_what_a_killed_process_left_is_never_read(tmp_path):
 
 def test_an_error_while_rendering_leaves_nothing(tmp_path):
     class Broken(ShortSynthetic):
-        scripts = {"train": TRAIN[:1], "test": (Script("train01", "train"),)}  # the same folder twice: the second mkdir fails
+        # the same folder twice: the second mkdir fails
+        scripts = {"train": TRAIN[:1], "test": (Script("train01", "train"),)}
 
     scene = Broken(tmp_path)
     with pytest.raises(FileExistsError):
@@ -154,7 +187,9 @@ def test_two_processes_render_once(tmp_path):
 
 def test_a_lost_frame_says_what_to_do(own):
     (own.folder / "test" / "test08" / "012.tif").unlink()
-    with pytest.raises(BadInput, match=r"test08: 11 frames, 12 were rendered; delete .*scene, it is made again"):
+    with pytest.raises(
+        BadInput, match=r"test08: 11 frames, 12 were rendered; delete .*scene, it is made again"
+    ):
         own.videos("test")
 
 
@@ -176,7 +211,9 @@ def test_lost_labels_say_what_to_do(own):
         own.labels()
 
 
-@pytest.mark.parametrize(("kept", "told"), [(5, "4 labels of test02, expected 12"), (0, "cannot be read")])
+@pytest.mark.parametrize(
+    ("kept", "told"), [(5, "4 labels of test02, expected 12"), (0, "cannot be read")]
+)
 def test_damaged_labels_are_refused(own, kept, told):
     path = own.folder / "labels.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))

@@ -21,7 +21,17 @@ from vadbench.suite import make_suite
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
-    return plan_suite(make_suite({"name": "t", "title": "T", "methods": ("mulde", "knn", "gmm"), "datasets": ("synthetic",), "seeds": 2}))
+    return plan_suite(
+        make_suite(
+            {
+                "name": "t",
+                "title": "T",
+                "methods": ("mulde", "knn", "gmm"),
+                "datasets": ("synthetic",),
+                "seeds": 2,
+            }
+        )
+    )
 
 
 @pytest.fixture
@@ -30,7 +40,9 @@ def results(tmp_path):
 
 
 def store(results, recipe, values, reason=None, moves=None, labels="exact"):
-    """A record of the recipe whose every metric is `values`, a number, or one per metric title; `moves` is what each video does to all but EER."""
+    """A record of the recipe whose every metric is `values`, a number, or one per metric title;
+    `moves` is what each video does to all but EER.
+    """
     from vadbench.benchmark import open_dataset
 
     protocol = protocol_of(recipe, open_dataset(recipe.dataset))
@@ -38,10 +50,22 @@ def store(results, recipe, values, reason=None, moves=None, labels="exact"):
     for title, (metric, convention, smoothed) in ((name, METRICS[name][0]) for name in USUAL):
         value = values[title] if isinstance(values, dict) else values
         smoothing = "gaussian-3" if smoothed else "none"
-        row = {"metric": metric, "convention": convention, "smoothing": smoothing, "read_out": "score", "video": None, "value": value}
+        row = {
+            "metric": metric,
+            "convention": convention,
+            "smoothing": smoothing,
+            "read_out": "score",
+            "video": None,
+            "value": value,
+        }
         rows.append({**row, "n": 1, "reason": reason, "low": 0.1, "high": 0.9})
     part = recipe.parts[0]
-    described = {"method": part.part.method, "stream": part.part.stream, "calibration": part.part.calibration, "config": part.job.document["config"]}
+    described = {
+        "method": part.part.method,
+        "stream": part.part.stream,
+        "calibration": part.part.calibration,
+        "config": part.job.document["config"],
+    }
     record = RecipeRecord(
         identity=recipe_identity(recipe, protocol),
         dataset=recipe.dataset,
@@ -54,8 +78,14 @@ def store(results, recipe, values, reason=None, moves=None, labels="exact"):
         read_outs=("score",),
         rows=tuple(rows),
     )
-    keys = {(metric, convention) for metric, convention, _ in (METRICS[name][0] for name in USUAL)} | {(UNSMOOTHED, None)}
-    moved = {} if moves is None else {key: Jackknife.of_left_out(-moves) for key in keys if key[0] != "eer"}
+    keys = {
+        (metric, convention) for metric, convention, _ in (METRICS[name][0] for name in USUAL)
+    } | {(UNSMOOTHED, None)}
+    moved = (
+        {}
+        if moves is None
+        else {key: Jackknife.of_left_out(-moves) for key in keys if key[0] != "eer"}
+    )
     results.write_recipe(record, {"scores": np.zeros(1), **jackknife_arrays(moved)})
 
 
@@ -64,7 +94,9 @@ def cell(table, method):
 
 
 def test_mean_and_deviation_are_over_seeds(plan, results):
-    for recipe, value in zip([r for r in plan.recipes if r.method == "mulde"], (0.80, 0.90), strict=True):
+    for recipe, value in zip(
+        [r for r in plan.recipes if r.method == "mulde"], (0.80, 0.90), strict=True
+    ):
         store(results, recipe, value)
     found = cell(make_table(plan, results), "mulde")
     assert found.value == pytest.approx(0.85)
@@ -85,7 +117,9 @@ def test_a_missing_seed_is_told(plan, results):
 
 
 def test_an_undefined_value_shows_its_reason(plan, results):
-    store(results, next(r for r in plan.recipes if r.method == "gmm"), None, reason="no normal frame")
+    store(
+        results, next(r for r in plan.recipes if r.method == "gmm"), None, reason="no normal frame"
+    )
     assert cell(make_table(plan, results), "gmm").note == "no normal frame"
 
 
@@ -106,7 +140,11 @@ def test_a_value_alone_in_its_column_is_no_best(plan, results):
 
 def test_a_lower_error_rate_is_better(plan, results):
     for method, eer in (("knn", 0.1), ("gmm", 0.2)):
-        store(results, next(r for r in plan.recipes if r.method == method), dict.fromkeys(USUAL, 0.9) | {"EER": eer})
+        store(
+            results,
+            next(r for r in plan.recipes if r.method == method),
+            dict.fromkeys(USUAL, 0.9) | {"EER": eer},
+        )
     table = make_table(plan, results)
     position = USUAL.index("EER")
     best = {row.method: row.cells[position].best for row in table.rows}
@@ -124,19 +162,32 @@ def test_csv_keeps_full_precision(plan, results):
 def test_the_caption_names_the_protocol(plan, results):
     store(results, next(r for r in plan.recipes if r.method == "gmm"), 0.5)
     caption = make_table(plan, results).caption
-    for fact in ("Preset `fast`", "sigma 3", "labels `exact`", "2 test videos", "maximum over objects", "`skip`"):
+    for fact in (
+        "Preset `fast`",
+        "sigma 3",
+        "labels `exact`",
+        "2 test videos",
+        "maximum over objects",
+        "`skip`",
+    ):
         assert fact in caption
 
 
-SHARED = 0.2 * np.random.default_rng(0).normal(size=12)  # what each video does to all rows: wide intervals that overlap
-OWN = {method: 0.002 * np.random.default_rng(seed).normal(size=12) for seed, method in enumerate(("mulde", "knn", "gmm"), 1)}
+# what each video does to all rows: wide intervals that overlap
+SHARED = 0.2 * np.random.default_rng(0).normal(size=12)
+OWN = {
+    method: 0.002 * np.random.default_rng(seed).normal(size=12)
+    for seed, method in enumerate(("mulde", "knn", "gmm"), 1)
+}
 
 
 def store_rows(plan, results, values, moves=None):
     """Seed 0 of each method with its value, moved by the videos in its own way."""
     for method, value in values.items():
         recipe = next(recipe for recipe in plan.recipes if recipe.method == method)
-        store(results, recipe, value, moves=SHARED + OWN[method] if moves is None else moves[method])
+        store(
+            results, recipe, value, moves=SHARED + OWN[method] if moves is None else moves[method]
+        )
 
 
 @pytest.mark.parametrize(("gap", "peers"), [(0.0005, True), (0.05, False)])
@@ -182,7 +233,12 @@ def test_a_column_without_a_test_has_no_marks_and_says_why(plan, results):
 
 @pytest.mark.parametrize("videos", [1, 2])
 def test_of_too_few_videos_nothing_is_marked(plan, results, videos):
-    store_rows(plan, results, {"knn": 0.1, "gmm": 0.9}, {method: moved[:videos] for method, moved in OWN.items()})
+    store_rows(
+        plan,
+        results,
+        {"knn": 0.1, "gmm": 0.9},
+        {method: moved[:videos] for method, moved in OWN.items()},
+    )
     text = markdown.render(make_table(plan, results))
     assert "**" not in text
     assert "≈" not in text
@@ -200,8 +256,16 @@ def test_an_interval_has_its_videos_beside_it(plan, results):
     table = make_table(plan, results)
     assert cell(table, "gmm").videos == 12
     assert "] n=12" in markdown.render(table)
-    lines = [line for line in csv.DictReader(io.StringIO(csv_report.render(table))) if line["method"] == "gmm"]
-    assert {(line["metric"], line["videos"]) for line in lines} >= {("micro_auc", "12"), ("rbdc", "12"), ("eer", "")}
+    lines = [
+        line
+        for line in csv.DictReader(io.StringIO(csv_report.render(table)))
+        if line["method"] == "gmm"
+    ]
+    assert {(line["metric"], line["videos"]) for line in lines} >= {
+        ("micro_auc", "12"),
+        ("rbdc", "12"),
+        ("eer", ""),
+    }
 
 
 def test_seeds_widen_the_interval_by_their_spread(plan, results):
@@ -240,10 +304,18 @@ def test_without_smoothing_the_unsmoothed_values_stand_in_every_column(plan, res
 
 
 def beside_a_paper(results, value=0.9, **fields):
-    """The table of MULDE on the velocity of Avenue, measured as `value`, beside MULDE's Table S3."""
+    """The table of MULDE on the velocity of Avenue, measured as `value`, beside MULDE's Table
+    S3.
+    """
     row = {"label": "MULDE", "method": "mulde", "published": "MULDE"}
-    shown = {"metrics": ("micro AUC",), "published": ("mulde-cvpr2024/tableS3",), "features": ("velocity@import.accivad",)}
-    plan = plan_suite(make_suite({"rows": (row,), "datasets": ("avenue",), "preset": "paper", **shown, **fields}))
+    shown = {
+        "metrics": ("micro AUC",),
+        "published": ("mulde-cvpr2024/tableS3",),
+        "features": ("velocity@import.accivad",),
+    }
+    plan = plan_suite(
+        make_suite({"rows": (row,), "datasets": ("avenue",), "preset": "paper", **shown, **fields})
+    )
     store(results, plan.recipes[0], value)
     return make_table(plan, results)
 
@@ -258,7 +330,10 @@ def test_a_difference_to_the_paper_stands_with_what_it_leaves_open(results):
 def test_without_a_difference_the_reason_stands_under_the_table(results):
     text = markdown.render(beside_a_paper(results, settings={"protocol": {"smoothing": 20}}))
     assert "Δ +" not in text
-    assert "[1] no difference to the paper: smoothing gaussian-unstated there, gaussian-20 here" in text
+    assert (
+        "[1] no difference to the paper: smoothing gaussian-unstated there, gaussian-20 here"
+        in text
+    )
 
 
 def test_another_preset_than_the_papers_has_no_difference(results):

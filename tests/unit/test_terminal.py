@@ -18,10 +18,26 @@ print("σ")
 """
 KINDS = {
     "ascii": ({"PYTHONIOENCODING": "ascii"}, b"1.0 - 2.0 +- ~ Tur ? ?\nsigma\n", b"d2\n"),
-    "C": ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, b"1.0 - 2.0 +- ~ Tur ? ?\nsigma\n", b"d2\n"),
-    "latin-1": ({"PYTHONIOENCODING": "latin-1"}, "1.0 - 2.0 ± ~ Tür ? ?\nsigma\n".encode("latin-1"), "d²\n".encode("latin-1")),
-    "cp1252": ({"PYTHONIOENCODING": "cp1252"}, "1.0 – 2.0 ± ~ Tür ? ?\nsigma\n".encode("cp1252"), "d²\n".encode("cp1252")),
-    "utf-8": ({"PYTHONIOENCODING": "utf-8"}, "1.0 – 2.0 ± ≈ Tür 日 ?\nσ\n".encode(), "Δ²\n".encode()),
+    "C": (
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        b"1.0 - 2.0 +- ~ Tur ? ?\nsigma\n",
+        b"d2\n",
+    ),
+    "latin-1": (
+        {"PYTHONIOENCODING": "latin-1"},
+        "1.0 - 2.0 ± ~ Tür ? ?\nsigma\n".encode("latin-1"),
+        "d²\n".encode("latin-1"),
+    ),
+    "cp1252": (
+        {"PYTHONIOENCODING": "cp1252"},
+        "1.0 – 2.0 ± ~ Tür ? ?\nsigma\n".encode("cp1252"),
+        "d²\n".encode("cp1252"),
+    ),
+    "utf-8": (
+        {"PYTHONIOENCODING": "utf-8"},
+        "1.0 – 2.0 ± ≈ Tür 日 ?\nσ\n".encode(),
+        "Δ²\n".encode(),
+    ),
 }
 
 
@@ -29,14 +45,21 @@ KINDS = {
 def test_what_an_encoding_lacks_is_written_in_ascii(tmp_path, kind):
     variables, out, err = KINDS[kind]
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
-    done = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, env={**os.environ, **variables}, check=False)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        capture_output=True,
+        env={**os.environ, **variables},
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, out, err)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "suites"], ["list", "nonsense–σ"]])
 def test_no_command_ends_in_a_traceback(arguments):
     call = [sys.executable, "-m", "vadbench.cli", *arguments]
-    done = subprocess.run(call, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False)
+    done = subprocess.run(
+        call, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False
+    )
     assert b"Traceback" not in done.stderr
     assert (done.stdout + done.stderr).isascii()
 

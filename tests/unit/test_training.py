@@ -1,4 +1,6 @@
-"""`LightningDetector`: batches, seeds, streaming, interruption, reports, and nothing left behind."""
+"""`LightningDetector`: batches, seeds, streaming, interruption, reports, and nothing left
+behind.
+"""
 
 import logging
 import os
@@ -32,7 +34,9 @@ class Distance(LightningDetector):
 
     def loss(self, batch):
         self.seen = [*getattr(self, "seen", []), len(batch)]
-        return (batch - self.net.weight + 0.1 * torch.randn_like(batch)).square().sum(1).mean() + self.net.bias.square().sum()
+        return (batch - self.net.weight + 0.1 * torch.randn_like(batch)).square().sum(
+            1
+        ).mean() + self.net.bias.square().sum()
 
     def anomaly(self, batch):
         return (batch - self.net.weight).square().sum(1, keepdim=True)
@@ -44,7 +48,9 @@ def features(rows, dim=5, seed=0):
 
 
 def fitted(train, **settings):
-    detector = Distance(NeuralConfig(**{"epochs": 3, "batch_size": 16, "progress": "off", **settings}), seed=1)
+    detector = Distance(
+        NeuralConfig(**{"epochs": 3, "batch_size": 16, "progress": "off", **settings}), seed=1
+    )
     detector.fit(train)
     return detector
 
@@ -55,7 +61,9 @@ def test_each_epoch_has_every_row_once_in_whole_batches(rows, size, steps):
     assert len(batches) == steps
     a_pass = -(-rows // size)
     for start in range(0, steps - a_pass + 1, a_pass):
-        assert torch.cat(batches[start : start + a_pass]).sort().values.tolist() == list(range(rows))
+        assert torch.cat(batches[start : start + a_pass]).sort().values.tolist() == list(
+            range(rows)
+        )
 
 
 def test_the_last_batch_is_kept_even_with_one_row():
@@ -87,11 +95,16 @@ def test_training_finds_the_minimum_of_the_loss():
 def test_a_row_scores_the_same_among_any_others(rows):
     test = features(300, seed=2)
     detector = fitted(features(50), score_batch=128)
-    assert np.allclose(detector.score(test.rows(slice(0, rows))), detector.score(test)[:rows], rtol=1e-6)
+    assert np.allclose(
+        detector.score(test.rows(slice(0, rows))), detector.score(test)[:rows], rtol=1e-6
+    )
 
 
 def test_gradient_clipping_and_moving_average_change_the_weights():
-    weights = [fitted(features(64), **settings).net.weight.detach().numpy() for settings in ({}, {"gradient_clip": 1e-7}, {"ema": 0.9})]
+    weights = [
+        fitted(features(64), **settings).net.weight.detach().numpy()
+        for settings in ({}, {"gradient_clip": 1e-7}, {"ema": 0.9})
+    ]
     assert not np.allclose(weights[0], weights[1])
     assert not np.allclose(weights[0], weights[2])
 
@@ -123,7 +136,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_step():
             return super().loss(batch) * (float("nan") if len(self.seen) == 4 else 1.0)
 
     detector = Diverging(NeuralConfig(batch_size=16, progress="off"), seed=0)
-    with pytest.raises(FloatingPointError, match=r"distance: the loss is nan at step 4; lower lr \(now 0.001\) or set gradient_clip"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"distance: the loss is nan at step 4; lower lr \(now 0.001\) or set gradient_clip",
+    ):
         detector.fit(features(64))
 
 
@@ -146,7 +162,11 @@ def state_of_the_process():
         torch.utils.deterministic.fill_uninitialized_memory,
         torch.is_grad_enabled(),
         torch.get_num_threads(),
-        logging.getLogger("pytorch_lightning").level if "pytorch_lightning" in sys.modules else logging.INFO,
+        (
+            logging.getLogger("pytorch_lightning").level
+            if "pytorch_lightning" in sys.modules
+            else logging.INFO
+        ),
         signal.getsignal(signal.SIGINT),
         signal.getsignal(signal.SIGTERM),
     )
@@ -174,7 +194,12 @@ def test_training_works_outside_the_main_thread():
 
 
 def test_slurm_variables_do_not_matter(monkeypatch):
-    for name, value in {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "1", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "vadbench"}.items():
+    for name, value in {
+        "SLURM_NTASKS": "4",
+        "SLURM_JOB_ID": "1",
+        "SLURM_PROCID": "0",
+        "SLURM_JOB_NAME": "vadbench",
+    }.items():
         monkeypatch.setenv(name, value)
     assert len(fitted(features(64)).seen) == 12
 
@@ -210,7 +235,8 @@ INTERRUPTED = """
                 os.kill(os.getpid(), signal.SIGINT)
             return super().loss(batch)
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process inherits an ignored one
+    # a shell's background process inherits an ignored one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGINT)
     try:
         Interrupted(NeuralConfig(batch_size=16), seed=0).fit(features(64))
@@ -221,6 +247,8 @@ INTERRUPTED = """
 
 def test_ctrl_c_is_a_keyboard_interrupt_again_and_again():
     script = textwrap.dedent(INTERRUPTED.format(folder=os.path.dirname(__file__)))  # noqa: PTH120
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
     assert done.stdout == "interrupted True\n"
     assert "Traceback" not in done.stderr

@@ -1,4 +1,6 @@
-"""UBnormal: the published lists and sample videos, and a tiny release damaged in the ways that a user's copy may be."""
+"""UBnormal: the published lists and sample videos, and a tiny release damaged in the ways that a
+user's copy may be.
+"""
 
 import re
 import shutil
@@ -14,7 +16,11 @@ from vadbench.datasets.ubnormal import UBnormal, scene_of
 from vadbench.errors import BadInput
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "ubnormal"
-TRAIN, NORMAL, ABNORMAL = "normal_scene_1_scenario1_9", "normal_scene_2_scenario_1", "abnormal_scene_2_scenario_1_fog"
+TRAIN, NORMAL, ABNORMAL = (
+    "normal_scene_1_scenario1_9",
+    "normal_scene_2_scenario_1",
+    "abnormal_scene_2_scenario_1_fog",
+)
 
 
 class Tiny(UBnormal):
@@ -28,11 +34,20 @@ def annotations(base):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """Six frames each; in the abnormal video object 3 is anomalous in frames 1 to 3, object 7 is normal, both annotated in all frames."""
+    """Six frames each; in the abnormal video object 3 is anomalous in frames 1 to 3, object 7 is
+    normal, both annotated in all frames.
+    """
     base = tmp_path / "UBnormal"
-    for name in (TRAIN, NORMAL, ABNORMAL):  # .mp4 by name; what is inside is found out by the decoder
-        write_video(base / f"Scene{scene_of(name)}" / f"{name}.avi", 6).rename(base / f"Scene{scene_of(name)}" / f"{name}.mp4")
-    for file, name in (("normal_training", TRAIN), ("normal_test", NORMAL), ("abnormal_test", ABNORMAL)):
+    # .mp4 by name; what is inside is found out by the decoder
+    for name in (TRAIN, NORMAL, ABNORMAL):
+        write_video(base / f"Scene{scene_of(name)}" / f"{name}.avi", 6).rename(
+            base / f"Scene{scene_of(name)}" / f"{name}.mp4"
+        )
+    for file, name in (
+        ("normal_training", TRAIN),
+        ("normal_test", NORMAL),
+        ("abnormal_test", ABNORMAL),
+    ):
         (base / f"{file}_video_names.txt").write_text(name)
     annotations(base).mkdir()
     (annotations(base) / f"{ABNORMAL}_tracks.txt").write_text("3,1,3\n")
@@ -50,14 +65,24 @@ def tiny(tmp_path):
 
 @pytest.fixture
 def sample(tmp_path):
-    """The five published sample videos in the official layout; those of scenes 28 and 6 stand for the training split."""
+    """The five published sample videos in the official layout; those of scenes 28 and 6 stand for
+    the training split.
+    """
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is not on this machine")
     base = tmp_path / "UBnormal"
     lists = {"normal_training": [], "normal_test": [], "abnormal_test": []}
     for path in sorted((SHARED / "videos_sample_lossy").glob("*.mp4")):
         scene = scene_of(path.stem)
-        lists["abnormal_test" if path.stem.startswith("ab") else "normal_training" if scene in ("28", "6") else "normal_test"].append(path.stem)
+        lists[
+            (
+                "abnormal_test"
+                if path.stem.startswith("ab")
+                else "normal_training"
+                if scene in ("28", "6")
+                else "normal_test"
+            )
+        ].append(path.stem)
         (base / f"Scene{scene}").mkdir(parents=True)
         (base / f"Scene{scene}" / path.name).symlink_to(path)
     for name, names in lists.items():
@@ -80,14 +105,19 @@ def test_the_published_lists_are_read(tmp_path):
     (tmp_path / "UBnormal").symlink_to(SHARED)
     names = {split: UBnormal(tmp_path)._names(split) for split in SPLITS}
     assert {split: len(found) for split, found in names.items()} == {"train": 186, "test": 211}
-    assert {scene_of(name) for found in names.values() for name in found} == {str(scene) for scene in range(1, 30)}
+    assert {scene_of(name) for found in names.values() for name in found} == {
+        str(scene) for scene in range(1, 30)
+    }
     assert not set(names["train"]) & set(names["test"])
 
 
 @pytest.mark.slow
 def test_the_sample_videos_decode(sample):
     assert [video.frames for split in SPLITS for video in sample.videos(split)] == [451] * 5
-    assert {next(iter(sample.read(video))).shape for video in sample.videos("test")} == {(720, 1080, 3), (720, 1152, 3)}
+    assert {next(iter(sample.read(video))).shape for video in sample.videos("test")} == {
+        (720, 1080, 3),
+        (720, 1152, 3),
+    }
     assert sample.labels().provenance()["anomalous"] == 200
 
 
@@ -106,13 +136,17 @@ def test_lists_are_found_in_a_clone_too(tiny):
 
 
 def test_videos_have_their_scenes(tiny):
-    assert [(video.name, video.frames, video.scene) for split in SPLITS for video in tiny.videos(split)] == [
+    videos = [video for split in SPLITS for video in tiny.videos(split)]
+    assert [(video.name, video.frames, video.scene) for video in videos] == [
         (TRAIN, 6, "1"), (ABNORMAL, 6, "2"), (NORMAL, 6, "2")
     ]  # fmt: skip
 
 
 def test_intervals_are_inclusive_and_count_from_zero(tiny):
-    assert {name: values.tolist() for name, values in tiny.labels().videos.items()} == {ABNORMAL: [0, 1, 1, 1, 0, 0], NORMAL: [0] * 6}
+    assert {name: values.tolist() for name, values in tiny.labels().videos.items()} == {
+        ABNORMAL: [0, 1, 1, 1, 0, 0],
+        NORMAL: [0] * 6,
+    }
 
 
 def test_masks_show_the_anomalous_object_alone_and_only_then(tiny):
@@ -124,7 +158,9 @@ def test_masks_show_the_anomalous_object_alone_and_only_then(tiny):
 
 
 def test_a_region_is_the_largest_component_of_the_object(tiny):
-    assert tiny.tracks().to_numpy().tolist() == [[ABNORMAL, 0, frame, 4, 2, 9, 7] for frame in (1, 2, 3)]
+    assert tiny.tracks().to_numpy().tolist() == [
+        [ABNORMAL, 0, frame, 4, 2, 9, 7] for frame in (1, 2, 3)
+    ]
     assert tiny.track_source.startswith("object masks")
 
 
@@ -155,7 +191,10 @@ def rewritten(text):
 
 
 def colour(base):
-    cv2.imwrite(str(annotations(base) / f"{ABNORMAL}_0002_gt.png"), np.full((24, 32, 3), (3, 0, 0), np.uint8))
+    cv2.imwrite(
+        str(annotations(base) / f"{ABNORMAL}_0002_gt.png"),
+        np.full((24, 32, 3), (3, 0, 0), np.uint8),
+    )
 
 
 def wide(base):
@@ -168,26 +207,50 @@ def video(base):
 
 DAMAGE = {
     "truncated": (lambda base: truncate(video(base)), r"fog\.mp4: .*cut off"),
-    "renumbered": (lambda base: video(base).rename(base / "Scene2/abnormal_scene_2_scenario_2_fog.mp4"), r"scenario_1_fog\.mp4: not there; download"),
-    "renumbered masks": (lambda base: (annotations(base) / f"{ABNORMAL}_0002_gt.png").rename(base / "1.png"), r"_0002_gt\.png: cannot be read"),
-    "labels missing": (lambda base: shutil.rmtree(annotations(base)), r"_tracks\.txt: the anomalous objects of .* are missing"),
+    "renumbered": (
+        lambda base: video(base).rename(base / "Scene2/abnormal_scene_2_scenario_2_fog.mp4"),
+        r"scenario_1_fog\.mp4: not there; download",
+    ),
+    "renumbered masks": (
+        lambda base: (annotations(base) / f"{ABNORMAL}_0002_gt.png").rename(base / "1.png"),
+        r"_0002_gt\.png: cannot be read",
+    ),
+    "labels missing": (
+        lambda base: shutil.rmtree(annotations(base)),
+        r"_tracks\.txt: the anomalous objects of .* are missing",
+    ),
     "no label": (rewritten("\n"), "names no anomalous object"),
-    "label after the end": (rewritten("3,6,9"), r"line 1 is '3,6,9', expected id, first, last in frames 0 to 5"),
+    "label after the end": (
+        rewritten("3,6,9"),
+        r"line 1 is '3,6,9', expected id, first, last in frames 0 to 5",
+    ),
     "label inverted": (rewritten("3,1,3\n3,4,2"), r"line 2 is '3,4,2'"),
     "label of text": (rewritten("fire"), r"line 1 is 'fire'"),
-    "mask truncated": (lambda base: truncate(annotations(base) / f"{ABNORMAL}_0002_gt.png"), r"_0002_gt\.png: truncated"),
+    "mask truncated": (
+        lambda base: truncate(annotations(base) / f"{ABNORMAL}_0002_gt.png"),
+        r"_0002_gt\.png: truncated",
+    ),
     "mask in colour": (colour, r"_0002_gt\.png: 3 channels, expected one"),
     "mask of another size": (wide, r"0002_gt\.png: a mask: 34 x 24 where video .* has 32 x 24"),
     "zero frames": (lambda base: video(base).write_bytes(b""), r"fog\.mp4: an empty file"),
-    "one frame": (lambda base: write_video(base / "a.avi", 1).rename(video(base)), r"line 1 is '3,1,3', expected id, first, last in frames 0 to 0"),
+    "one frame": (
+        lambda base: write_video(base / "a.avi", 1).rename(video(base)),
+        r"line 1 is '3,1,3', expected id, first, last in frames 0 to 0",
+    ),
     "unknown codec": (lambda base: unknown_codec(video(base)), r"fog\.mp4: unknown codec"),
     "loop": (lambda base: loop(video(base)), r"fog\.mp4: cannot be read"),
-    "list missing": (lambda base: (base / "normal_test_video_names.txt").unlink(), r"normal_test_video_names\.txt: the list of videos is missing"),
+    "list missing": (
+        lambda base: (base / "normal_test_video_names.txt").unlink(),
+        r"normal_test_video_names\.txt: the list of videos is missing",
+    ),
     "list cut off": (
         lambda base: (base / "normal_test_video_names.txt").write_text("normal_sce"),
         r"normal_test_video_names\.txt: 'normal_sce' is no name of this list",
     ),
-    "list emptied": (lambda base: (base / "normal_test_video_names.txt").write_text(""), r"1 test videos in .*, the release has 2"),
+    "list emptied": (
+        lambda base: (base / "normal_test_video_names.txt").write_text(""),
+        r"1 test videos in .*, the release has 2",
+    ),
 }
 
 
@@ -221,4 +284,6 @@ def test_ids_beyond_eight_bits_are_read(tiny):
         ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16)
         cv2.imwrite(str(path), np.where(ids == 3, 300, ids).astype(np.uint16))
     (annotations(tiny.folder) / f"{ABNORMAL}_tracks.txt").write_text("300,1,3\n")
-    assert tiny.tracks()[["frame", "x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[frame, 4, 2, 9, 7] for frame in (1, 2, 3)]
+    assert tiny.tracks()[["frame", "x0", "y0", "x1", "y1"]].to_numpy().tolist() == [
+        [frame, 4, 2, 9, 7] for frame in (1, 2, 3)
+    ]

@@ -1,4 +1,6 @@
-"""UCF-Crime: the published annotations and frame counts, and a tiny release damaged in the ways that a user's copy may be."""
+"""UCF-Crime: the published annotations and frame counts, and a tiny release damaged in the ways
+that a user's copy may be.
+"""
 
 import re
 from pathlib import Path
@@ -37,12 +39,17 @@ def write_header(base, **more):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """The official layout without header.csv; of the second interval the last frame is after the video's end."""
+    """The official layout without header.csv; of the second interval the last frame is after the
+    video's end.
+    """
     base = tmp_path / "UCF_Crimes"
     for path, frames in FRAMES.items():
         file = base / "Videos" / path
         write_video(file.with_suffix(".avi"), frames).rename(file)
-    (base / ANNOTATION).write_text("Abuse028_x264.mp4  Abuse  2  3  5  7  \nNormal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1  \n")
+    (base / ANNOTATION).write_text(
+        "Abuse028_x264.mp4  Abuse  2  3  5  7  \nNormal_Videos_003_x264.mp4  Normal  -1  -1  -1 "
+        " -1  \n"
+    )
     trained = [path for path in FRAMES if path.startswith("Training")]
     (base / "Anomaly_Train.txt").write_text("\n".join(["Abuse/Abuse001_x264.mp4", *trained]))
     return Tiny(tmp_path)
@@ -64,10 +71,16 @@ def test_annotations_and_counts_alone_pass_the_check_without_a_video(shared):
 
 
 def test_the_release_has_its_counts(shared):
-    assert [len(shared.videos(split)) for split in ("train", "test", "unlabelled")] == [800, 290, 810]
+    assert [len(shared.videos(split)) for split in ("train", "test", "unlabelled")] == [
+        800,
+        290,
+        810,
+    ]
     provenance = shared.labels().provenance()
     assert (provenance["frames"], provenance["anomalous"]) == (1111808, 84338)
-    assert provenance["source"].endswith("frames from 1, inclusive; 5 intervals cut at the end of their video")
+    assert provenance["source"].endswith(
+        "frames from 1, inclusive; 5 intervals cut at the end of their video"
+    )
 
 
 # a tiny one
@@ -79,8 +92,11 @@ def test_a_whole_copy_passes_its_check(tiny):
 
 def test_videos_are_named_as_their_files(tiny):
     assert [(video.name, video.frames) for split in SPLITS for video in tiny.videos(split)] == [
-        ("Normal_Videos001_x264", 5), ("Normal_Videos002_x264", 3), ("Abuse028_x264", 6), ("Normal_Videos_003_x264", 4)
-    ]  # fmt: skip
+        ("Normal_Videos001_x264", 5),
+        ("Normal_Videos002_x264", 3),
+        ("Abuse028_x264", 6),
+        ("Normal_Videos_003_x264", 4),
+    ]
     assert tiny.frames(tiny.videos("test")[0]).shape == (6, 24, 32, 3)
 
 
@@ -91,14 +107,21 @@ def test_intervals_are_inclusive_count_from_one_and_are_cut_at_the_end(tiny):
 
 
 def test_there_are_neither_masks_nor_regions(tiny):
-    assert (tiny.masks(tiny.videos("test")[0]), tiny.tracks(), tiny.track_source) == (None, None, None)
+    assert (tiny.masks(tiny.videos("test")[0]), tiny.tracks(), tiny.track_source) == (
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("gone", ["Anomaly_Train.txt", "header.csv"])
 def test_training_videos_come_from_the_list_the_counts_or_the_folder(tiny, gone):
     write_header(tiny.folder)
     (tiny.folder / gone).unlink()
-    assert [video.name for video in tiny.videos("train")] == ["Normal_Videos001_x264", "Normal_Videos002_x264"]
+    assert [video.name for video in tiny.videos("train")] == [
+        "Normal_Videos001_x264",
+        "Normal_Videos002_x264",
+    ]
 
 
 def test_an_empty_list_is_passed_over(tiny):
@@ -110,7 +133,13 @@ def test_without_videos_all_but_reading_works(tiny):
     write_header(tiny.folder)
     (tiny.folder / "Videos").rename(tiny.root / "elsewhere")
     assert complaint(tiny) == ""
-    with pytest.raises(BadInput, match=r"no Abuse028_x264\.mp4 in its folders; only imported features do without videos; download") as raised:
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"no Abuse028_x264\.mp4 in its folders; only imported features do without videos;"
+            r" download"
+        ),
+    ) as raised:
         next(iter(tiny.read(tiny.videos("test")[0])))
     assert "\n" not in str(raised.value)
 
@@ -121,10 +150,20 @@ def test_without_labels_all_training_videos_are_trained_on(tiny, source):
     if source != "Anomaly_Train.txt":
         (tiny.folder / "Anomaly_Train.txt").unlink()
     if source == "header.csv":
-        write_header(tiny.folder, **{UNLABELLED.removeprefix("Videos/"): 7, "Normal_Videos_Event/Normal_Videos_900_x264.mp4": 5})
+        write_header(
+            tiny.folder,
+            **{
+                UNLABELLED.removeprefix("Videos/"): 7,
+                "Normal_Videos_Event/Normal_Videos_900_x264.mp4": 5,
+            },
+        )
     split = resplit_of(tiny)
     assert split.name == "all-training-videos"
-    assert split.train == ("train/Normal_Videos001_x264", "train/Normal_Videos002_x264", "unlabelled/Abuse001_x264")
+    assert split.train == (
+        "train/Normal_Videos001_x264",
+        "train/Normal_Videos002_x264",
+        "unlabelled/Abuse001_x264",
+    )
     assert split.test == ("test/Abuse028_x264", "test/Normal_Videos_003_x264")
     assert split.splits == ("train", "test", "unlabelled")
     assert tiny.frames(tiny.videos("unlabelled")[0]).shape == (7, 24, 32, 3)
@@ -143,7 +182,10 @@ def test_unlabelled_videos_that_are_there_are_checked(tiny):
 
 
 def test_absent_data_says_how_to_get_it(tmp_path):
-    with pytest.raises(BadInput, match=r"temporal annotations are missing; download .*crcv\.ucf\.edu.*VADBENCH_DATA"):
+    with pytest.raises(
+        BadInput,
+        match=r"temporal annotations are missing; download .*crcv\.ucf\.edu.*VADBENCH_DATA",
+    ):
         UCFCrime(tmp_path).videos("test")
 
 
@@ -151,13 +193,17 @@ def test_absent_data_says_how_to_get_it(tmp_path):
 
 
 def annotated(first):
-    return lambda base: (base / ANNOTATION).write_text(f"{first}\nNormal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1\n")
+    return lambda base: (base / ANNOTATION).write_text(
+        f"{first}\nNormal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1\n"
+    )
 
 
 def header_lacks_a_video(base):
     write_header(base)
     path = base / "header.csv"
-    path.write_text("\n".join(line for line in path.read_text().splitlines() if "Abuse028" not in line))
+    path.write_text(
+        "\n".join(line for line in path.read_text().splitlines() if "Abuse028" not in line)
+    )
 
 
 def header_lies(base):
@@ -172,17 +218,50 @@ def header_of_another_kind(base):
 
 DAMAGE = {
     "truncated": (lambda base: truncate(base / ABUSE), r"Abuse028_x264\.mp4: .*cut off"),
-    "renumbered": (lambda base: (base / ABUSE).rename(base / "Videos/Abuse/Abuse029_x264.mp4"), r"no Abuse028_x264\.mp4 in its folders"),
-    "labels missing": (lambda base: (base / ANNOTATION).unlink(), r"Temporal_Anomaly_Annotation\.txt: the temporal annotations are missing"),
-    "label missing": (lambda base: (base / ANNOTATION).write_text("Abuse028_x264.mp4 Abuse 2 3 5 6\n"), r"1 test videos, the release has 2"),
-    "label cut off": (annotated("Abuse028_x264.mp4 Abuse 2 3"), r"line 1 is 'Abuse028_x264\.mp4 Abuse 2 3', expected name\.mp4, class and four"),
-    "label twice": (annotated("Normal_Videos_003_x264.mp4 Normal -1 -1 -1 -1"), r"line 2 names Normal_Videos_003_x264\.mp4 again"),
-    "label far after the end": (annotated("Abuse028_x264.mp4 Abuse 2 9 -1 -1"), r"interval 2 9 of Abuse028_x264 is outside its frames 1 to 6"),
-    "label from zero": (annotated("Abuse028_x264.mp4 Abuse 0 3 -1 -1"), r"interval 0 3 of Abuse028_x264 is outside"),
-    "wrong size": (lambda base: write_video(base / "a.avi", 6, (24, 40)).rename(base / ABUSE), r"Abuse028_x264\.mp4: frames of shape \(24, 40, 3\)"),
-    "zero frames": (lambda base: (base / ABUSE).write_bytes(b""), r"Abuse028_x264\.mp4: an empty file"),
-    "one frame": (lambda base: write_video(base / "a.avi", 1).rename(base / ABUSE), r"interval 2 3 of Abuse028_x264 is outside its frames 1 to 1"),
-    "unknown codec": (lambda base: unknown_codec(base / ABUSE), r"Abuse028_x264\.mp4: unknown codec"),
+    "renumbered": (
+        lambda base: (base / ABUSE).rename(base / "Videos/Abuse/Abuse029_x264.mp4"),
+        r"no Abuse028_x264\.mp4 in its folders",
+    ),
+    "labels missing": (
+        lambda base: (base / ANNOTATION).unlink(),
+        r"Temporal_Anomaly_Annotation\.txt: the temporal annotations are missing",
+    ),
+    "label missing": (
+        lambda base: (base / ANNOTATION).write_text("Abuse028_x264.mp4 Abuse 2 3 5 6\n"),
+        r"1 test videos, the release has 2",
+    ),
+    "label cut off": (
+        annotated("Abuse028_x264.mp4 Abuse 2 3"),
+        r"line 1 is 'Abuse028_x264\.mp4 Abuse 2 3', expected name\.mp4, class and four",
+    ),
+    "label twice": (
+        annotated("Normal_Videos_003_x264.mp4 Normal -1 -1 -1 -1"),
+        r"line 2 names Normal_Videos_003_x264\.mp4 again",
+    ),
+    "label far after the end": (
+        annotated("Abuse028_x264.mp4 Abuse 2 9 -1 -1"),
+        r"interval 2 9 of Abuse028_x264 is outside its frames 1 to 6",
+    ),
+    "label from zero": (
+        annotated("Abuse028_x264.mp4 Abuse 0 3 -1 -1"),
+        r"interval 0 3 of Abuse028_x264 is outside",
+    ),
+    "wrong size": (
+        lambda base: write_video(base / "a.avi", 6, (24, 40)).rename(base / ABUSE),
+        r"Abuse028_x264\.mp4: frames of shape \(24, 40, 3\)",
+    ),
+    "zero frames": (
+        lambda base: (base / ABUSE).write_bytes(b""),
+        r"Abuse028_x264\.mp4: an empty file",
+    ),
+    "one frame": (
+        lambda base: write_video(base / "a.avi", 1).rename(base / ABUSE),
+        r"interval 2 3 of Abuse028_x264 is outside its frames 1 to 1",
+    ),
+    "unknown codec": (
+        lambda base: unknown_codec(base / ABUSE),
+        r"Abuse028_x264\.mp4: unknown codec",
+    ),
     "loop": (lambda base: loop(base / ABUSE), r"Abuse028_x264\.mp4: cannot be read"),
     "counts lack a video": (header_lacks_a_video, r"header\.csv: has no line of Abuse028_x264"),
     "counts lie": (header_lies, r"11|clip Abuse028_x264 decodes to 6 frames, expected 7"),

@@ -1,4 +1,6 @@
-"""The jackknife over videos against recomputed data sets, weights moved by hand, and closed forms."""
+"""The jackknife over videos against recomputed data sets, weights moved by hand, and closed
+forms.
+"""
 
 import numpy as np
 import pytest
@@ -54,7 +56,9 @@ def weighted_auc(scores, labels, weights):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_influence_of_a_video_is_the_derivative_of_micro_auc_by_its_weight(seed):
-    """psi_i / (1 / V) is the derivative at equal weights 1 / V; the AUC does not change with the scale of all weights."""
+    """psi_i / (1 / V) is the derivative at equal weights 1 / V; the AUC does not change with the
+    scale of all weights.
+    """
     scores, labels, lengths = made_frames(seed)
     influence = frame_jackknives(scores, labels, lengths)[MICRO].influence
     step = 1e-6
@@ -77,11 +81,16 @@ def left_out_by_hand(metric, scores, labels, lengths):
     return np.array([metric(scores[kept], labels[kept]) for kept in rows])
 
 
-@pytest.mark.parametrize(("metric", "key"), [(micro_auc, MICRO), (average_precision, ("average_precision", None)), (eer, ("eer", None))])
+@pytest.mark.parametrize(
+    ("metric", "key"),
+    [(micro_auc, MICRO), (average_precision, ("average_precision", None)), (eer, ("eer", None))],
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_left_out_is_the_metric_of_the_other_videos(metric, key, seed):
     frames = made_frames(seed)
-    assert frame_jackknives(*frames)[key].left_out == pytest.approx(left_out_by_hand(metric, *frames), abs=1e-12)
+    assert frame_jackknives(*frames)[key].left_out == pytest.approx(
+        left_out_by_hand(metric, *frames), abs=1e-12
+    )
 
 
 def test_infinite_scores_only_rank():
@@ -100,32 +109,56 @@ def test_the_jackknife_of_macro_auc_is_the_plain_t_of_the_videos_values(conventi
     if convention == "skip":
         values = video_aucs(scores, labels, lengths)[1:]
         assert jackknife.videos == len(lengths) - 1  # the first has one class
-        assert jackknife.videos / (jackknife.videos - 1) * np.square(jackknife.influence).sum() == pytest.approx(np.var(values, ddof=1) / len(values))
-    without = [np.delete(np.arange(len(scores)), slice(start, start + lengths[0])) for start in range(0, len(scores), lengths[0])]
+        assert jackknife.videos / (jackknife.videos - 1) * np.square(
+            jackknife.influence
+        ).sum() == pytest.approx(np.var(values, ddof=1) / len(values))
+    without = [
+        np.delete(np.arange(len(scores)), slice(start, start + lengths[0]))
+        for start in range(0, len(scores), lengths[0])
+    ]
     by_hand = [macro_auc(scores[kept], labels[kept], lengths[1:], convention) for kept in without]
-    assert jackknife.left_out == pytest.approx(by_hand[1:] if convention == "skip" else by_hand, abs=1e-12)
+    assert jackknife.left_out == pytest.approx(
+        by_hand[1:] if convention == "skip" else by_hand, abs=1e-12
+    )
 
 
 def test_region_jackknives_are_the_metrics_of_the_other_videos():
     made, truth, frames = scene(np.random.default_rng(5), videos=4, detections=60)
     videos = {f"v{v}": frames // 5 for v in range(5)}
-    boxes, scores, regions = read_boxes(made, "detections"), read_scores(made), read_boxes(truth, "ground_truth")
+    boxes, scores, regions = (
+        read_boxes(made, "detections"),
+        read_scores(made),
+        read_boxes(truth, "ground_truth"),
+    )
     found = region_jackknives(match(boxes, scores, regions, videos=videos), list(videos.values()))
     for left, video in enumerate(videos):
-        kept = [take(columns, np.flatnonzero(np.asarray(columns["video"]) != video)) for columns in (made, truth)]
+        kept = [
+            take(columns, np.flatnonzero(np.asarray(columns["video"]) != video))
+            for columns in (made, truth)
+        ]
         expected = region_metrics(*kept, 4 * (frames // 5))
         without = [found[metric, "average"].left_out[left] for metric in ("rbdc", "tbdc")]
         assert without == pytest.approx([expected.rbdc, expected.tbdc], abs=1e-12)
 
 
 def test_a_difference_is_student_s_t_of_the_influences():
-    first, second = (estimate(influence, value) for influence, value in (([0.02, -0.03, 0.01, 0.0], 0.85), ([-0.01, 0.02, -0.02, 0.01], 0.75)))
+    first, second = (
+        estimate(influence, value)
+        for influence, value in (
+            ([0.02, -0.03, 0.01, 0.0], 0.85),
+            ([-0.01, 0.02, -0.02, 0.01], 0.75),
+        )
+    )
     influence = first.jackknife.influence - second.jackknife.influence
     error = np.sqrt(4 / 3 * np.square(influence).sum())
     found = difference(first, second)
     assert found.p == pytest.approx(2 * stats.t.sf(0.1 / error, 3))
     reach = stats.t.ppf(0.975, 3) * error
-    assert (found.low, found.high, found.videos) == (pytest.approx(0.1 - reach), pytest.approx(0.1 + reach), 4)
+    assert (found.low, found.high, found.videos) == (
+        pytest.approx(0.1 - reach),
+        pytest.approx(0.1 + reach),
+        4,
+    )
 
 
 def test_what_a_video_does_to_both_cancels():
@@ -136,17 +169,29 @@ def test_what_a_video_does_to_both_cancels():
 
 def test_seeds_add_their_spread_with_satterthwaite_s_degrees_of_freedom():
     influence = np.array([0.02, -0.03, 0.01])
-    first, second = estimate(influence, 0.9, training=0.0004, seeds=3), estimate(0 * influence, 0.8, training=0.0001, seeds=5)
+    first, second = (
+        estimate(influence, 0.9, training=0.0004, seeds=3),
+        estimate(0 * influence, 0.8, training=0.0001, seeds=5),
+    )
     sampling = 3 / 2 * np.square(influence).sum()
     total = sampling + 0.0004 + 0.0001
     freedom = total**2 / (sampling**2 / 2 + 0.0004**2 / 2 + 0.0001**2 / 4)
-    assert difference(first, second).p == pytest.approx(2 * stats.t.sf(0.1 / np.sqrt(total), freedom))
+    assert difference(first, second).p == pytest.approx(
+        2 * stats.t.sf(0.1 / np.sqrt(total), freedom)
+    )
 
 
 def test_combined_seeds_are_the_mean_and_its_variance():
-    one, other = Jackknife(np.array([0.1, -0.1, 0.0]), np.array([0.7, 0.9, 0.8])), Jackknife(np.zeros(3), np.full(3, 0.6))
+    one, other = (
+        Jackknife(np.array([0.1, -0.1, 0.0]), np.array([0.7, 0.9, 0.8])),
+        Jackknife(np.zeros(3), np.full(3, 0.6)),
+    )
     found = combine([0.8, 0.6], [one, other])
-    assert (found.value, found.training, found.seeds) == (pytest.approx(0.7), pytest.approx(0.02 / 2), 2)
+    assert (found.value, found.training, found.seeds) == (
+        pytest.approx(0.7),
+        pytest.approx(0.02 / 2),
+        2,
+    )
     assert found.jackknife.left_out == pytest.approx([0.65, 0.75, 0.7])
     assert found.jackknife.influence == pytest.approx([0.05, -0.05, 0.0])
 
@@ -203,7 +248,11 @@ def test_regions_in_two_videos_alone_leave_no_interval():
     made, truth, frames = scene(np.random.default_rng(5), videos=4, detections=60)
     truth = take(truth, np.flatnonzero(np.isin(np.asarray(truth["video"]), ["v0", "v1"])))
     videos = {f"v{v}": frames // 5 for v in range(5)}
-    boxes, scores, regions = read_boxes(made, "detections"), read_scores(made), read_boxes(truth, "ground_truth")
+    boxes, scores, regions = (
+        read_boxes(made, "detections"),
+        read_scores(made),
+        read_boxes(truth, "ground_truth"),
+    )
     found = region_jackknives(match(boxes, scores, regions, videos=videos), list(videos.values()))
     assert {one.reason for one in found.values()} == {ONE_CLASS}
 
@@ -227,7 +276,10 @@ def test_the_same_difference_in_every_video_is_no_claim():
 
 
 def test_values_over_other_videos_are_not_compared():
-    assert difference(estimate([0.1, -0.1, 0.0]), estimate([0.1, -0.1, 0.0, 0.0])).reason == OTHER_VIDEOS
+    assert (
+        difference(estimate([0.1, -0.1, 0.0]), estimate([0.1, -0.1, 0.0, 0.0])).reason
+        == OTHER_VIDEOS
+    )
 
 
 def test_holm_is_the_worked_example():
@@ -252,7 +304,11 @@ def test_pairwise_corrects_every_difference_by_all_pairs(rows):
 
 
 def test_pairs_that_cannot_be_tested_are_nan():
-    usual, few, other = estimate([0.1, -0.1, 0.0]), estimate([0.1, -0.1]), estimate([0.1, -0.2, 0.1], 0.7)
+    usual, few, other = (
+        estimate([0.1, -0.1, 0.0]),
+        estimate([0.1, -0.1]),
+        estimate([0.1, -0.2, 0.1], 0.7),
+    )
     found = pairwise([usual, None, few, other])
     assert np.isnan(found[[0, 0, 1, 2, 0], [0, 1, 3, 3, 2]]).all()
     assert 0 < found[0, 3] <= 1
@@ -267,6 +323,9 @@ def test_equal_methods_are_told_apart_in_about_5_percent(videos):
     claims = []
     for _ in range(1000):
         effect = np.repeat(rng.normal(size=(2, videos)), 20, axis=1)
-        pair = [micro_estimate(rng.normal(size=20 * videos) + labels * (1 + own), labels, lengths) for own in effect]
+        pair = [
+            micro_estimate(rng.normal(size=20 * videos) + labels * (1 + own), labels, lengths)
+            for own in effect
+        ]
         claims.append(difference(*pair).p < 0.05)
     assert 0.03 < np.mean(claims) < 0.075

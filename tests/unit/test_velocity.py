@@ -17,23 +17,37 @@ from vadbench.features.velocity import Velocity, VelocityOptions, hof, stats, wh
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(size=(height, width)).astype(np.float32)
-    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 20, 235, cv2.NORM_MINMAX).astype(np.uint8)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 20, 235, cv2.NORM_MINMAX).astype(
+        np.uint8
+    )
 
 
-def moved(right: int, down: int, height: int = 80, width: int = 120) -> tuple[np.ndarray, np.ndarray]:
+def moved(
+    right: int, down: int, height: int = 80, width: int = 120
+) -> tuple[np.ndarray, np.ndarray]:
     """A texture and the same moved by whole pixels: crops of one larger picture."""
     large = texture(height + 40, width + 40)
-    return large[20 : 20 + height, 20 : 20 + width], large[20 - down : 20 - down + height, 20 - right : 20 - right + width]
+    return (
+        large[20 : 20 + height, 20 : 20 + width],
+        large[20 - down : 20 - down + height, 20 - right : 20 - right + width],
+    )
 
 
-@pytest.mark.parametrize(("method", "enlarge_below"), [("ultrafast", 0), ("fast", 400), ("fast", 0), ("medium", 0), ("farneback", 0)])
+@pytest.mark.parametrize(
+    ("method", "enlarge_below"),
+    [("ultrafast", 0), ("fast", 400), ("fast", 0), ("medium", 0), ("farneback", 0)],
+)
 @pytest.mark.parametrize(("right", "down"), [(3, 0), (-2, 0), (0, 2), (-1, -2)])
-def test_flow_is_the_translation_in_pixels_of_the_frame(method: str, enlarge_below: int, right: int, down: int) -> None:
+def test_flow_is_the_translation_in_pixels_of_the_frame(
+    method: str, enlarge_below: int, right: int, down: int
+) -> None:
     flow = Flow(method, enlarge_below)(*moved(right, down))
 
     assert flow.shape == (80, 120, 2)
     assert flow.dtype == np.float32
-    np.testing.assert_allclose(np.median(flow[15:-15, 15:-15], axis=(0, 1)), (right, down), atol=0.15)
+    np.testing.assert_allclose(
+        np.median(flow[15:-15, 15:-15], axis=(0, 1)), (right, down), atol=0.15
+    )
 
 
 def test_flow_does_not_depend_on_the_number_of_threads() -> None:
@@ -42,7 +56,9 @@ def test_flow_does_not_depend_on_the_number_of_threads() -> None:
 
     def flows() -> np.ndarray:
         solve = Flow("fast", 400)
-        return np.stack(list(over_pairs(lambda t, previous, current: solve(previous, current), frames)))
+        return np.stack(
+            list(over_pairs(lambda t, previous, current: solve(previous, current), frames))
+        )
 
     try:
         cv2.setNumThreads(1)
@@ -62,8 +78,20 @@ def random_flow(seed: int, height: int = 20, width: int = 30) -> np.ndarray:
 def random_boxes(draw: st.DrawFn) -> np.ndarray:
     """Boxes that may overrun a 20 x 30 frame."""
     number = draw(st.integers(1, 6))
-    low = np.array(draw(st.lists(st.tuples(st.floats(-8, 35), st.floats(-8, 25)), min_size=number, max_size=number)))
-    size = np.array(draw(st.lists(st.tuples(st.floats(0.2, 30), st.floats(0.2, 20)), min_size=number, max_size=number)))
+    low = np.array(
+        draw(
+            st.lists(
+                st.tuples(st.floats(-8, 35), st.floats(-8, 25)), min_size=number, max_size=number
+            )
+        )
+    )
+    size = np.array(
+        draw(
+            st.lists(
+                st.tuples(st.floats(0.2, 30), st.floats(0.2, 20)), min_size=number, max_size=number
+            )
+        )
+    )
     return np.concatenate([low, low + size], 1).astype(np.float32)
 
 
@@ -79,23 +107,35 @@ def test_whole_pixels_lie_in_the_frame_and_hold_at_least_one_pixel(boxes: np.nda
 def test_hof_bins_add_up_to_one_bin(seed: int, boxes: np.ndarray, bins: int) -> None:
     flow = random_flow(seed)
 
-    np.testing.assert_allclose(hof(flow, boxes, bins).sum(1), hof(flow, boxes, 1)[:, 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        hof(flow, boxes, bins).sum(1), hof(flow, boxes, 1)[:, 0], rtol=1e-5, atol=1e-6
+    )
 
 
 @given(st.integers(0, 10**6), random_boxes(), st.sampled_from([4, 8]))
 @settings(deadline=None)
-def test_turning_the_flow_by_a_quarter_permutes_the_bins(seed: int, boxes: np.ndarray, bins: int) -> None:
+def test_turning_the_flow_by_a_quarter_permutes_the_bins(
+    seed: int, boxes: np.ndarray, bins: int
+) -> None:
     flow = random_flow(seed)
-    turned = np.stack([-flow[..., 1], flow[..., 0]], -1)  # |u| + |v| is the same after quarter turns alone
+    # |u| + |v| is the same after quarter turns alone
+    turned = np.stack([-flow[..., 1], flow[..., 0]], -1)
 
-    np.testing.assert_allclose(hof(turned, boxes, bins), np.roll(hof(flow, boxes, bins), bins // 4, axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        hof(turned, boxes, bins),
+        np.roll(hof(flow, boxes, bins), bins // 4, axis=1),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("bins", [3, 4, 8])
 @pytest.mark.parametrize("degrees", [0, 10, 95, 200, 340])
 def test_turning_a_motion_by_one_bin_moves_it_to_the_next(bins: int, degrees: int) -> None:
     def bin_of(angle: float) -> int:
-        flow = np.full((20, 30, 2), (np.cos(np.radians(angle)), np.sin(np.radians(angle))), np.float32)
+        flow = np.full(
+            (20, 30, 2), (np.cos(np.radians(angle)), np.sin(np.radians(angle))), np.float32
+        )
         found = hof(flow, np.array([[0, 0, 30, 20]], np.float32), bins)[0]
         assert (found > 0).sum() == 1
         return int(found.argmax())
@@ -115,7 +155,9 @@ def plain_stats(flow: np.ndarray, box: np.ndarray, mask: np.ndarray) -> np.ndarr
 
 @given(st.integers(0, 10**6), random_boxes(), st.sampled_from([0.0, 0.05, 0.5, 1.0]))
 @settings(deadline=None)
-def test_stats_match_their_definition_with_and_without_a_mask(seed: int, boxes: np.ndarray, share: float) -> None:
+def test_stats_match_their_definition_with_and_without_a_mask(
+    seed: int, boxes: np.ndarray, share: float
+) -> None:
     flow = random_flow(seed)
     mask = np.random.default_rng(seed).random((20, 30)) < share
 
@@ -133,7 +175,9 @@ def test_boxes_of_one_size_give_what_boxes_of_many_sizes_give() -> None:
 
 @pytest.mark.parametrize("variant", Velocity.variants)
 def test_a_frame_without_boxes_gives_no_row(variant: str) -> None:
-    found = Velocity(variant, VelocityOptions()).describe(random_flow(0), np.zeros((0, 4), np.float32), np.ones((20, 30), bool))
+    found = Velocity(variant, VelocityOptions()).describe(
+        random_flow(0), np.zeros((0, 4), np.float32), np.ones((20, 30), bool)
+    )
 
     assert found.shape == (0, len(Velocity(variant, VelocityOptions()).columns()))
 
@@ -145,14 +189,25 @@ def ignored(frames: int) -> None:
 def scene(speed: int, frames: int = 12) -> np.ndarray:
     """A textured patch of 14 x 20 pixels that moves right over a still texture, [T, 80, 120]."""
     clip = np.repeat(texture(80, 120, 1)[None] // 4 + 60, frames, axis=0)
-    patch = np.random.default_rng(2).choice(np.array([0, 230], np.uint8), (5, 4)).repeat(4, 0).repeat(4, 1)[:20, :14]
+    patch = (
+        np.random.default_rng(2)
+        .choice(np.array([0, 230], np.uint8), (5, 4))
+        .repeat(4, 0)
+        .repeat(4, 1)[:20, :14]
+    )
     for t in range(frames):
         clip[t, 30:50, 10 + speed * t : 24 + speed * t] = cv2.GaussianBlur(patch, (0, 0), 1)
     return clip
 
 
 def on_patch(speed: int, frames: int, margin: int) -> list[np.ndarray]:
-    return [np.array([[10 + speed * t - margin, 30 - margin, 24 + speed * t + margin, 50 + margin]], np.float32) for t in range(frames)]
+    return [
+        np.array(
+            [[10 + speed * t - margin, 30 - margin, 24 + speed * t + margin, 50 + margin]],
+            np.float32,
+        )
+        for t in range(frames)
+    ]
 
 
 def test_foreground_pixels_keep_a_loose_box_from_diluting_the_motion() -> None:
@@ -171,7 +226,11 @@ def test_the_first_frame_borrows_the_next_pair() -> None:
     clip, boxes = scene(2), on_patch(0, 12, 4)
     advanced: list[int] = []
 
-    x = Velocity("hof1", VelocityOptions()).extract(footage(clip), Objects(boxes), advanced.append).x
+    x = (
+        Velocity("hof1", VelocityOptions())
+        .extract(footage(clip), Objects(boxes), advanced.append)
+        .x
+    )
 
     assert x.shape == (12, 1)
     assert x[0] == x[1]
@@ -183,9 +242,14 @@ def test_grey_and_rgb_of_the_same_grey_give_the_same() -> None:
     extractor = Velocity("stats", VelocityOptions())
 
     rgb = np.repeat(clip[..., None], 3, axis=3)
-    assert np.array_equal(extractor.extract(footage(rgb), objects, ignored).x, extractor.extract(footage(clip), objects, ignored).x)
+    assert np.array_equal(
+        extractor.extract(footage(rgb), objects, ignored).x,
+        extractor.extract(footage(clip), objects, ignored).x,
+    )
 
 
 def test_one_frame_has_no_flow() -> None:
     with pytest.raises(BadInput, match="train clip clip: has 1 frame; optical flow needs two"):
-        Velocity("stats", VelocityOptions()).extract(footage(scene(1)[:1]), Objects([np.zeros((0, 4), np.float32)]), ignored)
+        Velocity("stats", VelocityOptions()).extract(
+            footage(scene(1)[:1]), Objects([np.zeros((0, 4), np.float32)]), ignored
+        )

@@ -1,4 +1,6 @@
-"""Versions that stand for code: of ours, raised by hand; of a plug-in, its package's version and source."""
+"""Versions that stand for code: of ours, raised by hand; of a plug-in, its package's version and
+source.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ from record_versions import changed, components, read_record
 
 def test_no_source_has_changed_without_a_word() -> None:
     unsaid = [f"{kind} {name}" for kind, name in changed(components(), read_record())]
-    assert not unsaid, "raise the version, or: python tests/record_versions.py --same WHY (CONTRIBUTING.md)"
+    assert not unsaid, (
+        "raise the version, or: python tests/record_versions.py --same WHY (CONTRIBUTING.md)"
+    )
 
 
 def test_a_changed_source_is_seen() -> None:
     now = components()
-    other = {kind: {name: dict(told) for name, told in of_kind.items()} for kind, of_kind in now.items()}
+    other = {
+        kind: {name: dict(told) for name, told in of_kind.items()} for kind, of_kind in now.items()
+    }
     other["detectors"]["knn"]["source"] = "0" * 16
     assert changed(now, other) == [("detectors", "knn")]
 

@@ -13,7 +13,12 @@ from vadbench.datasets import video
 from vadbench.datasets.video import count_frames, iterate_video
 from vadbench.errors import BadInput
 
-FORMATS = [("a.avi", "mpeg4", "yuv420p"), ("a.avi", "mjpeg", "yuvj420p"), ("a.mp4", "libx264", "yuv420p"), ("a.mkv", "libx264", "yuv420p")]
+FORMATS = [
+    ("a.avi", "mpeg4", "yuv420p"),
+    ("a.avi", "mjpeg", "yuvj420p"),
+    ("a.mp4", "libx264", "yuv420p"),
+    ("a.mkv", "libx264", "yuv420p"),
+]
 
 
 def pictures(frames=20, seed=0):
@@ -50,7 +55,9 @@ def test_frames_are_rgb_in_order(tmp_path, name, codec, pixels):
     frames = list(iterate_video(tmp_path / name))
     assert count_frames(tmp_path / name) == len(frames) == 20
     assert {(frame.dtype, frame.shape) for frame in frames} == {(np.dtype(np.uint8), (48, 64, 3))}
-    np.testing.assert_allclose([frame[..., 0].mean() for frame in frames], 10 * np.arange(20), atol=8)
+    np.testing.assert_allclose(
+        [frame[..., 0].mean() for frame in frames], 10 * np.arange(20), atol=8
+    )
     assert all(abs(frame[..., 2].mean() - 65) < 8 for frame in frames)
 
 
@@ -59,7 +66,11 @@ def test_a_grey_video_has_three_equal_channels(tmp_path):
         stream = container.add_stream("ffv1", rate=25)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "gray"
         for t in range(3):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64), 50 * t, np.uint8), format="gray")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.full((48, 64), 50 * t, np.uint8), format="gray")
+                )
+            )
         container.mux(stream.encode())
     frames = np.stack(list(iterate_video(tmp_path / "g.avi")))
     assert frames[:, 0, 0].tolist() == [[0, 0, 0], [50, 50, 50], [100, 100, 100]]
@@ -75,7 +86,9 @@ def opencv_frames(path):
 @pytest.mark.parametrize(("name", "codec", "pixels"), FORMATS)
 def test_pictures_are_those_of_another_reader(tmp_path, name, codec, pixels):
     write_avi(tmp_path / name, pictures(), codec, pixels)
-    np.testing.assert_array_equal(np.stack(list(iterate_video(tmp_path / name))), opencv_frames(tmp_path / name))
+    np.testing.assert_array_equal(
+        np.stack(list(iterate_video(tmp_path / name))), opencv_frames(tmp_path / name)
+    )
 
 
 def edited_header(avi, frames):
@@ -123,7 +136,12 @@ def test_suffixes_and_strange_names_do_no_harm(avi, tmp_path):
 
 
 MATRICES = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0), "mirrored": (-1, 0, 0, 1)}
-SHOWN = {90: lambda x: np.rot90(x, -1), 180: lambda x: x[::-1, ::-1], 270: np.rot90, "mirrored": lambda x: x[:, ::-1]}
+SHOWN = {
+    90: lambda x: np.rot90(x, -1),
+    180: lambda x: x[::-1, ::-1],
+    270: np.rot90,
+    "mirrored": lambda x: x[:, ::-1],
+}
 ROTATED = [
     ("a.mp4", "libx264", "yuv420p"),
     ("a.mov", "libx264", "yuv420p"),
@@ -173,9 +191,16 @@ def test_a_slanted_video_is_refused(tmp_path):
 def test_a_size_that_changes_is_refused(tmp_path):
     with (tmp_path / "a.mpg").open("wb") as both:
         for size in (1, 2):
-            part = write_kind(tmp_path / "part.mpg", pictures().repeat(size, axis=1), "mpeg2video", kind="mpeg2video")
+            part = write_kind(
+                tmp_path / "part.mpg",
+                pictures().repeat(size, axis=1),
+                "mpeg2video",
+                kind="mpeg2video",
+            )
             both.write(part.read_bytes())
-    assert "is 64 x 96, the first 64 x 48; expected one size and orientation" in refusals(tmp_path / "a.mpg")
+    assert "is 64 x 96, the first 64 x 48; expected one size and orientation" in refusals(
+        tmp_path / "a.mpg"
+    )
 
 
 # streams
@@ -187,7 +212,11 @@ def test_the_first_of_two_videos_is_read(tmp_path):
         for stream in streams:
             stream.height, stream.width, stream.pix_fmt = 48, 64, "gray"
         for stream, value in zip(streams * 3, (50, 200) * 3, strict=True):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64), value, np.uint8), format="gray")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.full((48, 64), value, np.uint8), format="gray")
+                )
+            )
     assert [int(frame[0, 0, 0]) for frame in iterate_video(tmp_path / "a.mkv")] == [50, 50, 50]
 
 
@@ -196,10 +225,19 @@ def test_a_cover_picture_is_no_video(tmp_path):
 
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         cover = container.add_stream("mjpeg", rate=25)
-        cover.height, cover.width, cover.pix_fmt, cover.disposition = 16, 16, "yuvj420p", Disposition.attached_pic
+        cover.height, cover.width, cover.pix_fmt, cover.disposition = (
+            16,
+            16,
+            "yuvj420p",
+            Disposition.attached_pic,
+        )
         stream = container.add_stream("libx264", rate=25)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        container.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
+        container.mux(
+            cover.encode(
+                av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+            )
+        )
         container.mux(cover.encode())
         for picture in pictures():
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -257,7 +295,9 @@ def test_files_that_are_no_videos(tmp_path):
     (tmp_path / "loop.avi").symlink_to("loop.avi")
     with av.open(str(tmp_path / "sound.avi"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        sound = av.AudioFrame.from_ndarray(
+            np.zeros((1, 8000), np.int16), format="s16", layout="mono"
+        )
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
     expected = {

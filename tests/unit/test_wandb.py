@@ -52,9 +52,14 @@ def published(tmp_path_factory):
 
 
 def test_summary_names_metric_convention_smoothing_and_a_read_out_that_is_not_ranked(results):
-    told = {each.identity: each for each in publications(results, list(results.all_recipes(recipe="mulde@velocity")))}
+    told = {
+        each.identity: each
+        for each in publications(results, list(results.all_recipes(recipe="mulde@velocity")))
+    }
     ((identity, publication),) = told.items()
-    assert identity == next(run.identity for run in results.all_runs() if run.job["stream"] == "velocity")
+    assert identity == next(
+        run.identity for run in results.all_runs() if run.job["stream"] == "velocity"
+    )
     assert publication.summary == {
         "ped2/micro_auc/none": 1 / 3,
         "ped2/micro_auc/none/low": 0.1,
@@ -75,14 +80,24 @@ def test_summary_names_metric_convention_smoothing_and_a_read_out_that_is_not_ra
 
 def test_an_undefined_metric_is_in_the_table_with_its_reason_and_in_no_summary(results):
     (publication,) = publications(results, list(results.all_recipes(recipe="mulde@deep")))
-    row = next(dict(zip(COLUMNS, row, strict=True)) for row in publication.rows if row[COLUMNS.index("metric")] == "rbdc")
+    row = next(
+        dict(zip(COLUMNS, row, strict=True))
+        for row in publication.rows
+        if row[COLUMNS.index("metric")] == "rbdc"
+    )
     assert (row["value"], row["reason"]) == (None, "no boxes")
     assert not any("rbdc" in name for name in publication.summary)
 
 
 def test_records_of_one_job_share_its_run_and_what_they_disagree_in_names_the_record(results):
     run = next(run for run in results.all_runs() if run.job["stream"] == "velocity")
-    other = add_recipe(results, "mulde@velocity", [run], rows=(metric("micro_auc", 1 / 3), metric("micro_auc", 0.9, "gaussian-3")), alpha=0.5)
+    other = add_recipe(
+        results,
+        "mulde@velocity",
+        [run],
+        rows=(metric("micro_auc", 1 / 3), metric("micro_auc", 0.9, "gaussian-3")),
+        alpha=0.5,
+    )
     records = list(results.all_recipes(recipe="mulde@velocity"))
     (publication,) = publications(results, records)
     assert len(records) == 2
@@ -113,7 +128,9 @@ def test_config_and_summary_reach_wandb(results, monkeypatch):
     publish_all(results)
     for publication in publications(results, list(results.all_recipes())):
         config, summary, *where = seen[publication.identity[:ID_LENGTH]]
-        assert {name: config[name] for name in publication.described["config"]} == publication.described["config"]
+        assert {
+            name: config[name] for name in publication.described["config"]
+        } == publication.described["config"]
         assert {name: summary[name] for name in publication.summary} == publication.summary
         assert where == ["ped2", "mulde", "vadbench"]
 
@@ -122,14 +139,28 @@ def test_what_lies_on_disk_is_what_was_published_and_nothing_private(published):
     (publication,) = publications(published, list(published.all_recipes(recipe="mulde@deep")))
     written = transactions(folder_of(published, publication.identity))
     (run,) = (entry["run"] for entry in written if entry["type"] == "run")
-    assert (run["run_id"], run["run_group"], run["job_type"]) == (publication.identity[:ID_LENGTH], "ped2", "mulde")
+    assert (run["run_id"], run["run_group"], run["job_type"]) == (
+        publication.identity[:ID_LENGTH],
+        "ped2",
+        "mulde",
+    )
     assert run["resume"], "wandb sync continues the run of the job's training curves"
     assert not {"host", "git", "environment"} & set(run)
-    assert {name: value for name, value in summary_in(written).items() if name in publication.summary} == publication.summary
-    assert not [entry for entry in written if entry["type"] in ("history", "environment", "stats", "output", "output_raw")]
+    assert {
+        name: value for name, value in summary_in(written).items() if name in publication.summary
+    } == publication.summary
+    assert not [
+        entry
+        for entry in written
+        if entry["type"] in ("history", "environment", "stats", "output", "output_raw")
+    ]
     assert "secret" not in json.dumps(written)
-    assert not (folder_of(published, publication.identity) / "logs" / "debug.log").read_text(), "on a full disk every line would be a traceback"
-    assert "scores" in {entry["artifact"]["type"] for entry in written if entry["type"] == "artifact"}
+    assert not (folder_of(published, publication.identity) / "logs" / "debug.log").read_text(), (
+        "on a full disk every line would be a traceback"
+    )
+    assert "scores" in {
+        entry["artifact"]["type"] for entry in written if entry["type"] == "artifact"
+    }
 
 
 def test_the_tables_read_back_are_the_records(published):
@@ -140,9 +171,13 @@ def test_the_tables_read_back_are_the_records(published):
 
 
 def test_the_leaderboard_read_back_is_the_same_data_frame(published):
-    table = table_in(folder_of(published, canonical_hash(["leaderboard", "all"])), "leaderboard_summary")
+    table = table_in(
+        folder_of(published, canonical_hash(["leaderboard", "all"])), "leaderboard_summary"
+    )
     expected = load_results(published.root)
-    expected = expected[expected["ranked"]].drop(columns=["config", "protocol"]).reset_index(drop=True)
+    expected = (
+        expected[expected["ranked"]].drop(columns=["config", "protocol"]).reset_index(drop=True)
+    )
     assert len(expected) == 12
     pd.testing.assert_frame_equal(table.astype(expected.dtypes.to_dict()), expected)
 
@@ -158,7 +193,12 @@ def test_the_scores_are_an_artifact_beside_the_run(published):
     (record,) = published.all_recipes(recipe="mulde@velocity+deep")
     folder = folder_of(published, record.identity)
     kept = folder / "scores" / record.identity[:12] / "frames.npz"
-    assert kept.read_bytes() == (published.recipe_folder("ped2", record.recipe, record.identity) / "frames.npz").read_bytes()
+    assert (
+        kept.read_bytes()
+        == (
+            published.recipe_folder("ped2", record.recipe, record.identity) / "frames.npz"
+        ).read_bytes()
+    )
 
 
 def test_publishing_twice_changes_nothing(results):
@@ -172,10 +212,21 @@ def test_only_what_changed_is_published_again_under_its_id(results):
     publish_all(results)
     (run,) = (run for run in results.all_runs() if run.job["stream"] == "deep")
     add_recipe(results, "mulde@deep", [run], rows=ROWS[:2])
-    assert "2 runs published, 2 there already" in publish_all(results)  # the job's and the leaderboard
-    assert len([folder for folder in folders(results) if folder.name.endswith(run.identity[:ID_LENGTH])]) == 2
+    # the job's and the leaderboard
+    assert "2 runs published, 2 there already" in publish_all(results)
+    assert (
+        len(
+            [
+                folder
+                for folder in folders(results)
+                if folder.name.endswith(run.identity[:ID_LENGTH])
+            ]
+        )
+        == 2
+    )
     add_recipe(results, "mulde@deep", [run])
-    assert "2 runs published, 2 there already" in publish_all(results)  # back again: the last content counts
+    # back again: the last content counts
+    assert "2 runs published, 2 there already" in publish_all(results)
 
 
 def test_a_run_started_twice_in_a_second_has_two_folders(tmp_path):
@@ -203,10 +254,16 @@ def test_what_was_not_published_to_its_end_is_published_again(results, monkeypat
 
 
 def test_the_report_is_defined_in_words_that_wandb_workspaces_knows(published):
-    reports = pytest.importorskip("wandb_workspaces.reports.v2", reason="needs the package wandb-workspaces")
+    reports = pytest.importorskip(
+        "wandb_workspaces.reports.v2", reason="needs the package wandb-workspaces"
+    )
     expressions = pytest.importorskip("wandb_workspaces.expr")
     definition = json.loads((published.root / "wandb" / "report-all.json").read_text())
-    grids = [block for block in as_report(definition, "me").blocks if isinstance(block, reports.PanelGrid)]
+    grids = [
+        block
+        for block in as_report(definition, "me").blocks
+        if isinstance(block, reports.PanelGrid)
+    ]
     assert [runset.project for grid in grids for runset in grid.runsets] == ["vadbench", "vadbench"]
     for grid in grids:
         assert all(panel._to_model() for panel in grid.panels)
@@ -215,7 +272,12 @@ def test_the_report_is_defined_in_words_that_wandb_workspaces_knows(published):
 
 def test_the_report_shows_metrics_that_are_in_the_summaries(published):
     definition = json.loads((published.root / "wandb" / "report-all.json").read_text())
-    named = [node["name"] for block in definition["blocks"] for panel in block.get("panels", ()) for node in panel.get("metrics", ())]
+    named = [
+        node["name"]
+        for block in definition["blocks"]
+        for panel in block.get("panels", ())
+        for node in panel.get("metrics", ())
+    ]
     assert named == ["ped2/micro_auc/gaussian-3"]
     (publication,) = publications(published, list(published.all_recipes(recipe="mulde@deep")))
     assert set(named) <= set(publication.summary)

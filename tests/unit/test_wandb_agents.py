@@ -1,4 +1,6 @@
-"""Inside a sweep or a launch of Weights & Biases, and beside a user's own variables, runs are still what their records are."""
+"""Inside a sweep or a launch of Weights & Biases, and beside a user's own variables, runs are still
+what their records are.
+"""
 
 import os
 
@@ -31,7 +33,13 @@ AGENTS = {
     "a run to go on with": {"WANDB_RUN_ID": "own", "WANDB_RESUME": "must"},
     "a run to go on from": {"WANDB_RESUME_FROM": "own?_step=3"},
     "a run to fork": {"WANDB_FORK_FROM": "own?_step=3"},
-    "names": {"WANDB_NAME": "own", "WANDB_RUN_GROUP": "own", "WANDB_JOB_TYPE": "own", "WANDB_TAGS": "a,b", "WANDB_NOTES": "own"},
+    "names": {
+        "WANDB_NAME": "own",
+        "WANDB_RUN_GROUP": "own",
+        "WANDB_JOB_TYPE": "own",
+        "WANDB_TAGS": "a,b",
+        "WANDB_NOTES": "own",
+    },
     "SageMaker": {"TRAINING_JOB_NAME": "own", "CURRENT_HOST": "algo-1", "SM_TRAINING_ENV": "{}"},
 }
 
@@ -40,8 +48,21 @@ AGENTS = {
 def test_a_run_is_called_as_its_record(tmp_path, monkeypatch, agent):
     for name, value in AGENTS[agent].items():
         monkeypatch.setenv(name, value)
-    with start(Target("offline", tmp_path), "0123456789abcdef", name="ours", group="ped2", job_type="knn", config={"beta": 1}) as run:
-        assert (run.id, run.name, run.group, run.job_type, run.project) == ("0123456789ab", "ours", "ped2", "knn", "vadbench")
+    with start(
+        Target("offline", tmp_path),
+        "0123456789abcdef",
+        name="ours",
+        group="ped2",
+        job_type="knn",
+        config={"beta": 1},
+    ) as run:
+        assert (run.id, run.name, run.group, run.job_type, run.project) == (
+            "0123456789ab",
+            "ours",
+            "ped2",
+            "knn",
+            "vadbench",
+        )
         assert (dict(run.config), tuple(run.tags or ()), run.sweep_id) == ({"beta": 1}, (), None)
 
 
@@ -52,7 +73,9 @@ def test_publishing_again_changes_nothing(tmp_path, monkeypatch, agent):
         monkeypatch.setenv(name, value)
     assert "4 runs published" in publish_all(results)
     ids = {folder.name.rpartition("-")[2] for folder in folders(results)}
-    assert {each.identity[:ID_LENGTH] for each in publications(results, list(results.all_recipes()))} < ids
+    assert {
+        each.identity[:ID_LENGTH] for each in publications(results, list(results.all_recipes()))
+    } < ids
     assert "0 runs published, 4 there already" in publish_all(results)
 
 

@@ -1,4 +1,6 @@
-"""Training curves in Weights & Biases, offline: they change no score, and its failures fail nothing."""
+"""Training curves in Weights & Biases, offline: they change no score, and its failures fail
+nothing.
+"""
 
 import contextlib
 import errno
@@ -43,7 +45,9 @@ class Distance(LightningDetector):
         return nn.Linear(dim, 1)
 
     def loss(self, batch):
-        return (batch - self.net.weight + 0.1 * torch.randn_like(batch)).square().sum(1).mean() + self.net.bias.square().sum()
+        return (batch - self.net.weight + 0.1 * torch.randn_like(batch)).square().sum(
+            1
+        ).mean() + self.net.bias.square().sum()
 
     def anomaly(self, batch):
         return (batch - self.net.weight).square().sum(1, keepdim=True)
@@ -52,7 +56,13 @@ class Distance(LightningDetector):
 class Trained:
     """What `Sink.curves` wants of a job."""
 
-    document = {"method": "distance", "dataset": "ped2", "stream": "velocity", "seed": 1, "config": {"lr": 0.001}}
+    document = {
+        "method": "distance",
+        "dataset": "ped2",
+        "stream": "velocity",
+        "seed": 1,
+        "config": {"lr": 0.001},
+    }
     identity = canonical_hash(document)
 
 
@@ -66,7 +76,11 @@ def fitted(logger=None, epochs=3):
 
 
 def history_of(results):
-    return [entry["history"]["item"] for entry in transactions(folder_of(results, Trained.identity)) if entry["type"] == "history"]
+    return [
+        entry["history"]["item"]
+        for entry in transactions(folder_of(results, Trained.identity))
+        if entry["type"] == "history"
+    ]
 
 
 def test_curves_are_logged_and_change_no_score(tmp_path, capfd):
@@ -82,7 +96,11 @@ def test_curves_are_logged_and_change_no_score(tmp_path, capfd):
     written = transactions(folder_of(Results(sink.folder), Trained.identity))
     (run,) = (entry["run"] for entry in written if entry["type"] == "run")
     assert run["config"]["update"]["config"] == {"lr": 0.001}
-    assert (run["run_id"], run["run_group"], run["job_type"]) == (Trained.identity[:ID_LENGTH], "ped2", "distance")
+    assert (run["run_id"], run["run_group"], run["job_type"]) == (
+        Trained.identity[:ID_LENGTH],
+        "ped2",
+        "distance",
+    )
 
 
 def test_the_networks_of_one_job_follow_each_other_on_the_axis(tmp_path):
@@ -90,7 +108,9 @@ def test_the_networks_of_one_job_follow_each_other_on_the_axis(tmp_path):
     with sink.curves(Trained()) as logger:
         fitted(logger, epochs=1)
         fitted(logger, epochs=2)
-    assert [point["trainer/global_step"] for point in history_of(Results(sink.folder))] == list(range(1, 13))
+    assert [point["trainer/global_step"] for point in history_of(Results(sink.folder))] == list(
+        range(1, 13)
+    )
 
 
 def test_a_long_training_is_about_five_hundred_points(tmp_path, monkeypatch):
@@ -124,8 +144,12 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("broken", ["init", "log", "define_metric", "finish"])
-@pytest.mark.parametrize("error", [wandb.errors.CommError("no server"), FULL], ids=["server", "disk"])
-def test_a_failure_is_one_line_and_the_training_goes_on(tmp_path, monkeypatch, capfd, broken, error):
+@pytest.mark.parametrize(
+    "error", [wandb.errors.CommError("no server"), FULL], ids=["server", "disk"]
+)
+def test_a_failure_is_one_line_and_the_training_goes_on(
+    tmp_path, monkeypatch, capfd, broken, error
+):
     def raises(*_, **__):
         raise error
 
@@ -145,7 +169,9 @@ def test_a_failure_is_one_line_and_the_training_goes_on(tmp_path, monkeypatch, c
             finish(run)
     np.testing.assert_array_equal(scores, [fitted()] * 2)
     assert told.out == ""
-    assert told.err.splitlines() == [f"vadbench: nothing more is logged to Weights & Biases: {type(error).__name__}: {error}"]
+    assert told.err.splitlines() == [
+        f"vadbench: nothing more is logged to Weights & Biases: {type(error).__name__}: {error}"
+    ]
 
 
 def test_without_the_package_the_line_says_how_to_install_it(tmp_path, monkeypatch, capfd):
@@ -156,7 +182,10 @@ def test_without_the_package_the_line_says_how_to_install_it(tmp_path, monkeypat
     sink.publish(None, print)
     assert capfd.readouterr() == (
         "",
-        "vadbench: nothing more is logged to Weights & Biases: Weights & Biases is not installed; pip install 'vadbench[wandb]'\n",
+        (
+            "vadbench: nothing more is logged to Weights & Biases: Weights & Biases is not"
+            " installed; pip install 'vadbench[wandb]'\n"
+        ),
     )
 
 
@@ -173,5 +202,8 @@ def test_online_without_an_account_asks_nobody(tmp_path, monkeypatch, capfd):
 
 
 def test_neither_help_nor_the_sink_imports_the_library():
-    script = "import sys, vadbench.cli, vadbench.report.wandb; sys.exit('wandb' in sys.modules or 'pytorch_lightning' in sys.modules)"
+    script = (
+        "import sys, vadbench.cli, vadbench.report.wandb; sys.exit('wandb' in sys.modules or"
+        " 'pytorch_lightning' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)

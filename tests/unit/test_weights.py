@@ -13,7 +13,15 @@ from onnx_files import write
 from safetensors.torch import save_file
 
 from vadbench.errors import BadInput
-from vadbench.features.weights import cores, fill, load_package, load_state, needed, onnx_session, weights_root
+from vadbench.features.weights import (
+    cores,
+    fill,
+    load_package,
+    load_state,
+    needed,
+    onnx_session,
+    weights_root,
+)
 
 
 def two_tensors() -> dict[str, torch.Tensor]:
@@ -31,14 +39,18 @@ def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert weights_root() == tmp_path
 
 
-def test_without_it_weights_lie_in_the_platforms_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_it_weights_lie_in_the_platforms_data_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("VADBENCH_WEIGHTS", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert weights_root().name == "weights"
     assert "vadbench" in str(weights_root())
 
 
-def test_a_needed_file_lies_among_the_weights_unless_it_has_a_path_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_needed_file_lies_among_the_weights_unless_it_has_a_path_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("VADBENCH_WEIGHTS", str(tmp_path))
     assert needed("a.pth", "A", "there").path == tmp_path / "a.pth"
     assert needed("/elsewhere/a.pth", "A", "there").path == Path("/elsewhere/a.pth")
@@ -46,7 +58,9 @@ def test_a_needed_file_lies_among_the_weights_unless_it_has_a_path_of_its_own(mo
 
 def test_a_missing_file_is_told_in_one_line_with_model_digest_and_source() -> None:
     told = needed("a.pth", "Model A", "https://a.org/a.pth", "0123abcd").what
-    assert all(part in told for part in ("Model A", "https://a.org/a.pth", "0123abcd…", "VADBENCH_WEIGHTS"))
+    assert all(
+        part in told for part in ("Model A", "https://a.org/a.pth", "0123abcd…", "VADBENCH_WEIGHTS")
+    )
     assert "\n" not in told
 
 
@@ -57,7 +71,9 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrap", [None, "state_dict", "model_state"])
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
-def test_state_dicts_are_read_however_training_wrapped_them(tmp_path: Path, wrap: str | None, prefix: str) -> None:
+def test_state_dicts_are_read_however_training_wrapped_them(
+    tmp_path: Path, wrap: str | None, prefix: str
+) -> None:
     state = {prefix + name: tensor for name, tensor in two_tensors().items()}
     torch.save(state if wrap is None else {wrap: state, "epoch": 3}, tmp_path / "a.pth")
     assert_read(tmp_path / "a.pth")
@@ -115,14 +131,24 @@ def test_fill_gives_a_model_for_inference_with_the_weights() -> None:
         ({"head": torch.ones(1)}, "head is not part of it"),
     ],
 )
-def test_weights_of_another_model_are_refused_by_the_tensor_that_does_not_fit(change: dict[str, torch.Tensor | None], fault: str) -> None:
-    state = {name: tensor for name, tensor in {**two_tensors(), **change}.items() if tensor is not None}
+def test_weights_of_another_model_are_refused_by_the_tensor_that_does_not_fit(
+    change: dict[str, torch.Tensor | None], fault: str
+) -> None:
+    state = {
+        name: tensor for name, tensor in {**two_tensors(), **change}.items() if tensor is not None
+    }
     with pytest.raises(BadInput, match=f"a.pth: not the weights of A: {fault}"):
         fill(torch.nn.Linear(3, 2), state, Path("a.pth"), "A")
 
 
 def test_a_session_runs_an_onnx_file_on_the_cores_of_the_process(tmp_path: Path) -> None:
-    write(tmp_path / "negative.onnx", ["b"], [helper.make_node("Neg", ["input"], ["output"])], {"output": ["b"]}, {})
+    write(
+        tmp_path / "negative.onnx",
+        ["b"],
+        [helper.make_node("Neg", ["input"], ["output"])],
+        {"output": ["b"]},
+        {},
+    )
 
     session = onnx_session(tmp_path / "negative.onnx")
 

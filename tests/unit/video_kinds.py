@@ -1,4 +1,6 @@
-"""Small videos of many codecs and containers, with sound, covers and gaps in time, for tests of the reader."""
+"""Small videos of many codecs and containers, with sound, covers and gaps in time, for tests of the
+reader.
+"""
 
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +12,17 @@ import pytest
 QUIET = {"libx265": {"x265-params": "log-level=none"}, "libsvtav1": {"svtav1-params": "progress=0"}}
 
 
-def write_kind(path: Path, frames, codec="libx264", pixels="yuv420p", kind=None, muxer=None, options=None, sound="", gaps=False) -> Path:
+def write_kind(
+    path: Path,
+    frames,
+    codec="libx264",
+    pixels="yuv420p",
+    kind=None,
+    muxer=None,
+    options=None,
+    sound="",
+    gaps=False,
+) -> Path:
     """A video of [H, W, 3] RGB frames.
 
     Args:
@@ -28,10 +40,16 @@ def write_kind(path: Path, frames, codec="libx264", pixels="yuv420p", kind=None,
     except av.codec.codec.UnknownCodecError:
         pytest.skip(f"PyAV has no encoder {codec} here")
     with av.open(str(path), "w", format=kind, options=muxer or {}) as container:
-        silence = container.add_stream("aac", rate=48000, layout="mono") if sound == "first" else None
-        stream = container.add_stream(codec, rate=25, options={**QUIET.get(codec, {}), **(options or {})})
+        silence = (
+            container.add_stream("aac", rate=48000, layout="mono") if sound == "first" else None
+        )
+        stream = container.add_stream(
+            codec, rate=25, options={**QUIET.get(codec, {}), **(options or {})}
+        )
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pixels
-        silence = container.add_stream("mp2", rate=48000, layout="mono") if sound == "last" else silence
+        silence = (
+            container.add_stream("mp2", rate=48000, layout="mono") if sound == "last" else silence
+        )
         for t, picture in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             if gaps:
@@ -47,7 +65,9 @@ def write_kind(path: Path, frames, codec="libx264", pixels="yuv420p", kind=None,
 
 def _silence(stream, t):
     kind = stream.codec_context.format.name
-    values = np.zeros((1, 1152 if kind == "s16" else 1024), np.int16 if kind == "s16" else np.float32)
+    values = np.zeros(
+        (1, 1152 if kind == "s16" else 1024), np.int16 if kind == "s16" else np.float32
+    )
     frame = av.AudioFrame.from_ndarray(values, format=kind, layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = 48000, t * values.size, Fraction(1, 48000)
     return frame
@@ -72,7 +92,10 @@ def write_live(path: Path, frames, codec: str, kind: str) -> Path:
     pipe = Pipe(path)
     with av.open(pipe, "w", format=kind) as container:
         stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = (
+            *frames[0].shape[:2],
+            "yuvj420p" if codec == "mjpeg" else "yuv420p",
+        )
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())

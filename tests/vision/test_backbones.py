@@ -1,4 +1,5 @@
-"""CLIP, timm, Hiera and R3D of the real architectures, small and randomly initialised, saved to disk and run by our code.
+"""CLIP, timm, Hiera and R3D of the real architectures, small and randomly initialised, saved to
+disk and run by our code.
 
 CI has no torchvision: run with a Python that has it, `make test-vision`.
 """
@@ -60,14 +61,18 @@ def clip_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[torc
     """OpenAI's CLIP in small."""
     vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16, "head_width": 16}
     text = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
-    (tmp_path / "tiny-clip.json").write_text(json.dumps({"embed_dim": 24, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}))
+    (tmp_path / "tiny-clip.json").write_text(
+        json.dumps({"embed_dim": 24, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text})
+    )
     open_clip.add_model_config(tmp_path / "tiny-clip.json")
     monkeypatch.setattr(backbones, "CLIP_MODEL", "tiny-clip")
     yield open_clip.create_model("tiny-clip", pretrained=None).eval()
     open_clip.factory._MODEL_CONFIG_PATHS.pop()
 
 
-def test_clip_gives_what_open_clip_gives_with_its_own_preprocessing(clip_model: torch.nn.Module) -> None:
+def test_clip_gives_what_open_clip_gives_with_its_own_preprocessing(
+    clip_model: torch.nn.Module,
+) -> None:
     save(clip_model, backbones.clip_file().path)
     shown = pictures(3, 32, 32)
     preprocess = open_clip.image_transform(32, is_train=False)
@@ -75,7 +80,9 @@ def test_clip_gives_what_open_clip_gives_with_its_own_preprocessing(clip_model: 
     found = backbones.clip_vit_b16(backbones.clip_file().path)(shown)
 
     with torch.no_grad():
-        expected = clip_model.encode_image(torch.stack([preprocess(Image.fromarray(picture)) for picture in shown]))
+        expected = clip_model.encode_image(
+            torch.stack([preprocess(Image.fromarray(picture)) for picture in shown])
+        )
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
     assert found.shape == (3, 24)
 
@@ -83,9 +90,17 @@ def test_clip_gives_what_open_clip_gives_with_its_own_preprocessing(clip_model: 
 def test_the_stream_of_clip_has_a_row_an_object(clip_model: torch.nn.Module) -> None:
     save(clip_model, backbones.clip_file().path)
     deep = Deep("clip-vit-b16", DeepOptions())
-    boxes = [np.float32([[0, 0, 9, 20], [5, 5, 30, 30]]), np.zeros((0, 4), np.float32), np.float32([[1, 2, 30, 9]])]
+    boxes = [
+        np.float32([[0, 0, 9, 20], [5, 5, 30, 30]]),
+        np.zeros((0, 4), np.float32),
+        np.float32([[1, 2, 30, 9]]),
+    ]
 
-    found = deep.extract(footage(np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)), Objects(boxes), lambda frames: None)
+    found = deep.extract(
+        footage(np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)),
+        Objects(boxes),
+        lambda frames: None,
+    )
 
     assert found.x.shape == (3, 24) == (3, len(deep.columns()))
     assert np.isfinite(found.x).all()
@@ -159,12 +174,16 @@ def test_the_stream_of_hiera_has_a_row_a_centre_frame(hiera_model: torch.nn.Modu
     assert sum(told) == 14
 
 
-def test_hieras_masked_autoencoder_is_refused_for_it_has_no_pooled_features(hiera_model: torch.nn.Module) -> None:
+def test_hieras_masked_autoencoder_is_refused_for_it_has_no_pooled_features(
+    hiera_model: torch.nn.Module,
+) -> None:
     state = hiera_model.state_dict()
     for name in ("norm.weight", "norm.bias"):
         state[f"encoder_{name}"] = state.pop(name)
     torch.save({"model_state": state}, backbones.hiera_file().path)
-    with pytest.raises(BadInput, match=r"hiera_large_16x224.pth: not the weights of .*: lacks norm"):
+    with pytest.raises(
+        BadInput, match=r"hiera_large_16x224.pth: not the weights of .*: lacks norm"
+    ):
         backbones.hiera_large(backbones.hiera_file().path)
 
 

@@ -1,4 +1,5 @@
-"""torchvision's Mask R-CNN, Faster R-CNN and RAFT of the full architecture, randomly initialised, saved to disk and run by our code.
+"""torchvision's Mask R-CNN, Faster R-CNN and RAFT of the full architecture, randomly initialised,
+saved to disk and run by our code.
 
 CI has no torchvision: run with a Python that has it, `python -m pytest tests/vision`.
 """
@@ -29,13 +30,18 @@ from vadbench.features.torchvision_boxes import TorchvisionBoxes
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights as a user has them: Mask R-CNN and RAFT as torch files, Faster R-CNN as safetensors."""
+    """Weights as a user has them: Mask R-CNN and RAFT as torch files, Faster R-CNN as
+    safetensors.
+    """
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     mask = detection.maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None)
     torch.save(mask.state_dict(), folder / "maskrcnn_resnet50_fpn_v2.pth")
     faster = detection.fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None)
-    save_file({name: tensor.contiguous() for name, tensor in faster.state_dict().items()}, folder / "fasterrcnn_resnet50_fpn_v2.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in faster.state_dict().items()},
+        folder / "fasterrcnn_resnet50_fpn_v2.safetensors",
+    )
     torch.save(optical_flow.raft_large(weights=None).state_dict(), folder / "raft_large.pth")
     return folder
 
@@ -52,9 +58,13 @@ def clip(frames: int = 2, height: int = 90, width: int = 140) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_mask_rcnn_from_disk_says_what_torchvision_says_of_rgb_between_0_and_1(folder: Path) -> None:
+def test_mask_rcnn_from_disk_says_what_torchvision_says_of_rgb_between_0_and_1(
+    folder: Path,
+) -> None:
     frame, path = clip(1)[0], folder / "maskrcnn_resnet50_fpn_v2.pth"
-    net = detection.maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, box_score_thresh=0.1)
+    net = detection.maskrcnn_resnet50_fpn_v2(
+        weights=None, weights_backbone=None, box_score_thresh=0.1
+    )
     net.load_state_dict(torch.load(path, weights_only=True))
     with torch.inference_mode():
         theirs = net.eval()([torch.from_numpy(frame).permute(2, 0, 1) / 255])[0]
@@ -69,7 +79,11 @@ def test_mask_rcnn_from_disk_says_what_torchvision_says_of_rgb_between_0_and_1(f
 
 @pytest.mark.slow
 def test_the_provider_gives_boxes_in_the_frame_with_weights_from_safetensors() -> None:
-    (boxes,) = Detector(DetectorOptions(score=0.1, min_area=0, gradient=False), None, "fasterrcnn").objects(footage(clip(1))).boxes
+    (boxes,) = (
+        Detector(DetectorOptions(score=0.1, min_area=0, gradient=False), None, "fasterrcnn")
+        .objects(footage(clip(1)))
+        .boxes
+    )
 
     assert len(boxes)
     assert boxes.dtype == np.float32
@@ -77,7 +91,10 @@ def test_the_provider_gives_boxes_in_the_frame_with_weights_from_safetensors() -
 
 
 def test_the_weights_of_another_network_are_refused_in_one_line(folder: Path) -> None:
-    with pytest.raises(BadInput, match=r"raft_large\.pth: not the weights of torchvision's maskrcnn_resnet50_fpn_v2") as error:
+    with pytest.raises(
+        BadInput,
+        match=r"raft_large\.pth: not the weights of torchvision's maskrcnn_resnet50_fpn_v2",
+    ) as error:
         TorchvisionBoxes("maskrcnn", folder / "raft_large.pth", 0.5)
     assert "\n" not in str(error.value)
 

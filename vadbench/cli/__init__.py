@@ -1,4 +1,7 @@
-"""The command line: parses, calls the API, prints. Heavy imports live inside the commands, so that `--help` and `list` are quick."""
+"""The command line: parses, calls the API, prints.
+
+Heavy imports live inside the commands, so that `--help` and `list` are quick.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli import binarised, data, demo, export, features, figures, publish, reports, runs, score, site
+from vadbench.cli import (
+    binarised,
+    data,
+    demo,
+    export,
+    features,
+    figures,
+    publish,
+    reports,
+    runs,
+    score,
+    site,
+)
 from vadbench.cli.terminal import prepare_output
 from vadbench.errors import BadInput
 
@@ -41,7 +56,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """Options of the program itself; `app` has its help."""
 
@@ -53,7 +73,9 @@ def main() -> None:
         app()
     except SystemExit as stop:
         if stop.code == 130:  # typer's answer to Ctrl-C
-            typer.echo("vadbench: interrupted; the same command goes on where this one stopped", err=True)
+            typer.echo(
+                "vadbench: interrupted; the same command goes on where this one stopped", err=True
+            )
         raise
     except BadInput as error:
         typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
@@ -61,7 +83,11 @@ def main() -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             where = error.filename or "the results or the cache"
-            typer.echo(f"vadbench: no space left on the disk of {where}; free some, then run the same command", err=True)
+            typer.echo(
+                f"vadbench: no space left on the disk of {where}; free some, then run the same"
+                " command",
+                err=True,
+            )
             sys.exit(1)
         typer.echo(f"vadbench: {_told(error)}", err=True)
         sys.exit(2)
@@ -71,4 +97,7 @@ def _told(error: OSError) -> str:
     """What the system refused, in one line."""
     if error.filename is None:  # no file: a connection, a device
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return f"{error.filename}: {error.strerror}; choose another place with --out, --results or $VADBENCH_CACHE"
+    return (
+        f"{error.filename}: {error.strerror}; choose another place with --out, --results or"
+        " $VADBENCH_CACHE"
+    )

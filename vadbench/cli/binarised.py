@@ -13,12 +13,28 @@ app = typer.Typer()
 
 @app.command()
 def binarised(
-    record: Annotated[str, typer.Argument(help="A record, such as diffusion@velocity, ped2/diffusion@clip:0 or the beginning of its identity.")],
-    k: Annotated[list[float] | None, typer.Option(help="Sensitivities of the threshold; default: the paper's.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Frames a batch, in a fixed random order; default: the released.")] = None,
+    record: Annotated[
+        str,
+        typer.Argument(
+            help=(
+                "A record, such as diffusion@velocity, ped2/diffusion@clip:0 or the beginning of"
+                " its identity."
+            )
+        ),
+    ],
+    k: Annotated[
+        list[float] | None,
+        typer.Option(help="Sensitivities of the threshold; default: the paper's."),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames a batch, in a fixed random order; default: the released."),
+    ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """AUC of the decisions score > mean + k std of a batch, for every k: to set beside Tur et al.'s figures, and never ranked."""
+    """AUC of the decisions score > mean + k std of a batch, for every k: to set beside Tur et al.'s
+    figures, and never ranked.
+    """
     from vadbench.errors import BadInput
     from vadbench.metrics.binarised import PAPER_K, RELEASED_BATCH, by_sensitivity
     from vadbench.record_names import find
@@ -27,10 +43,19 @@ def binarised(
 
     found, arrays = find(Results(results), record)
     if arrays is None:
-        raise BadInput(f"{found.recipe}: its frame scores are not there (frames.npz); vadbench evaluate makes them")
+        raise BadInput(
+            f"{found.recipe}: its frame scores are not there (frames.npz); vadbench evaluate makes"
+            " them"
+        )
     size = batch or RELEASED_BATCH
     values = by_sensitivity(arrays["scores"][:, 0], labels_of(found).flat(), k or PAPER_K, size)
-    typer.echo(f"{found.dataset} {found.recipe}, seed {found.seed}; {found.read_outs[0]}, unsmoothed frame scores, batches of {size}; percent")
+    typer.echo(
+        f"{found.dataset} {found.recipe}, seed {found.seed}; {found.read_outs[0]}, unsmoothed frame"
+        f" scores, batches of {size}; percent"
+    )
     for sensitivity, value in values.items():
         typer.echo(f"auc_binarised  k={sensitivity:<6g} {100 * value:.1f}")
-    typer.echo("Which k a paper prints is chosen on the test labels: all are given, none is ranked. Tables rank by the scores themselves.")
+    typer.echo(
+        "Which k a paper prints is chosen on the test labels: all are given, none is ranked. Tables"
+        " rank by the scores themselves."
+    )

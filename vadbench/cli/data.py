@@ -13,7 +13,9 @@ app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args
 
 
 @app.command("check")
-def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
+def data_check(
+    dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
+) -> None:
     """Verify a data set's counts, sizes, files and labels."""
     from vadbench.benchmark import check_cached, open_dataset
     from vadbench.datasets.folder import MANIFEST, Folder
@@ -22,17 +24,32 @@ def data_check(dataset: Annotated[str, typer.Argument(help="A data set (vadbench
     checks = [*wanted.check(), check_cached(wanted)]
     width = max(len(line.what) for line in checks)
     for line in checks:
-        typer.echo(f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}" + ("" if line.good else f" (expected {line.expected})"))
+        typer.echo(
+            f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}"
+            + ("" if line.good else f" (expected {line.expected})")
+        )
     if not all(line.good for line in checks):
         cached = [line.what for line in checks if not line.good] == [checks[-1].what]
-        help_ = f"mend {MANIFEST} or the files it names" if isinstance(wanted, Folder) else "get it again as the data set's page says"
-        help_ = f"vadbench features extract --datasets {dataset} --again makes the features anew" if cached else help_
+        help_ = (
+            f"mend {MANIFEST} or the files it names"
+            if isinstance(wanted, Folder)
+            else "get it again as the data set's page says"
+        )
+        help_ = (
+            f"vadbench features extract --datasets {dataset} --again makes the features anew"
+            if cached
+            else help_
+        )
         raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; {help_}")
 
 
 @app.command("fetch")
-def data_fetch(dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")]) -> None:
-    """Download and unpack a data set under $VADBENCH_DATA; where there is no public link, print how to get it."""
+def data_fetch(
+    dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
+) -> None:
+    """Download and unpack a data set under $VADBENCH_DATA; where there is no public link, print how
+    to get it.
+    """
     from vadbench.benchmark import open_dataset
     from vadbench.datasets.fetch import fetch
 

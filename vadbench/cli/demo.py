@@ -15,11 +15,15 @@ app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
 
 @app.command("density")
 def demo_density(
-    methods: Annotated[str, typer.Option("--methods", help="Comma-separated methods; default: all.")] = "",
+    methods: Annotated[
+        str, typer.Option("--methods", help="Comma-separated methods; default: all.")
+    ] = "",
     out: Out = Path("density.png"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the toy and of the methods.")] = 0,
 ) -> None:
-    """Train methods on a toy of four Gaussians and draw their anomaly maps side by side, as in MULDE's Fig. 2."""
+    """Train methods on a toy of four Gaussians and draw their anomaly maps side by side, as in
+    MULDE's Fig. 2.
+    """
     from vadbench.report.density import draw
 
     for title, auc in draw(split(methods), out, seed).items():

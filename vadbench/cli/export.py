@@ -17,7 +17,9 @@ def export(
     out: Annotated[Path, typer.Option(help="The file to write: .parquet or .csv.")],
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Write every metric of every record as one table, a row a metric; the columns are those of vadbench.export.COLUMNS."""
+    """Write every metric of every record as one table, a row a metric; the columns are those of
+    vadbench.export.COLUMNS.
+    """
     from vadbench.export import export_results
 
     rows = export_results(results, out)

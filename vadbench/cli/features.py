@@ -19,16 +19,28 @@ def features_extract(
     datasets: Datasets = "",
     features: Streams = "",
     settings: Set = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Clips at a time; each gets its share of the cores.")] = 1,
-    again: Annotated[bool, typer.Option("--again", help="Make anew what the cache has of files that have changed since.")] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Clips at a time; each gets its share of the cores.")
+    ] = 1,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Make anew what the cache has of files that have changed since."
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Extract features into the cache; what is there is kept."""
     from vadbench.benchmark import extract_features
 
     if not datasets:
-        raise BadInput("give --datasets, and --features for other streams than their own (vadbench list datasets|features)")
-    refused = extract_features(plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs, again)
+        raise BadInput(
+            "give --datasets, and --features for other streams than their own (vadbench list"
+            " datasets|features)"
+        )
+    refused = extract_features(
+        plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs, again
+    )
     if refused:
         raise BadInput("; ".join(refused.values()))
 
@@ -36,51 +48,144 @@ def features_extract(
 @app.command("import")
 def features_import(
     dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
-    stream: Annotated[str, typer.Argument(help="<extractor>@import.<label>, for example pose@import.accivad: what the vectors are, and your label.")],
-    train: Annotated[Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")],
-    test: Annotated[Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")],
-    unlabelled: Annotated[Path | None, typer.Option(help="Of the videos that only the unsupervised setting trains on (ucf_crime).")] = None,
-    format_: Annotated[str, typer.Option("--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed.")] = "",
-    crops: Annotated[str | None, typer.Option(help="What becomes of several crops a row: average (default) or keep.")] = None,
-    snippet: Annotated[int | None, typer.Option(min=0, help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.")] = None,
-    rows: Annotated[str | None, typer.Option(help="objects or windows; default: objects where a table has boxes.")] = None,
-    window: Annotated[int | None, typer.Option(min=1, help="Frames of a window, where a clip's rows are windows that overlap.")] = None,
-    stride: Annotated[int | None, typer.Option(min=1, help="Frames from one window's first to the next one's; default 1.")] = None,
-    window_frame: Annotated[str | None, typer.Option(help="Which frame a window scores: first, centre (default) or last.")] = None,
-    columns: Annotated[str | None, typer.Option(help="A table's features, by name or pattern: 'f*' or speed,height; default: all.")] = None,
-    suffix: Annotated[str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")] = None,
+    stream: Annotated[
+        str,
+        typer.Argument(
+            help=(
+                "<extractor>@import.<label>, for example pose@import.accivad: what the vectors are,"
+                " and your label."
+            )
+        ),
+    ],
+    train: Annotated[
+        Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")
+    ],
+    test: Annotated[
+        Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")
+    ],
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of the videos that only the unsupervised setting trains on (ucf_crime)."
+        ),
+    ] = None,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed."
+        ),
+    ] = "",
+    crops: Annotated[
+        str | None,
+        typer.Option(help="What becomes of several crops a row: average (default) or keep."),
+    ] = None,
+    snippet: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.",
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="objects or windows; default: objects where a table has boxes."),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames of a window, where a clip's rows are windows that overlap."
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames from one window's first to the next one's; default 1."),
+    ] = None,
+    window_frame: Annotated[
+        str | None,
+        typer.Option(help="Which frame a window scores: first, centre (default) or last."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="A table's features, by name or pattern: 'f*' or speed,height; default: all."
+        ),
+    ] = None,
+    suffix: Annotated[
+        str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")
+    ] = None,
     nature: Annotated[
-        str, typer.Option(help="What the columns are: mixed, one-unit or embedding, with network=NAME, speeds=0-3; default: the extractor's.")
+        str,
+        typer.Option(
+            help=(
+                "What the columns are: mixed, one-unit or embedding, with network=NAME, speeds=0-3;"
+                " default: the extractor's."
+            )
+        ),
     ] = "",
 ) -> None:
-    """Read released features, check them against the data set and put them into the cache, all splits or none."""
+    """Read released features, check them against the data set and put them into the cache, all
+    splits or none.
+    """
     from vadbench.benchmark import open_dataset
     from vadbench.features.importers import import_features, suspicions
     from vadbench.features.nature import parse_nature
     from vadbench.locations import cache_root
 
-    options: dict[str, Any] = {"crops": crops, "snippet": snippet, "window": window, "stride": stride, "window_frame": window_frame}
-    options |= {"rows": rows, "columns": None if columns is None else listed(columns), "suffix": suffix}
+    options: dict[str, Any] = {
+        "crops": crops,
+        "snippet": snippet,
+        "window": window,
+        "stride": stride,
+        "window_frame": window_frame,
+    }
+    options |= {
+        "rows": rows,
+        "columns": None if columns is None else listed(columns),
+        "suffix": suffix,
+    }
     given = {name: value for name, value in options.items() if value is not None}
-    paths = {"train": train, "test": test} | ({} if unlabelled is None else {"unlabelled": unlabelled})
+    paths = {"train": train, "test": test} | (
+        {} if unlabelled is None else {"unlabelled": unlabelled}
+    )
     stated = parse_nature(nature) if nature else None
-    stored = import_features(open_dataset(dataset), stream, paths, format_, given, cache_root(), stated)  # type: ignore[arg-type]
+    stored = import_features(
+        open_dataset(dataset),
+        stream,
+        paths,  # type: ignore[arg-type]
+        format_,
+        given,
+        cache_root(),
+        stated,
+    )
     for split, found in stored.items():
-        kind = "windows" if found.windows else "objects without boxes" if found.box is None else "objects"
-        typer.echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")
+        kind = (
+            "windows"
+            if found.windows
+            else "objects without boxes"
+            if found.box is None
+            else "objects"
+        )
+        typer.echo(
+            f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers"
+        )
     for doubt in suspicions(stored):
         typer.echo(f"WARNING: {dataset} {stream}: {doubt}", err=True)
 
 
 @app.command("verify")
 def features_verify() -> None:
-    """Verify every cached file against its manifest, and the videos it was made from where they are here."""
+    """Verify every cached file against its manifest, and the videos it was made from where they are
+    here.
+    """
     from vadbench.benchmark import verify_features
     from vadbench.locations import cache_root
 
     folders, troubles = verify_features()
     if not folders:
-        raise BadInput(f"{cache_root()}: no cached features; vadbench features extract makes them, $VADBENCH_CACHE names another folder")
+        raise BadInput(
+            f"{cache_root()}: no cached features; vadbench features extract makes them,"
+            " $VADBENCH_CACHE names another folder"
+        )
     for trouble in troubles:
         typer.echo(trouble, err=True)
     typer.echo(f"{folders - len(troubles)} of {folders} folders under {cache_root()} are whole")

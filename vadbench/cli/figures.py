@@ -19,15 +19,35 @@ def drawable(out: Path) -> Path:
 
 
 Records = Annotated[
-    list[str], typer.Argument(metavar="RECORD...", help="Records: [dataset/]recipe[:seed], the beginning of an identity, or a folder.")
+    list[str],
+    typer.Argument(
+        metavar="RECORD...",
+        help="Records: [dataset/]recipe[:seed], the beginning of an identity, or a folder.",
+    ),
 ]
-Record = Annotated[str, typer.Argument(help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder.")]
-Out = Annotated[Path, typer.Option("--out", help="The picture: .png, .svg or .pdf.", callback=drawable)]
+Record = Annotated[
+    str,
+    typer.Argument(
+        help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder."
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--out", help="The picture: .png, .svg or .pdf.", callback=drawable)
+]
 Metric = Annotated[str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")]
-Suite = Annotated[str, typer.Option("--suite", help="An ablation (vadbench list suites); --datasets, --features, --seeds vary it.")]
+Suite = Annotated[
+    str,
+    typer.Option(
+        "--suite",
+        help="An ablation (vadbench list suites); --datasets, --features, --seeds vary it.",
+    ),
+]
 
 app = typer.Typer()
-plot = typer.Typer(help="Draw figures of records: PNG, SVG or PDF. The caption stands below each and is printed.", no_args_is_help=True)
+plot = typer.Typer(
+    help="Draw figures of records: PNG, SVG or PDF. The caption stands below each and is printed.",
+    no_args_is_help=True,
+)
 app.add_typer(plot, name="plot")
 
 
@@ -35,7 +55,9 @@ app.add_typer(plot, name="plot")
 def plot_timeline(
     records: Records,
     video: Annotated[str, typer.Option("--video", help="A test video, such as Test004.")],
-    scale: Annotated[str, typer.Option(help="range (of a record's scores over the whole test set), or rank.")] = "range",
+    scale: Annotated[
+        str, typer.Option(help="range (of a record's scores over the whole test set), or rank.")
+    ] = "range",
     out: Out = Path("timeline.png"),
     results: ResultsDir = RESULTS,
 ) -> None:
@@ -58,7 +80,9 @@ def plot_roc(records: Records, out: Out = Path("roc.png"), results: ResultsDir =
 
 
 @plot.command("regions")
-def plot_regions(records: Records, out: Out = Path("regions.png"), results: ResultsDir = RESULTS) -> None:
+def plot_regions(
+    records: Records, out: Out = Path("regions.png"), results: ResultsDir = RESULTS
+) -> None:
     """RBDC and TBDC curves; needs the row scores (rows.npz) and the data set's regions."""
     from vadbench.records import Results
     from vadbench.report.figures.regions import draw_regions
@@ -68,7 +92,9 @@ def plot_regions(records: Records, out: Out = Path("regions.png"), results: Resu
 
 
 @plot.command("histogram")
-def plot_histogram(record: Record, out: Out = Path("histogram.png"), results: ResultsDir = RESULTS) -> None:
+def plot_histogram(
+    record: Record, out: Out = Path("histogram.png"), results: ResultsDir = RESULTS
+) -> None:
     """Scores of normal and of anomalous frames; needs the data set's labels."""
     from vadbench.records import Results
     from vadbench.report.figures.histogram import draw_histogram
@@ -87,11 +113,21 @@ def plot_scales(
     out: Out = Path("scales.png"),
     results: ResultsDir = RESULTS,
 ) -> None:
-    """One noise scale against mixtures over all, as in MULDE's Fig. 4; or another ablation over one number. Needs no data set."""
+    """One noise scale against mixtures over all, as in MULDE's Fig. 4; or another ablation over one
+    number. Needs no data set.
+    """
     from vadbench.records import Results
     from vadbench.report.figures.scales import draw_scales
 
-    _told(draw_scales(plan_of("", datasets, features, seeds, "fast", None, suite), Results(results), out, metric), out)
+    _told(
+        draw_scales(
+            plan_of("", datasets, features, seeds, "fast", None, suite),
+            Results(results),
+            out,
+            metric,
+        ),
+        out,
+    )
 
 
 @plot.command("noise")
@@ -104,11 +140,22 @@ def plot_noise(
     out: Out = Path("noise.png"),
     results: ResultsDir = RESULTS,
 ) -> None:
-    """P_mean x P_std x t of the diffusion as heat maps; or another ablation over two settings. Needs no data set."""
+    """P_mean x P_std x t of the diffusion as heat maps; or another ablation over two settings.
+
+    Needs no data set.
+    """
     from vadbench.records import Results
     from vadbench.report.figures.heatmap import draw_heatmap
 
-    _told(draw_heatmap(plan_of("", datasets, features, seeds, "fast", None, suite), Results(results), out, metric), out)
+    _told(
+        draw_heatmap(
+            plan_of("", datasets, features, seeds, "fast", None, suite),
+            Results(results),
+            out,
+            metric,
+        ),
+        out,
+    )
 
 
 @app.command()
@@ -116,14 +163,32 @@ def show(
     dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
     video: Annotated[str, typer.Argument(help="A test video, such as Test004.")],
     method: Annotated[str, typer.Option("--method", help="A detector or recipe.")] = "",
-    features: Annotated[str, typer.Option("--features", help="Its streams joined by +; default: the data set's own, or the only ones.")] = "",
+    features: Annotated[
+        str,
+        typer.Option(
+            "--features",
+            help="Its streams joined by +; default: the data set's own, or the only ones.",
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The seed.")] = 0,
-    record: Annotated[str, typer.Option(help="A record as `vadbench compare` takes it, in place of --method, --features and --seed.")] = "",
+    record: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "A record as `vadbench compare` takes it, in place of --method, --features and"
+                " --seed."
+            )
+        ),
+    ] = "",
     fps: Annotated[int, typer.Option(min=1, help="Frames a second.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="The video, .mp4; default: DATASET-VIDEO-METHOD.mp4.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The video, .mp4; default: DATASET-VIDEO-METHOD.mp4.")
+    ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Write a test clip as a video: boxes coloured by their scores, below it the running timeline of the frame scores."""
+    """Write a test clip as a video: boxes coloured by their scores, below it the running timeline
+    of the frame scores.
+    """
     from vadbench.errors import BadInput
     from vadbench.records import Results
     from vadbench.report.show import record_of, write_show

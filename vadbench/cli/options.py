@@ -13,18 +13,51 @@ if TYPE_CHECKING:
     from vadbench.plan import Plan
 
 VARY = "--datasets, --features, --seeds, --preset, --setting vary it"
-Methods = Annotated[str, typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream.")]
+Methods = Annotated[
+    str,
+    typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream."),
+]
 Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
-Streams = Annotated[str, typer.Option("--features", help="Comma-separated streams, such as velocity,velocity@grid; default: the data set's own.")]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1 of methods that are not deterministic; default: 1, or the suite's.")]
-Preset = Annotated[str | None, typer.Option(help="fast (CPU-sized) or paper (as published); default: fast, or the suite's.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable.")]
-Scope = Annotated[str, typer.Option(help="pooled: one training for all scenes; scene: one for each camera.")]
-TrainOn = Annotated[str, typer.Option("--train-on", help="Another data set to train on; the tested ones are --datasets.")]
+Streams = Annotated[
+    str,
+    typer.Option(
+        "--features",
+        help=(
+            "Comma-separated streams, such as velocity,velocity@grid; default: the data set's own."
+        ),
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Seeds 0 to N-1 of methods that are not deterministic; default: 1, or the suite's.",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="fast (CPU-sized) or paper (as published); default: fast, or the suite's."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="component.field=value, for example mulde.beta=0.1; repeatable."),
+]
+Scope = Annotated[
+    str, typer.Option(help="pooled: one training for all scenes; scene: one for each camera.")
+]
+TrainOn = Annotated[
+    str,
+    typer.Option(
+        "--train-on", help="Another data set to train on; the tested ones are --datasets."
+    ),
+]
 Setting = Annotated[
     str,
     typer.Option(
-        help="one-class, or unsupervised: trained on unlabelled videos, anomalous ones among them; default: one-class, or the suite's.",
+        help=(
+            "one-class, or unsupervised: trained on unlabelled videos, anomalous ones among them;"
+            " default: one-class, or the suite's."
+        ),
     ),
 ]
 SuiteName = Annotated[
@@ -32,9 +65,19 @@ SuiteName = Annotated[
     typer.Option("--suite", help=f"A suite (vadbench list suites), or a TOML file; {VARY}."),
 ]
 ResultsDir = Annotated[Path, typer.Option("--results", help="Folder of the records and tables.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress: only what fails or was not run, and the table.")]
-Thorough = Annotated[bool, typer.Option("--thorough", help="Compare what the data's files hold, not names, sizes and times alone.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON: fractions between 0 and 1, full precision.")
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help="No progress: only what fails or was not run, and the table."),
+]
+Thorough = Annotated[
+    bool,
+    typer.Option(
+        "--thorough", help="Compare what the data's files hold, not names, sizes and times alone."
+    ),
+]
 RESULTS = Path("results")
 
 
@@ -61,11 +104,15 @@ def plan_of(
 
     if suite:
         if methods or settings or train_on or scope != "pooled":
-            raise BadInput(f"--suite names methods and settings itself; give a suite or these; {VARY}")
+            raise BadInput(
+                f"--suite names methods and settings itself; give a suite or these; {VARY}"
+            )
         found = read_suite(suite, suites_root())
         return plan_suite(vary(found, split(datasets), split(features), seeds, preset, setting))
     if not methods or not datasets:
-        raise BadInput("give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)")
+        raise BadInput(
+            "give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)"
+        )
     lists = {"methods": split(methods), "datasets": split(datasets), "features": split(features)}
     for name in ("methods", "datasets"):
         if not lists[name]:

@@ -22,12 +22,28 @@ def _several() -> None:
 
 @app.command()
 def wandb(
-    suite: Annotated[str, typer.Option("--suite", help="A suite (vadbench list suites), or a TOML file; default: all records.")] = "",
-    mode: Annotated[str, typer.Option(help="offline: files for `wandb sync`; online: sent to the account that `wandb login` knows.")] = "offline",
+    suite: Annotated[
+        str,
+        typer.Option(
+            "--suite", help="A suite (vadbench list suites), or a TOML file; default: all records."
+        ),
+    ] = "",
+    mode: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "offline: files for `wandb sync`; online: sent to the account that `wandb login`"
+                " knows."
+            )
+        ),
+    ] = "offline",
     project: Annotated[str, typer.Option(help="The project on Weights & Biases.")] = "vadbench",
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Publish records to Weights & Biases: a run for each job and fusion, and the leaderboard. A second time changes nothing."""
+    """Publish records to Weights & Biases: a run for each job and fusion, and the leaderboard.
+
+    A second time changes nothing.
+    """
     from vadbench import registry
     from vadbench.records import Results
     from vadbench.report.wandb import MODES
@@ -37,7 +53,10 @@ def wandb(
     if mode not in MODES:
         raise registry.unknown("choice for --mode", mode, MODES)
     if not project.strip():
-        raise BadInput("--project: empty; expected the name of a project on Weights & Biases, for example vadbench")
+        raise BadInput(
+            "--project: empty; expected the name of a project on Weights & Biases, for example"
+            " vadbench"
+        )
     library()
     records = _records(Results(results), suite)
     try:
@@ -46,7 +65,10 @@ def wandb(
         raise
     except Exception as error:  # whatever the library raises
         told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        say(f"vadbench: Weights & Biases failed: {told}; the same command goes on where this one stopped")
+        say(
+            f"vadbench: Weights & Biases failed: {told}; the same command goes on where this one"
+            " stopped"
+        )
         raise typer.Exit(1) from error
     typer.echo(told)
 
@@ -62,7 +84,14 @@ def _records(results: Results, suite: str) -> list[RecipeRecord]:
     from vadbench.report.wandb.publish import records_of
     from vadbench.suite import read_suite
 
-    records = records_of(plan_suite(read_suite(suite, suites_root())), results) if suite else list(results.all_recipes())
+    records = (
+        records_of(plan_suite(read_suite(suite, suites_root())), results)
+        if suite
+        else list(results.all_recipes())
+    )
     if not records:
-        raise BadInput(f"{results.root}: no records{f' of suite {suite}' if suite else ''}; vadbench run makes them")
+        raise BadInput(
+            f"{results.root}: no records{f' of suite {suite}' if suite else ''}; vadbench run makes"
+            " them"
+        )
     return records

@@ -29,7 +29,15 @@ SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv"}
 
 @app.command()
 def table(
-    suite: Annotated[str, typer.Argument(help="A suite (vadbench list suites), its table's file name, or a TOML file; none: --methods, ...")] = "",
+    suite: Annotated[
+        str,
+        typer.Argument(
+            help=(
+                "A suite (vadbench list suites), its table's file name, or a TOML file; none:"
+                " --methods, ..."
+            )
+        ),
+    ] = "",
     methods: Methods = "",
     datasets: Datasets = "",
     features: Streams = "",
@@ -39,23 +47,45 @@ def table(
     scope: Scope = "pooled",
     train_on: TrainOn = "",
     setting: Setting = "",
-    format_: Annotated[str | None, typer.Option("--format", help="markdown, latex, html or csv; markdown, or what --out's name ends in.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write to this file (.md, .tex, .html, .csv) instead of printing.", dir_okay=False)] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="markdown, latex, html or csv; markdown, or what --out's name ends in."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write to this file (.md, .tex, .html, .csv) instead of printing.", dir_okay=False
+        ),
+    ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Print the table of a suite, or of a run's options, from the records there are, or write it to a file; needs no data set."""
+    """Print the table of a suite, or of a run's options, from the records there are, or write it to
+    a file; needs no data set.
+    """
     from vadbench import registry
     from vadbench.records import Results
     from vadbench.report import csv, html, latex, markdown
     from vadbench.report.from_records import make_table
 
-    renderers = {"markdown": markdown.render, "latex": latex.render, "html": html.render, "csv": csv.render}
+    renderers = {
+        "markdown": markdown.render,
+        "latex": latex.render,
+        "html": html.render,
+        "csv": csv.render,
+    }
     chosen = format_ or (SUFFIXES.get(out.suffix) if out is not None else "markdown")
     if chosen is None:
-        raise BadInput(f"{out}: no format known by this name; expected one that ends in {', '.join(SUFFIXES)}, or give --format")
+        raise BadInput(
+            f"{out}: no format known by this name; expected one that ends in {', '.join(SUFFIXES)},"
+            " or give --format"
+        )
     if chosen not in renderers:
         raise registry.unknown("format", chosen, renderers)
-    plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+    plan = plan_of(
+        methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
+    )
     records = Results(results)
     records.require_records()
     text = renderers[chosen](make_table(plan, records))
@@ -68,12 +98,21 @@ def table(
 
 @app.command()
 def ranks(
-    suite: Annotated[str, typer.Argument(help="A suite over two or more data sets (vadbench list suites).")],
-    metric: Annotated[str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")] = "micro AUC",
-    plot: Annotated[Path | None, typer.Option(help="Also draw the critical-difference diagram: .png, .svg or .pdf.")] = None,
+    suite: Annotated[
+        str, typer.Argument(help="A suite over two or more data sets (vadbench list suites).")
+    ],
+    metric: Annotated[
+        str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")
+    ] = "micro AUC",
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the critical-difference diagram: .png, .svg or .pdf."),
+    ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's critical difference."""
+    """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's
+    critical difference.
+    """
     from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
     from vadbench.records import Results
@@ -83,7 +122,9 @@ def ranks(
 
     records = Results(results)
     records.require_records()
-    ranked = ranking.rank_table(make_table(plan_suite(read_suite(suite, suites_root())), records), metric)
+    ranked = ranking.rank_table(
+        make_table(plan_suite(read_suite(suite, suites_root())), records), metric
+    )
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)
     typer.echo(ranking.render(ranked), nl=False)
@@ -91,11 +132,18 @@ def ranks(
 
 @app.command()
 def compare(
-    first: Annotated[str, typer.Argument(help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            help="A record: [dataset/]recipe[:seed], the beginning of its identity, or its folder."
+        ),
+    ],
     second: Annotated[str, typer.Argument(help="The record it is compared with.")],
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Print the differences of two records with their 95 % intervals, and the videos that make them; needs no data set."""
+    """Print the differences of two records with their 95 % intervals, and the videos that make
+    them; needs no data set.
+    """
     from vadbench import compare as comparing
     from vadbench.records import Results
 
@@ -103,11 +151,17 @@ def compare(
 
 
 @app.command(name="list")
-def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features or suites.")]) -> None:
+def list_(
+    what: Annotated[str, typer.Argument(help="methods, datasets, features or suites.")],
+) -> None:
     """List what there is, with one line each."""
     from vadbench import registry
 
-    kinds: dict[str, tuple[registry.Kind, ...]] = {"methods": ("detectors", "recipes"), "datasets": ("datasets",), "features": ("extractors",)}
+    kinds: dict[str, tuple[registry.Kind, ...]] = {
+        "methods": ("detectors", "recipes"),
+        "datasets": ("datasets",),
+        "features": ("extractors",),
+    }
     if what == "suites":
         import tomllib
 
@@ -128,17 +182,27 @@ def list_(what: Annotated[str, typer.Argument(help="methods, datasets, features 
 
 
 def _list_streams() -> None:
-    """What --features takes: extractors with their variants, and the boxes that may follow after @."""
+    """What --features takes: extractors with their variants, and the boxes that may follow after
+    @.
+    """
     from vadbench import registry
 
     for name in registry.names("extractors"):
         title = registry.title("extractors", name)
         typer.echo(f"{name:22} {title}")
-        for variant in () if title.startswith(registry.BROKEN) else registry.load("extractors", name).variants[1:]:
+        for variant in (
+            ()
+            if title.startswith(registry.BROKEN)
+            else registry.load("extractors", name).variants[1:]
+        ):
             typer.echo(f"{name}.{variant}")
     for name in registry.names("boxes"):
         title = registry.title("boxes", name)
-        label = ".<label>" if not title.startswith(registry.BROKEN) and registry.load("boxes", name).labelled else ""
+        label = (
+            ".<label>"
+            if not title.startswith(registry.BROKEN) and registry.load("boxes", name).labelled
+            else ""
+        )
         typer.echo(f"{f'…@{name}{label}':22} {title}")
 
 

@@ -43,15 +43,24 @@ def run(
     train_on: TrainOn = "",
     setting: Setting = "",
     suite: SuiteName = "",
-    existing: Annotated[str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")] = "skip",
+    existing: Annotated[
+        str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")
+    ] = "skip",
     executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
-    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")] = 1,
-    wandb: Annotated[str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")] = "",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")
+    ] = 1,
+    wandb: Annotated[
+        str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
+    ] = "",
     results: ResultsDir = RESULTS,
     thorough: Thorough = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run methods on data sets: features, training, scores, metrics, table. What is finished is not run again."""
+    """Run methods on data sets: features, training, scores, metrics, table.
+
+    What is finished is not run again.
+    """
     from vadbench import registry
     from vadbench.benchmark import run_suite
     from vadbench.records import Results
@@ -60,10 +69,21 @@ def run(
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
     if executor != "local":
         raise registry.unknown("executor", executor, ("local",))
-    plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+    plan = plan_of(
+        methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
+    )
     sink = _sink(wandb, results)
     progress = _silent if quiet else say
-    outcome = run_suite(plan, Results(results), existing=existing, processes=jobs, quiet=quiet, thorough=thorough, sink=sink, say=progress)  # type: ignore[arg-type]
+    outcome = run_suite(
+        plan,
+        Results(results),
+        existing=existing,  # type: ignore[arg-type]
+        processes=jobs,
+        quiet=quiet,
+        thorough=thorough,
+        sink=sink,
+        say=progress,
+    )
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
@@ -86,25 +106,34 @@ def plan(
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Show the jobs of a run, which of them are finished and what the others will cost; runs nothing."""
+    """Show the jobs of a run, which of them are finished and what the others will cost; runs
+    nothing.
+    """
     from vadbench.benchmark import job_states, lacking_sources
     from vadbench.cost import are_cached, expected_seconds, told
     from vadbench.locations import cache_root
     from vadbench.records import Results
 
-    planned = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
-    states, seconds = job_states(planned, Results(results)), expected_seconds(planned, Results(results), cache_root())
+    planned = plan_of(
+        methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
+    )
+    states, seconds = (
+        job_states(planned, Results(results)),
+        expected_seconds(planned, Results(results), cache_root()),
+    )
     for job in planned.jobs:
-        cost = (
-            ""
-            if states[job.identity] == "done"
-            else f"  {'' if are_cached(job, cache_root()) else 'features to extract, then '}{told(seconds[job.identity])}"
-        )
+        cost = ""
+        if states[job.identity] != "done":
+            first = "" if are_cached(job, cache_root()) else "features to extract, then "
+            cost = f"  {first}{told(seconds[job.identity])}"
         named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
         typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
     counted = {"done": 0, "failed": 0, "missing": 0, **Counter(states.values())}
     counts = ", ".join(f"{count} {state}" for state, count in counted.items())
-    typer.echo(f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})} fits, {len(planned.recipes)} table entries")
+    typer.echo(
+        f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})}"
+        f" fits, {len(planned.recipes)} table entries"
+    )
     left = [job for job in planned.jobs if states[job.identity] != "done"]
     known: dict[str, list[float]] = {}  # by training, which several jobs may share
     for job in left:
@@ -133,9 +162,11 @@ def evaluate(
     suite: SuiteName = "",
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Recompute metrics from stored scores and write the table again; with no methods and no suite, of every record. Trains nothing.
+    """Recompute metrics from stored scores and write the table again; with no methods and no suite,
+    of every record. Trains nothing.
 
-    Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame, protocol.calibration=sqrt, ...
+    Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame,
+    protocol.calibration=sqrt, ...
     """
     from vadbench.benchmark import evaluate_suite
     from vadbench.records import Results
@@ -146,12 +177,25 @@ def evaluate(
     if not (results / "runs").is_dir():  # recipes can be made again from runs
         records.require_records()
     if methods or datasets or suite:
-        plan = plan_of(methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting)
+        plan = plan_of(
+            methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
+        )
         _print_table(*evaluate_suite(plan, records))
         return
     chosen = parse_settings(settings or ())
-    if set(chosen) - {"protocol"} or features or seeds or preset or train_on or setting or scope != "pooled":
-        raise BadInput("of all records only --set protocol.field=value can be chosen; name methods and data sets to choose more")
+    if (
+        set(chosen) - {"protocol"}
+        or features
+        or seeds
+        or preset
+        or train_on
+        or setting
+        or scope != "pooled"
+    ):
+        raise BadInput(
+            "of all records only --set protocol.field=value can be chosen; name methods and data"
+            " sets to choose more"
+        )
     left_out: list[str] = []
     evaluated = evaluate_all(records, chosen.get("protocol", {}), left_out.append)
     for line in left_out:

@@ -9,14 +9,33 @@ import typer
 
 from vadbench.cli.options import Json
 
-app = typer.Typer(help="Score the output files of any code: csv, parquet, npz, folders with a file a video.", no_args_is_help=True)
+app = typer.Typer(
+    help="Score the output files of any code: csv, parquet, npz, folders with a file a video.",
+    no_args_is_help=True,
+)
 
 
 @app.command("frames")
 def score_frames_command(
-    scores: Annotated[Path, typer.Option(help="Columns video, frame, score; frames from 0, higher = anomalous; or a folder, a txt or npy a video.")],
-    labels: Annotated[Path, typer.Option(help="Columns video, frame, label: 0 or 1; the same frames; or a folder.")],
-    smoothing: Annotated[float | None, typer.Option(min=0, help="Sigma in frames of a Gaussian filter within each video; default: none.")] = None,
+    scores: Annotated[
+        Path,
+        typer.Option(
+            help=(
+                "Columns video, frame, score; frames from 0, higher = anomalous; or a folder, a txt"
+                " or npy a video."
+            )
+        ),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Option(help="Columns video, frame, label: 0 or 1; the same frames; or a folder."),
+    ],
+    smoothing: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Sigma in frames of a Gaussian filter within each video; default: none."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Frame metrics of a file of scores, with 95 % intervals over the videos."""
@@ -27,18 +46,44 @@ def score_frames_command(
 
 @app.command("regions")
 def score_regions_command(
-    detections: Annotated[Path, typer.Option(help="Columns video, frame, x0, y0, x1, y1, score; or a folder with a txt a video.")],
-    tracks: Annotated[Path, typer.Option(help="Columns video, track, frame, x0, y0, x1, y1; or a folder with a txt a video.")],
-    frames: Annotated[str, typer.Option(help="Frames of all test videos: a number, a file with video, frames, or a file or folder of labels.")],
-    alpha: Annotated[float, typer.Option(help="Part of a track's regions that has to be detected.")] = 0.1,
+    detections: Annotated[
+        Path,
+        typer.Option(
+            help="Columns video, frame, x0, y0, x1, y1, score; or a folder with a txt a video."
+        ),
+    ],
+    tracks: Annotated[
+        Path,
+        typer.Option(
+            help="Columns video, track, frame, x0, y0, x1, y1; or a folder with a txt a video."
+        ),
+    ],
+    frames: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "Frames of all test videos: a number, a file with video, frames, or a file or"
+                " folder of labels."
+            )
+        ),
+    ],
+    alpha: Annotated[
+        float, typer.Option(help="Part of a track's regions that has to be detected.")
+    ] = 0.1,
     beta: Annotated[float, typer.Option(help="Least IoU of a detection with a region.")] = 0.1,
-    ties: Annotated[str, typer.Option(help="Equal scores: average, or order (of rows, as the published script).")] = "average",
+    ties: Annotated[
+        str,
+        typer.Option(help="Equal scores: average, or order (of rows, as the published script)."),
+    ] = "average",
     as_json: Json = False,
 ) -> None:
     """RBDC and TBDC of a file of scored boxes, with 95 % intervals where --frames is a file."""
     from vadbench.scoring import score_regions
 
-    _print_scored(score_regions(detections, tracks, frames, alpha=alpha, beta=beta, ties=ties), as_json)  # type: ignore[arg-type]
+    given: Any = ties
+    _print_scored(
+        score_regions(detections, tracks, frames, alpha=alpha, beta=beta, ties=given), as_json
+    )
 
 
 def _print_scored(result: dict[str, Any], as_json: bool) -> None:

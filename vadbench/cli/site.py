@@ -14,7 +14,9 @@ app = typer.Typer()
 
 @app.command()
 def leaderboard(
-    out: Annotated[Path, typer.Option(help="Folder of the site; a leaderboard that is there is replaced.")] = Path("site"),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the site; a leaderboard that is there is replaced.")
+    ] = Path("site"),
     results: ResultsDir = RESULTS,
 ) -> None:
     """Write all records as a static site that opens from disk, without a network."""
@@ -25,8 +27,17 @@ def leaderboard(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on localhost; 0: any that is free.")] = 8000,
-    site: Annotated[Path | None, typer.Option(help="A site that is there; default: one built from the records into a temporary folder.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on localhost; 0: any that is free.")
+    ] = 8000,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "A site that is there; default: one built from the records into a temporary folder."
+            )
+        ),
+    ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
     """Show the leaderboard on localhost, until Ctrl-C."""

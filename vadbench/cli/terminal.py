@@ -1,4 +1,6 @@
-"""Output on terminals that are not UTF-8: signs that they lack are written in ASCII, and no print ends in an error."""
+"""Output on terminals that are not UTF-8: signs that they lack are written in ASCII, and no print
+ends in an error.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,45 @@ import sys
 import unicodedata
 
 SIGNS = str.maketrans(
-    {"–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "…": "...", "×": "x", "±": "+-", "≈": "~", "≠": "!=", "≤": "<=", "≥": ">="}
-    | {"→": "->", "←": "<-", "↔": "<->", "↑": "^", "↓": "v", "√": "sqrt", "∞": "inf", "•": "*", "†": "+", "‡": "++"}
-    | {"“": '"', "”": '"', "‘": "'", "’": "'", "Δ": "d", "σ": "sigma", "β": "beta", "λ": "lambda", "μ": "mu", "µ": "mu", "ß": "ss"}
+    {
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "‐": "-",
+        "‑": "-",
+        "…": "...",
+        "×": "x",
+        "±": "+-",
+        "≈": "~",
+        "≠": "!=",
+        "≤": "<=",
+        "≥": ">=",
+    }
+    | {
+        "→": "->",
+        "←": "<-",
+        "↔": "<->",
+        "↑": "^",
+        "↓": "v",
+        "√": "sqrt",
+        "∞": "inf",
+        "•": "*",
+        "†": "+",
+        "‡": "++",
+    }
+    | {
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "Δ": "d",
+        "σ": "sigma",
+        "β": "beta",
+        "λ": "lambda",
+        "μ": "mu",
+        "µ": "mu",
+        "ß": "ss",
+    }
     | {"│": "|", "─": "-", "━": "-", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "╸": "-", "╺": "-"}
 )
 _ERRORS, _ASCII = "vadbench-signs", "vadbench-ascii"
@@ -23,13 +61,19 @@ def in_ascii(text: str) -> str:
     'd ~ 0.5 +- 0.1 - Tur'
     """
     plain = unicodedata.normalize("NFKD", text.translate(SIGNS))
-    return "".join(sign for sign in plain if not unicodedata.combining(sign)).encode("ascii", "replace").decode()
+    return (
+        "".join(sign for sign in plain if not unicodedata.combining(sign))
+        .encode("ascii", "replace")
+        .decode()
+    )
 
 
 def prepare_output() -> None:
-    """Make stdout and stderr write what their encoding lacks as `in_ascii`; nothing changes where they are UTF-8.
+    """Make stdout and stderr write what their encoding lacks as `in_ascii`; nothing changes where
+    they are UTF-8.
 
-    An ASCII stream gets an encoding of another name: click takes `ascii` for a mistake and writes UTF-8 all the same.
+    An ASCII stream gets an encoding of another name: click takes `ascii` for a mistake and writes
+    UTF-8 all the same.
     """
     codecs.register_error(_ERRORS, _replace)
     codecs.register(_ascii_codec)

@@ -1,4 +1,6 @@
-"""CUHK Avenue, as released: 16 training and 21 test videos before a campus building, 360 x 640 RGB, with pixel masks."""
+"""CUHK Avenue, as released: 16 training and 21 test videos before a campus building, 360 x 640 RGB,
+with pixel masks.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,17 @@ VARIABLE = "volLabel"
 
 
 class Avenue(Dataset):
-    """CUHK Avenue: walking is normal; running, throwing things, loitering, walking the wrong way are not.
+    """CUHK Avenue: walking is normal; running, throwing things, loitering, walking the wrong way
+    are not.
 
-    What is read: `training_videos/01.avi`, `testing_videos/01.avi`, in a folder `Avenue Dataset` as the archive unpacks it, and
-    `ground_truth_demo/testing_label_mask/1_label.mat` beside or inside that folder (MATLAB v5: `volLabel`, a cell with a mask a frame).
+    What is read: `training_videos/01.avi`, `testing_videos/01.avi`, in a folder `Avenue Dataset` as
+    the archive unpacks it, and `ground_truth_demo/testing_label_mask/1_label.mat` beside or inside
+    that folder (MATLAB v5: `volLabel`, a cell with a mask a frame).
 
-    A frame is anomalous where its released mask is not empty: 3712 of 15324, the labels of AccI-VAD and HF2VAD too. Another set circulates,
-    with ano_pred and MNAD: 3867 anomalous frames, 441 labels differ. Numbers on one do not compare with numbers on the other
-    (specs/evaluation.md section 3); ours is named `masks-not-empty`.
+    A frame is anomalous where its released mask is not empty: 3712 of 15324, the labels of AccI-VAD
+    and HF2VAD too. Another set circulates, with ano_pred and MNAD: 3867 anomalous frames, 441
+    labels differ. Numbers on one do not compare with numbers on the other (specs/evaluation.md
+    section 3); ours is named `masks-not-empty`.
 
     Attributes:
         train_clips: training videos of the release; how long each is, is counted by decoding.
@@ -49,8 +54,9 @@ class Avenue(Dataset):
     citation = "C. Lu, J. Shi, J. Jia: Abnormal Event Detection at 150 FPS in MATLAB. ICCV 2013."
     licence = "none stated in the archive; for research, cite the paper"
     how_to_get = (
-        "download Avenue_Dataset.zip and ground_truth_demo.zip from the Avenue Dataset page "
-        "(cse.cuhk.edu.hk/leojia/projects/detectabnormal/dataset.html) and unpack both into the folder that $VADBENCH_DATA names"
+        "download Avenue_Dataset.zip and ground_truth_demo.zip from the Avenue Dataset page"
+        " (cse.cuhk.edu.hk/leojia/projects/detectabnormal/dataset.html) and unpack both into the"
+        " folder that $VADBENCH_DATA names"
     )
     archives = (
         "http://www.cse.cuhk.edu.hk/leojia/projects/detectabnormal/Avenue_Dataset.zip",
@@ -73,7 +79,9 @@ class Avenue(Dataset):
 
     @property
     def track_source(self) -> str:  # type: ignore[override]
-        """`published` where such files are in place (`vadbench.datasets.published_tracks`), else `derived from the masks`."""
+        """`published` where such files are in place (`vadbench.datasets.published_tracks`), else
+        `derived from the masks`.
+        """
         return SOURCE if regions_folder(self.root, self.name).is_dir() else "derived from the masks"
 
     @property
@@ -84,15 +92,20 @@ class Avenue(Dataset):
             BadInput: if there is none.
         """
         for name in FOLDERS:
-            if any((self.root / name / f"{kind}_videos").is_dir() for kind in ("training", "testing")):
+            if any(
+                (self.root / name / f"{kind}_videos").is_dir() for kind in ("training", "testing")
+            ):
                 return self.root / name
         raise BadInput(f"{self.root / FOLDERS[0]}: {self.title} is not there; {self._remedy}")
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        """The videos of a split, 01 to 16 or 01 to 21. Training videos are counted by decoding on first use, some 15 seconds for all.
+        """The videos of a split, 01 to 16 or 01 to 21.
+
+        Training videos are counted by decoding on first use, some 15 seconds for all.
 
         Raises:
-            BadInput: naming the first video that is missing, too many, or (in training) cannot be decoded.
+            BadInput: naming the first video that is missing, too many, or (in training) cannot be
+                decoded.
         """
         paths = self._paths(split)
         frames = frame_counts(paths.values(), self.name) if split == "train" else self.test_frames
@@ -111,23 +124,36 @@ class Avenue(Dataset):
         path = self._paths(video.split)[video.name]
         for frame in iterate_video(path):
             if frame.shape[:2] != self.size:
-                raise BadInput(f"{path}: frames of {frame.shape[:2]} pixels, the release has {self.size}; {self._remedy}")
+                raise BadInput(
+                    f"{path}: frames of {frame.shape[:2]} pixels, the release has {self.size};"
+                    f" {self._remedy}"
+                )
             yield frame
 
     def labels(self) -> Labels:
-        """Frame labels: 1 where the released mask is not empty. All masks are read, once an instance.
+        """Frame labels: 1 where the released mask is not empty.
+
+        All masks are read, once an instance.
 
         Raises:
-            BadInput: naming a label file that is missing, damaged, or of another length or size than its video.
+            BadInput: naming a label file that is missing, damaged, or of another length or size
+                than its video.
         """
         if self._labels is None:
             names = (f"{number:02d}" for number in range(1, len(self.test_frames) + 1))
-            marked = {name: np.array([mask.any() for mask in self._masks(name)], np.uint8) for name in names}
-            self._labels = Labels("masks-not-empty", f"{MASKS}/*_label.mat, {VARIABLE} not empty", marked)
+            marked = {
+                name: np.array([mask.any() for mask in self._masks(name)], np.uint8)
+                for name in names
+            }
+            self._labels = Labels(
+                "masks-not-empty", f"{MASKS}/*_label.mat, {VARIABLE} not empty", marked
+            )
         return self._labels
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
-        """Per test frame [360, 640], non-zero = anomalous; None for training videos. The masks of one video are in memory (230 kB a frame).
+        """Per test frame [360, 640], non-zero = anomalous; None for training videos.
+
+        The masks of one video are in memory (230 kB a frame).
 
         Raises:
             BadInput: while iterating, as `labels`.
@@ -135,14 +161,19 @@ class Avenue(Dataset):
         return None if video.split == "train" else self._masks(video.name)
 
     def tracks(self) -> pd.DataFrame:
-        """Anomalous regions: published, else derived from the masks (`vadbench.datasets.regions`); `track_source` says which.
+        """Anomalous regions: published, else derived from the masks (`vadbench.datasets.regions`);
+        `track_source` says which.
 
         Raises:
             BadInput: as `labels`, or as `published_tracks`.
         """
         videos = self.videos("test")
         published = published_tracks(self)
-        return derive_tracks({video.name: self._masks(video.name) for video in videos}) if published is None else published
+        return (
+            derive_tracks({video.name: self._masks(video.name) for video in videos})
+            if published is None
+            else published
+        )
 
     def truth_paths(self) -> tuple[Path, ...]:
         """The data set, and the published tracks."""
@@ -152,20 +183,41 @@ class Avenue(Dataset):
         """Counts, every frame decoded, and the masks; reads all of it.
 
         Raises:
-            BadInput: if videos or label files are missing or damaged such that they cannot be counted; other damage is a line of the answer.
+            BadInput: if videos or label files are missing or damaged such that they cannot be
+                counted; other damage is a line of the answer.
         """
         labels = self.labels()
-        train, test = (self.train_clips, self.train_frames), (len(self.test_frames), sum(self.test_frames))
+        train, test = (
+            (self.train_clips, self.train_frames),
+            (len(self.test_frames), sum(self.test_frames)),
+        )
         totals: dict[Split, tuple[int, int]] = {"train": train, "test": test}
         checks = []
         for split, (clips, frames) in totals.items():
             videos = self.videos(split)
             checks.append(Check(f"{split} videos", str(clips), str(len(videos))))
             wanted = f"{frames} frames, {self.size[0]} x {self.size[1]} RGB"
-            checks.append(Check(f"{split} frames decoded", wanted, told(lambda videos=videos: decoded(self, videos))))  # type: ignore[misc]
-        checks.append(Check("test frames with a mask", str(sum(self.test_frames)), str(len(labels.flat()))))
-        checks.append(Check(f"anomalous frames ({labels.name})", str(self.anomalous), str(int(labels.flat().sum()))))
-        return [*checks, seen("region tracks", lambda: f"{len(self.tracks())} regions, {self.track_source}")]
+            checks.append(
+                Check(
+                    f"{split} frames decoded",
+                    wanted,
+                    told(lambda videos=videos: decoded(self, videos)),  # type: ignore[misc]
+                )
+            )
+        checks.append(
+            Check("test frames with a mask", str(sum(self.test_frames)), str(len(labels.flat())))
+        )
+        checks.append(
+            Check(
+                f"anomalous frames ({labels.name})",
+                str(self.anomalous),
+                str(int(labels.flat().sum())),
+            )
+        )
+        return [
+            *checks,
+            seen("region tracks", lambda: f"{len(self.tracks())} regions, {self.track_source}"),
+        ]
 
     @property
     def _remedy(self) -> str:
@@ -178,32 +230,52 @@ class Avenue(Dataset):
         numbered: dict[int, Path] = {}
         for stem, path in video_paths(folder).items():
             if not stem.isdecimal() or not 1 <= int(stem) <= clips:
-                raise BadInput(f"{path}: no video of the release, which has 01 to {clips:02d}; move the file elsewhere")
+                raise BadInput(
+                    f"{path}: no video of the release, which has 01 to {clips:02d}; move the file"
+                    " elsewhere"
+                )
             if int(stem) in numbered:
-                raise BadInput(f"{path}: video {stem} is also {numbered[int(stem)].name}; expected one file a video, remove one")
+                raise BadInput(
+                    f"{path}: video {stem} is also {numbered[int(stem)].name}; expected one file a"
+                    " video, remove one"
+                )
             numbered[int(stem)] = path
         for number in range(1, clips + 1):
             if number not in numbered:
-                raise BadInput(f"{folder / f'{number:02d}.avi'}: video {number} of {clips} is missing; {self._remedy}")
+                raise BadInput(
+                    f"{folder / f'{number:02d}.avi'}: video {number} of {clips} is missing;"
+                    f" {self._remedy}"
+                )
         return {f"{number:02d}": path for number, path in sorted(numbered.items())}
 
     def _masks(self, name: str) -> Iterator[NDArray[np.uint8]]:
         """The masks of test video `name`, each [H, W]."""
-        path, expected = find_path(self._mask_folder(), f"{int(name)}_label.mat"), self.test_frames[int(name) - 1]
+        path, expected = (
+            find_path(self._mask_folder(), f"{int(name)}_label.mat"),
+            self.test_frames[int(name) - 1],
+        )
         cells = _cells(path)
         if len(cells) != expected:
-            raise BadInput(f"{path}: masks of {len(cells)} frames, the release has {expected}; {self._remedy}")
+            raise BadInput(
+                f"{path}: masks of {len(cells)} frames, the release has {expected}; {self._remedy}"
+            )
         for frame, mask in enumerate(cells):
             if not isinstance(mask, np.ndarray) or mask.shape != self.size:
                 found = mask.shape if isinstance(mask, np.ndarray) else type(mask).__name__
-                raise BadInput(f"{path}: the mask of frame {frame} is {found}, expected numbers {self.size}; {self._remedy}")
+                raise BadInput(
+                    f"{path}: the mask of frame {frame} is {found}, expected numbers {self.size};"
+                    f" {self._remedy}"
+                )
             yield mark(mask, f"{path}: frame {frame}")
 
     def _mask_folder(self) -> Path:
         places = (self.folder, self.folder.parent, self.root)
         found = next((place / MASKS for place in places if (place / MASKS).is_dir()), None)
         if found is None:
-            raise BadInput(f"{self.root / MASKS}: the masks are missing, no labels without them; {self._remedy}")
+            raise BadInput(
+                f"{self.root / MASKS}: the masks are missing, no labels without them;"
+                f" {self._remedy}"
+            )
         return found
 
 
@@ -223,7 +295,9 @@ def _cells(path: Path) -> NDArray[Any]:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
     except Exception as error:  # scipy raises whatever the damaged bytes lead it to
-        raise BadInput(f"{path}: cut off, damaged or no MATLAB v5 file ({type(error).__name__}); {remedy}") from error
+        raise BadInput(
+            f"{path}: cut off, damaged or no MATLAB v5 file ({type(error).__name__}); {remedy}"
+        ) from error
     cells = variables.get(VARIABLE)
     if cells is None or cells.dtype != object:
         raise BadInput(f"{path}: no cell array {VARIABLE}; expected a mask a frame in it, {remedy}")

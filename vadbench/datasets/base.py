@@ -1,4 +1,6 @@
-"""What a data set is: videos in two splits, their frames, and the test videos' labels, masks and tracks."""
+"""What a data set is: videos in two splits, their frames, and the test videos' labels, masks and
+tracks.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 
 Split = Literal["train", "test", "unlabelled"]
-SPLITS: tuple[Split, Split] = ("train", "test")  # of every data set; unlabelled videos, where there are any, are for the unsupervised setting alone
+# of every data set; unlabelled videos, where there are any, are for the unsupervised setting alone
+SPLITS: tuple[Split, Split] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Labels:
 
     def provenance(self) -> dict[str, Any]:
         """Name, source, counts and sha256, recorded beside every number."""
-        digest = hashlib.sha256(b"".join(name.encode() + labels.tobytes() for name, labels in self.videos.items()))
+        digest = hashlib.sha256(
+            b"".join(name.encode() + labels.tobytes() for name, labels in self.videos.items())
+        )
         flat = self.flat()
         counts = {"videos": len(self.videos), "frames": len(flat), "anomalous": int(flat.sum())}
         return {"name": self.name, "source": self.source, **counts, "sha256": digest.hexdigest()}
@@ -77,12 +82,19 @@ class Resplit:
     @property
     def splits(self) -> tuple[Split, ...]:
         """The released splits that have to be read."""
-        return (*SPLITS, "unlabelled") if any(video.startswith("unlabelled/") for video in self.train) else SPLITS
+        return (
+            (*SPLITS, "unlabelled")
+            if any(video.startswith("unlabelled/") for video in self.train)
+            else SPLITS
+        )
 
     @property
     def document(self) -> dict[str, str]:
         """Name and sha256 of both lists, for a job's identity."""
-        return {"name": self.name, "sha256": hashlib.sha256(json.dumps([self.train, self.test]).encode()).hexdigest()}
+        return {
+            "name": self.name,
+            "sha256": hashlib.sha256(json.dumps([self.train, self.test]).encode()).hexdigest(),
+        }
 
 
 @dataclass(frozen=True)
@@ -106,14 +118,17 @@ class Dataset(ABC):
         root: the folder that `$VADBENCH_DATA` names (or the cache, for data we make ourselves).
         revision: the released version, part of the cache's folder names.
         version: of the reader; rises with every change of what `read` gives for the same files.
-        size: height and width of every frame in pixels, where the release states it; None where clips differ.
+        size: height and width of every frame in pixels, where the release states it; None where
+            clips differ.
         smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
         streams, boxes: what is extracted where the user names nothing.
-        splits: what `videos` knows; with `unlabelled` where there are videos that only the unsupervised setting trains on, and it on all of them.
-        track_source: what the region tracks are (`derived` from masks, `exact`, `published`); None without any.
+        splits: what `videos` knows; with `unlabelled` where there are videos that only the
+            unsupervised setting trains on, and it on all of them.
+        track_source: what the region tracks are (`derived` from masks, `exact`, `published`); None
+            without any.
         generated: whether we make it ourselves; `root` is then the cache.
-        archives: stable public links to .tar.gz or .zip files that `vadbench data fetch` downloads and unpacks under `root`; none where a
-            form has to be filled in.
+        archives: stable public links to .tar.gz or .zip files that `vadbench data fetch` downloads
+            and unpacks under `root`; none where a form has to be filled in.
     """
 
     name: ClassVar[str]
@@ -145,16 +160,19 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
-        """The clip's frames in order, each [H, W] grey or [H, W, 3] RGB, all of one shape: one pass, one frame in memory.
+        """The clip's frames in order, each [H, W] grey or [H, W, 3] RGB, all of one shape: one
+        pass, one frame in memory.
 
         Raises:
             BadInput: while iterating, naming the file that cannot be read.
         """
 
     def path(self, video: Video) -> Path | None:
-        """The video file, or the folder of numbered images, that `read` reads; None where a data set does not say.
+        """The video file, or the folder of numbered images, that `read` reads; None where a data
+        set does not say.
 
-        Changed files are found by it; without it, by the clip's first frame and by what lies below `root` in a folder of the data set's name.
+        Changed files are found by it; without it, by the clip's first frame and by what lies below
+        `root` in a folder of the data set's name.
 
         Raises:
             BadInput: if it is not there.
@@ -175,11 +193,15 @@ class Dataset(ABC):
             if count <= video.frames:
                 clip[count - 1] = frame
         if clip is None or count != video.frames:
-            raise BadInput(f"{self.name}: {video.split} clip {video.name} decodes to {count} frames, expected {video.frames}; {self.check_hint}")
+            raise BadInput(
+                f"{self.name}: {video.split} clip {video.name} decodes to {count} frames, expected"
+                f" {video.frames}; {self.check_hint}"
+            )
         return clip
 
     def frame_size(self, video: Video) -> tuple[int, int]:
-        """Height and width of the clip's frames in pixels: the release's, else by reading the first frame once.
+        """Height and width of the clip's frames in pixels: the release's, else by reading the first
+        frame once.
 
         Raises:
             BadInput: as `read`, or if there is no frame.
@@ -189,7 +211,9 @@ class Dataset(ABC):
         if video not in self._sizes:
             first = next(iter(self.read(video)), None)
             if first is None:
-                raise BadInput(f"{self.name}: {video.split} clip {video.name} has no frames; {self.check_hint}")
+                raise BadInput(
+                    f"{self.name}: {video.split} clip {video.name} has no frames; {self.check_hint}"
+                )
             self._sizes[video] = (first.shape[0], first.shape[1])
         return self._sizes[video]
 
@@ -212,18 +236,23 @@ class Dataset(ABC):
         return None
 
     def tracks(self) -> pd.DataFrame | None:
-        """Anomalous regions of the test split: video, track, frame (from 0), x0, y0, x1, y1 (inclusive pixels); None where there are none."""
+        """Anomalous regions of the test split: video, track, frame (from 0), x0, y0, x1, y1
+        (inclusive pixels); None where there are none.
+        """
         return None
 
     def truth_paths(self) -> tuple[Path, ...]:
-        """Below `root`, all files and folders that labels, masks and tracks are read from, there or not; none where a data set does not say.
+        """Below `root`, all files and folders that labels, masks and tracks are read from, there or
+        not; none where a data set does not say.
 
         While they are the same ones, by names, sizes and times, what was read is remembered.
         """
         return ()
 
     def resplit(self) -> Resplit | None:
-        """The data set's published split for unsupervised training; None where it has none (`vadbench.datasets.resplit` then makes one)."""
+        """The data set's published split for unsupervised training; None where it has none
+        (`vadbench.datasets.resplit` then makes one).
+        """
         return None
 
     @abstractmethod

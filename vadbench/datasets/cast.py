@@ -1,4 +1,6 @@
-"""Who appears in the synthetic street, clip by clip: pedestrians drawn from a seed, anomalies by the script."""
+"""Who appears in the synthetic street, clip by clip: pedestrians drawn from a seed, anomalies by
+the script.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from vadbench.datasets.base import Split
 from vadbench.datasets.scene import WIDTH, Actor, Kind, person_height
 
 LEFT, RIGHT = np.pi, 0.0
-LANES = ((58.0, 88.0, LEFT), (98.0, 136.0, RIGHT))  # rows of the feet, and the way everybody walks in training
+# rows of the feet, and the way everybody walks in training
+LANES = ((58.0, 88.0, LEFT), (98.0, 136.0, RIGHT))
 SPACING = 75.0  # pixels of lane per pedestrian, on average
-PACE, SPREAD, HURRIED = 0.055, 0.007, 0.08  # person heights per frame, 1.4 m/s at 15 frames a second; few hurry
+# person heights per frame, 1.4 m/s at 15 frames a second; few hurry
+PACE, SPREAD, HURRIED = 0.055, 0.007, 0.08
 HURRYING = 0.06  # share of them
 
 
@@ -44,8 +48,19 @@ TEST = (
     Script("test03", "test", (Anomaly("car", 40, -40, 124, 0.17, RIGHT),)),
     Script("test04", "test", (Anomaly("runner", 22, 250, 78, 0.135, LEFT),)),
     Script("test05", "test", (Anomaly("wrong-direction", 26, 245, 100, 0.062, LEFT - 0.7),)),
-    Script("test06", "test", (Anomaly("thrown", 15, -5, 104, 0.2, RIGHT), Anomaly("thrown", 74, 245, 82, 0.22, LEFT))),
-    Script("test07", "test", (Anomaly("cyclist", 10, 255, 70, 0.115, LEFT), Anomaly("runner", 60, -12, 128, 0.105, RIGHT))),
+    Script(
+        "test06",
+        "test",
+        (Anomaly("thrown", 15, -5, 104, 0.2, RIGHT), Anomaly("thrown", 74, 245, 82, 0.22, LEFT)),
+    ),
+    Script(
+        "test07",
+        "test",
+        (
+            Anomaly("cyclist", 10, 255, 70, 0.115, LEFT),
+            Anomaly("runner", 60, -12, 128, 0.105, RIGHT),
+        ),
+    ),
     Script(
         "test08",
         "test",
@@ -56,22 +71,45 @@ TEST = (
         ),
     ),
     Script("test09", "test"),
-    Script("test10", "test", (Anomaly("wrong-direction", 0, 75, 116, 0.055, LEFT), Anomaly("car", 80, 275, 74, 0.2, LEFT))),
+    Script(
+        "test10",
+        "test",
+        (
+            Anomaly("wrong-direction", 0, 75, 116, 0.055, LEFT),
+            Anomaly("car", 80, 275, 74, 0.2, LEFT),
+        ),
+    ),
 )
 
 
 def pedestrians(random: np.random.Generator, frames: int) -> list[Actor]:
-    """Everybody normal in a clip: each lane is filled upstream as far as its fastest walker comes, so the crowd is as dense at the end."""
+    """Everybody normal in a clip: each lane is filled upstream as far as its fastest walker comes,
+    so the crowd is as dense at the end.
+    """
     actors = []
     for top, bottom, heading in LANES:
         reach = WIDTH + frames * HURRIED * person_height(bottom)
         for _ in range(random.poisson(reach / SPACING)):
-            speed = random.uniform(0.07, HURRIED) if random.random() < HURRYING else np.clip(random.normal(PACE, SPREAD), 0.035, 0.075)
+            speed = (
+                random.uniform(0.07, HURRIED)
+                if random.random() < HURRYING
+                else np.clip(random.normal(PACE, SPREAD), 0.035, 0.075)
+            )
             upstream = random.uniform(0, reach) - 10
             x = WIDTH - upstream if heading == RIGHT else upstream
             drift = heading + random.normal(0, 0.03)
             y = random.uniform(top + 3, bottom - 3)
-            actors.append(Actor("pedestrian", 0, float(x), float(y), float(speed), float(drift), int(random.integers(2**31))))
+            actors.append(
+                Actor(
+                    "pedestrian",
+                    0,
+                    float(x),
+                    float(y),
+                    float(speed),
+                    float(drift),
+                    int(random.integers(2**31)),
+                )
+            )
     return actors
 
 
@@ -87,5 +125,16 @@ def cast(script: Script, frames: int, seed: int) -> list[Actor]:
     actors = pedestrians(random, frames)
     for instance, anomaly in enumerate(script.anomalies, 1):
         looks = int(random.integers(2**31))
-        actors.append(Actor(anomaly.kind, anomaly.start, anomaly.x, anomaly.y, anomaly.speed, anomaly.heading, looks, instance))
+        actors.append(
+            Actor(
+                anomaly.kind,
+                anomaly.start,
+                anomaly.x,
+                anomaly.y,
+                anomaly.speed,
+                anomaly.heading,
+                looks,
+                instance,
+            )
+        )
     return actors

@@ -1,4 +1,6 @@
-"""What the checks of several data sets have in common: everything is read, and damage becomes a line of the answer."""
+"""What the checks of several data sets have in common: everything is read, and damage becomes a
+line of the answer.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ def seen(what: str, measure: Callable[[], str]) -> Check:
 
 
 def decoded(dataset: Dataset, videos: Iterable[Video]) -> str:
-    """`<frames> frames, <H> x <W> grey|RGB` of all videos, or how many sizes there are; every frame is decoded, one in memory.
+    """`<frames> frames, <H> x <W> grey|RGB` of all videos, or how many sizes there are; every frame
+    is decoded, one in memory.
 
     Raises:
-        BadInput: naming the first video that cannot be read or has another number of frames than expected.
+        BadInput: naming the first video that cannot be read or has another number of frames than
+            expected.
     """
     total, shapes = 0, set()
     for video in videos:
@@ -38,7 +42,10 @@ def decoded(dataset: Dataset, videos: Iterable[Video]) -> str:
             shapes.add(frame.shape)
             count += 1
         if count != video.frames:
-            raise BadInput(f"{dataset.name}: {video.split} clip {video.name} decodes to {count} frames, expected {video.frames}")
+            raise BadInput(
+                f"{dataset.name}: {video.split} clip {video.name} decodes to {count} frames,"
+                f" expected {video.frames}"
+            )
         total += count
     if len(shapes) != 1:
         return f"{total} frames of {len(shapes)} sizes"
@@ -56,7 +63,11 @@ def masks_agree(dataset: Dataset, labels: Labels, videos: Iterable[Video]) -> st
     for video in videos:
         count = 0
         for count, mask in enumerate(dataset.masks(video) or (), 1):
-            agreeing += count <= video.frames and bool(mask.any()) == bool(labels.videos[video.name][count - 1])
+            agreeing += count <= video.frames and bool(mask.any()) == bool(
+                labels.videos[video.name][count - 1]
+            )
         if count != video.frames:
-            raise BadInput(f"{dataset.name}: {video.name} has {count} masks, expected {video.frames}")
+            raise BadInput(
+                f"{dataset.name}: {video.name} has {count} masks, expected {video.frames}"
+            )
     return f"{agreeing} frames agree"

@@ -1,7 +1,9 @@
-"""Whether a video file is shorter than it says itself: cut between two frames, it would decode without an error.
+"""Whether a video file is shorter than it says itself: cut between two frames, it would decode
+without an error.
 
-AVI, MP4 and MOV, Matroska and WebM, and WMV state the length of their parts; MPEG program streams state that of every packet, and transport
-streams consist of packets of one length. The parts are walked from the beginning (a program stream's from its last pack), never their content.
+AVI, MP4 and MOV, Matroska and WebM, and WMV state the length of their parts; MPEG program streams
+state that of every packet, and transport streams consist of packets of one length. The parts are
+walked from the beginning (a program stream's from its last pack), never their content.
 """
 
 from __future__ import annotations
@@ -10,16 +12,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_BOXES = frozenset(b"ftyp styp moov moof mdat mfra free skip wide pnot udta uuid sidx ssix prft emsg meta pdin".split())
-_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # the identity of the header object, the file's first
+_BOXES = frozenset(
+    b"ftyp styp moov moof mdat mfra free skip wide pnot udta uuid"
+    b" sidx ssix prft emsg meta pdin".split()
+)
+# the identity of the header object, the file's first
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _SEGMENT = 0x18538067
 _CLUSTER = 0x1F43B675
-_TAIL = 1 << 18  # bytes at the end in which a program stream's last pack begins; packs are of some kilobytes
+# bytes at the end in which a program stream's last pack begins; packs are of some kilobytes
+_TAIL = 1 << 18
 _PACKET, _SYNC = 188, 0x47  # a transport stream's packets, and the byte that each begins with
 
 
 def ends_early(path: Path) -> bool:
-    """Whether a part of the file would end beyond the file; False of containers of other kinds, and where no length is stated."""
+    """Whether a part of the file would end beyond the file; False of containers of other kinds, and
+    where no length is stated.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_PACKET + 1)
@@ -28,7 +37,8 @@ def ends_early(path: Path) -> bool:
         return walk is not None and any(end > size for end in walk(file, size))
 
 
-Walk = Callable[[BinaryIO, int], Iterator[int]]  # an open file and its size to where each of its parts should end
+# an open file and its size to where each of its parts should end
+Walk = Callable[[BinaryIO, int], Iterator[int]]
 
 
 def _walk_of(head: bytes) -> Walk | None:
@@ -46,7 +56,9 @@ def _walk_of(head: bytes) -> Walk | None:
 
 
 def _riff(file: BinaryIO, size: int) -> Iterator[int]:
-    """AVI: chunks of an identity, a length and so many bytes, padded to even; lists that a recording left without a length are entered."""
+    """AVI: chunks of an identity, a length and so many bytes, padded to even; lists that a
+    recording left without a length are entered.
+    """
     at, live = 0, False
     while at + 8 <= size:
         file.seek(at)
@@ -63,7 +75,9 @@ def _riff(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def _iso(file: BinaryIO, size: int) -> Iterator[int]:
-    """MP4, MOV: boxes of a length (0: to the end of the file; 1: in 64 bits behind it), a type and the rest."""
+    """MP4, MOV: boxes of a length (0: to the end of the file; 1: in 64 bits behind it), a type and
+    the rest.
+    """
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -71,14 +85,17 @@ def _iso(file: BinaryIO, size: int) -> Iterator[int]:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:], "big")
-        if head[4:8] not in _BOXES or length < 8:  # what follows is none of the format's: a camera's own, or padding
+        # what follows is none of the format's: a camera's own, or padding
+        if head[4:8] not in _BOXES or length < 8:
             return
         at += length
         yield at
 
 
 def _ebml(file: BinaryIO, size: int) -> Iterator[int]:
-    """Matroska, WebM: elements of an identity, a length and so many bytes; those of unknown length (a live recording) are entered."""
+    """Matroska, WebM: elements of an identity, a length and so many bytes; those of unknown length
+    (a live recording) are entered.
+    """
     at = 0
     while at < size:
         file.seek(at)
@@ -99,7 +116,9 @@ def _ebml(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def _ebml_number(data: bytes, *, mask: bool) -> tuple[int, int]:
-    """A number of as many bytes as its first one's leading zeros say, and how many these are; 0 bytes where there is none."""
+    """A number of as many bytes as its first one's leading zeros say, and how many these are; 0
+    bytes where there is none.
+    """
     if not data or not data[0]:
         return 0, 0
     width = 9 - data[0].bit_length()
@@ -120,7 +139,9 @@ def _asf(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def _program_stream(file: BinaryIO, size: int) -> Iterator[int]:
-    """MPEG program stream: from the last pack on, packets of a start code, a length of 2 bytes and the rest."""
+    """MPEG program stream: from the last pack on, packets of a start code, a length of 2 bytes and
+    the rest.
+    """
     start = max(0, size - _TAIL)
     file.seek(start)
     tail = file.read()

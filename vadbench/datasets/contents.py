@@ -1,7 +1,9 @@
-"""Which clips these are: a digest of what a split's files hold, and a quick one of their names, sizes and times.
+"""Which clips these are: a digest of what a split's files hold, and a quick one of their names,
+sizes and times.
 
-Images without loss count by their pixels, so that another packing of a release is the same release; other files by
-their bytes. What a quick digest stands for is remembered beside the cache, so contents are read once.
+Images without loss count by their pixels, so that another packing of a release is the same release;
+other files by their bytes. What a quick digest stands for is remembered beside the cache, so
+contents are read once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ LOSSLESS = frozenset({".png", ".tif", ".tiff", ".bmp"})
 
 
 def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = False) -> str | None:
-    """16 hex digits of what the split's clips hold; None where they are not all on this machine, or we make them.
+    """16 hex digits of what the split's clips hold; None where they are not all on this machine, or
+    we make them.
 
     Args:
         dataset: whose clips.
@@ -35,7 +38,11 @@ def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = Fa
         return None
     try:
         videos = dataset.videos(split)
-        quick = _digest(line for lines in (_around(dataset, videos), *(_looks(dataset, video) for video in videos)) for line in lines)
+        quick = _digest(
+            line
+            for lines in (_around(dataset, videos), *(_looks(dataset, video) for video in videos))
+            for line in lines
+        )
     except (BadInput, OSError):  # what is missing is told where it is needed
         return None
     memory = cache / "contents" / f"{dataset.name}.json"
@@ -54,7 +61,9 @@ def _digest(lines: Iterator[str]) -> str:
 
 
 def _around(dataset: Dataset, videos: tuple[Video, ...]) -> Iterator[str]:
-    """Name, size and time of all that lies in the data set's folder, where it does not say which files its clips are."""
+    """Name, size and time of all that lies in the data set's folder, where it does not say which
+    files its clips are.
+    """
     folder = dataset.root / dataset.name
     if videos and dataset.path(videos[0]) is None and folder.is_dir():
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -63,11 +72,16 @@ def _around(dataset: Dataset, videos: tuple[Video, ...]) -> Iterator[str]:
 
 
 def _looks(dataset: Dataset, video: Video) -> Iterator[str]:
-    """Name, size and time of change of each of the clip's files, or its first frame where no file is known."""
+    """Name, size and time of change of each of the clip's files, or its first frame where no file
+    is known.
+    """
     path = dataset.path(video)
     if path is None:
         first = next(iter(dataset.read(video)))
-        yield f"{video.name} {video.frames} {first.shape} {hashlib.sha256(first.tobytes()).hexdigest()}"
+        yield (
+            f"{video.name} {video.frames} {first.shape}"
+            f" {hashlib.sha256(first.tobytes()).hexdigest()}"
+        )
         return
     for file in _files(path):
         status = file.stat()

@@ -1,6 +1,8 @@
-"""`vadbench data fetch`: archives with a stable public link, downloaded with resume, verified and unpacked under `$VADBENCH_DATA`.
+"""`vadbench data fetch`: archives with a stable public link, downloaded with resume, verified and
+unpacked under `$VADBENCH_DATA`.
 
-pooch, the usual library, starts an interrupted download anew; these archives have 700 MB and more, so the download is our own.
+pooch, the usual library, starts an interrupted download anew; these archives have 700 MB and more,
+so the download is our own.
 """
 
 from __future__ import annotations
@@ -30,20 +32,24 @@ Say = Callable[[str], None]
 
 
 def fetch(dataset: Dataset, say: Say) -> bool:
-    """Download and unpack every archive of a data set; what was downloaded before is verified and unpacked again.
+    """Download and unpack every archive of a data set; what was downloaded before is verified and
+    unpacked again.
 
-    The archives stay in `.downloads` under the data set's root (delete them when all is unpacked). The sha256 of an archive is recorded in
-    `.checksums.json` there when it was first unpacked, and enforced whenever it is used or downloaded again.
+    The archives stay in `.downloads` under the data set's root (delete them when all is unpacked).
+    The sha256 of an archive is recorded in `.checksums.json` there when it was first unpacked, and
+    enforced whenever it is used or downloaded again.
 
     Args:
         dataset: what to fetch.
         say: receives a line an event.
 
     Returns:
-        Whether there was anything to download: False where a data set has no public link, `dataset.how_to_get` is then the way.
+        Whether there was anything to download: False where a data set has no public link,
+            `dataset.how_to_get` is then the way.
 
     Raises:
-        BadInput: if a server does not answer, breaks off, an archive is not the one of the first time, is damaged, or would write elsewhere.
+        BadInput: if a server does not answer, breaks off, an archive is not the one of the first
+            time, is damaged, or would write elsewhere.
     """
     for url in dataset.archives:
         archive = dataset.root / DOWNLOADS / url.rpartition("/")[2]
@@ -60,8 +66,9 @@ def fetch(dataset: Dataset, say: Say) -> bool:
 def download(url: str, path: Path, say: Say = lambda line: None) -> None:
     """Download `url` to `path`, going on where an earlier try left `<path>.part`.
 
-    A part is continued only if the server says that the file is still the same (its ETag or date, in `<path>.part.version`), and kept when
-    the connection breaks. Broken connections are taken up again as long as each brings something.
+    A part is continued only if the server says that the file is still the same (its ETag or date,
+    in `<path>.part.version`), and kept when the connection breaks. Broken connections are taken up
+    again as long as each brings something.
 
     Raises:
         BadInput: if the server refuses, cannot be reached, or breaks off without sending anything.
@@ -75,14 +82,20 @@ def download(url: str, path: Path, say: Say = lambda line: None) -> None:
         try:
             done = _receive(url, part, say)
         except urllib.error.HTTPError as error:
-            raise BadInput(f"{url}: the server answers {error.code} {error.reason}; see the data set's page for another link") from error
+            raise BadInput(
+                f"{url}: the server answers {error.code} {error.reason}; see the data set's page"
+                " for another link"
+            ) from error
         except urllib.error.URLError as error:
             trouble = str(error.reason)
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
             trouble = str(error) or type(error).__name__
         if not done and _size(part) <= before:
             kept = f", {_size(part)} bytes are kept" if _size(part) else ""
-            raise BadInput(f"{url}: no connection ({trouble or 'closed at once'}){kept}; the same command goes on from there")
+            raise BadInput(
+                f"{url}: no connection ({trouble or 'closed at once'}){kept}; the same command goes"
+                " on from there"
+            )
     part.replace(path)
     _version_of(part).unlink(missing_ok=True)
 
@@ -91,9 +104,16 @@ def _receive(url: str, part: Path, say: Say) -> bool:
     """One connection: append what it brings to `part`; whether the file is complete."""
     version = _version_of(part)
     start = _size(part) if version.is_file() else 0
-    headers = {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="utf-8")} if start else {}
+    headers = (
+        {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="utf-8")}
+        if start
+        else {}
+    )
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=SECONDS)  # the scheme is our own link's
+        # the scheme is our own link's
+        answer = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=SECONDS
+        )
     except urllib.error.HTTPError as error:
         if error.code != 416:  # "range not satisfiable": nothing is left to send
             raise
@@ -102,7 +122,8 @@ def _receive(url: str, part: Path, say: Say) -> bool:
         part.unlink()
         return _receive(url, part, say)
     with answer:
-        if answer.status != 206:  # the whole file: another one than before, or a server that cannot resume
+        # the whole file: another one than before, or a server that cannot resume
+        if answer.status != 206:
             start = 0
         _remember_version(version, answer.headers)
         expected = answer.headers.get("Content-Length")
@@ -112,7 +133,9 @@ def _receive(url: str, part: Path, say: Say) -> bool:
             return _append(answer, file, start, total, say) == total or total is None
 
 
-def _append(answer: http.client.HTTPResponse, file: BinaryIO, start: int, total: int | None, say: Say) -> int:
+def _append(
+    answer: http.client.HTTPResponse, file: BinaryIO, start: int, total: int | None, say: Say
+) -> int:
     """Write what comes; how long the file is then."""
     size = told = start
     while block := answer.read(BLOCK):
@@ -125,7 +148,9 @@ def _append(answer: http.client.HTTPResponse, file: BinaryIO, start: int, total:
 
 
 def _remember_version(version: Path, headers: http.client.HTTPMessage) -> None:
-    """Keep what tells this file from a later one: a strong ETag or the date; without either a broken download starts anew."""
+    """Keep what tells this file from a later one: a strong ETag or the date; without either a
+    broken download starts anew.
+    """
     etag = headers.get("ETag", "")
     known = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
     if known:
@@ -146,9 +171,18 @@ def unpack(archive: Path, folder: Path) -> None:
     """Unpack a .tar.gz or .zip file into `folder`, over what is there.
 
     Raises:
-        BadInput: if the archive is damaged, of another kind, or holds a path or a link that leads out of the folder.
+        BadInput: if the archive is damaged, of another kind, or holds a path or a link that leads
+            out of the folder.
     """
-    damaged = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, RuntimeError, NotImplementedError)
+    damaged = (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+        RuntimeError,
+        NotImplementedError,
+    )
     try:
         if tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
@@ -160,7 +194,10 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             raise BadInput(f"{archive}: neither a tar nor a zip archive; delete it and fetch again")
     except tarfile.FilterError as error:
-        raise BadInput(f"{archive}: leads out of the folder it is unpacked in ({error}); do not use it, see the data set's page") from error
+        raise BadInput(
+            f"{archive}: leads out of the folder it is unpacked in ({error}); do not use it, see"
+            " the data set's page"
+        ) from error
     except damaged as error:
         raise BadInput(f"{archive}: damaged ({error}); delete it and fetch again") from error
 
@@ -169,7 +206,10 @@ def _require_inside(archive: Path, names: list[str]) -> None:
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in name.partition("/")[0]:
-            raise BadInput(f"{archive}: {name} leads out of the folder it is unpacked in; do not use it, see the data set's page")
+            raise BadInput(
+                f"{archive}: {name} leads out of the folder it is unpacked in; do not use it, see"
+                " the data set's page"
+            )
 
 
 def _require_checksum(root: Path, url: str, archive: Path) -> str:
@@ -179,8 +219,9 @@ def _require_checksum(root: Path, url: str, archive: Path) -> str:
     known = _checksums(root).get(url, {}).get("sha256", digest)
     if digest != known:
         raise BadInput(
-            f"{archive}: sha256 {digest[:12]}…, but {known[:12]}… when it was first used: damaged, or another file than then; delete it and fetch "
-            f"again, or if {url} was meant to change, delete its entry in {root / CHECKSUMS}"
+            f"{archive}: sha256 {digest[:12]}…, but {known[:12]}… when it was first used: damaged,"
+            f" or another file than then; delete it and fetch again, or if {url} was meant to"
+            f" change, delete its entry in {root / CHECKSUMS}"
         )
     return digest
 
@@ -193,7 +234,10 @@ def _checksums(root: Path) -> dict[str, dict[str, str]]:
         known = json.loads(path.read_text(encoding="utf-8"))
         return {str(url): dict(entry) for url, entry in known.items()}
     except (ValueError, AttributeError, TypeError) as error:
-        raise BadInput(f"{path}: not a table of checksums ({error}); restore it, or delete it to record them anew") from error
+        raise BadInput(
+            f"{path}: not a table of checksums ({error}); restore it, or delete it to record them"
+            " anew"
+        ) from error
 
 
 def _record(root: Path, url: str, digest: str, size: int) -> None:

@@ -1,4 +1,6 @@
-"""A user's own videos: a folder with a manifest, `dataset.toml`, that names clips, splits, labels and optional tracks."""
+"""A user's own videos: a folder with a manifest, `dataset.toml`, that names clips, splits, labels
+and optional tracks.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,9 @@ MANIFEST = "dataset.toml"
 class Folder(Dataset):
     """The videos that `$VADBENCH_DATA/folder/dataset.toml` names.
 
-    The revision is a digest of what the manifest says of the clips and of their files' sizes and times of change, so that no cache and no record of
-    other clips is ever taken for this one; copy with `cp -p` (or rsync -t) to keep it. Labels, masks and tracks are not in it: features do not
+    The revision is a digest of what the manifest says of the clips and of their files' sizes and
+    times of change, so that no cache and no record of other clips is ever taken for this one; copy
+    with `cp -p` (or rsync -t) to keep it. Labels, masks and tracks are not in it: features do not
     depend on them, and results are evaluated again where they change.
     """
 
@@ -39,7 +42,10 @@ class Folder(Dataset):
     title = "Own videos"
     citation = "the manifest's owner"
     licence = "the manifest's owner's"
-    how_to_get = "write dataset.toml in the folder `folder` of the one that $VADBENCH_DATA names, as docs/datasets.md shows"
+    how_to_get = (
+        "write dataset.toml in the folder `folder` of the one that $VADBENCH_DATA names, as"
+        " docs/datasets.md shows"
+    )
 
     @property
     def folder(self) -> Path:
@@ -53,11 +59,16 @@ class Folder(Dataset):
         Raises:
             BadInput: as `manifest`, or naming a file that is missing.
         """
-        clips = [clip.model_dump_json(include={"path", "split", "name", "scene"}) for clip in self.manifest.clip]
+        clips = [
+            clip.model_dump_json(include={"path", "split", "name", "scene"})
+            for clip in self.manifest.clip
+        ]
         digest = hashlib.sha256("\n".join(clips).encode())
         for path in self._files():
             status = path.stat()
-            digest.update(f"{path.relative_to(self.folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
+            digest.update(
+                f"{path.relative_to(self.folder)} {status.st_size} {status.st_mtime_ns}\n".encode()
+            )
         return digest.hexdigest()[:12]
 
     @cached_property
@@ -74,16 +85,20 @@ class Folder(Dataset):
 
     @property
     def track_source(self) -> str | None:  # type: ignore[override]
-        """The tracks file, `derived from the masks` where every anomalous test clip has masks, else None."""
+        """The tracks file, `derived from the masks` where every anomalous test clip has masks, else
+        None.
+        """
         if self.manifest.tracks is not None:
             return self.manifest.tracks
         return "derived from the masks" if self._masked() else None
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        """The clips of a split in the manifest's order; video files are counted by decoding on first use.
+        """The clips of a split in the manifest's order; video files are counted by decoding on
+        first use.
 
         Raises:
-            BadInput: as `manifest`, or naming a clip that is missing, leads out of the folder, or has no frame.
+            BadInput: as `manifest`, or naming a clip that is missing, leads out of the folder, or
+                has no frame.
         """
         return self._videos[split]
 
@@ -95,7 +110,8 @@ class Folder(Dataset):
         """Frames [H, W] grey or [H, W, 3] RGB.
 
         Raises:
-            BadInput: while iterating, naming the file that is missing, damaged or of another size than the clip's first frame.
+            BadInput: while iterating, naming the file that is missing, damaged or of another size
+                than the clip's first frame.
         """
         path = self.path(video)
         return iterate_clip(path) if path.is_dir() else iterate_video(path)
@@ -104,15 +120,18 @@ class Folder(Dataset):
         """Frame labels from intervals and masks.
 
         Raises:
-            BadInput: naming the test clip whose interval is outside its frames or whose masks do not fit it.
+            BadInput: naming the test clip whose interval is outside its frames or whose masks do
+                not fit it.
         """
         return self._labels
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
-        """Per test frame [H, W], non-zero = anomalous; None for training clips and clips without masks.
+        """Per test frame [H, W], non-zero = anomalous; None for training clips and clips without
+        masks.
 
         Raises:
-            BadInput: naming the image that is missing, damaged, or of another size than the clip's frames.
+            BadInput: naming the image that is missing, damaged, or of another size than the clip's
+                frames.
         """
         masks = self._clip(video).masks
         if masks is None:
@@ -120,13 +139,19 @@ class Folder(Dataset):
         return iterate_masks(self._inside(masks), self.frame_size(video), f"clip {video.name}")
 
     def tracks(self) -> pd.DataFrame | None:
-        """Anomalous regions: of the tracks file, else derived from masks where every anomalous test clip has them, else None.
+        """Anomalous regions: of the tracks file, else derived from masks where every anomalous test
+        clip has them, else None.
 
         Raises:
-            BadInput: if the file cannot be read, or names an unknown clip, a frame after its end, or boxes of frames of another size.
+            BadInput: if the file cannot be read, or names an unknown clip, a frame after its end,
+                or boxes of frames of another size.
         """
         if self.manifest.tracks is None:
-            clips = {video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None}
+            clips = {
+                video.name: masks
+                for video in self.videos("test")
+                if (masks := self.masks(video)) is not None
+            }
             return derive_tracks(clips) if self._masked() else None
         from vadbench.scorefiles import read_tracks
 
@@ -135,11 +160,22 @@ class Folder(Dataset):
         lengths = {video.name: video.frames for video in self.videos("test")}
         matched = match_names(map(str, found["video"]), lengths)
         if matched.extra:
-            raise BadInput(f"{path}: names of its videos and of test clips differ ({matched.lone}); expected the clips' names")
-        table = pd.DataFrame({**{name: found[name] for name in COLUMNS}, "video": [matched.partner[str(name)] for name in found["video"]]})
+            raise BadInput(
+                f"{path}: names of its videos and of test clips differ ({matched.lone}); expected"
+                " the clips' names"
+            )
+        table = pd.DataFrame(
+            {
+                **{name: found[name] for name in COLUMNS},
+                "video": [matched.partner[str(name)] for name in found["video"]],
+            }
+        )
         for name, last in table.groupby("video")["frame"].max().items():
             if last >= lengths[str(name)]:
-                raise BadInput(f"{path}: has frame {last:g} of {name}; expected frames from 0 below {lengths[str(name)]}, its number of frames")
+                raise BadInput(
+                    f"{path}: has frame {last:g} of {name}; expected frames from 0 below"
+                    f" {lengths[str(name)]}, its number of frames"
+                )
         check_regions(table, self, str(path))
         return table.astype({"frame": "int64"})
 
@@ -147,7 +183,8 @@ class Folder(Dataset):
         """Every clip decoded, labels, masks and tracks read; no clip trained and tested on.
 
         Raises:
-            BadInput: if the manifest is wrong or a clip is missing; damage within a clip is a line of the answer.
+            BadInput: if the manifest is wrong or a clip is missing; damage within a clip is a line
+                of the answer.
         """
         shared = self._in_both_splits()
         checks = [Check("clips in both splits", "none", ", ".join(shared) or "none")]
@@ -155,15 +192,38 @@ class Folder(Dataset):
             videos = self.videos(split)
             short = [video.name for video in videos if video.frames < 2]
             checks.append(seen(f"{split} clips", lambda videos=videos: str(len(videos))))  # type: ignore[misc]
-            checks.append(Check(f"{split} clips of one frame", "none: motion needs two", ", ".join(short) or "none: motion needs two"))
-            checks.append(seen(f"{split} frames decoded", lambda videos=videos: decoded(self, videos)))  # type: ignore[misc]
-        checks.append(seen("anomalous frames", lambda: f"{self.labels().flat().sum()} of {len(self.labels().flat())} ({self.labels().source})"))
+            checks.append(
+                Check(
+                    f"{split} clips of one frame",
+                    "none: motion needs two",
+                    ", ".join(short) or "none: motion needs two",
+                )
+            )
+            checks.append(
+                seen(f"{split} frames decoded", lambda videos=videos: decoded(self, videos))  # type: ignore[misc]
+            )
+        checks.append(
+            seen(
+                "anomalous frames",
+                lambda: (
+                    f"{self.labels().flat().sum()} of {len(self.labels().flat())}"
+                    f" ({self.labels().source})"
+                ),
+            )
+        )
         checks.append(seen("region tracks", self._told_tracks))
         return [*checks, seen("revision", lambda: self.revision)]
 
     def _in_both_splits(self) -> list[str]:
         """Paths of clips that are trained and tested on, which would pass for normal by heart."""
-        train, test = ({self._inside(clip.path).resolve() for clip in self.manifest.clip if clip.split == split} for split in SPLITS)
+        train, test = (
+            {
+                self._inside(clip.path).resolve()
+                for clip in self.manifest.clip
+                if clip.split == split
+            }
+            for split in SPLITS
+        )
         return sorted(str(path.relative_to(self.folder.resolve())) for path in train & test)
 
     @cached_property
@@ -171,37 +231,62 @@ class Folder(Dataset):
         paths = [self._inside(clip.path) for clip in self.manifest.clip]
         counts = iter(frame_counts([path for path in paths if not path.is_dir()], self.name))
         frames = [count_frames(path) if path.is_dir() else next(counts) for path in paths]
-        videos = [Video(clip.called, clip.split, count, clip.scene) for clip, count in zip(self.manifest.clip, frames, strict=True)]
+        videos = [
+            Video(clip.called, clip.split, count, clip.scene)
+            for clip, count in zip(self.manifest.clip, frames, strict=True)
+        ]
         return {split: tuple(video for video in videos if video.split == split) for split in SPLITS}
 
     @cached_property
     def _labels(self) -> Labels:
-        kinds = sorted({"masks" if clip.masks else "intervals" for clip in self.manifest.clip if clip.split == "test"})
-        source = f"{MANIFEST}: {' and '.join(kinds)}" + (f", {self.manifest.labelled_by}" if self.manifest.labelled_by else "")
-        return Labels("own", source, {video.name: self._label(video) for video in self.videos("test")})
+        kinds = sorted(
+            {
+                "masks" if clip.masks else "intervals"
+                for clip in self.manifest.clip
+                if clip.split == "test"
+            }
+        )
+        source = f"{MANIFEST}: {' and '.join(kinds)}" + (
+            f", {self.manifest.labelled_by}" if self.manifest.labelled_by else ""
+        )
+        return Labels(
+            "own", source, {video.name: self._label(video) for video in self.videos("test")}
+        )
 
     def _label(self, video: Video) -> NDArray[np.uint8]:
         masks = self.masks(video)
         if masks is not None:
             marked = np.array([mask.any() for mask in masks], np.uint8)
             if len(marked) != video.frames:
-                raise BadInput(f"{self.folder / MANIFEST}: clip {video.name} has {video.frames} frames and {len(marked)} masks; expected one a frame")
+                raise BadInput(
+                    f"{self.folder / MANIFEST}: clip {video.name} has {video.frames} frames and"
+                    f" {len(marked)} masks; expected one a frame"
+                )
             return marked
         labels = np.zeros(video.frames, np.uint8)
         for first, last in self._clip(video).anomalous or ():
             if not 0 <= first <= last < video.frames:
-                where = f"clip {video.name}: anomalous interval [{first}, {last}] is outside its frames 0 to {video.frames - 1}"
+                where = (
+                    f"clip {video.name}: anomalous interval [{first}, {last}] is outside its frames"
+                    f" 0 to {video.frames - 1}"
+                )
                 raise BadInput(f"{self.folder / MANIFEST}: {where}; both ends count, from 0")
             labels[first : last + 1] = 1
         return labels
 
     def _clip(self, video: Video) -> Clip:
-        return next(clip for clip in self.manifest.clip if (clip.split, clip.called) == (video.split, video.name))
+        return next(
+            clip
+            for clip in self.manifest.clip
+            if (clip.split, clip.called) == (video.split, video.name)
+        )
 
     def _masked(self) -> bool:
         """Whether regions can be derived: masks for every test clip that is not normal."""
         test = [clip for clip in self.manifest.clip if clip.split == "test"]
-        return any(clip.masks for clip in test) and all(clip.masks or not clip.anomalous for clip in test)
+        return any(clip.masks for clip in test) and all(
+            clip.masks or not clip.anomalous for clip in test
+        )
 
     def _told_tracks(self) -> str:
         tracks = self.tracks()
@@ -212,7 +297,9 @@ class Folder(Dataset):
         for clip in self.manifest.clip:
             path = self._inside(clip.path)
             for file in image_paths(path) if path.is_dir() else [path]:
-                yield self._inside(str(file.relative_to(self.folder))) if file.is_symlink() else file
+                yield (
+                    self._inside(str(file.relative_to(self.folder))) if file.is_symlink() else file
+                )
 
     @cached_property
     def _named(self) -> list[str]:
@@ -223,14 +310,27 @@ class Folder(Dataset):
     def _inside(self, relative: str) -> Path:
         """The path, if it is there and neither it nor a link in it leads out of the folder."""
         what = f"{self.folder / MANIFEST}: path {relative!r}"
-        if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).drive or ".." in PurePosixPath(relative.replace("\\", "/")).parts:
-            raise BadInput(f"{what} leads out of the folder; expected a path relative to the manifest, without ..")
+        if (
+            PurePosixPath(relative).is_absolute()
+            or PureWindowsPath(relative).drive
+            or ".." in PurePosixPath(relative.replace("\\", "/")).parts
+        ):
+            raise BadInput(
+                f"{what} leads out of the folder; expected a path relative to the manifest,"
+                " without .."
+            )
         path = find_path(self.folder, relative, self._named)
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, until Python 3.13
-            why = "is a loop of links" if not isinstance(error, FileNotFoundError) else "is not there"
-            raise BadInput(f"{what} {why}; expected a file or folder beside the manifest") from error
+            why = (
+                "is a loop of links" if not isinstance(error, FileNotFoundError) else "is not there"
+            )
+            raise BadInput(
+                f"{what} {why}; expected a file or folder beside the manifest"
+            ) from error
         if not real.is_relative_to(self.folder.resolve()):
-            raise BadInput(f"{what} is a link that leads out of the folder, to {real}; copy the file into it")
+            raise BadInput(
+                f"{what} is a link that leads out of the folder, to {real}; copy the file into it"
+            )
         return path

@@ -1,6 +1,8 @@
-"""Image files decoded strictly: whole, one picture, of a depth and kind that are read; anything else is refused by name.
+"""Image files decoded strictly: whole, one picture, of a depth and kind that are read; anything
+else is refused by name.
 
-OpenCV decodes and turns a picture as its EXIF tag says; Pillow reads from the header what OpenCV hides (palette, alpha, CMYK, pages).
+OpenCV decodes and turns a picture as its EXIF tag says; Pillow reads from the header what OpenCV
+hides (palette, alpha, CMYK, pages).
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _PNG_END = b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _REFUSED = frozenset({"CMYK", "LAB", "HSV"})  # colours whose way to RGB a profile would have to say
 _WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
-_BITS, _STARTS, _COUNTS = 258, 273, 279  # tags of TIFF: bits a sample; where the strips of pixels begin, and their lengths
+# tags of TIFF: bits a sample; where the strips of pixels begin, and their lengths
+_BITS, _STARTS, _COUNTS = 258, 273, 279
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """One frame, [H, W] grey or [H, W, 3] RGB of 8 bits a channel, whole or not at all.
 
     Raises:
-        BadInput: as `read_picture`, on another depth than 8 bits (how to scale it would be a guess), or on a pixel that is not opaque.
+        BadInput: as `read_picture`, on another depth than 8 bits (how to scale it would be a
+            guess), or on a pixel that is not opaque.
     """
     picture = read_picture(path)
     if picture.pixels.dtype != np.uint8:
-        how = f"`magick mogrify -depth 8 *{path.suffix}`; of 12-bit values `-evaluate multiply 16 -depth 8`"
-        raise BadInput(f"{path}: a whole image of {depth(picture.pixels)} a channel; expected 8 bits, convert all frames alike ({how})")
+        how = (
+            f"`magick mogrify -depth 8 *{path.suffix}`; of 12-bit values `-evaluate multiply 16"
+            " -depth 8`"
+        )
+        raise BadInput(
+            f"{path}: a whole image of {depth(picture.pixels)} a channel; expected 8 bits, convert"
+            f" all frames alike ({how})"
+        )
     if picture.alpha is not None and (picture.alpha != 255).any():
         how = f"`magick mogrify -background black -alpha remove *{path.suffix}`"
-        raise BadInput(f"{path}: has transparent pixels; expected an opaque frame, convert it ({how})")
+        raise BadInput(
+            f"{path}: has transparent pixels; expected an opaque frame, convert it ({how})"
+        )
     return picture.pixels
 
 
@@ -62,27 +74,45 @@ def read_picture(path: Path) -> Picture:
     """What a file holds, at its own depth.
 
     Raises:
-        BadInput: if the file cannot be read, is cut off, is no image, or holds several pictures or colours other than grey and RGB.
+        BadInput: if the file cannot be read, is cut off, is no image, or holds several pictures or
+            colours other than grey and RGB.
     """
     import cv2
 
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
     whole = bool(data) and not _cut_off(data)
     pixels = _decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if whole else None
     if pixels is None:
         if whole and (kind := _other_kind(data)):
-            raise BadInput(f"{path}: a whole image of a kind that is not read ({kind}); expected 8 bits a channel, convert it")
-        raise BadInput(f"{path}: truncated or not an image ({len(data)} bytes); unpack the data set again")
+            raise BadInput(
+                f"{path}: a whole image of a kind that is not read ({kind}); expected 8 bits a"
+                " channel, convert it"
+            )
+        raise BadInput(
+            f"{path}: truncated or not an image ({len(data)} bytes); unpack the data set again"
+        )
     header = _header(data)
     if header.pages > 1:
-        raise BadInput(f"{path}: holds {header.pages} pictures; expected one, write each to a file of its own")
+        raise BadInput(
+            f"{path}: holds {header.pages} pictures; expected one, write each to a file of its own"
+        )
     if header.mode in _REFUSED:
-        raise BadInput(f"{path}: {header.mode} colours; expected grey or RGB, convert it (`magick mogrify -colorspace sRGB`)")
+        raise BadInput(
+            f"{path}: {header.mode} colours; expected grey or RGB, convert it (`magick mogrify"
+            " -colorspace sRGB`)"
+        )
     alpha = _decode(data, cv2.IMREAD_UNCHANGED)[..., 3] if header.alpha else None  # type: ignore[index]
-    return Picture(pixels if pixels.ndim == 2 else pixels[..., ::-1], alpha, header.indices, data.startswith(_JPEG))
+    return Picture(
+        pixels if pixels.ndim == 2 else pixels[..., ::-1],
+        alpha,
+        header.indices,
+        data.startswith(_JPEG),
+    )
 
 
 def depth(pixels: NDArray[Any]) -> str:
@@ -94,7 +124,9 @@ def depth(pixels: NDArray[Any]) -> str:
 
 @dataclass(frozen=True)
 class _Header:
-    """What Pillow says of a file: its mode, number of pictures, whether it has opacity, and [H, W] indices of a palette."""
+    """What Pillow says of a file: its mode, number of pictures, whether it has opacity, and [H, W]
+    indices of a palette.
+    """
 
     mode: str = ""
     pages: int = 1
@@ -108,28 +140,45 @@ def _header(data: bytes) -> _Header:
 
     try:
         with _opened(data, "ignore") as image:
-            pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with a preview behind it
+            # MPO: a phone's JPEG with a preview behind it
+            pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             alpha = image.mode in _WITH_ALPHA or "transparency" in image.info
-            indices = np.asarray(ImageOps.exif_transpose(image)) if image.mode == "P" and pages == 1 else None
+            indices = (
+                np.asarray(ImageOps.exif_transpose(image))
+                if image.mode == "P" and pages == 1
+                else None
+            )
             return _Header(image.mode, pages, alpha, indices)
-    except Exception:  # whatever Pillow raises: what OpenCV has decoded and Pillow cannot is of none of the kinds above
+    # whatever Pillow raises: what OpenCV has decoded and Pillow cannot is of none of the kinds
+    # above
+    except Exception:
         return _Header()
 
 
 def _other_kind(data: bytes) -> str:
-    """The bits and the mode of a TIFF that has all its pixels, though OpenCV cannot decode them; empty of all else."""
+    """The bits and the mode of a TIFF that has all its pixels, though OpenCV cannot decode them;
+    empty of all else.
+    """
     try:
         with _opened(data, "error") as image:
             tags = image.tag_v2
-            ends = [start + count for start, count in zip(tags[_STARTS], tags[_COUNTS], strict=True)]
-            return f"{tags.get(_BITS, (1,))[0]} bits, mode {image.mode}" if max(ends) <= len(data) else ""
+            ends = [
+                start + count for start, count in zip(tags[_STARTS], tags[_COUNTS], strict=True)
+            ]
+            return (
+                f"{tags.get(_BITS, (1,))[0]} bits, mode {image.mode}"
+                if max(ends) <= len(data)
+                else ""
+            )
     except Exception:  # whatever Pillow raises on damaged bytes
         return ""
 
 
 @contextmanager
 def _opened(data: bytes, warned: Literal["ignore", "error"]) -> Iterator[Any]:
-    """The picture as Pillow opens it; its warnings of a damaged header are an error, or kept off the terminal."""
+    """The picture as Pillow opens it; its warnings of a damaged header are an error, or kept off
+    the terminal.
+    """
     from PIL import Image
 
     with warnings.catch_warnings(action=warned), Image.open(BytesIO(data)) as image:
@@ -145,7 +194,9 @@ def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
 
 
 def _cut_off(data: bytes) -> bool:
-    """Whether a PNG or JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey, and libpng writes to stderr."""
+    """Whether a PNG or JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey, and libpng
+    writes to stderr.
+    """
     if data.startswith(b"\x89PNG"):
         return _PNG_END not in data[-64:]
     return data.startswith(_JPEG) and _JPEG_END not in data[-64:]
@@ -153,7 +204,9 @@ def _cut_off(data: bytes) -> bool:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own log of damaged files off the terminal: the error we raise names the file."""
+    """Keep OpenCV's own log of damaged files off the terminal: the error we raise names the
+    file.
+    """
     from cv2.utils import logging
 
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)

@@ -20,14 +20,31 @@ class Clip(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(description="a video file, or a folder of images numbered from 0 or 1", min_length=1)
+    path: str = Field(
+        description="a video file, or a folder of images numbered from 0 or 1", min_length=1
+    )
     split: Literal["train", "test"] = Field(description="train (normal clips) or test")
-    name: str = Field("", description="what records call the clip; the file's name without suffix where it is not given", pattern=r"^[\w.-]*$")
+    name: str = Field(
+        "",
+        description=(
+            "what records call the clip; the file's name without suffix where it is not given"
+        ),
+        pattern=r"^[\w.-]*$",
+    )
     scene: str = Field("0", description="the camera", pattern=r"^[\w.-]+$")
     anomalous: tuple[tuple[int, int], ...] | None = Field(
-        None, description="first and last frame of each anomalous interval, from 0 and both inclusive; [] for a normal test clip"
+        None,
+        description=(
+            "first and last frame of each anomalous interval, from 0 and both inclusive; [] for a"
+            " normal test clip"
+        ),
     )
-    masks: str | None = Field(None, description="instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous")
+    masks: str | None = Field(
+        None,
+        description=(
+            "instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous"
+        ),
+    )
 
     @property
     def called(self) -> str:
@@ -42,21 +59,30 @@ class Manifest(BaseModel):
 
     clip: tuple[Clip, ...] = Field(description="the clips, in order", min_length=1)
     tracks: str | None = Field(
-        None, description="anomalous regions: csv, parquet or npz with video, track, frame (from 0), x0, y0, x1, y1 (inclusive)"
+        None,
+        description=(
+            "anomalous regions: csv, parquet or npz with video, track, frame (from 0), x0, y0, x1,"
+            " y1 (inclusive)"
+        ),
     )
-    labelled_by: str = Field("", description="who or what made the labels, recorded beside every number")
+    labelled_by: str = Field(
+        "", description="who or what made the labels, recorded beside every number"
+    )
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest in a file.
 
     Raises:
-        BadInput: if it cannot be read or is no TOML; naming the number of the clip and the field that is wrong.
+        BadInput: if it cannot be read or is no TOML; naming the number of the clip and the field
+            that is wrong.
     """
     try:
         text = read_text(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); expected the manifest of the videos") from error
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); expected the manifest of the videos"
+        ) from error
     try:
         manifest = _parse(tomllib.loads(text))
     except ValueError as error:  # TOML's and ours: told with the file's name
@@ -64,7 +90,9 @@ def read_manifest(path: Path) -> Manifest:
     names = [(clip.split, clip.called) for clip in manifest.clip]
     for place, (split, name) in enumerate(names):
         if (split, name) in names[:place]:
-            raise BadInput(f"{path}: two {split} clips are named {name}; give one of them a name = ...")
+            raise BadInput(
+                f"{path}: two {split} clips are named {name}; give one of them a name = ..."
+            )
     for wanted in SPLITS:
         if wanted not in {clip.split for clip in manifest.clip}:
             raise BadInput(f'{path}: no clip has split = "{wanted}"; expected one or more')
@@ -99,9 +127,15 @@ def _clip(number: int, entry: dict[str, object]) -> Clip:
         raise BadInput(f"{told}: {error}") from error
     labelled = [name for name in ("anomalous", "masks") if getattr(clip, name) is not None]
     if clip.split == "train" and (clip.anomalous or clip.masks is not None):
-        raise BadInput(f"{told}: {labelled[0]} of a training clip, which is taken as normal; make its split test, or remove {labelled[0]}")
+        raise BadInput(
+            f"{told}: {labelled[0]} of a training clip, which is taken as normal; make its split"
+            f" test, or remove {labelled[0]}"
+        )
     if clip.split == "test" and len(labelled) != 1:
-        raise BadInput(f"{told}: {' and '.join(labelled) or 'no labels'}; expected anomalous ([] for a normal clip) or masks, one of them")
+        raise BadInput(
+            f"{told}: {' and '.join(labelled) or 'no labels'}; expected anomalous ([] for a normal"
+            " clip) or masks, one of them"
+        )
     return clip
 
 

@@ -1,4 +1,6 @@
-"""Masks: pictures and arrays in which what is not zero is anomalous, at any depth; what can be read in two ways is refused."""
+"""Masks: pictures and arrays in which what is not zero is anomalous, at any depth; what can be read
+in two ways is refused.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +20,25 @@ _SMUDGE = 32  # grey levels: a JPEG's compression leaves values below it around 
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """[H, W] 1 = anomalous, 0 = normal: where the value of any channel is not zero, whether 255, 1 or an object's id.
+    """[H, W] 1 = anomalous, 0 = normal: where the value of any channel is not zero, whether 255, 1
+    or an object's id.
 
-    A palette's indices count, and have to say what its colours say; so does opacity where there is any.
+    A palette's indices count, and have to say what its colours say; so does opacity where there is
+    any.
 
     Raises:
-        BadInput: as `read_picture` and `mark`; if colours contradict indices or opacity; on a JPEG with values that compression leaves.
+        BadInput: as `read_picture` and `mark`; if colours contradict indices or opacity; on a JPEG
+            with values that compression leaves.
     """
     picture = read_picture(path)
     coloured = mark(picture.pixels, str(path))
     coloured = coloured if coloured.ndim == 2 else coloured.max(axis=2)
     _check_palette(path, picture, coloured)
     if picture.lossy and ((picture.pixels > 0) & (picture.pixels < _SMUDGE)).any():
-        raise BadInput(f"{path}: a JPEG, whose compression leaves values from 1 to {_SMUDGE - 1}; expected a lossless mask, write it as PNG")
+        raise BadInput(
+            f"{path}: a JPEG, whose compression leaves values from 1 to {_SMUDGE - 1}; expected a"
+            " lossless mask, write it as PNG"
+        )
     return coloured if picture.alpha is None else _seen(path, coloured, picture.alpha)
 
 
@@ -43,7 +51,10 @@ def read_ids(path: Path) -> NDArray[Any]:
     picture = read_picture(path)
     if picture.pixels.ndim != 2 or picture.alpha is not None:
         channels = (1 if picture.pixels.ndim == 2 else 3) + (picture.alpha is not None)
-        raise BadInput(f"{path}: {channels} channels, expected one that holds the objects' ids; unpack the data set again")
+        raise BadInput(
+            f"{path}: {channels} channels, expected one that holds the objects' ids; unpack the"
+            " data set again"
+        )
     mark(picture.pixels, str(path))
     return picture.pixels
 
@@ -73,14 +84,23 @@ def mark(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
         where: the file, and the place in it, for the message.
 
     Raises:
-        BadInput: on fractions, which may be probabilities, on negative numbers, and on what are no numbers.
+        BadInput: on fractions, which may be probabilities, on negative numbers, and on what are no
+            numbers.
     """
     if values.dtype.kind not in "buif":
-        raise BadInput(f"{where}: values of type {values.dtype}; expected a mask of whole numbers, 0 = normal")
+        raise BadInput(
+            f"{where}: values of type {values.dtype}; expected a mask of whole numbers, 0 = normal"
+        )
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
-        raise BadInput(f"{where}: {depth(values)} with fractions; expected a mask of whole numbers, 0 = normal: apply a threshold and write 0 and 1")
+        raise BadInput(
+            f"{where}: {depth(values)} with fractions; expected a mask of whole numbers, 0 ="
+            " normal: apply a threshold and write 0 and 1"
+        )
     if values.dtype.kind in "if" and (values < 0).any():
-        raise BadInput(f"{where}: negative values, the least {values.min():g}; expected a mask of whole numbers from 0, 0 = normal")
+        raise BadInput(
+            f"{where}: negative values, the least {values.min():g}; expected a mask of whole"
+            " numbers from 0, 0 = normal"
+        )
     return np.asarray(values != 0, np.uint8)
 
 
@@ -91,12 +111,20 @@ def _check_palette(path: Path, picture: Picture, coloured: NDArray[np.uint8]) ->
     if unlike.any():
         index = int(picture.indices[unlike][0])
         told = "black" if index else "not black"
-        raise BadInput(f"{path}: palette index {index} is {told}; expected black at 0 alone, write the mask as 8-bit grey, 0 = normal")
+        raise BadInput(
+            f"{path}: palette index {index} is {told}; expected black at 0 alone, write the mask as"
+            " 8-bit grey, 0 = normal"
+        )
 
 
 def _seen(path: Path, coloured: NDArray[np.uint8], alpha: NDArray[Any]) -> NDArray[np.uint8]:
-    """The mask of a picture with opacity: what is coloured, if all is opaque or exactly that is not transparent."""
+    """The mask of a picture with opacity: what is coloured, if all is opaque or exactly that is not
+    transparent.
+    """
     opaque = alpha == np.iinfo(alpha.dtype).max
     if opaque.all() or np.array_equal(coloured != 0, alpha != 0):
         return coloured
-    raise BadInput(f"{path}: colour and opacity mark different pixels; expected a mask without an alpha channel, write it as 8-bit grey, 0 = normal")
+    raise BadInput(
+        f"{path}: colour and opacity mark different pixels; expected a mask without an alpha"
+        " channel, write it as 8-bit grey, 0 = normal"
+    )

@@ -10,7 +10,9 @@ from vadbench.records import written_aside
 
 
 def read_memory(path: Path) -> dict[str, Any]:
-    """What is remembered; nothing where the file is not there or not whole: then the data's files are read again."""
+    """What is remembered; nothing where the file is not there or not whole: then the data's files
+    are read again.
+    """
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

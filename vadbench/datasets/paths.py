@@ -1,4 +1,6 @@
-"""Files by the names that are expected of them, where they may be spelt in another way: `1` for `01`, another case or Unicode form."""
+"""Files by the names that are expected of them, where they may be spelt in another way: `1` for
+`01`, another case or Unicode form.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from vadbench.matching import match_names, spelling
 
 
 def find_path(folder: Path, name: str, among: Iterable[str] = ()) -> Path:
-    """`folder / name` if it is there, else what is there in its place: the one path that is spelt like it.
+    """`folder / name` if it is there, else what is there in its place: the one path that is spelt
+    like it.
 
     Args:
         folder: where to look.
@@ -30,15 +33,25 @@ def find_path(folder: Path, name: str, among: Iterable[str] = ()) -> Path:
     matched = match_names(there, [name, *among])
     found = next((path for path, expected in matched.partner.items() if expected == name), None)
     if found is None and there:
-        raise BadInput(f"{folder / name}: not there as spelt, and its place in doubt ({matched.lone or f'{there[0]!r} is another'}); rename one")
+        raise BadInput(
+            f"{folder / name}: not there as spelt, and its place in doubt"
+            f" ({matched.lone or f'{there[0]!r} is another'}); rename one"
+        )
     return folder / (found or name)
 
 
 def _spelt_like(folder: Path, name: str) -> list[str]:
-    """The paths below the folder whose parts differ from those of `name` in spelling alone, in order."""
+    """The paths below the folder whose parts differ from those of `name` in spelling alone, in
+    order.
+    """
     found = [PurePosixPath()]
     for part in PurePosixPath(name).parts:
-        found = [place / entry for place in found for entry in _entries(folder / place) if spelling(entry) == spelling(part)]
+        found = [
+            place / entry
+            for place in found
+            for entry in _entries(folder / place)
+            if spelling(entry) == spelling(part)
+        ]
     return [str(path) for path in found]
 
 

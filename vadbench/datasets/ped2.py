@@ -1,4 +1,6 @@
-"""UCSD Ped2, as released: 16 training and 12 test clips of a walkway, 240 x 360 grey, with frame labels and masks."""
+"""UCSD Ped2, as released: 16 training and 12 test clips of a walkway, 240 x 360 grey, with frame
+labels and masks.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from vadbench.datasets.ucsd import UCSD
 
 
 class Ped2(UCSD):
-    """UCSD Pedestrian 2: pedestrians are normal; cyclists, skaters and a cart are not. Every test clip has masks; tracks are derived from them.
+    """UCSD Pedestrian 2: pedestrians are normal; cyclists, skaters and a cart are not.
+
+    Every test clip has masks; tracks are derived from them.
 
     Attributes:
         anomalous: frames labelled anomalous.
@@ -29,5 +33,9 @@ class Ped2(UCSD):
     anomalous: ClassVar[int] = 1648
 
     def _label_checks(self, labels: Labels) -> list[Check]:
-        counted = Check(f"anomalous frames ({self.label_file})", str(self.anomalous), str(int(labels.flat().sum())))
+        counted = Check(
+            f"anomalous frames ({self.label_file})",
+            str(self.anomalous),
+            str(int(labels.flat().sum())),
+        )
         return [counted, *super()._label_checks(labels)]

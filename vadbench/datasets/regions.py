@@ -1,4 +1,6 @@
-"""Region tracks derived from masks: connected components, linked over consecutive frames by overlap."""
+"""Region tracks derived from masks: connected components, linked over consecutive frames by
+overlap.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
 
 COLUMNS = ("video", "track", "frame", "x0", "y0", "x1", "y1")
-LEAST_AREA = 10  # pixels: smaller components are specks of hand-painted masks, not regions (Ped2 has one, of 1 pixel)
+# pixels: smaller components are specks of hand-painted masks, not regions (Ped2 has one, of 1
+# pixel)
+LEAST_AREA = 10
 LEAST_IOU = 0.1  # two boxes of consecutive frames below it are two regions
 
 
 def components(mask: NDArray[np.uint8], least_area: int = LEAST_AREA) -> NDArray[np.int64]:
-    """[K, 4] boxes (x0, y0, x1, y1; inclusive pixels) of the 8-connected components of `mask` [H, W], in the order of the scan.
+    """[K, 4] boxes (x0, y0, x1, y1; inclusive pixels) of the 8-connected components of `mask` [H,
+    W], in the order of the scan.
 
     Args:
         mask: non-zero = inside a region.
@@ -28,7 +33,9 @@ def components(mask: NDArray[np.uint8], least_area: int = LEAST_AREA) -> NDArray
     """
     import cv2
 
-    _, _, statistics, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8), connectivity=8)
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(
+        (mask > 0).astype(np.uint8), connectivity=8
+    )
     x, y, width, height, area = statistics[1:].astype(np.int64).T  # row 0 is the background
     boxes = np.stack([x, y, x + width - 1, y + height - 1], axis=1)
     return np.asarray(boxes[area >= least_area])
@@ -44,10 +51,12 @@ def box_iou(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def link(frames: Iterable[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Track numbers of the boxes of every frame, [K] a frame, counted from 0 in the order of appearance.
+    """Track numbers of the boxes of every frame, [K] a frame, counted from 0 in the order of
+    appearance.
 
-    Boxes of consecutive frames are matched one to one so that their summed IoU is largest; a pair below `LEAST_IOU` is no match. A region
-    that vanishes for a frame comes back as a new track, and of two that merge one goes on.
+    Boxes of consecutive frames are matched one to one so that their summed IoU is largest; a pair
+    below `LEAST_IOU` is no match. A region that vanishes for a frame comes back as a new track, and
+    of two that merge one goes on.
 
     Args:
         frames: [K, 4] boxes of every frame in order, inclusive corners.
@@ -91,14 +100,21 @@ def check_regions(regions: pd.DataFrame, dataset: Dataset, where: str) -> None:
             check_boxes(boxes, dataset.frame_size(video), f"{where}: video {video.name}", place)
 
 
-def derive_tracks(masks: Mapping[str, Iterable[NDArray[np.uint8]]], least_area: int = LEAST_AREA) -> pd.DataFrame:
-    """The anomalous regions of all videos: columns video (name), track, frame (from 0), x0, y0, x1, y1 (inclusive pixels).
+def derive_tracks(
+    masks: Mapping[str, Iterable[NDArray[np.uint8]]], least_area: int = LEAST_AREA
+) -> pd.DataFrame:
+    """The anomalous regions of all videos: columns video (name), track, frame (from 0), x0, y0, x1,
+    y1 (inclusive pixels).
 
     Args:
         masks: video name -> its masks [H, W], frame by frame.
         least_area: components of fewer pixels are dropped.
     """
-    parts = [pd.DataFrame({name: [] for name in COLUMNS}).astype(dict.fromkeys(COLUMNS[1:], "int64") | {"video": "str"})]
+    parts = [
+        pd.DataFrame({name: [] for name in COLUMNS}).astype(
+            dict.fromkeys(COLUMNS[1:], "int64") | {"video": "str"}
+        )
+    ]
     for video, clip in masks.items():
         boxes = [components(mask, least_area) for mask in clip]
         tracks = link(boxes)

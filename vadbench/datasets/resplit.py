@@ -1,4 +1,6 @@
-"""The unsupervised setting: training on unlabelled videos, anomalous ones among them, and testing on videos that were not trained on."""
+"""The unsupervised setting: training on unlabelled videos, anomalous ones among them, and testing
+on videos that were not trained on.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,12 @@ ALL_TRAINING = "all-training-videos"
 
 
 def resplit_of(dataset: Dataset) -> Resplit:
-    """The data set's own re-split; else all training videos, the unlabelled ones too; else every second test video is trained on too.
+    """The data set's own re-split; else all training videos, the unlabelled ones too; else every
+    second test video is trained on too.
 
-    The second holds where the data set has unlabelled videos, the last (the second, the fourth, ...) where it has none. Where the data set is
-    absent, the lists are empty: tables of old records need none, and a run says what is missing.
+    The second holds where the data set has unlabelled videos, the last (the second, the fourth,
+    ...) where it has none. Where the data set is absent, the lists are empty: tables of old records
+    need none, and a run says what is missing.
 
     Raises:
         BadInput: if there is a single test video.
@@ -26,18 +30,25 @@ def resplit_of(dataset: Dataset) -> Resplit:
         return own
     name = ALL_TRAINING if "unlabelled" in dataset.splits else EVERY_SECOND
     try:
-        train, test, *unlabelled = ([f"{split}/{video.name}" for video in dataset.videos(split)] for split in dataset.splits)
+        train, test, *unlabelled = (
+            [f"{split}/{video.name}" for video in dataset.videos(split)] for split in dataset.splits
+        )
     except BadInput:
         return Resplit(name, (), ())
     if unlabelled:
         return Resplit(name, (*train, *unlabelled[0]), tuple(test))
     if len(test) < 2:
-        raise BadInput(f'{dataset.name}: {len(test)} test videos, the unsupervised setting needs 2 or more; use setting = "one-class"')
+        raise BadInput(
+            f"{dataset.name}: {len(test)} test videos, the unsupervised setting needs 2 or more;"
+            ' use setting = "one-class"'
+        )
     return Resplit(name, (*train, *test[1::2]), tuple(test[::2]))
 
 
 def name_tested(video: str) -> str:
-    """What a tested `split/name` is called in records: its name, with the split where it was released for training."""
+    """What a tested `split/name` is called in records: its name, with the split where it was
+    released for training.
+    """
     return video.removeprefix("test/")
 
 
@@ -46,9 +57,18 @@ def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
     labels = dataset.labels()
     if resplit is None:
         return labels
-    normal = {f"train/{video.name}": np.zeros(video.frames, np.uint8) for video in dataset.videos("train")} if _mixed(resplit) else {}
+    normal = (
+        {
+            f"train/{video.name}": np.zeros(video.frames, np.uint8)
+            for video in dataset.videos("train")
+        }
+        if _mixed(resplit)
+        else {}
+    )
     known = labels.videos | normal
-    return Labels(labels.name, labels.source, {name: known[name] for name in map(name_tested, resplit.test)})
+    return Labels(
+        labels.name, labels.source, {name: known[name] for name in map(name_tested, resplit.test)}
+    )
 
 
 def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
@@ -56,7 +76,9 @@ def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | N
     tracks = dataset.tracks()
     if tracks is None or resplit is None:
         return tracks
-    return tracks[tracks["video"].isin([name_tested(video) for video in resplit.test])].reset_index(drop=True)
+    return tracks[tracks["video"].isin([name_tested(video) for video in resplit.test])].reset_index(
+        drop=True
+    )
 
 
 def _mixed(resplit: Resplit) -> bool:

@@ -1,4 +1,6 @@
-"""ShanghaiTech Campus, as released: 330 training videos and 107 test clips of 13 scenes, 480 x 856, with frame and pixel masks."""
+"""ShanghaiTech Campus, as released: 330 training videos and 107 test clips of 13 scenes, 480 x 856,
+with frame and pixel masks.
+"""
 
 from __future__ import annotations
 
@@ -37,22 +39,27 @@ LISTED_NAME = re.compile(r"(?<!\d)\d\d_\d{3,4}(?!\d)")
 
 
 class ShanghaiTech(Dataset):
-    """ShanghaiTech Campus: walking is normal; vehicles, chasing, brawling and the like are not. A scene is the first two digits of a name.
+    """ShanghaiTech Campus: walking is normal; vehicles, chasing, brawling and the like are not.
 
-    What is read under `$VADBENCH_DATA/shanghaitech`: `training/videos/SS_VVV.avi`, `testing/frames/SS_VVVV/NNN.jpg`, frame labels
-    `testing/test_frame_mask/SS_VVVV.npy` (or `test_frame_mask.npz` with an array a clip), and where there are any, pixel masks
+    A scene is the first two digits of a name.
+
+    What is read under `$VADBENCH_DATA/shanghaitech`: `training/videos/SS_VVV.avi`,
+    `testing/frames/SS_VVVV/NNN.jpg`, frame labels `testing/test_frame_mask/SS_VVVV.npy` (or
+    `test_frame_mask.npz` with an array a clip), and where there are any, pixel masks
     `testing/test_pixel_mask/SS_VVVV.npy`.
 
-    Without videos on disk everything that works on person tracks still runs: test clips then take their lengths from the labels, training
-    videos from `$VADBENCH_DATA/tracks/shanghaitech/deepsort_train.npz` (last tracked frame + 1, so frames after the last person's are not
-    counted; training frames without persons have no row either way). `read` then says that there are no frames.
+    Without videos on disk everything that works on person tracks still runs: test clips then take
+    their lengths from the labels, training videos from
+    `$VADBENCH_DATA/tracks/shanghaitech/deepsort_train.npz` (last tracked frame + 1, so frames after
+    the last person's are not counted; training frames without persons have no row either way).
+    `read` then says that there are no frames.
 
     Attributes:
         counts: videos of each split.
         scenes: scenes of each split.
         train_frames, test_frames, anomalous: frames of the release, and those labelled anomalous.
-        zhong: list of the re-split of Zhong et al. -> how many of its videos were released for training
-            (normal; the smaller numbers are those of Tur et al.) and for test (anomalous).
+        zhong: list of the re-split of Zhong et al. -> how many of its videos were released for
+            training (normal; the smaller numbers are those of Tur et al.) and for test (anomalous).
     """
 
     name = "shanghaitech"
@@ -60,13 +67,15 @@ class ShanghaiTech(Dataset):
     title = "ShanghaiTech Campus"
     revision = "2018"
     citation = (
-        "W. Luo, W. Liu, S. Gao: A Revisit of Sparse Coding Based Anomaly Detection in Stacked RNN Framework. ICCV 2017. "
-        "W. Liu, W. Luo, D. Lian, S. Gao: Future Frame Prediction for Anomaly Detection - A New Baseline. CVPR 2018."
+        "W. Luo, W. Liu, S. Gao: A Revisit of Sparse Coding Based Anomaly Detection in Stacked RNN"
+        " Framework. ICCV 2017. W. Liu, W. Luo, D. Lian, S. Gao: Future Frame Prediction for"
+        " Anomaly Detection - A New Baseline. CVPR 2018."
     )
     licence = "none stated in the archive; for research, cite the papers"
     how_to_get = (
-        "download shanghaitech.tar.gz from the ShanghaiTech Campus page (svip-lab.github.io/dataset/campus_dataset.html) "
-        "and unpack it into the folder that $VADBENCH_DATA names"
+        "download shanghaitech.tar.gz from the ShanghaiTech Campus page"
+        " (svip-lab.github.io/dataset/campus_dataset.html) and unpack it into the folder that"
+        " $VADBENCH_DATA names"
     )
     smoothing = 7.0
     streams = ("tracks",)
@@ -94,27 +103,39 @@ class ShanghaiTech(Dataset):
 
     @property
     def person_tracks(self) -> Path:
-        """The DeepSORT tracks of the training videos, which give lengths where there are no videos."""
+        """The DeepSORT tracks of the training videos, which give lengths where there are no
+        videos.
+        """
         return self.root / "tracks" / self.name / "deepsort_train.npz"
 
     @property
     def track_source(self) -> str | None:  # type: ignore[override]
-        """`published` where `vadbench.datasets.published_tracks` has files, `derived from the masks` where pixel masks are, else None."""
+        """`published` where `vadbench.datasets.published_tracks` has files, `derived from the
+        masks` where pixel masks are, else None.
+        """
         if regions_folder(self.root, self.name).is_dir():
             return SOURCE
         return "derived from the masks" if (self.folder / PIXEL_MASKS).is_dir() else None
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        """The videos of a split in the order of their names. Training videos are counted by decoding on first use, minutes for all.
+        """The videos of a split in the order of their names.
+
+        Training videos are counted by decoding on first use, minutes for all.
 
         Raises:
-            BadInput: naming what is missing: videos, labels, or a clip whose frames and labels differ in number.
+            BadInput: naming what is missing: videos, labels, or a clip whose frames and labels
+                differ in number.
         """
         if split not in self._listed:
             lengths = self._train_lengths() if split == "train" else self._test_lengths()
             if len(lengths) != self.counts[split]:
-                raise BadInput(f"{self.folder}: {len(lengths)} {split} videos, the release has {self.counts[split]}; {self._remedy}")
-            self._listed[split] = tuple(Video(name, split, frames, name[:2]) for name, frames in sorted(lengths.items()))
+                raise BadInput(
+                    f"{self.folder}: {len(lengths)} {split} videos, the release has"
+                    f" {self.counts[split]}; {self._remedy}"
+                )
+            self._listed[split] = tuple(
+                Video(name, split, frames, name[:2]) for name, frames in sorted(lengths.items())
+            )
         return self._listed[split]
 
     def path(self, video: Video) -> Path:
@@ -127,37 +148,49 @@ class ShanghaiTech(Dataset):
             path = self._training().get(video.name)
             if path is None:
                 missing = self.folder / "training" / "videos" / f"{video.name}.avi"
-                raise BadInput(f"{missing}: not there; only streams on tracks do without; {self._remedy}")
+                raise BadInput(
+                    f"{missing}: not there; only streams on tracks do without; {self._remedy}"
+                )
             return path
         path = find_path(self.folder / FRAMES, video.name)
         if not path.is_dir():
-            raise BadInput(f"{path}: not there; only streams on tracks do without frames; {self._remedy}")
+            raise BadInput(
+                f"{path}: not there; only streams on tracks do without frames; {self._remedy}"
+            )
         return path
 
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [480, 856, 3], RGB.
 
         Raises:
-            BadInput: while iterating, if there are no frames on this machine, or naming the file that is damaged or of another size.
+            BadInput: while iterating, if there are no frames on this machine, or naming the file
+                that is damaged or of another size.
         """
         path = self.path(video)
         frames = iterate_video(path) if video.split == "train" else iterate_clip(path)
         for frame in frames:
             if frame.shape[:2] != self.size:
-                raise BadInput(f"{path}: frames of shape {frame.shape}, the release has {self.size}; {self._remedy}")
+                raise BadInput(
+                    f"{path}: frames of shape {frame.shape}, the release has {self.size};"
+                    f" {self._remedy}"
+                )
             yield frame
 
     def labels(self) -> Labels:
         """The official frame labels.
 
         Raises:
-            BadInput: naming a label file that is missing, damaged, or of another length than its clip.
+            BadInput: naming a label file that is missing, damaged, or of another length than its
+                clip.
         """
         arrays, source = self._frame_masks()
-        return Labels("official", source, {video.name: arrays[video.name] for video in self.videos("test")})
+        return Labels(
+            "official", source, {video.name: arrays[video.name] for video in self.videos("test")}
+        )
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
-        """Per test frame [480, 856], non-zero = anomalous; None for training videos and where there is no `test_pixel_mask`.
+        """Per test frame [480, 856], non-zero = anomalous; None for training videos and where there
+        is no `test_pixel_mask`.
 
         Raises:
             BadInput: while iterating, if the clip's file is missing, damaged or of another shape.
@@ -167,7 +200,8 @@ class ShanghaiTech(Dataset):
         return self._pixel_masks(video)
 
     def tracks(self) -> pd.DataFrame | None:
-        """Anomalous regions: published, else derived from the pixel masks, else None; `track_source` says which.
+        """Anomalous regions: published, else derived from the pixel masks, else None;
+        `track_source` says which.
 
         Raises:
             BadInput: on published tracks or masks that do not fit the videos.
@@ -175,22 +209,33 @@ class ShanghaiTech(Dataset):
         published = published_tracks(self)
         if published is not None:
             return published
-        clips = {video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None}
+        clips = {
+            video.name: masks
+            for video in self.videos("test")
+            if (masks := self.masks(video)) is not None
+        }
         return derive_tracks(clips) if clips else None
 
     def truth_paths(self) -> tuple[Path, ...]:
         """The test split with its labels and masks, the re-split, and the published tracks."""
-        return (self.folder / "testing", self.folder / "resplit", regions_folder(self.root, self.name))
+        return (
+            self.folder / "testing",
+            self.folder / "resplit",
+            regions_folder(self.root, self.name),
+        )
 
     def resplit(self) -> Resplit | None:
-        """The re-split of Zhong et al. (CVPR 2019) that Tur et al. (ICIP 2023) train on without labels, where its lists are in place.
+        """The re-split of Zhong et al. (CVPR 2019) that Tur et al.
+        (ICIP 2023) train on without labels, where its lists are in place.
 
-        The lists are `shanghaitech/resplit/train.txt` and `test.txt`, a video a line (`01_001` was released for training, `01_0014` for
-        test; what else is in a line is passed over). Lists of other lengths are another split, named
-        `list-<8 hex>` by their hash. Without lists None: tables then say `every-second-test-video`.
+        The lists are `shanghaitech/resplit/train.txt` and `test.txt`, a video a line (`01_001` was
+        released for training, `01_0014` for test; what else is in a line is passed over). Lists of
+        other lengths are another split, named `list-<8 hex>` by their hash. Without lists None:
+        tables then say `every-second-test-video`.
 
         Raises:
-            BadInput: if only one list is there, or a list names no video, one twice, or one that does not exist.
+            BadInput: if only one list is there, or a list names no video, one twice, or one that
+                does not exist.
         """
         paths = {split: self.folder / "resplit" / f"{split}.txt" for split in self.counts}
         if not any(path.is_file() for path in paths.values()):
@@ -198,7 +243,9 @@ class ShanghaiTech(Dataset):
         train, test = (self._list(path) for path in paths.values())
         both = sorted(set(train) & set(test))
         if both:
-            raise BadInput(f"{paths['test']}: {both[0]} is in train.txt too; expected every video in one list")
+            raise BadInput(
+                f"{paths['test']}: {both[0]} is in train.txt too; expected every video in one list"
+            )
         split = Resplit("zhong-2019", train, test)
         known = self._is_zhong(train, "train") and self._is_zhong(test, "test")
         return split if known else replace(split, name=f"list-{split.document['sha256'][:8]}")
@@ -213,16 +260,34 @@ class ShanghaiTech(Dataset):
         """Counts, labels, and every frame and mask that is there; reads all of it.
 
         Raises:
-            BadInput: if videos or labels are missing (`videos`, `labels`); damage within a video is a line of the answer.
+            BadInput: if videos or labels are missing (`videos`, `labels`); damage within a video is
+                a line of the answer.
         """
         labels, checks = self.labels(), []
         for split, expected in self.counts.items():
             videos = self.videos(split)
             checks.append(Check(f"{split} videos", str(expected), str(len(videos))))
-            checks.append(Check(f"{split} scenes", str(self.scenes[split]), str(len({video.scene for video in videos}))))
+            checks.append(
+                Check(
+                    f"{split} scenes",
+                    str(self.scenes[split]),
+                    str(len({video.scene for video in videos})),
+                )
+            )
         checks.append(Check("test frames labelled", str(self.test_frames), str(len(labels.flat()))))
-        checks.append(Check(f"anomalous frames ({labels.source})", str(self.anomalous), str(int(labels.flat().sum()))))
-        return [*checks, *self._footage_checks(), *self._mask_checks(), seen("region tracks", lambda: self.track_source or "none")]
+        checks.append(
+            Check(
+                f"anomalous frames ({labels.source})",
+                str(self.anomalous),
+                str(int(labels.flat().sum())),
+            )
+        )
+        return [
+            *checks,
+            *self._footage_checks(),
+            *self._mask_checks(),
+            seen("region tracks", lambda: self.track_source or "none"),
+        ]
 
     def _footage_checks(self) -> list[Check]:
         totals: dict[Split, int] = {"train": self.train_frames, "test": self.test_frames}
@@ -230,16 +295,30 @@ class ShanghaiTech(Dataset):
         checks = []
         for split, total in totals.items():
             if not present[split]:
-                checks.append(seen(f"{split} frames", lambda: "no videos here: streams on tracks only"))
+                checks.append(
+                    seen(f"{split} frames", lambda: "no videos here: streams on tracks only")
+                )
                 continue
             wanted = f"{total} frames, {self.size[0]} x {self.size[1]} RGB"
-            checks.append(Check(f"{split} frames decoded", wanted, told(lambda split=split: decoded(self, self.videos(split)))))  # type: ignore[misc]
+            checks.append(
+                Check(
+                    f"{split} frames decoded",
+                    wanted,
+                    told(lambda split=split: decoded(self, self.videos(split))),  # type: ignore[misc]
+                )
+            )
         return checks
 
     def _mask_checks(self) -> list[Check]:
         if not (self.folder / PIXEL_MASKS).is_dir():
             return []
-        return [Check("pixel masks", f"{self.test_frames} masks", told(lambda: f"{self._count_masks()} masks"))]
+        return [
+            Check(
+                "pixel masks",
+                f"{self.test_frames} masks",
+                told(lambda: f"{self._count_masks()} masks"),
+            )
+        ]
 
     def _count_masks(self) -> int:
         return sum(1 for video in self.videos("test") for _ in self.masks(video) or ())
@@ -260,22 +339,42 @@ class ShanghaiTech(Dataset):
             if not TRAIN_NAME.fullmatch(name):
                 raise BadInput(f"{path}: expected names as 01_001.avi; move the file elsewhere")
         if len(paths) != self.counts["train"]:  # before minutes of counting
-            raise BadInput(f"{self.folder / 'training/videos'}: {len(paths)} videos, the release has {self.counts['train']}; {self._remedy}")
+            raise BadInput(
+                f"{self.folder / 'training/videos'}: {len(paths)} videos, the release has"
+                f" {self.counts['train']}; {self._remedy}"
+            )
         return dict(zip(paths, frame_counts(paths.values(), self.name), strict=True))
 
     def _tracked_lengths(self) -> dict[str, int]:
         path = self.person_tracks
         if not path.is_file():
-            raise BadInput(f"{self.folder / 'training/videos'}: no training videos, and no {path} to take their lengths from; {self._remedy}")
+            raise BadInput(
+                f"{self.folder / 'training/videos'}: no training videos, and no {path} to take"
+                f" their lengths from; {self._remedy}"
+            )
         with _opened(path) as arrays:
             try:
                 frame = arrays["rows"][:, list(arrays["columns"]).index("Frame_Number")]
                 names, ends = arrays["video"].tolist(), np.cumsum(arrays["count"])
             except (KeyError, ValueError, IndexError, OSError, zipfile.BadZipFile) as error:
-                raise BadInput(f"{path}: damaged or not a track file ({error}); expected arrays rows, columns, video, count") from error
-        if len(ends) != len(names) or not len(names) or ends[-1] != len(frame) or (np.diff(ends, prepend=0) < 1).any():
-            raise BadInput(f"{path}: counts do not add up to its {len(frame)} rows, or a video has none; get the file again")
-        return {str(name): int(frame[start:end].max()) + 1 for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)}
+                raise BadInput(
+                    f"{path}: damaged or not a track file ({error}); expected arrays rows, columns,"
+                    " video, count"
+                ) from error
+        if (
+            len(ends) != len(names)
+            or not len(names)
+            or ends[-1] != len(frame)
+            or (np.diff(ends, prepend=0) < 1).any()
+        ):
+            raise BadInput(
+                f"{path}: counts do not add up to its {len(frame)} rows, or a video has none; get"
+                " the file again"
+            )
+        return {
+            str(name): int(frame[start:end].max()) + 1
+            for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
+        }
 
     def _test_lengths(self) -> dict[str, int]:
         masks, source = self._frame_masks()
@@ -284,33 +383,58 @@ class ShanghaiTech(Dataset):
             for name, labels in masks.items():
                 found = count_frames(find_path(frames, name))
                 if found != len(labels):
-                    raise BadInput(f"{frames / name}: {found} frames, {len(labels)} labels in {source}; {self._remedy}")
+                    raise BadInput(
+                        f"{frames / name}: {found} frames, {len(labels)} labels in {source};"
+                        f" {self._remedy}"
+                    )
             clips = [path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name)]
             unlabelled = sorted(match_names(clips, masks).extra)
             if unlabelled:
-                raise BadInput(f"{self.folder / FRAME_MASKS / unlabelled[0]}.npy: the labels of {unlabelled[0]} are missing; {self._remedy}")
+                raise BadInput(
+                    f"{self.folder / FRAME_MASKS / unlabelled[0]}.npy: the labels of"
+                    f" {unlabelled[0]} are missing; {self._remedy}"
+                )
         return {name: len(labels) for name, labels in masks.items()}
 
     def _frame_masks(self) -> tuple[dict[str, NDArray[np.uint8]], str]:
         """Clip -> [T] uint8 labels, and what they were read from."""
         folder, packed = self.folder / FRAME_MASKS, self.folder / PACKED_MASKS
         if folder.is_dir():
-            paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".npy" and not path.name.startswith(".")]
+            paths = [
+                path
+                for path in sorted(folder.iterdir())
+                if path.suffix.lower() == ".npy" and not path.name.startswith(".")
+            ]
             called = self._called([path.stem for path in paths])
-            return {called[path.stem]: _binary(_opened(path), path, called[path.stem]) for path in paths}, f"{FRAME_MASKS}/*.npy"
+            return {
+                called[path.stem]: _binary(_opened(path), path, called[path.stem]) for path in paths
+            }, f"{FRAME_MASKS}/*.npy"
         if not packed.is_file():
-            raise BadInput(f"{folder}: the frame labels are missing (as is {PACKED_MASKS}); {self._remedy}")
+            raise BadInput(
+                f"{folder}: the frame labels are missing (as is {PACKED_MASKS}); {self._remedy}"
+            )
         with _opened(packed) as arrays:
             try:
                 called = self._called(arrays.files)
-                return {called[name]: _binary(arrays[name], packed, called[name]) for name in arrays.files}, PACKED_MASKS
+                return {
+                    called[name]: _binary(arrays[name], packed, called[name])
+                    for name in arrays.files
+                }, PACKED_MASKS
             except (ValueError, OSError, zipfile.BadZipFile) as error:
-                raise BadInput(f"{packed}: {error}; expected an array a clip, get the file again") from error
+                raise BadInput(
+                    f"{packed}: {error}; expected an array a clip, get the file again"
+                ) from error
 
     def _called(self, labelled: list[str]) -> dict[str, str]:
-        """Name of labels -> their clip's: the folder of frames that is spelt like it, where there are frames, else as it is."""
+        """Name of labels -> their clip's: the folder of frames that is spelt like it, where there
+        are frames, else as it is.
+        """
         frames = self.folder / FRAMES
-        clips = [path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name)] if frames.is_dir() else []
+        clips = (
+            [path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name)]
+            if frames.is_dir()
+            else []
+        )
         partner = match_names(labelled, clips).partner
         return {name: partner.get(name, name) for name in labelled}
 
@@ -319,21 +443,34 @@ class ShanghaiTech(Dataset):
         masks = _opened(path)
         expected = (video.frames, *self.size)
         if masks.shape != expected:
-            raise BadInput(f"{path}: {masks.dtype} of shape {masks.shape}, expected whole numbers of shape {expected}; {self._remedy}")
+            raise BadInput(
+                f"{path}: {masks.dtype} of shape {masks.shape}, expected whole numbers of shape"
+                f" {expected}; {self._remedy}"
+            )
         for frame, mask in enumerate(masks):
             yield mark(np.asarray(mask), f"{path}: frame {frame}")
 
     def _list(self, path: Path) -> tuple[str, ...]:
         if not path.is_file():
-            raise BadInput(f"{path}: not there, but the other list of the re-split is; expected both, or neither")
-        names = [found[0] for line in read_text(path).splitlines() if (found := LISTED_NAME.search(line))]
+            raise BadInput(
+                f"{path}: not there, but the other list of the re-split is; expected both, or"
+                " neither"
+            )
+        names = [
+            found[0] for line in read_text(path).splitlines() if (found := LISTED_NAME.search(line))
+        ]
         listed = [f"{'train' if TRAIN_NAME.fullmatch(name) else 'test'}/{name}" for name in names]
         known = {f"{split}/{video.name}" for split in self.counts for video in self.videos(split)}
         for place, name in enumerate(listed):
             if name not in known:
-                raise BadInput(f"{path}: {name.partition('/')[2]} is no video of the release; expected names as 01_001 or 01_0014")
+                raise BadInput(
+                    f"{path}: {name.partition('/')[2]} is no video of the release; expected names"
+                    " as 01_001 or 01_0014"
+                )
             if name in listed[:place]:
-                raise BadInput(f"{path}: {name.partition('/')[2]} is listed twice; expected every video once")
+                raise BadInput(
+                    f"{path}: {name.partition('/')[2]} is listed twice; expected every video once"
+                )
         if not listed:
             raise BadInput(f"{path}: names no video; expected a line a video, as 01_001 or 01_0014")
         return tuple(listed)
@@ -358,5 +495,8 @@ def _binary(values: NDArray[Any], path: Path, name: str) -> NDArray[np.uint8]:
     if not TEST_NAME.fullmatch(name):
         raise BadInput(f"{path}: {name} is no clip's name; expected names as 01_0014")
     if values.ndim != 1 or not len(values) or not np.isin(values, (0, 1)).all():
-        raise BadInput(f"{path}: labels of {name} are {values.dtype} of shape {values.shape}; expected 0 or 1 for each frame, at least one")
+        raise BadInput(
+            f"{path}: labels of {name} are {values.dtype} of shape {values.shape}; expected 0 or 1"
+            " for each frame, at least one"
+        )
     return np.asarray(values, np.uint8)

@@ -1,4 +1,6 @@
-"""The built-in street: rendered by us from a seed, written once as image folders and read like any other data set."""
+"""The built-in street: rendered by us from a seed, written once as image folders and read like any
+other data set.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 
 
 class Synthetic(Dataset):
-    """A street in perspective, two lanes of pedestrians; cyclists, cars, runners, wrong directions and thrown objects are anomalous.
+    """A street in perspective, two lanes of pedestrians; cyclists, cars, runners, wrong directions
+    and thrown objects are anomalous.
 
-    `root` is the cache: the scene lies in `<root>/synthetic@<revision>/scene` and is rendered when it is first asked for.
+    `root` is the cache: the scene lies in `<root>/synthetic@<revision>/scene` and is rendered when
+    it is first asked for.
 
     Attributes:
         seed: of everything drawn.
@@ -36,7 +40,8 @@ class Synthetic(Dataset):
 
     name = "synthetic"
     title = "Synthetic street"
-    revision = "1"  # goes up with every change of what is rendered (scene.py, cast.py, the constants here)
+    # goes up with every change of what is rendered (scene.py, cast.py, the constants here)
+    revision = "1"
     citation = "Rendered by vadbench (vadbench/datasets/scene.py)."
     licence = "Apache-2.0"
     how_to_get = "made on first use"
@@ -70,7 +75,10 @@ class Synthetic(Dataset):
         for video in videos:
             found = count_frames(self._clip(video))
             if found != video.frames:
-                raise BadInput(f"{self._clip(video)}: {found} frames, {video.frames} were rendered; {self._remedy}")
+                raise BadInput(
+                    f"{self._clip(video)}: {found} frames, {video.frames} were rendered;"
+                    f" {self._remedy}"
+                )
         return videos
 
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
@@ -88,35 +96,64 @@ class Synthetic(Dataset):
             BadInput: if labels.csv is damaged.
         """
         table = self._table("labels.csv", ["video", "frame", "anomalous"])
-        clips = {script.name: table.loc[table["video"] == script.name, "anomalous"].to_numpy(np.uint8) for script in self.scripts["test"]}
+        clips = {
+            script.name: table.loc[table["video"] == script.name, "anomalous"].to_numpy(np.uint8)
+            for script in self.scripts["test"]
+        }
         for name, values in clips.items():
             if len(values) != self.length:
-                raise BadInput(f"{self.folder / 'labels.csv'}: {len(values)} labels of {name}, expected {self.length}; {self._remedy}")
+                raise BadInput(
+                    f"{self.folder / 'labels.csv'}: {len(values)} labels of {name}, expected"
+                    f" {self.length}; {self._remedy}"
+                )
         return Labels("exact", "the renderer (labels.csv)", clips)
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
-        """Per test frame [160, 240]: the number of the anomalous instance that the pixel shows, or 0; None for training clips."""
+        """Per test frame [160, 240]: the number of the anomalous instance that the pixel shows, or
+        0; None for training clips.
+        """
         return None if video.split == "train" else iterate_clip(self.folder / "masks" / video.name)
 
     def tracks(self) -> pd.DataFrame:
-        """Exact boxes of the visible pixels of every anomalous instance; `tracks.csv` also says its kind."""
+        """Exact boxes of the visible pixels of every anomalous instance; `tracks.csv` also says its
+        kind.
+        """
         return self._table("tracks.csv", list(COLUMNS))
 
     def check(self) -> list[Check]:
-        """Frames against the checksums written with them, labels and tracks against masks; reads everything."""
+        """Frames against the checksums written with them, labels and tracks against masks; reads
+        everything.
+        """
         checks = []
         for split in SPLITS:
             videos = self.videos(split)
             frames = self.length * len(self.scripts[split])
             checks.append(Check(f"{split} clips", str(len(self.scripts[split])), str(len(videos))))
-            checks.append(Check(f"{split} frames as rendered", f"{frames} frames", _told(partial(self._unchanged, videos))))
+            checks.append(
+                Check(
+                    f"{split} frames as rendered",
+                    f"{frames} frames",
+                    _told(partial(self._unchanged, videos)),
+                )
+            )
         test = self.videos("test")
         frames = self.length * len(test)
-        checks.append(Check("masks not empty = labels", f"{frames} frames agree", _told(partial(self._labels_agree, test))))
-        return [*checks, Check("boxes of masks = tracks", "all agree", _told(partial(self._tracks_agree, test)))]
+        checks.append(
+            Check(
+                "masks not empty = labels",
+                f"{frames} frames agree",
+                _told(partial(self._labels_agree, test)),
+            )
+        )
+        return [
+            *checks,
+            Check("boxes of masks = tracks", "all agree", _told(partial(self._tracks_agree, test))),
+        ]
 
     def make(self) -> None:
-        """Render the scene unless it is there: into a temporary folder, renamed when whole; of two processes one renders, the other waits."""
+        """Render the scene unless it is there: into a temporary folder, renamed when whole; of two
+        processes one renders, the other waits.
+        """
         from filelock import FileLock
 
         if self.folder.is_dir():
@@ -125,7 +162,8 @@ class Synthetic(Dataset):
         with FileLock(self.folder.with_name("scene.lock")):
             if self.folder.is_dir():
                 return
-            for stale in self.folder.parent.glob("scene.partial-*"):  # of a process that was killed: whoever lives waits for the lock
+            # of a process that was killed: whoever lives waits for the lock
+            for stale in self.folder.parent.glob("scene.partial-*"):
                 shutil.rmtree(stale)
             unfinished = Path(tempfile.mkdtemp(prefix="scene.partial-", dir=self.folder.parent))
             try:
@@ -162,12 +200,22 @@ class Synthetic(Dataset):
         table = pd.DataFrame(tracks, columns=["video", "kind", *COLUMNS[1:]])
         table.to_csv(folder / "tracks.csv", index=False)
         marked = set(zip(table["video"], table["frame"], strict=True))
-        labels = [(script.name, frame, int((script.name, frame) in marked)) for script in self.scripts["test"] for frame in range(self.length)]
-        pd.DataFrame(labels, columns=["video", "frame", "anomalous"]).to_csv(folder / "labels.csv", index=False)
+        labels = [
+            (script.name, frame, int((script.name, frame) in marked))
+            for script in self.scripts["test"]
+            for frame in range(self.length)
+        ]
+        pd.DataFrame(labels, columns=["video", "frame", "anomalous"]).to_csv(
+            folder / "labels.csv", index=False
+        )
         (folder / "sha256.json").write_text(json.dumps(digests, indent=1) + "\n")
 
-    def _write_clip(self, folder: Path, script: Script, background: NDArray[np.float32]) -> tuple[str, list[tuple[Any, ...]]]:
-        """Sha256 of the clip's pixels, and (kind, instance, frame, x0, y0, x1, y1) of everything anomalous in it."""
+    def _write_clip(
+        self, folder: Path, script: Script, background: NDArray[np.float32]
+    ) -> tuple[str, list[tuple[Any, ...]]]:
+        """Sha256 of the clip's pixels, and (kind, instance, frame, x0, y0, x1, y1) of everything
+        anomalous in it.
+        """
         from vadbench.datasets.cast import cast
         from vadbench.datasets.scene import render_clip
 
@@ -176,12 +224,17 @@ class Synthetic(Dataset):
         if script.split == "test":
             masks.mkdir(parents=True)
         digest, regions = hashlib.sha256(), []
-        for frame, (image, mask) in enumerate(render_clip(cast(script, self.length, self.seed), self.length, background)):
+        for frame, (image, mask) in enumerate(
+            render_clip(cast(script, self.length, self.seed), self.length, background)
+        ):
             digest.update(image.tobytes())
             _write_frame(images / f"{frame + 1:03d}.tif", image)
             if script.split == "test":
                 _write_mask(masks / f"{frame + 1:03d}.png", mask)
-            regions += [(script.anomalies[number - 1].kind, number, frame, *box) for number, box in instance_boxes(mask)]
+            regions += [
+                (script.anomalies[number - 1].kind, number, frame, *box)
+                for number, box in instance_boxes(mask)
+            ]
         return digest.hexdigest(), regions
 
     def _unchanged(self, videos: tuple[Video, ...]) -> str:
@@ -201,7 +254,10 @@ class Synthetic(Dataset):
         for video in videos:
             marked = np.array([mask.any() for mask in self.masks(video) or ()])
             if not len(marked) == len(labels[video.name]) == video.frames:
-                return f"{video.name}: {len(marked)} masks, {len(labels[video.name])} labels, {video.frames} frames"
+                return (
+                    f"{video.name}: {len(marked)} masks, {len(labels[video.name])} labels,"
+                    f" {video.frames} frames"
+                )
             agreeing += int((marked == labels[video.name]).sum())
         return f"{agreeing} frames agree"
 
@@ -213,15 +269,26 @@ class Synthetic(Dataset):
             for number, box in instance_boxes(mask)
         }
         differing = seen.symmetric_difference(self.tracks().itertuples(index=False, name=None))
-        return f"{len(differing)} boxes differ, the first {min(differing)}" if differing else "all agree"
+        return (
+            f"{len(differing)} boxes differ, the first {min(differing)}"
+            if differing
+            else "all agree"
+        )
 
 
 def instance_boxes(mask: NDArray[np.uint8]) -> list[tuple[int, tuple[int, int, int, int]]]:
-    """(instance, (x0, y0, x1, y1; inclusive pixels)) of every instance number in `mask` [H, W], in rising order."""
+    """(instance, (x0, y0, x1, y1; inclusive pixels)) of every instance number in `mask` [H, W], in
+    rising order.
+    """
     boxes = []
     for number in np.unique(mask[mask > 0]):
         rows, columns = np.nonzero(mask == number)
-        boxes.append((int(number), (int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max()))))
+        boxes.append(
+            (
+                int(number),
+                (int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())),
+            )
+        )
     return boxes
 
 
@@ -229,7 +296,11 @@ def _write_frame(path: Path, image: NDArray[np.uint8]) -> None:
     """As uncompressed tif: noise hardly compresses, and PNG takes 30 times as long."""
     import cv2
 
-    path.write_bytes(cv2.imencode(".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE])[1].tobytes())
+    path.write_bytes(
+        cv2.imencode(
+            ".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE]
+        )[1].tobytes()
+    )
 
 
 def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:

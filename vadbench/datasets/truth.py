@@ -19,9 +19,11 @@ from vadbench.datasets.resplit import labels_tested, tracks_tested
 
 
 def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str, Any]:
-    """Name, source, counts and digest of the labels, source and digest of the region tracks (None without any), JSON-ready.
+    """Name, source, counts and digest of the labels, source and digest of the region tracks (None
+    without any), JSON-ready.
 
-    What was read once is remembered beside the cache for as long as the data set says that the files are the same ones.
+    What was read once is remembered beside the cache for as long as the data set says that the
+    files are the same ones.
 
     Args:
         dataset: whose test split.
@@ -38,7 +40,10 @@ def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str
     tracks = tracks_tested(dataset, resplit)
     if tracks is not None and resplit is None:
         check_regions(tracks, dataset, f"{dataset.name}: region tracks")
-    regions = {"tracks": dataset.track_source, "regions_sha256": None if tracks is None else regions_digest(tracks)}
+    regions = {
+        "tracks": dataset.track_source,
+        "regions_sha256": None if tracks is None else regions_digest(tracks),
+    }
     truth = labels_tested(dataset, resplit).provenance() | regions
     if key:
         remember(memory, key, truth)
@@ -47,17 +52,23 @@ def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str
 
 def regions_digest(tracks: pd.DataFrame) -> str:
     """sha256 of the regions, whatever their order and their numbers' type."""
-    table = tracks[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[2:], "float64") | {"video": "str", "track": "str"})
+    table = tracks[list(COLUMNS)].astype(
+        dict.fromkeys(COLUMNS[2:], "float64") | {"video": "str", "track": "str"}
+    )
     table = table.sort_values(list(COLUMNS)).reset_index(drop=True)
     return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
 
 
 def _looks(dataset: Dataset, resplit: Resplit | None) -> str:
-    """A digest of the names, sizes and times of the files and of the code that reads them; empty where the data set names no file."""
+    """A digest of the names, sizes and times of the files and of the code that reads them; empty
+    where the data set names no file.
+    """
     paths = dataset.truth_paths()
     if not paths:
         return ""
-    digest = hashlib.sha256(f"{source_of(type(dataset).__module__)} {resplit and resplit.document}\n".encode())
+    digest = hashlib.sha256(
+        f"{source_of(type(dataset).__module__)} {resplit and resplit.document}\n".encode()
+    )
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             status = file.stat() if file.exists() else None

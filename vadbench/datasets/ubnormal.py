@@ -1,4 +1,6 @@
-"""UBnormal, as released: rendered videos of 29 scenes, 186 normal ones for training and 211 for test, every object annotated by pixel."""
+"""UBnormal, as released: rendered videos of 29 scenes, 186 normal ones for training and 211 for
+test, every object annotated by pixel.
+"""
 
 from __future__ import annotations
 
@@ -32,23 +34,28 @@ Track = tuple[int, int, int]  # id of the object, its first and last frame
 
 
 class UBnormal(Dataset):
-    """UBnormal in the one-class setting: the normal training videos are trained on, all test videos are tested.
+    """UBnormal in the one-class setting: the normal training videos are trained on, all test videos
+    are tested.
 
-    The abnormal training videos and the validation split are for supervised methods and are not read.
+    The abnormal training videos and the validation split are for supervised methods and are not
+    read.
 
     What is read under `$VADBENCH_DATA/UBnormal`, with N the scene in a video's name:
 
-    - `Scene<N>/<video>.mp4`; frames are counted by decoding.
-    - the split lists `{normal_training,normal_test,abnormal_test}_video_names.txt`, there or in `scripts/`: they are not in the archive but
-      in the authors' repository.
-    - for abnormal videos `Scene<N>/<video>_annotations/<video>_tracks.txt`, a line `id, first, last` for each anomalous object, frames from 0
-      and inclusive: the frame labels, as the authors' script writes them. An interval that ends after its video is cut, one that begins there
-      refused. Of `<video>_new_tracks.txt`, which the authors' region script prefers where it exists, nothing certain is known: it is not read.
-    - `<video>_annotations/<video>_<frame, four digits>_gt.png`, whose pixels hold the id of the object they show: masks and regions of the
-      objects in `_tracks.txt`. Only the images of anomalous frames are opened; one that is missing or has other than one channel is refused.
+    - `Scene<N>/<video>.mp4`; frames are counted by decoding. - the split lists
+    `{normal_training,normal_test,abnormal_test}_video_names.txt`, there or in `scripts/`: they are
+    not in the archive but in the authors' repository.
+    - for abnormal videos `Scene<N>/<video>_annotations/<video>_tracks.txt`, a line `id, first,
+      last` for each anomalous object, frames from 0 and inclusive: the frame labels, as the
+      authors' script writes them. An interval that ends after its video is cut, one that begins
+      there refused. Of `<video>_new_tracks.txt`, which the authors' region script prefers where it
+      exists, nothing certain is known: it is not read.
+    - `<video>_annotations/<video>_<frame, four digits>_gt.png`, whose pixels hold the id of the
+      object they show: masks and regions of the objects in `_tracks.txt`. Only the images of
+      anomalous frames are opened; one that is missing or has other than one channel is refused.
 
-    How many test frames there are is stated in two ways (89,908 in the authors' script, 92,640 labels in others' code; specs/evaluation.md
-    section 3), so none is checked.
+    How many test frames there are is stated in two ways (89,908 in the authors' script, 92,640
+    labels in others' code; specs/evaluation.md section 3), so none is checked.
 
     Attributes:
         counts: videos of each split.
@@ -59,11 +66,15 @@ class UBnormal(Dataset):
     version = 2
     title = "UBnormal"
     revision = "2022"
-    citation = "A. Acsintoae et al.: UBnormal: New Benchmark for Supervised Open-Set Video Anomaly Detection. CVPR 2022."
+    citation = (
+        "A. Acsintoae et al.: UBnormal: New Benchmark for Supervised Open-Set Video Anomaly"
+        " Detection. CVPR 2022."
+    )
     licence = "CC BY-NC-ND 4.0"
     how_to_get = (
-        "download UBnormal.zip by the link in github.com/lilygeorgescu/UBnormal, unpack it into the folder that $VADBENCH_DATA names, "
-        "and copy scripts/*_video_names.txt of that repository into its UBnormal folder"
+        "download UBnormal.zip by the link in github.com/lilygeorgescu/UBnormal, unpack it into the"
+        " folder that $VADBENCH_DATA names, and copy scripts/*_video_names.txt of that repository"
+        " into its UBnormal folder"
     )
     smoothing = 15.0
 
@@ -81,11 +92,18 @@ class UBnormal(Dataset):
 
     @property
     def track_source(self) -> str:  # type: ignore[override]
-        """`published` where such files are in place (`vadbench.datasets.published_tracks`), else made of the release's object masks."""
-        return SOURCE if regions_folder(self.root, self.name).is_dir() else "object masks: the largest component of each anomalous object"
+        """`published` where such files are in place (`vadbench.datasets.published_tracks`), else
+        made of the release's object masks.
+        """
+        return (
+            SOURCE
+            if regions_folder(self.root, self.name).is_dir()
+            else "object masks: the largest component of each anomalous object"
+        )
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        """The videos of a split in the order of their names; counted by decoding on first use, minutes for all.
+        """The videos of a split in the order of their names; counted by decoding on first use,
+        minutes for all.
 
         Raises:
             BadInput: naming the first list or video that is missing.
@@ -93,7 +111,10 @@ class UBnormal(Dataset):
         if split not in self._listed:
             names = self._names(split)
             frames = frame_counts([self._path(name) for name in names], self.name)
-            self._listed[split] = tuple(Video(name, split, count, scene_of(name)) for name, count in zip(names, frames, strict=True))
+            self._listed[split] = tuple(
+                Video(name, split, count, scene_of(name))
+                for name, count in zip(names, frames, strict=True)
+            )
         return self._listed[split]
 
     def path(self, video: Video) -> Path:
@@ -112,7 +133,8 @@ class UBnormal(Dataset):
         """Frame labels from the intervals of the anomalous objects.
 
         Raises:
-            BadInput: naming the file that is missing, damaged, or has an interval outside its video.
+            BadInput: naming the file that is missing, damaged, or has an interval outside its
+                video.
         """
         clips, cut = {}, 0
         for video in self.videos("test"):
@@ -120,19 +142,23 @@ class UBnormal(Dataset):
             for _, first, last in self._anomalous(video):
                 clips[video.name][first : last + 1] = 1
                 cut += last >= video.frames
-        source = "*_tracks.txt, frames from 0, inclusive" + (f"; {cut} intervals cut at the end of their video" if cut else "")
+        source = "*_tracks.txt, frames from 0, inclusive" + (
+            f"; {cut} intervals cut at the end of their video" if cut else ""
+        )
         return Labels("official", source, clips)
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
         """Per test frame [H, W], non-zero = anomalous; None for training videos.
 
         Raises:
-            BadInput: while iterating, naming the image that is missing, damaged or has other than one channel.
+            BadInput: while iterating, naming the image that is missing, damaged or has other than
+                one channel.
         """
         return None if video.split == "train" else self._masks(video)
 
     def tracks(self) -> pd.DataFrame:
-        """Anomalous regions: published, else in each frame of a track the box of its object's largest component, none where it is hidden.
+        """Anomalous regions: published, else in each frame of a track the box of its object's
+        largest component, none where it is hidden.
 
         Raises:
             BadInput: as `labels` and `masks`.
@@ -145,7 +171,9 @@ class UBnormal(Dataset):
             for video in self.videos("test")
             for track, (number, first, last) in enumerate(self._anomalous(video))
             for frame in range(first, min(last + 1, video.frames))
-            for box in _largest(components((self._objects(video, frame) == number).astype(np.uint8), least_area=1))
+            for box in _largest(
+                components((self._objects(video, frame) == number).astype(np.uint8), least_area=1)
+            )
         ]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -154,20 +182,44 @@ class UBnormal(Dataset):
         return (self.folder, regions_folder(self.root, self.name))
 
     def check(self) -> list[Check]:
-        """Counts, every frame and every mask of an anomalous frame decoded, labels read; reads all of it.
+        """Counts, every frame and every mask of an anomalous frame decoded, labels read; reads all
+        of it.
 
         Raises:
-            BadInput: if lists or videos are missing (`videos`); damage within a video is a line of the answer.
+            BadInput: if lists or videos are missing (`videos`); damage within a video is a line of
+                the answer.
         """
         checks = []
         for split in SPLITS:
-            checks.append(Check(f"{split} videos", str(self.counts[split]), str(len(self.videos(split)))))
+            checks.append(
+                Check(f"{split} videos", str(self.counts[split]), str(len(self.videos(split))))
+            )
         found = {video.scene for split in SPLITS for video in self.videos(split)}
         checks.append(Check("scenes", str(self.scenes), str(len(found))))
         for split in SPLITS:
-            checks.append(seen(f"{split} frames decoded", lambda split=split: decoded(self, self.videos(split))))  # type: ignore[misc]
-        checks.append(seen("test frames labelled", lambda: f"{len(self.labels().flat())}, {self.labels().flat().sum()} of them anomalous"))
-        return [*checks, seen("masks read", lambda: f"{sum(self._count_masks(video) for video in self.videos('test'))} not empty")]
+            checks.append(
+                seen(
+                    f"{split} frames decoded",
+                    lambda split=split: decoded(self, self.videos(split)),  # type: ignore[misc]
+                )
+            )
+        checks.append(
+            seen(
+                "test frames labelled",
+                lambda: (
+                    f"{len(self.labels().flat())}, {self.labels().flat().sum()} of them anomalous"
+                ),
+            )
+        )
+        return [
+            *checks,
+            seen(
+                "masks read",
+                lambda: (
+                    f"{sum(self._count_masks(video) for video in self.videos('test'))} not empty"
+                ),
+            ),
+        ]
 
     @property
     def _remedy(self) -> str:
@@ -176,18 +228,31 @@ class UBnormal(Dataset):
     def _names(self, split: Split) -> list[str]:
         names = [name for file in LISTS[split] for name in self._list(file)]
         if len(names) != self.counts[split] or len(set(names)) != len(names):
-            raise BadInput(f"{self.folder}: {len(set(names))} {split} videos in {', '.join(LISTS[split])}, the release has {self.counts[split]}")
+            raise BadInput(
+                f"{self.folder}: {len(set(names))} {split} videos in {', '.join(LISTS[split])}, the"
+                f" release has {self.counts[split]}"
+            )
         return sorted(names)
 
     def _list(self, file: str) -> list[str]:
-        path = next((path for path in (self.folder / file, self.folder / "scripts" / file) if path.is_file()), None)
+        path = next(
+            (
+                path
+                for path in (self.folder / file, self.folder / "scripts" / file)
+                if path.is_file()
+            ),
+            None,
+        )
         if path is None:
             raise BadInput(f"{self.folder / file}: the list of videos is missing; {self._remedy}")
         names = read_text(path).split()
         for name in names:
             found = NAME.fullmatch(name)
             if found is None or found[1] != file.partition("_")[0]:
-                raise BadInput(f"{path}: {name!r} is no name of this list; expected names as {file.partition('_')[0]}_scene_1_scenario_2")
+                raise BadInput(
+                    f"{path}: {name!r} is no name of this list; expected names as"
+                    f" {file.partition('_')[0]}_scene_1_scenario_2"
+                )
         return names
 
     def _path(self, name: str) -> Path:
@@ -209,24 +274,41 @@ class UBnormal(Dataset):
             return []
         path = find_path(self._annotations(video.name), f"{video.name}_tracks.txt")
         if not path.is_file():
-            raise BadInput(f"{path}: the anomalous objects of {video.name} are missing; {self._remedy}")
+            raise BadInput(
+                f"{path}: the anomalous objects of {video.name} are missing; {self._remedy}"
+            )
         tracks = []
         for number, line in enumerate(read_text(path).splitlines(), 1):
             if not line.strip():
                 continue
             track = _track(line)
-            if track is None or not 0 <= track[1] <= track[2] or track[1] >= video.frames or track[0] < 1:
-                raise BadInput(f"{path}: line {number} is {line.strip()[:60]!r}, expected id, first, last in frames 0 to {video.frames - 1}")
+            if (
+                track is None
+                or not 0 <= track[1] <= track[2]
+                or track[1] >= video.frames
+                or track[0] < 1
+            ):
+                raise BadInput(
+                    f"{path}: line {number} is {line.strip()[:60]!r}, expected id, first, last in"
+                    f" frames 0 to {video.frames - 1}"
+                )
             tracks.append(track)
         if not tracks:
-            raise BadInput(f"{path}: names no anomalous object, expected one or more; {self._remedy}")
+            raise BadInput(
+                f"{path}: names no anomalous object, expected one or more; {self._remedy}"
+            )
         return tracks
 
     def _objects(self, video: Video, frame: int) -> NDArray[Any]:
         """[H, W] ids of the objects that the pixels show."""
         path = find_path(self._annotations(video.name), f"{video.name}_{frame:04d}_gt.png")
         ids = read_ids(path)
-        check_size((ids.shape[0], ids.shape[1]), self.frame_size(video), f"{path}: a mask", f"video {video.name}")
+        check_size(
+            (ids.shape[0], ids.shape[1]),
+            self.frame_size(video),
+            f"{path}: a mask",
+            f"video {video.name}",
+        )
         return ids
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.uint8]]:
@@ -252,7 +334,9 @@ def scene_of(name: str) -> str:
 
 
 def _track(line: str) -> Track | None:
-    """`id, first, last` of a line, None where it says something else; numbers may be written as 1.0, and what follows is passed over."""
+    """`id, first, last` of a line, None where it says something else; numbers may be written as
+    1.0, and what follows is passed over.
+    """
     try:
         values = [float(word) for word in line.split(",")[:3]]
     except ValueError:
@@ -263,7 +347,9 @@ def _track(line: str) -> Track | None:
 
 
 def _largest(boxes: NDArray[np.int64]) -> list[tuple[int, ...]]:
-    """The box of the largest area among boxes [K, 4] with inclusive corners, in a list that is empty where there are none."""
+    """The box of the largest area among boxes [K, 4] with inclusive corners, in a list that is
+    empty where there are none.
+    """
     if not len(boxes):
         return []
     areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)

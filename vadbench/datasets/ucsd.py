@@ -1,4 +1,6 @@
-"""What UCSD Ped1 and Ped2 share: the layout of their release, frame labels in a MATLAB source file, masks as images."""
+"""What UCSD Ped1 and Ped2 share: the layout of their release, frame labels in a MATLAB source file,
+masks as images.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ RELEASE = "UCSD_Anomaly_Dataset.v1p2"
 
 
 class UCSD(Dataset):
-    """One of the two walkways, as released: `<folder>/Train/Train001/001.tif`, `<folder>/Test/Test001/001.tif`, masks in `Test001_gt`.
+    """One of the two walkways, as released: `<folder>/Train/Train001/001.tif`,
+    `<folder>/Test/Test001/001.tif`, masks in `Test001_gt`.
 
     Attributes:
         part: the release's folder of this walkway.
@@ -33,11 +36,14 @@ class UCSD(Dataset):
     """
 
     revision = "v1p2"
-    citation = "V. Mahadevan, W. Li, V. Bhalodia, N. Vasconcelos: Anomaly Detection in Crowded Scenes. CVPR 2010."
+    citation = (
+        "V. Mahadevan, W. Li, V. Bhalodia, N. Vasconcelos: Anomaly Detection in Crowded Scenes."
+        " CVPR 2010."
+    )
     licence = "free for research; cite the paper"
     how_to_get = (
-        "download UCSD_Anomaly_Dataset.tar.gz from the UCSD Anomaly Detection Dataset page (svcl.ucsd.edu/projects/anomaly) "
-        "and unpack it into the folder that $VADBENCH_DATA names"
+        "download UCSD_Anomaly_Dataset.tar.gz from the UCSD Anomaly Detection Dataset page"
+        " (svcl.ucsd.edu/projects/anomaly) and unpack it into the folder that $VADBENCH_DATA names"
     )
     archives = ("http://www.svcl.ucsd.edu/projects/anomaly/UCSD_Anomaly_Dataset.tar.gz",)
 
@@ -48,9 +54,15 @@ class UCSD(Dataset):
 
     @property
     def track_source(self) -> str | None:  # type: ignore[override]
-        """`derived from the masks` where every test clip has masks; None otherwise: part of the regions would make all others false alarms."""
+        """`derived from the masks` where every test clip has masks; None otherwise: part of the
+        regions would make all others false alarms.
+        """
         every = len(self.clips["test"])
-        return "derived from the masks" if self.masked == every or len(self._masked()) == every else None
+        return (
+            "derived from the masks"
+            if self.masked == every or len(self._masked()) == every
+            else None
+        )
 
     @property
     def folder(self) -> Path:
@@ -71,18 +83,25 @@ class UCSD(Dataset):
         return f"Test/{self.part}.m"
 
     def videos(self, split: Split) -> tuple[Video, ...]:
-        """The clips of a split, after a look at the folders: every clip there, every frame listed, nothing decoded.
+        """The clips of a split, after a look at the folders: every clip there, every frame listed,
+        nothing decoded.
 
         Raises:
-            BadInput: naming the first clip that is missing or has another number of frames than the release.
+            BadInput: naming the first clip that is missing or has another number of frames than the
+                release.
         """
-        return tuple(self._listed(split, number, expected) for number, expected in enumerate(self.clips[split], 1))
+        return tuple(
+            self._listed(split, number, expected)
+            for number, expected in enumerate(self.clips[split], 1)
+        )
 
     def _listed(self, split: Split, number: int, expected: int) -> Video:
         video = Video(f"{split.title()}{number:03d}", split, expected)
         folder = self._clip(video)
         if not folder.is_dir():
-            raise BadInput(f"{folder}: clip {number} of {len(self.clips[split])} is missing; {self._remedy}")
+            raise BadInput(
+                f"{folder}: clip {number} of {len(self.clips[split])} is missing; {self._remedy}"
+            )
         found = count_frames(folder)
         if found != expected:
             raise BadInput(f"{folder}: {found} frames, the release has {expected}; {self._remedy}")
@@ -100,14 +119,18 @@ class UCSD(Dataset):
         """
         for frame in iterate_clip(self._clip(video)):
             if frame.shape != self.size:
-                raise BadInput(f"{self._clip(video)}: frames of shape {frame.shape}, the release has {self.size} grey; {self._remedy}")
+                raise BadInput(
+                    f"{self._clip(video)}: frames of shape {frame.shape}, the release has"
+                    f" {self.size} grey; {self._remedy}"
+                )
             yield frame
 
     def labels(self) -> Labels:
         """The official frame labels.
 
         Raises:
-            BadInput: if the .m file is missing, lists another number of clips, or an interval outside its clip.
+            BadInput: if the .m file is missing, lists another number of clips, or an interval
+                outside its clip.
         """
         path = find_path(self.folder, self.label_file)
         if not path.is_file():
@@ -115,35 +138,54 @@ class UCSD(Dataset):
         names = [f"Test{number:03d}" for number in range(1, len(self.clips["test"]) + 1)]
         intervals = parse_intervals(path)
         if len(intervals) != len(names):
-            raise BadInput(f"{path}: gt_frame of {len(intervals)} clips, expected {len(names)}; {self._remedy}")
+            raise BadInput(
+                f"{path}: gt_frame of {len(intervals)} clips, expected {len(names)}; {self._remedy}"
+            )
         clips = zip(names, self.clips["test"], intervals, strict=True)
-        return Labels("official", self.label_file, {name: _frame_labels(path, name, frames, spans) for name, frames, spans in clips})
+        return Labels(
+            "official",
+            self.label_file,
+            {name: _frame_labels(path, name, frames, spans) for name, frames, spans in clips},
+        )
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
-        """Per test frame [H, W], non-zero = anomalous; None for training clips, and for test clips that the release has no masks of.
+        """Per test frame [H, W], non-zero = anomalous; None for training clips, and for test clips
+        that the release has no masks of.
 
         Raises:
             BadInput: while iterating, naming the mask that is missing, damaged or of another size.
         """
-        if video.split == "train" or (self.masked < len(self.clips["test"]) and not self._mask_folder(video.name).is_dir()):
+        if video.split == "train" or (
+            self.masked < len(self.clips["test"]) and not self._mask_folder(video.name).is_dir()
+        ):
             return None
         return iterate_masks(self._mask_folder(video.name), self.size, "a frame of the release")
 
     def tracks(self) -> pd.DataFrame | None:
-        """Anomalous regions, derived from the masks (`vadbench.datasets.regions`); None unless every test clip has masks."""
+        """Anomalous regions, derived from the masks (`vadbench.datasets.regions`); None unless
+        every test clip has masks.
+        """
         if self.track_source is None:
             return None
-        return derive_tracks({video.name: masks for video in self.videos("test") if (masks := self.masks(video)) is not None})
+        return derive_tracks(
+            {
+                video.name: masks
+                for video in self.videos("test")
+                if (masks := self.masks(video)) is not None
+            }
+        )
 
     def truth_paths(self) -> tuple[Path, ...]:
         """The folder of the test clips: labels and masks lie beside the frames."""
         return (self.folder / "Test",)
 
     def check(self) -> list[Check]:
-        """Counts, every frame and mask decoded, and what else the walkway's release promises; reads all of it.
+        """Counts, every frame and mask decoded, and what else the walkway's release promises; reads
+        all of it.
 
         Raises:
-            BadInput: if clips or the label file are missing (`videos`, `labels`); damage within a clip is a line of the answer.
+            BadInput: if clips or the label file are missing (`videos`, `labels`); damage within a
+                clip is a line of the answer.
         """
         labels = self.labels()
         checks = []
@@ -151,13 +193,25 @@ class UCSD(Dataset):
             videos = self.videos(split)
             checks.append(Check(f"{split} clips", str(len(expected)), str(len(videos))))
             wanted = f"{sum(expected)} frames, {self.size[0]} x {self.size[1]} grey"
-            checks.append(Check(f"{split} frames decoded", wanted, told(lambda videos=videos: decoded(self, videos))))  # type: ignore[misc]
+            checks.append(
+                Check(
+                    f"{split} frames decoded",
+                    wanted,
+                    told(lambda videos=videos: decoded(self, videos)),  # type: ignore[misc]
+                )
+            )
         return [*checks, *self._label_checks(labels)]
 
     def _label_checks(self, labels: Labels) -> list[Check]:
         """What is known of this walkway's labels and masks."""
         agreed = f"{sum(self.clips['test'])} frames agree"
-        return [Check("masks not empty = labels", agreed, told(lambda: masks_agree(self, labels, self.videos("test"))))]
+        return [
+            Check(
+                "masks not empty = labels",
+                agreed,
+                told(lambda: masks_agree(self, labels, self.videos("test"))),
+            )
+        ]
 
     @property
     def _remedy(self) -> str:
@@ -175,7 +229,8 @@ class UCSD(Dataset):
 
 
 def parse_intervals(path: Path) -> list[list[tuple[int, int]]]:
-    """The anomalous intervals of every clip of a UCSD `.m` file: first and last frame, both inclusive, counted from 1.
+    """The anomalous intervals of every clip of a UCSD `.m` file: first and last frame, both
+    inclusive, counted from 1.
 
     Args:
         path: MATLAB source with one `….gt_frame = [a:b c:d …];` a clip.
@@ -186,21 +241,35 @@ def parse_intervals(path: Path) -> list[list[tuple[int, int]]]:
     try:
         source = re.sub(r"%.*", "", read_text(path))
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); expected the frame labels, unpack the data set again") from error
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); expected the frame labels, unpack the data"
+            " set again"
+        ) from error
     clips: list[list[tuple[int, int]]] = []
     for listed in re.findall(r"gt_frame\s*=\s*\[([^\]]*)\]", source):
-        spans = [re.fullmatch(r"(\d+)(?::(\d+))?", word) for word in re.sub(r"\s*:\s*", ":", listed).replace(",", " ").split()]
+        spans = [
+            re.fullmatch(r"(\d+)(?::(\d+))?", word)
+            for word in re.sub(r"\s*:\s*", ":", listed).replace(",", " ").split()
+        ]
         if not all(spans):
-            raise BadInput(f"{path}: gt_frame = [{listed}] of clip {len(clips) + 1} is not understood; expected intervals as 61:180")
+            raise BadInput(
+                f"{path}: gt_frame = [{listed}] of clip {len(clips) + 1} is not understood;"
+                " expected intervals as 61:180"
+            )
         clips.append([(int(span[1]), int(span[2] or span[1])) for span in spans if span])
     return clips
 
 
-def _frame_labels(path: Path, name: str, frames: int, spans: list[tuple[int, int]]) -> NDArray[np.uint8]:
+def _frame_labels(
+    path: Path, name: str, frames: int, spans: list[tuple[int, int]]
+) -> NDArray[np.uint8]:
     """[T] uint8 from inclusive intervals counted from 1."""
     labels = np.zeros(frames, np.uint8)
     for first, last in spans:
         if not 1 <= first <= last <= frames:
-            raise BadInput(f"{path}: interval {first}:{last} of {name} is outside its frames 1:{frames}; unpack the data set again")
+            raise BadInput(
+                f"{path}: interval {first}:{last} of {name} is outside its frames 1:{frames};"
+                " unpack the data set again"
+            )
         labels[first - 1 : last] = 1
     return labels

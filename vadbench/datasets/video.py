@@ -1,8 +1,10 @@
-"""Video files (avi, mp4, …) decoded from beginning to end with PyAV, for reading and for counting alike.
+"""Video files (avi, mp4, …) decoded from beginning to end with PyAV, for reading and for counting
+alike.
 
-Header frame counts are not trusted: frames are counted by decoding. Of several video streams the first is read that is no cover picture. A
-frame is turned as its display matrix says, so that a camera mounted upside down is upright. A file that is cut off is refused, also where
-the cut lies between two frames (`vadbench.datasets.containers`).
+Header frame counts are not trusted: frames are counted by decoding. Of several video streams the
+first is read that is no cover picture. A frame is turned as its display matrix says, so that a
+camera mounted upside down is upright. A file that is cut off is refused, also where the cut lies
+between two frames (`vadbench.datasets.containers`).
 """
 
 from __future__ import annotations
@@ -26,31 +28,39 @@ if TYPE_CHECKING:
     from av.video import VideoStream
 
 SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".mpg", ".mpeg", ".m4v", ".webm", ".wmv"})
-READER = "pyav-1"  # another name where the frames of a file may be others: counts that were remembered are made anew
+# another name where the frames of a file may be others: counts that were remembered are made anew
+READER = "pyav-1"
 _REMEDY = "copy or download the file again"
-_MOST_BITS = 12  # a channel: more are measurements, and which of their levels to keep would be a guess
-_UNSIZED = frozenset({"mpeg", "mpegts", "mpegvideo"})  # FFmpeg's names of formats that do not state how long the file is
-Matrix = tuple[int, int, int, int]  # a, b, c, d of a display matrix: (x, y) is shown at (ax + cy, bx + dy)
+# a channel: more are measurements, and which of their levels to keep would be a guess
+_MOST_BITS = 12
+# FFmpeg's names of formats that do not state how long the file is
+_UNSIZED = frozenset({"mpeg", "mpegts", "mpegvideo"})
+# a, b, c, d of a display matrix: (x, y) is shown at (ax + cy, bx + dy)
+Matrix = tuple[int, int, int, int]
 _UPRIGHT: Matrix = (1, 0, 0, 1)
 
 
 def iterate_video(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video in order, [H, W, 3] RGB each (a grey video as three equal channels); one frame in memory.
+    """The frames of a video in order, [H, W, 3] RGB each (a grey video as three equal channels);
+    one frame in memory.
 
     Raises:
-        BadInput: while iterating, if the file is missing, empty, cut off, damaged, without a frame, of an unknown codec, of a depth that is not
-            read, or no video; or if a frame has another size or orientation than the first.
+        BadInput: while iterating, if the file is missing, empty, cut off, damaged, without a frame,
+            of an unknown codec, of a depth that is not read, or no video; or if a frame has another
+            size or orientation than the first.
     """
     from av.video.reformatter import VideoReformatter
 
-    converter = VideoReformatter()  # one for all frames: to set it up costs more than to convert a frame
+    # one for all frames: to set it up costs more than to convert a frame
+    converter = VideoReformatter()
     for frame, matrix in _frames(path):
         picture = converter.reformat(frame, format="rgb24", interpolation="BICUBIC").to_ndarray()
         yield turn(np.asarray(picture, np.uint8), matrix)
 
 
 def count_frames(path: Path) -> int:
-    """How many frames `iterate_video` gives, by decoding the file once; remembered in this process while the file does not change.
+    """How many frames `iterate_video` gives, by decoding the file once; remembered in this process
+    while the file does not change.
 
     Raises:
         BadInput: as `iterate_video`.
@@ -78,7 +88,8 @@ def _frames(path: Path) -> Iterator[tuple[VideoFrame, Matrix]]:
 
     _require_file(path)
     count, first = 0, None
-    torn: deque[bool] = deque(maxlen=2)  # of the last frames: a B-frame is shown before the frame that follows it
+    # of the last frames: a B-frame is shown before the frame that follows it
+    torn: deque[bool] = deque(maxlen=2)
     try:
         with av.open(str(path)) as container:
             unsized = container.format.name in _UNSIZED
@@ -89,17 +100,29 @@ def _frames(path: Path) -> Iterator[tuple[VideoFrame, Matrix]]:
                     _check_depth(path, frame)
                 elif seen != first:
                     told = f"frame {count} is {_told(seen)}, the first {_told(first)}"
-                    raise BadInput(f"{path}: {told}; expected one size and orientation, convert the video")
+                    raise BadInput(
+                        f"{path}: {told}; expected one size and orientation, convert the video"
+                    )
                 count += 1
                 torn.append(unsized and frame.is_corrupt)
                 yield frame, seen[2]
     except av.error.DecoderNotFoundError as error:
-        raise BadInput(f"{path}: unknown codec; expected one that FFmpeg decodes, convert it (ffmpeg -i old.avi -c:v libx264 new.mp4)") from error
+        raise BadInput(
+            f"{path}: unknown codec; expected one that FFmpeg decodes, convert it (ffmpeg -i"
+            " old.avi -c:v libx264 new.mp4)"
+        ) from error
     except (av.FFmpegError, UnicodeDecodeError) as error:
-        where = f"damaged or cut off after frame {count}" if count else "damaged, cut off or not a video"
+        where = (
+            f"damaged or cut off after frame {count}"
+            if count
+            else "damaged, cut off or not a video"
+        )
         raise BadInput(f"{path}: {where} ({_reason(error)}); {_REMEDY}") from error
     if ends_early(path):
-        raise BadInput(f"{path}: cut off after frame {count}, the file is shorter than it says itself; {_REMEDY}")
+        raise BadInput(
+            f"{path}: cut off after frame {count}, the file is shorter than it says itself;"
+            f" {_REMEDY}"
+        )
     if any(torn):
         raise BadInput(f"{path}: cut off within its last frame, {count} are there; {_REMEDY}")
     if not count:
@@ -118,7 +141,8 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _matrix(path: Path, frame: VideoFrame) -> Matrix:
-    """How the frame is shown, from its display matrix: 9 numbers, the first two rows in 16.16 fixed point.
+    """How the frame is shown, from its display matrix: 9 numbers, the first two rows in 16.16 fixed
+    point.
 
     Raises:
         BadInput: if it is turned by something between multiples of 90 degrees.
@@ -127,9 +151,17 @@ def _matrix(path: Path, frame: VideoFrame) -> Matrix:
     if data is None:
         return _UPRIGHT
     numbers = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]
-    signs = np.sign(numbers) * (np.abs(numbers) > np.abs(numbers).max() / 1000)  # cos 90 degrees is not quite 0 in some files
-    if sorted(np.abs(signs).ravel()) != [0, 0, 1, 1] or not np.abs(signs).sum(0).all() or not np.abs(signs).sum(1).all():
-        raise BadInput(f"{path}: shown by a display matrix {numbers.tolist()}; expected multiples of 90 degrees, convert the video")
+    # cos 90 degrees is not quite 0 in some files
+    signs = np.sign(numbers) * (np.abs(numbers) > np.abs(numbers).max() / 1000)
+    if (
+        sorted(np.abs(signs).ravel()) != [0, 0, 1, 1]
+        or not np.abs(signs).sum(0).all()
+        or not np.abs(signs).sum(1).all()
+    ):
+        raise BadInput(
+            f"{path}: shown by a display matrix {numbers.tolist()}; expected multiples of 90"
+            " degrees, convert the video"
+        )
     a, b, c, d = (int(sign) for sign in signs.ravel())
     return a, b, c, d
 
@@ -138,7 +170,10 @@ def _check_depth(path: Path, frame: VideoFrame) -> None:
     bits = max(component.bits for component in frame.format.components)
     if bits > _MOST_BITS:
         told = f"{bits} bits a channel ({frame.format.name})"
-        raise BadInput(f"{path}: {told}; expected 8 (up to {_MOST_BITS} are scaled), convert it so that no level of interest is lost")
+        raise BadInput(
+            f"{path}: {told}; expected 8 (up to {_MOST_BITS} are scaled), convert it so that no"
+            " level of interest is lost"
+        )
 
 
 def _told(seen: tuple[int, int, Matrix]) -> str:
@@ -153,7 +188,9 @@ def _require_file(path: Path) -> os.stat_result:
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file; expected a video") from error
     except OSError as error:  # a symlink loop, no permission
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); expected a video, check the file") from error
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); expected a video, check the file"
+        ) from error
     if not path.is_file():
         raise BadInput(f"{path}: a folder; expected a video file")
     if not status.st_size:

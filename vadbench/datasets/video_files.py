@@ -1,4 +1,6 @@
-"""The video files of a folder, and how many frames they have: counted by decoding once, then remembered in the cache."""
+"""The video files of a folder, and how many frames they have: counted by decoding once, then
+remembered in the cache.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ MEMORY = "frame_counts.jsonl"
 def video_paths(folder: Path) -> dict[str, Path]:
     """Name without suffix -> video file, in the order of the names; suffixes in any case.
 
-    Hidden files (`.DS_Store`, `._01_001.avi`), folders and files that are no videos are passed over; nothing is opened.
+    Hidden files (`.DS_Store`, `._01_001.avi`), folders and files that are no videos are passed
+    over; nothing is opened.
 
     Raises:
         BadInput: if the folder cannot be listed, or two files share a name.
@@ -25,14 +28,19 @@ def video_paths(folder: Path) -> dict[str, Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise BadInput(f"{folder}: cannot be listed ({error.strerror}); unpack the data set again") from error
+        raise BadInput(
+            f"{folder}: cannot be listed ({error.strerror}); unpack the data set again"
+        ) from error
     found: dict[str, Path] = {}
     for entry in entries:
         path = Path(entry.path)
         if entry.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
             continue
         if path.stem in found:
-            raise BadInput(f"{path}: {found[path.stem].name} has the same name; expected one file a video, remove one")
+            raise BadInput(
+                f"{path}: {found[path.stem].name} has the same name; expected one file a video,"
+                " remove one"
+            )
         found[path.stem] = path
     return found
 
@@ -40,8 +48,9 @@ def video_paths(folder: Path) -> dict[str, Path]:
 def frame_counts(paths: Iterable[Path], what: str) -> list[int]:
     """Frames of each video file, as decoded: headers are not trusted.
 
-    A count is remembered in `$VADBENCH_CACHE/frame_counts.jsonl` under the reader's version, the file's path, size and time of change, a line a
-    file as soon as it is known, so that an interrupted count goes on and a changed file is counted again.
+    A count is remembered in `$VADBENCH_CACHE/frame_counts.jsonl` under the reader's version, the
+    file's path, size and time of change, a line a file as soon as it is known, so that an
+    interrupted count goes on and a changed file is counted again.
 
     Args:
         paths: the files.
@@ -65,7 +74,13 @@ def _count(unknown: list[tuple[str, Path]], what: str) -> dict[str, int]:
 
     console = Console(stderr=True)
     counted = {}
-    shown = track(unknown, f"{what}: counting frames", console=console, transient=True, disable=not console.is_terminal)
+    shown = track(
+        unknown,
+        f"{what}: counting frames",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
     for key, path in shown:
         counted[key] = count_frames(path)
         _remember(key, counted[key])
@@ -76,7 +91,10 @@ def _key(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); expected a video file, unpack the data set again") from error
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); expected a video file, unpack the data set"
+            " again"
+        ) from error
     return f"{READER} {path.absolute()} {status.st_size} {status.st_mtime_ns}"
 
 
@@ -89,7 +107,8 @@ def _remembered() -> dict[str, int]:
         try:
             key, frames = json.loads(line)
             known[str(key)] = int(frames)
-        except (ValueError, TypeError):  # the last line of a process that was killed: that file is counted again
+        # the last line of a process that was killed: that file is counted again
+        except (ValueError, TypeError):
             continue
     return known
 
@@ -97,5 +116,6 @@ def _remembered() -> dict[str, int]:
 def _remember(key: str, frames: int) -> None:
     path = cache_root() / MEMORY
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as memory:  # a line is one write: two processes do not mix theirs
+    # a line is one write: two processes do not mix theirs
+    with path.open("a", encoding="utf-8") as memory:
         memory.write(json.dumps([key, frames]) + "\n")

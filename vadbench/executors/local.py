@@ -15,9 +15,16 @@ from vadbench.run import Curves, failed_record, run_one_fit
 
 
 def run_jobs(
-    jobs: Sequence[Job], results: Results, cache: Path, *, processes: int = 1, quiet: bool = False, curves: Curves | None = None
+    jobs: Sequence[Job],
+    results: Results,
+    cache: Path,
+    *,
+    processes: int = 1,
+    quiet: bool = False,
+    curves: Curves | None = None,
 ) -> Iterator[tuple[Job, RunRecord]]:
-    """Run the jobs and yield each with its record as it ends; those that differ only in scoring are fitted once.
+    """Run the jobs and yield each with its record as it ends; those that differ only in scoring are
+    fitted once.
 
     Args:
         jobs: what to run.
@@ -25,7 +32,8 @@ def run_jobs(
         cache: where the features are.
         processes: how many fits at a time; each process gets its share of the cores.
         quiet: no progress of single jobs.
-        curves: where networks' training curves are logged; it must be picklable where there are several processes.
+        curves: where networks' training curves are logged; it must be picklable where there are
+            several processes.
     """
     if processes == 1:
         for group in one_fit_each(jobs):
@@ -33,8 +41,13 @@ def run_jobs(
         return
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_share_cores, initargs=(processes,)) as pool:
-        waiting = {pool.submit(_run_all, group, results, cache, curves): group for group in one_fit_each(jobs)}
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_share_cores, initargs=(processes,)
+    ) as pool:
+        waiting = {
+            pool.submit(_run_all, group, results, cache, curves): group
+            for group in one_fit_each(jobs)
+        }
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -42,7 +55,14 @@ def run_jobs(
                 try:
                     yield from future.result()
                 except BrokenProcessPool as error:  # killed from outside, mostly for lack of memory
-                    yield from ((job, _done(job, results) or results.write_run(failed_record(job, error), None)) for job in group)
+                    yield from (
+                        (
+                            job,
+                            _done(job, results)
+                            or results.write_run(failed_record(job, error), None),
+                        )
+                        for job in group
+                    )
 
 
 def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -58,12 +78,16 @@ def _done(job: Job, results: Results) -> RunRecord | None:
     return record if record is not None and record.status == "done" else None
 
 
-def _run_all(group: list[Job], results: Results, cache: Path, curves: Curves | None) -> list[tuple[Job, RunRecord]]:
+def _run_all(
+    group: list[Job], results: Results, cache: Path, curves: Curves | None
+) -> list[tuple[Job, RunRecord]]:
     return list(run_one_fit(group, results, cache, quiet=True, curves=curves))
 
 
 def _share_cores(processes: int) -> None:
-    """Give this process its share of the cores: of torch, and of the linear algebra that numpy and scikit-learn have loaded or will load."""
+    """Give this process its share of the cores: of torch, and of the linear algebra that numpy and
+    scikit-learn have loaded or will load.
+    """
     import threadpoolctl
     import torch
 

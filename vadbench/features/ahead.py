@@ -22,7 +22,9 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
     """
     source, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[Item | object]] = deque(pool.submit(next, source, end) for _ in range(depth))
+        waiting: deque[Future[Item | object]] = deque(
+            pool.submit(next, source, end) for _ in range(depth)
+        )
         while (item := waiting.popleft().result()) is not end:
             waiting.append(pool.submit(next, source, end))
             yield item  # type: ignore[misc]  # not the end, hence an item

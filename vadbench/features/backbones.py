@@ -1,7 +1,9 @@
-"""Networks that turn pictures, or windows of pictures, into one vector each: their files, preprocessing and loading from disk.
+"""Networks that turn pictures, or windows of pictures, into one vector each: their files,
+preprocessing and loading from disk.
 
-EfficientNet-Lite0 works everywhere (extra `deep`); the others need weights that have to be fetched first and, all but `onnx`, the extra `vision`.
-Sources: specs/features.md section 5; files and preprocessing as in open_clip_torch 3.3, timm 1.0, hiera-transformer 0.1.4, torchvision 0.29.
+EfficientNet-Lite0 works everywhere (extra `deep`); the others need weights that have to be fetched
+first and, all but `onnx`, the extra `vision`. Sources: specs/features.md section 5; files and
+preprocessing as in open_clip_torch 3.3, timm 1.0, hiera-transformer 0.1.4, torchvision 0.29.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features import efficientnet
 from vadbench.features.extractor import NeededFile
-from vadbench.features.weights import fill, load_package, load_state, needed, onnx_session, torch_device
+from vadbench.features.weights import (
+    fill,
+    load_package,
+    load_state,
+    needed,
+    onnx_session,
+    torch_device,
+)
 from vadbench.locations import cache_root
 
 if TYPE_CHECKING:
@@ -26,7 +35,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]  # red, green, blue between 0 and 1
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # of torchvision's video models
+# of torchvision's video models
+KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 HIERA_MEAN, HIERA_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 CLIP_MODEL = "ViT-B-16-quickgelu"  # OpenAI trained with x * sigmoid(1.702 x)
 EXTRA = "vision"  # the optional dependencies that bring timm, open_clip, hiera and torchvision
@@ -67,8 +77,13 @@ class Backbone:
 
 def clip_file() -> NeededFile:
     """The weights of `clip_vit_b16`."""
-    where = "https://huggingface.co/timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors, renamed)"
-    return needed("vit_base_patch16_clip_224.openai.safetensors", "open_clip ViT-B-16 openai", where)
+    where = (
+        "https://huggingface.co/timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors,"
+        " renamed)"
+    )
+    return needed(
+        "vit_base_patch16_clip_224.openai.safetensors", "open_clip ViT-B-16 openai", where
+    )
 
 
 def timm_file(model: str, file: str) -> NeededFile:
@@ -85,7 +100,12 @@ def hiera_file() -> NeededFile:
 
 def r3d_file() -> NeededFile:
     """The weights of `r3d_18`."""
-    return needed("r3d_18-b3b3357e.pth", "torchvision r3d_18 KINETICS400_V1", "https://download.pytorch.org/models/r3d_18-b3b3357e.pth", "b3b3357e")
+    return needed(
+        "r3d_18-b3b3357e.pth",
+        "torchvision r3d_18 KINETICS400_V1",
+        "https://download.pytorch.org/models/r3d_18-b3b3357e.pth",
+        "b3b3357e",
+    )
 
 
 def efficientnet_lite0(size: int) -> Backbone:
@@ -95,13 +115,17 @@ def efficientnet_lite0(size: int) -> Backbone:
         BadInput: on another size, or without its package.
     """
     if size % efficientnet.STRIDE:
-        raise BadInput(f"size: is {size}, EfficientNet-Lite0 takes multiples of {efficientnet.STRIDE}, for example 64 or 96")
+        raise BadInput(
+            f"size: is {size}, EfficientNet-Lite0 takes multiples of {efficientnet.STRIDE}, for"
+            " example 64 or 96"
+        )
     run = _onnx(efficientnet.exported(cache_root()))
     return Backbone(size, efficientnet.DIM, (127 / 255,) * 3, (128 / 255,) * 3, run)
 
 
 def onnx_file(path: Path, size: int, mean: Colour, std: Colour) -> Backbone:
-    """Any ONNX file from normalised RGB pictures [B, 3, S, S] to one vector each (its first output, flattened).
+    """Any ONNX file from normalised RGB pictures [B, 3, S, S] to one vector each (its first output,
+    flattened).
 
     Raises:
         BadInput: if the file is none, or takes another shape.
@@ -110,15 +134,31 @@ def onnx_file(path: Path, size: int, mean: Colour, std: Colour) -> Backbone:
 
 
 def clip_vit_b16(path: Path) -> Backbone:
-    """CLIP's image tower, 512-d after its projection; squashed to its size, without a centre crop, as are all pictures here.
+    """CLIP's image tower, 512-d after its projection; squashed to its size, without a centre crop,
+    as are all pictures here.
 
     Raises:
-        BadInput: if the extra is not installed, or the file holds no tensors `visual.*` of this model.
+        BadInput: if the extra is not installed, or the file holds no tensors `visual.*` of this
+            model.
     """
-    model = load_package("open_clip", EXTRA).create_model(CLIP_MODEL, pretrained=None, load_weights=False).visual
+    model = (
+        load_package("open_clip", EXTRA)
+        .create_model(CLIP_MODEL, pretrained=None, load_weights=False)
+        .visual
+    )
     start = "visual."
-    state = {name.removeprefix(start): tensor for name, tensor in load_state(path).items() if name.startswith(start)}
-    return _probed(model.image_size[0], OPENAI_MEAN, OPENAI_STD, _torch(fill(model, state, path, f"open_clip {CLIP_MODEL}")), 1)
+    state = {
+        name.removeprefix(start): tensor
+        for name, tensor in load_state(path).items()
+        if name.startswith(start)
+    }
+    return _probed(
+        model.image_size[0],
+        OPENAI_MEAN,
+        OPENAI_STD,
+        _torch(fill(model, state, path, f"open_clip {CLIP_MODEL}")),
+        1,
+    )
 
 
 def timm_backbone(name: str, path: Path) -> Backbone:
@@ -130,12 +170,23 @@ def timm_backbone(name: str, path: Path) -> Backbone:
     timm = load_package("timm", EXTRA)
     if not timm.is_model(name):
         close = timm.list_models(f"{name[:6]}*")[:3]
-        raise BadInput(f"deep.model: timm has no {name!r}{', but ' + ', '.join(close) if close else ''}; `timm.list_models()` lists them")
+        raise BadInput(
+            f"deep.model: timm has no {name!r}{', but ' + ', '.join(close) if close else ''};"
+            " `timm.list_models()` lists them"
+        )
     model = timm.create_model(name, pretrained=False, num_classes=0)
     config = timm.data.resolve_model_data_config(model)
     heads = model.pretrained_cfg.get("classifier") or ()
-    state = _without(load_state(path), *(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads)))
-    return _probed(config["input_size"][-1], config["mean"], config["std"], _torch(fill(model, state, path, f"timm {name}")), 1)
+    state = _without(
+        load_state(path), *(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
+    )
+    return _probed(
+        config["input_size"][-1],
+        config["mean"],
+        config["std"],
+        _torch(fill(model, state, path, f"timm {name}")),
+        1,
+    )
 
 
 def hiera_large(path: Path) -> Backbone:
@@ -148,7 +199,9 @@ def hiera_large(path: Path) -> Backbone:
 
     model = load_package("hiera", EXTRA).hiera_large_16x224(pretrained=False)
     model.head = torch.nn.Identity()
-    run = _torch(fill(model, _without(load_state(path), "head."), path, "Hiera-L hiera_large_16x224"))
+    run = _torch(
+        fill(model, _without(load_state(path), "head."), path, "Hiera-L hiera_large_16x224")
+    )
     return _probed(224, HIERA_MEAN, HIERA_STD, run, FRAMES)
 
 
@@ -178,7 +231,9 @@ def _torch(model: torch.nn.Module) -> Callable[[Floats], Floats]:
 
     def run(pictures: Floats) -> Floats:
         with torch.inference_mode():
-            return np.asarray(model(torch.from_numpy(pictures).to(device)).float().cpu().numpy(), np.float32)
+            return np.asarray(
+                model(torch.from_numpy(pictures).to(device)).float().cpu().numpy(), np.float32
+            )
 
     return run
 
@@ -192,13 +247,18 @@ def _onnx(path: Path) -> Callable[[Floats], Floats]:
             found = session.run(None, {name: pictures})[0]
         except Exception as error:  # onnxruntime's errors have no common base class
             takes, gets = list(session.get_inputs()[0].shape), list(pictures.shape)
-            raise BadInput(f"{path}: takes {takes}, got pictures {gets}; export it with a free batch axis and set deep.size to its size") from error
+            raise BadInput(
+                f"{path}: takes {takes}, got pictures {gets}; export it with a free batch axis and"
+                " set deep.size to its size"
+            ) from error
         return np.asarray(found, np.float32).reshape(len(pictures), -1)
 
     return run
 
 
-def _probed(size: int, mean: Colour, std: Colour, run: Callable[[Floats], Floats], frames: int) -> Backbone:
+def _probed(
+    size: int, mean: Colour, std: Colour, run: Callable[[Floats], Floats], frames: int
+) -> Backbone:
     """The backbone, its D read off one black picture or window."""
     shape = (1, 3, size, size) if frames == 1 else (1, 3, frames, size, size)
     return Backbone(size, run(np.zeros(shape, np.float32)).shape[1], mean, std, run)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class GridOptions(BaseModel):
-    """Sizes are pixels of a 240 x 360 frame and scale with the frame. Defaults: specs/features.md section 2."""
+    """Sizes are pixels of a 240 x 360 frame and scale with the frame.
+
+    Defaults: specs/features.md section 2.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,8 +38,11 @@ class GridOptions(BaseModel):
     step: PositiveFloat = Field(12.0, description="distance between neighbouring cells")
     noise: NonNegativeFloat = Field(
         5.0,
-        description="a cell moves where its mean absolute temporal difference is this many robust standard deviations (1.4826 x median absolute "
-        "deviation) above the median, both over all cells of the clip: most cells show a still scene, so these are the clip's own noise",
+        description=(
+            "a cell moves where its mean absolute temporal difference is this many robust standard"
+            " deviations (1.4826 x median absolute deviation) above the median, both over all cells"
+            " of the clip: most cells show a still scene, so these are the clip's own noise"
+        ),
     )
 
 
@@ -49,7 +55,9 @@ class Grid:
     labelled: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = GridOptions
 
-    def __init__(self, options: GridOptions, dataset: Dataset | None = None, label: str = "") -> None:
+    def __init__(
+        self, options: GridOptions, dataset: Dataset | None = None, label: str = ""
+    ) -> None:
         self.options = options
 
     def files(self) -> tuple[NeededFile, ...]:
@@ -91,7 +99,9 @@ class FileOptions(BaseModel):
 
 
 class BoxesFile:
-    """Boxes from `<data>/boxes/<data set>/bboxes_<label>_<split>.npz`: `xyxy` [M, 4] and `count` per frame over all clips in order."""
+    """Boxes from `<data>/boxes/<data set>/bboxes_<label>_<split>.npz`: `xyxy` [M, 4] and `count`
+    per frame over all clips in order.
+    """
 
     name: ClassVar[str] = "file"
     version: ClassVar[int] = 1
@@ -109,14 +119,18 @@ class BoxesFile:
 
     def files(self) -> tuple[NeededFile, ...]:
         """Both splits' files."""
-        what = "no such boxes file; put it there (npz with xyxy [M, 4] and count per frame over all clips in order)"
+        what = (
+            "no such boxes file; put it there (npz with xyxy [M, 4] and count per frame over all"
+            " clips in order)"
+        )
         return tuple(NeededFile(self.path(split), what) for split in ("train", "test"))
 
     def objects(self, footage: Footage) -> Objects:
         """The file's boxes of this clip.
 
         Raises:
-            BadInput: if the file is damaged or does not fit the data set's frame counts or the frames' size.
+            BadInput: if the file is damaged or does not fit the data set's frame counts or the
+                frames' size.
         """
         video = footage.video
         boxes = self._clips(video.split)[video.name]
@@ -126,7 +140,10 @@ class BoxesFile:
 
     def _clips(self, split: Split) -> dict[str, list[NDArray[np.float32]]]:
         if split == "unlabelled":
-            raise BadInput(f"{self.path(split)}: boxes of unlabelled videos are not read from files; name boxes that are found in frames: foreground")
+            raise BadInput(
+                f"{self.path(split)}: boxes of unlabelled videos are not read from files; name"
+                " boxes that are found in frames: foreground"
+            )
         return self._train if split == "train" else self._test
 
     @cached_property
@@ -148,16 +165,23 @@ class BoxesFile:
             start += video.frames
             if start > len(count):
                 raise BadInput(
-                    f"{path}: counts of {len(count)} frames end within clip {video.name}, whose last frame is the {start}th of {split}; "
-                    f"the file belongs to another version of {self.dataset.name}"
+                    f"{path}: counts of {len(count)} frames end within clip {video.name}, whose"
+                    f" last frame is the {start}th of {split}; the file belongs to another version"
+                    f" of {self.dataset.name}"
                 )
         if start < len(count):
-            raise BadInput(f"{path}: counts of {len(count)} frames, {split} of {self.dataset.name} has {start}; the file belongs to another version")
+            raise BadInput(
+                f"{path}: counts of {len(count)} frames, {split} of {self.dataset.name} has"
+                f" {start}; the file belongs to another version"
+            )
         return clips
 
 
-def check_fit(box: NDArray[np.float32], frame: NDArray[np.int64], dataset: Dataset, video: Video, path: Path) -> None:
-    """Refuse boxes of a file that are not in pixels of their clip's frames; passed over where the frames are not on this machine.
+def check_fit(
+    box: NDArray[np.float32], frame: NDArray[np.int64], dataset: Dataset, video: Video, path: Path
+) -> None:
+    """Refuse boxes of a file that are not in pixels of their clip's frames; passed over where the
+    frames are not on this machine.
 
     Args:
         box: [N, 4] x0, y0, x1, y1.
@@ -180,17 +204,30 @@ def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Xyxy [M, 4] and count [frames] of a boxes file, checked against each other."""
     try:
         with open_npz(path) as arrays:
-            xyxy, count = np.asarray(arrays["xyxy"], np.float32), np.asarray(arrays["count"], np.int64)
+            xyxy, count = (
+                np.asarray(arrays["xyxy"], np.float32),
+                np.asarray(arrays["count"], np.int64),
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInput(f"{path}: not a readable boxes file (npz with xyxy and count): {' '.join(str(error).split())}; get it anew") from error
+        raise BadInput(
+            f"{path}: not a readable boxes file (npz with xyxy and count):"
+            f" {' '.join(str(error).split())}; get it anew"
+        ) from error
     if xyxy.ndim != 2 or xyxy.shape[1] != 4 or count.ndim != 1 or (count < 0).any():
-        raise BadInput(f"{path}: expected xyxy [M, 4] and count [frames] of at least 0, found {xyxy.shape} and {count.shape}")
+        raise BadInput(
+            f"{path}: expected xyxy [M, 4] and count [frames] of at least 0, found {xyxy.shape} and"
+            f" {count.shape}"
+        )
     if count.sum() != len(xyxy):
-        raise BadInput(f"{path}: count adds up to {count.sum()} boxes, xyxy has {len(xyxy)}; get the file anew")
+        raise BadInput(
+            f"{path}: count adds up to {count.sum()} boxes, xyxy has {len(xyxy)}; get the file anew"
+        )
     bad = ~np.isfinite(xyxy).all(1) | (xyxy[:, 2:] <= xyxy[:, :2]).any(1)
     if bad.any():
         row = int(np.argmax(bad))
-        raise BadInput(f"{path}: box {row} is {xyxy[row].tolist()}; expected finite x0 < x1, y0 < y1")
+        raise BadInput(
+            f"{path}: box {row} is {xyxy[row].tolist()}; expected finite x0 < x1, y0 < y1"
+        )
     return xyxy, count
 
 
@@ -211,4 +248,6 @@ def _cell_means(image: NDArray[np.uint8], cells: NDArray[np.float32]) -> NDArray
     sums = cv2.integral(image, sdepth=cv2.CV_64F)  # [H + 1, W + 1], exact for uint8
     x0, y0, x1, y1 = cells.astype(int).T
     area = (x1 - x0) * (y1 - y0)
-    return np.asarray((sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]) / area, np.float64)
+    return np.asarray(
+        (sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]) / area, np.float64
+    )

@@ -1,6 +1,7 @@
 """Clip: frame-centric features, one vector for a window of frames around each frame.
 
-Sources: Micorek et al., MULDE (CVPR 2024) for Hiera-L; specs/features.md sections 3 and 5, specs/evaluation.md section 2.4.
+Sources: Micorek et al., MULDE (CVPR 2024) for Hiera-L; specs/features.md sections 3 and 5,
+specs/evaluation.md section 2.4.
 """
 
 from __future__ import annotations
@@ -34,19 +35,31 @@ class ClipOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stride: PositiveInt = Field(1, description="frames from one window's centre to the next's; the first centre is frame 0")
-    sampling: PositiveInt = Field(1, description="hiera-l, r3d-18: frames from one of the window's 16 frames to the next; 4 spans two seconds")
+    stride: PositiveInt = Field(
+        1, description="frames from one window's centre to the next's; the first centre is frame 0"
+    )
+    sampling: PositiveInt = Field(
+        1,
+        description=(
+            "hiera-l, r3d-18: frames from one of the window's 16 frames to the next; 4 spans two"
+            " seconds"
+        ),
+    )
     normalise: bool = Field(False, description="divide each vector by its length")
 
 
 class Clip:
-    """One vector a window, describing the frame at its centre; frames beyond the clip's ends repeat its first or last frame.
+    """One vector a window, describing the frame at its centre; frames beyond the clip's ends repeat
+    its first or last frame.
 
-    Variants: `efficientnet-lite0` (1280-d, works with no hub): the grey frames t - 2, t, t + 2 as the channels of one picture. Weak: an image network
-    sees motion as coloured fringes and has no notion of time (specs/features.md section 5). It is there so that frame-centric methods run everywhere;
-    `hiera-l` (1152-d, MULDE's) and `r3d-18` (512-d) see 16 frames, and need weights on disk and the extra `vision`.
+    Variants: `efficientnet-lite0` (1280-d, works with no hub): the grey frames t - 2, t, t + 2 as
+    the channels of one picture. Weak: an image network sees motion as coloured fringes and has no
+    notion of time (specs/features.md section 5). It is there so that frame-centric methods run
+    everywhere; `hiera-l` (1152-d, MULDE's) and `r3d-18` (512-d) see 16 frames, and need weights on
+    disk and the extra `vision`.
 
-    Whole frames are squashed to the network's square: a centre crop would not see what happens at the edges. Two threads: one decodes, one computes.
+    Whole frames are squashed to the network's square: a centre crop would not see what happens at
+    the edges. Two threads: one decodes, one computes.
     """
 
     name: ClassVar[str] = "clip"
@@ -63,13 +76,19 @@ class Clip:
     @classmethod
     def resolve(cls, options: ClipOptions, variant: str, provider: str) -> dict[str, Any]:
         """The options that change what this variant gives, JSON-ready."""
-        return options.model_dump(mode="json", exclude={"sampling"} if variant == EFFICIENTNET else set())
+        return options.model_dump(
+            mode="json", exclude={"sampling"} if variant == EFFICIENTNET else set()
+        )
 
     def files(self) -> tuple[NeededFile, ...]:
         """The weights."""
         from vadbench.features import backbones, efficientnet
 
-        found = {EFFICIENTNET: efficientnet.weights_file, "hiera-l": backbones.hiera_file, "r3d-18": backbones.r3d_file}
+        found = {
+            EFFICIENTNET: efficientnet.weights_file,
+            "hiera-l": backbones.hiera_file,
+            "r3d-18": backbones.r3d_file,
+        }
         return (found[self.variant](),)
 
     @cached_property
@@ -87,7 +106,9 @@ class Clip:
         """The window's frames, counted from its centre."""
         from vadbench.features.backbones import FRAMES
 
-        return (-2, 0, 2) if self.variant == EFFICIENTNET else centred(FRAMES, self.options.sampling)
+        return (
+            (-2, 0, 2) if self.variant == EFFICIENTNET else centred(FRAMES, self.options.sampling)
+        )
 
     def columns(self) -> tuple[str, ...]:
         """Names of the D columns."""
@@ -98,7 +119,8 @@ class Clip:
         return Nature(one_unit=True, embedding=True, windows=True, network=self.variant)
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
-        """One row a window, in order, `of` its centre frame; memory holds a window and a few batches beside the rows.
+        """One row a window, in order, `of` its centre frame; memory holds a window and a few
+        batches beside the rows.
 
         Raises:
             BadInput: on a clip or weights that cannot be used.
@@ -118,19 +140,27 @@ class Clip:
     def _batches(self, footage: Footage, size: int) -> Iterator[Frame]:
         """[B, S, S, 3] pictures of grey channels, or [B, 16, S, S, 3] RGB windows."""
         grey = self.variant == EFFICIENTNET
-        shrunk = (resized(frame if grey else as_rgb(frame), size) for frame in (footage.grey() if grey else footage))
+        shrunk = (
+            resized(frame if grey else as_rgb(frame), size)
+            for frame in (footage.grey() if grey else footage)
+        )
         whole = windows(shrunk, self.offsets, self.options.stride)
         while some := list(islice(whole, BATCH[self.variant])):
             yield np.stack([np.stack(window, -1 if grey else 0) for window in some])
 
 
 def centred(frames: int, sampling: int) -> tuple[int, ...]:
-    """Offsets of a window's frames from its centre: 16 frames of sampling 4 reach from -30 to 30, of sampling 1 from -8 to 7."""
+    """Offsets of a window's frames from its centre: 16 frames of sampling 4 reach from -30 to 30,
+    of sampling 1 from -8 to 7.
+    """
     return tuple((2 * k - frames + 1) * sampling // 2 for k in range(frames))
 
 
-def windows(frames: Iterable[Frame], offsets: tuple[int, ...], stride: int) -> Iterator[list[Frame]]:
-    """The window of every `stride`-th frame, from frame 0: the frames at these rising offsets from it, the first and last repeated beyond the ends.
+def windows(
+    frames: Iterable[Frame], offsets: tuple[int, ...], stride: int
+) -> Iterator[list[Frame]]:
+    """The window of every `stride`-th frame, from frame 0: the frames at these rising offsets from
+    it, the first and last repeated beyond the ends.
 
     One pass, holding as many frames as a window spans.
     """
@@ -155,4 +185,6 @@ def as_rgb(frame: Frame) -> Frame:
     """[H, W, 3] of a grey or RGB frame."""
     import cv2
 
-    return frame if frame.ndim == 3 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
+    return (
+        frame if frame.ndim == 3 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
+    )

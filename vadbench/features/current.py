@@ -15,8 +15,15 @@ from vadbench.features import store
 from vadbench.features.stream import StreamPlan
 
 
-def check_current(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS, thorough: bool = False) -> None:
-    """Refuse cached features of other videos, or of files that have changed since; where the files are not here, nothing is compared.
+def check_current(
+    dataset: Dataset,
+    plan: StreamPlan,
+    cache: Path,
+    splits: tuple[Split, ...] = SPLITS,
+    thorough: bool = False,
+) -> None:
+    """Refuse cached features of other videos, or of files that have changed since; where the files
+    are not here, nothing is compared.
 
     Args:
         dataset: whose videos.
@@ -32,11 +39,19 @@ def check_current(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple
         for folder, reads_frames in _stages(plan, cache, split):
             differs = _outdated(dataset, folder, split, reads_frames, cache, thorough)
             if differs:
-                command = f"vadbench features extract --datasets {dataset.name} --features {plan.name}{_options(plan)} --again"
-                raise BadInput(f"{dataset.name} {plan.name}: {split} features in {folder} are of {differs}; `{command}` extracts again")
+                command = (
+                    f"vadbench features extract --datasets {dataset.name} --features"
+                    f" {plan.name}{_options(plan)} --again"
+                )
+                raise BadInput(
+                    f"{dataset.name} {plan.name}: {split} features in {folder} are of {differs};"
+                    f" `{command}` extracts again"
+                )
 
 
-def remove_outdated(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS) -> None:
+def remove_outdated(
+    dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS
+) -> None:
     """Remove the cached features that `check_current` refuses."""
     for split in splits:
         for folder, reads_frames in _stages(plan, cache, split):
@@ -55,32 +70,76 @@ def _stages(plan: StreamPlan, cache: Path, split: Split) -> Iterator[tuple[Path,
 
 def _options(plan: StreamPlan) -> str:
     """The options of the command line that name the plan's own settings."""
-    chosen = [(component, name, value) for component, options in plan.changed.items() for name, value in options.items()]
-    return "".join(f" --set {shlex.quote(f'{component}.{name}={json.dumps(value)}')}" for component, name, value in chosen)
+    chosen = [
+        (component, name, value)
+        for component, options in plan.changed.items()
+        for name, value in options.items()
+    ]
+    return "".join(
+        f" --set {shlex.quote(f'{component}.{name}={json.dumps(value)}')}"
+        for component, name, value in chosen
+    )
 
 
-def _outdated(dataset: Dataset, folder: Path, split: Split, reads_frames: bool, cache: Path, thorough: bool = False) -> str:
-    """What a stored stage is of that is not there any more; empty where it is up to date, or not stored."""
+def _outdated(
+    dataset: Dataset,
+    folder: Path,
+    split: Split,
+    reads_frames: bool,
+    cache: Path,
+    thorough: bool = False,
+) -> str:
+    """What a stored stage is of that is not there any more; empty where it is up to date, or not
+    stored.
+    """
     if not folder.is_dir():
         return ""
     manifest = store.read_manifest(folder)
-    was, now = store.lengths(manifest), {video.name: video.frames for video in dataset.videos(split)}
+    was, now = (
+        store.lengths(manifest),
+        {video.name: video.frames for video in dataset.videos(split)},
+    )
     if list(was.items()) != list(now.items()):
-        changed = next(name for name in [*now, *was] if was.get(name) != now.get(name) or list(was) != list(now))
-        return f"other videos ({changed} had {was.get(changed, 0)} frames and now has {now.get(changed, 0)})"
+        changed = next(
+            name
+            for name in [*now, *was]
+            if was.get(name) != now.get(name) or list(was) != list(now)
+        )
+        return (
+            f"other videos ({changed} had {was.get(changed, 0)} frames and now has"
+            f" {now.get(changed, 0)})"
+        )
     held = manifest.get("contents")  # not in features that were cached before contents were kept
     if not (reads_frames and held):
         return ""
     there = contents_of(dataset, split, cache, thorough)
-    return "" if there in (None, held) else f"other files than those of {dataset.root} (their contents have changed)"
+    return (
+        ""
+        if there in (None, held)
+        else f"other files than those of {dataset.root} (their contents have changed)"
+    )
 
 
 def outdated_folders(dataset: Dataset, folders: Iterable[Path], cache: Path) -> list[Path]:
-    """Of the cached stages in `folders` those of this data set whose files hold something else now; the files are read."""
-    held = {folder: store.read_manifest(folder).get("contents") for folder in folders if _is_of(dataset, folder, cache)}
+    """Of the cached stages in `folders` those of this data set whose files hold something else now;
+    the files are read.
+    """
+    held = {
+        folder: store.read_manifest(folder).get("contents")
+        for folder in folders
+        if _is_of(dataset, folder, cache)
+    }
     splits = {folder.name for folder, contents in held.items() if contents}
-    there = {split: contents_of(dataset, split, cache, thorough=True) for split in dataset.splits if split in splits}
-    return [folder for folder, contents in held.items() if contents and there[folder.name] not in (None, contents)]  # type: ignore[index]
+    there = {
+        split: contents_of(dataset, split, cache, thorough=True)
+        for split in dataset.splits
+        if split in splits
+    }
+    return [
+        folder
+        for folder, contents in held.items()
+        if contents and there[folder.name] not in (None, contents)  # type: ignore[index]
+    ]
 
 
 def _is_of(dataset: Dataset, folder: Path, cache: Path) -> bool:

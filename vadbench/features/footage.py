@@ -1,4 +1,6 @@
-"""Footage: the frames of one clip, pass after pass, in bounded memory whatever the clip's length."""
+"""Footage: the frames of one clip, pass after pass, in bounded memory whatever the clip's
+length.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,14 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import Dataset, Video
 from vadbench.errors import BadInput
 
-HELD = 256 * 2**20  # bytes: a clip of up to this size is decoded once and held, a longer one is decoded anew in each pass
+# bytes: a clip of up to this size is decoded once and held, a longer one is decoded anew in each
+# pass
+HELD = 256 * 2**20
 
 
 class Footage:
-    """Iterating gives the clip's frames, [H, W] grey or [H, W, 3] RGB uint8, checked against its frame count; every iteration is a pass.
+    """Iterating gives the clip's frames, [H, W] grey or [H, W, 3] RGB uint8, checked against its
+    frame count; every iteration is a pass.
 
     Attributes:
         video: the clip.
@@ -34,7 +39,8 @@ class Footage:
         """One pass.
 
         Raises:
-            BadInput: on a frame that cannot be read, of another type or shape than the first, or if there are more or fewer than expected.
+            BadInput: on a frame that cannot be read, of another type or shape than the first, or if
+                there are more or fewer than expected.
         """
         return iter(self._kept) if self._kept is not None else self._decoded()
 
@@ -43,11 +49,19 @@ class Footage:
         import cv2
 
         for frame in self:
-            yield frame if frame.ndim == 2 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+            yield (
+                frame
+                if frame.ndim == 2
+                else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+            )
 
     def sampled(self, most: int) -> NDArray[np.uint8]:
-        """[n, H, W] luma of at most `most` evenly spaced frames, the first and the last among them; one pass."""
-        wanted = set(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int).tolist())
+        """[n, H, W] luma of at most `most` evenly spaced frames, the first and the last among them;
+        one pass.
+        """
+        wanted = set(
+            np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int).tolist()
+        )
         return np.stack([frame for t, frame in enumerate(self.grey()) if t in wanted])
 
     def require(self, frames: int, what: str) -> None:
@@ -57,7 +71,10 @@ class Footage:
             BadInput: if it is shorter.
         """
         if len(self) < frames:
-            raise BadInput(f"{self.video.split} clip {self.video.name}: has {len(self)} frame; {what} needs {'two' if frames == 2 else frames}")
+            raise BadInput(
+                f"{self.video.split} clip {self.video.name}: has {len(self)} frame; {what} needs"
+                f" {'two' if frames == 2 else frames}"
+            )
 
     def _decoded(self) -> Iterator[NDArray[np.uint8]]:
         video, shape, count = self.video, None, 0
@@ -65,7 +82,10 @@ class Footage:
         for count, frame in enumerate(self.dataset.read(video), 1):
             shape = shape or frame.shape
             if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or frame.shape != shape:
-                self._refuse(f"gives frame {count} as {frame.dtype} {list(frame.shape)}, expected uint8 of shape {list(shape)} as the first")
+                self._refuse(
+                    f"gives frame {count} as {frame.dtype} {list(frame.shape)}, expected uint8 of"
+                    f" shape {list(shape)} as the first"
+                )
             if count > video.frames:
                 self._refuse(f"decodes to more than its {video.frames} frames")
             if kept is not None:
@@ -78,4 +98,7 @@ class Footage:
         self._kept = kept
 
     def _refuse(self, why: str) -> None:
-        raise BadInput(f"{self.dataset.name}: {self.video.split} clip {self.video.name} {why}; {self.dataset.check_hint}")
+        raise BadInput(
+            f"{self.dataset.name}: {self.video.split} clip {self.video.name} {why};"
+            f" {self.dataset.check_hint}"
+        )

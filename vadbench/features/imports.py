@@ -1,4 +1,6 @@
-"""Imported vectors: rows that somebody released, checked by `importers/`, written into the store as a stream of their own."""
+"""Imported vectors: rows that somebody released, checked by `importers/`, written into the store as
+a stream of their own.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,17 @@ def write_import(
     cache: Path,
     nature: Nature | None = None,
 ) -> StreamPlan:
-    """Store all splits' rows and, after them, record which files they came from, so that planning finds them.
+    """Store all splits' rows and, after them, record which files they came from, so that planning
+    finds them.
 
     Args:
         dataset: whose videos the rows are of.
         stream: `<extractor>@import.<label>`.
-        rows: of both splits, and of the unlabelled videos where they are for the unsupervised setting too.
+        rows: of both splits, and of the unlabelled videos where they are for the unsupervised
+            setting too.
         digests: sha256 of the files read, by split.
-        options: how they were read; like the files, recorded and no part of the fingerprint, which hashes the rows.
+        options: how they were read; like the files, recorded and no part of the fingerprint, which
+            hashes the rows.
         cache: the store's root.
         nature: what the columns are; none: what the extractor declares of all its variants.
 
@@ -48,9 +53,15 @@ def write_import(
     name = StreamName.parse(stream, dataset.boxes)
     dims = {split: of_split.x.shape[1] for split, of_split in rows.items()}
     if not name.imported:
-        raise BadInput(f"stream {stream!r}: expected {name.extractor}@import.<label>, for example {name.extractor}@import.released")
+        raise BadInput(
+            f"stream {stream!r}: expected {name.extractor}@import.<label>, for example"
+            f" {name.extractor}@import.released"
+        )
     if len(set(dims.values())) > 1:
-        raise BadInput(f"{dataset.name} {name}: files of {', '.join(map(str, dims.values()))} columns ({', '.join(dims)}); expected as many")
+        raise BadInput(
+            f"{dataset.name} {name}: files of {', '.join(map(str, dims.values()))} columns"
+            f" ({', '.join(dims)}); expected as many"
+        )
     if nature is not None:
         nature = _checked(nature, rows)
     where = f"{dataset.name}@{dataset.revision}"
@@ -75,13 +86,18 @@ def write_import(
     return plan
 
 
-def _write(dataset: Dataset, plan: StreamPlan, split: Split, rows: ImportedRows, cache: Path) -> None:
+def _write(
+    dataset: Dataset, plan: StreamPlan, split: Split, rows: ImportedRows, cache: Path
+) -> None:
     folder, videos = plan.folder(cache, split), dataset.videos(split)
     if is_stored(folder, videos):
         return
     index = store.Index(rows.video, rows.frame, np.arange(len(rows.x), dtype=np.int64), rows.box)
     dim = rows.x.shape[1]
-    described = plan.manifest | {"columns": [f"x{k}" for k in range(dim)], "unit": "window" if rows.windows else "object"}
+    described = plan.manifest | {
+        "columns": [f"x{k}" for k in range(dim)],
+        "unit": "window" if rows.windows else "object",
+    }
     folder.parent.mkdir(parents=True, exist_ok=True)
     store.write(folder, described | circumstances(videos), index, [rows.x], dim)
 
@@ -94,12 +110,17 @@ def _checked(nature: Nature, rows: dict[Split, ImportedRows]) -> Nature:
     """
     train = rows["train"]
     if max(nature.speeds or (0,)) >= train.x.shape[1]:
-        raise BadInput(f"--nature: column {max(nature.speeds or ())} is no column of these vectors, which have 0 to {train.x.shape[1] - 1}")
+        raise BadInput(
+            f"--nature: column {max(nature.speeds or ())} is no column of these vectors, which have"
+            f" 0 to {train.x.shape[1] - 1}"
+        )
     return replace(nature, windows=train.windows)
 
 
 def _sorted(rows: ImportedRows) -> ImportedRows:
-    """The rows by clip and frame, in the types of the store; those of one frame keep their order."""
+    """The rows by clip and frame, in the types of the store; those of one frame keep their
+    order.
+    """
     order = np.lexsort((rows.frame, rows.video))
     x = np.ascontiguousarray(rows.x[order], np.float32)
     box = None if rows.box is None else np.ascontiguousarray(rows.box[order], np.float32)
@@ -116,5 +137,7 @@ def _digest(*arrays: NDArray[Any]) -> str:
     """16 hex digits of arrays' types, shapes and values."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(
+            f"{array.dtype.str} {array.shape}\n".encode() + np.ascontiguousarray(array).tobytes()
+        )
     return digest.hexdigest()[:16]

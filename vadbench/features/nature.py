@@ -17,7 +17,8 @@ EXAMPLE = "embedding,network=r3d-18 or mixed,speeds=0-3"
 
 
 def parse_nature(text: str) -> Nature:
-    """The nature that a text states: a kind of `KINDS`, and perhaps `network=NAME` and `speeds=FIRST-LAST`.
+    """The nature that a text states: a kind of `KINDS`, and perhaps `network=NAME` and
+    `speeds=FIRST-LAST`.
 
     >>> parse_nature("embedding,network=r3d-18").network
     'r3d-18'
@@ -27,7 +28,9 @@ def parse_nature(text: str) -> Nature:
     """
     kind, *words = [word.strip() for word in text.split(",")]
     if kind not in KINDS:
-        raise BadInput(f"--nature {text!r}: expected {', '.join(KINDS)} first, for example {EXAMPLE}")
+        raise BadInput(
+            f"--nature {text!r}: expected {', '.join(KINDS)} first, for example {EXAMPLE}"
+        )
     stated = dict(KINDS[kind])
     for word in words:
         name, _, value = word.partition("=")
@@ -37,5 +40,7 @@ def parse_nature(text: str) -> Nature:
             first, last = int(span[1]), int(span[2] or span[1])
             stated["speeds"] = tuple(range(first, last + 1))
         else:
-            raise BadInput(f"--nature {text!r}: {word!r} is not known; expected for example {EXAMPLE}")
+            raise BadInput(
+                f"--nature {text!r}: {word!r} is not known; expected for example {EXAMPLE}"
+            )
     return Nature(**stated)

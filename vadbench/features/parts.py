@@ -1,4 +1,6 @@
-"""What is finished of an extraction, clip by clip, so that one that is interrupted goes on where it stopped."""
+"""What is finished of an extraction, clip by clip, so that one that is interrupted goes on where it
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,17 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 class Parts:
-    """A folder with one .npz a finished clip (its index in the split), beside the stage they will make up; the caller holds the stage's lock."""
+    """A folder with one .npz a finished clip (its index in the split), beside the stage they will
+    make up; the caller holds the stage's lock.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def read(self, clip: int) -> Arrays | None:
-        """The clip's arrays, their checksums verified; None where there are none or they are damaged (then they are made again)."""
+        """The clip's arrays, their checksums verified; None where there are none or they are
+        damaged (then they are made again).
+        """
         try:
             with np.load(self._path(clip), allow_pickle=False) as arrays:
                 return dict(arrays.items())
@@ -39,7 +45,10 @@ class Parts:
         """
         arrays = self.read(clip)
         if arrays is None:
-            raise BadInput(f"{self._path(clip)}: damaged after it was written; run `vadbench features extract` again, it makes this clip anew")
+            raise BadInput(
+                f"{self._path(clip)}: damaged after it was written; run `vadbench features extract`"
+                " again, it makes this clip anew"
+            )
         return arrays
 
     def write(self, clip: int, arrays: Arrays) -> None:
@@ -62,7 +71,9 @@ class Parts:
                 aside.unlink(missing_ok=True)
 
     def keep_those_of(self, contents: str | None) -> None:
-        """Forget all parts unless they are of files with these contents; None: of files that are not compared."""
+        """Forget all parts unless they are of files with these contents; None: of files that are
+        not compared.
+        """
         said, now = self.folder / "contents", contents or ""
         before = said.read_text(encoding="utf-8") if said.is_file() else ""
         if before != now and self.folder.exists():

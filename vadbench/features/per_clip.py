@@ -1,4 +1,6 @@
-"""The clips of an extraction, those without a part yet: one after the other, or several processes at a time."""
+"""The clips of an extraction, those without a part yet: one after the other, or several processes
+at a time.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,18 @@ from vadbench.features.extractor import Advance
 from vadbench.features.parts import Arrays, Parts
 from vadbench.features.progress import Frames
 
-Compute = Callable[[int, Video, Advance], Arrays]  # the clip's index, the clip, and who is told of finished frames
+# the clip's index, the clip, and who is told of finished frames
+Compute = Callable[[int, Video, Advance], Arrays]
 
 
-def compute_clips(parts: Parts, videos: tuple[Video, ...], compute: Compute, what: str, quiet: bool, processes: int) -> None:
+def compute_clips(
+    parts: Parts,
+    videos: tuple[Video, ...],
+    compute: Compute,
+    what: str,
+    quiet: bool,
+    processes: int,
+) -> None:
     """Compute the clips that have no part yet, each written as it ends.
 
     Args:
@@ -41,13 +51,17 @@ def compute_clips(parts: Parts, videos: tuple[Video, ...], compute: Compute, wha
             parts.write(number, compute(number, video, progress.advance))
 
 
-def _in_processes(parts: Parts, todo: list[tuple[int, Video]], compute: Compute, advance: Advance, processes: int) -> None:
+def _in_processes(
+    parts: Parts, todo: list[tuple[int, Video]], compute: Compute, advance: Advance, processes: int
+) -> None:
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
     shares = context.Queue()
     for share in _shares(processes):
         shares.put(share)
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(shares, compute)) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin, initargs=(shares, compute)
+    ) as pool:
         waiting = {pool.submit(_one, parts, number, video): video for number, video in todo}
         try:
             for future in as_completed(waiting):
@@ -70,7 +84,8 @@ def _shares(processes: int) -> list[set[int]]:
     return [set(cores[k::processes]) or {cores[k % len(cores)]} for k in range(processes)]
 
 
-_work: list[Compute] = []  # of a process of the pool: one for all its clips, so that files and weights are read once
+# of a process of the pool: one for all its clips, so that files and weights are read once
+_work: list[Compute] = []
 
 
 def _begin(shares: Any, compute: Compute) -> None:

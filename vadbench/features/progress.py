@@ -1,4 +1,6 @@
-"""Progress of an extraction: a bar with frames per second on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress of an extraction: a bar with frames per second on a terminal, plain lines elsewhere,
+nothing when quiet.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -31,8 +41,19 @@ class Frames:
         self.done = 0
         self.reused = 0
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), FramesPerSecond(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=self.console, transient=True, disable=quiet or not self.console.is_terminal)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            FramesPerSecond(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(
+            *columns,
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
         self._task = self._bar.add_task(what, total=total)
         self._started = self._told = time.monotonic()
 
@@ -40,7 +61,12 @@ class Frames:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bar.stop()
         if kind is None:
             kept = f", {self.reused} of them kept from an interrupted run" if self.reused else ""
@@ -52,7 +78,9 @@ class Frames:
         self._bar.update(self._task, advance=frames)
         if not self.console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
-            self.say(f"{self.what}: {self.done} of {self.total} frames, {self._speed():.0f} frames/s")
+            self.say(
+                f"{self.what}: {self.done} of {self.total} frames, {self._speed():.0f} frames/s"
+            )
 
     def reuse(self, frames: int) -> None:
         """So many more frames were there already."""

@@ -25,7 +25,8 @@ LEAST = 128  # pixels a side: the coarsest of the four correlation levels needs 
 
 
 class Raft:
-    """Flow from one grey frame to the next, on a GPU where there is one; frame pairs that threads ask for at once are taken in turn.
+    """Flow from one grey frame to the next, on a GPU where there is one; frame pairs that threads
+    ask for at once are taken in turn.
 
     Args:
         path: the weights.
@@ -37,12 +38,19 @@ class Raft:
 
     def __init__(self, path: Path, updates: int = 12) -> None:
         optical_flow = load_package("torchvision.models.optical_flow", EXTRA)
-        self.net = fill(optical_flow.raft_large(weights=None), load_state(path), path, "torchvision's raft_large")
+        self.net = fill(
+            optical_flow.raft_large(weights=None),
+            load_state(path),
+            path,
+            "torchvision's raft_large",
+        )
         self.updates = updates
         self.device = torch_device()
         self._turn = threading.Lock()  # the network keeps the pair's correlations in itself
 
-    def __call__(self, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(
+        self, previous: NDArray[np.uint8], current: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
         """[H, W, 2] float32 (u right, v down) in pixels of the given frames, both [H, W] uint8."""
         import torch
 
@@ -50,8 +58,11 @@ class Raft:
         (top, bottom), (left, right) = padding = _padding(height), _padding(width)
         pair = [self._picture(np.pad(frame, padding, mode="edge")) for frame in (previous, current)]
         with self._turn, torch.inference_mode():
-            flow = self.net(*pair, num_flow_updates=self.updates)[-1][0]  # [2, H, W] after the last update
-        inside = flow[:, top : flow.shape[1] - bottom, left : flow.shape[2] - right].permute(1, 2, 0)
+            # [2, H, W] after the last update
+            flow = self.net(*pair, num_flow_updates=self.updates)[-1][0]
+        inside = flow[:, top : flow.shape[1] - bottom, left : flow.shape[2] - right].permute(
+            1, 2, 0
+        )
         return np.ascontiguousarray(inside.cpu().numpy(), np.float32)
 
     def _picture(self, frame: NDArray[np.uint8]) -> torch.Tensor:
@@ -63,7 +74,9 @@ class Raft:
 
 def file() -> NeededFile:
     """The weights: trained on FlyingChairs, FlyingThings3D, Sintel, KITTI and HD1K."""
-    return released_file("raft_large", "torchvision's raft_large C_T_SKHT_V2", "raft_large_C_T_SKHT_V2-ff5fadd5.pth")
+    return released_file(
+        "raft_large", "torchvision's raft_large C_T_SKHT_V2", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"
+    )
 
 
 def shared() -> Raft:

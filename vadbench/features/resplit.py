@@ -14,9 +14,11 @@ from vadbench.features.store import Stream
 
 
 def resplit_streams(streams: dict[Split, Stream], resplit: Resplit) -> dict[Split, Stream]:
-    """Both splits with the videos that `resplit` names, in its order; the vectors are copied into memory.
+    """Both splits with the videos that `resplit` names, in its order; the vectors are copied into
+    memory.
 
-    Objects released for training are numbered after those released for testing, and unlabelled ones after these, so that no two share an id.
+    Objects released for training are numbered after those released for testing, and unlabelled ones
+    after these, so that no two share an id.
     """
     return {"train": _gather(streams, resplit.train), "test": _gather(streams, resplit.test)}
 
@@ -35,12 +37,16 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
     boxes = [features.box for features in of_videos if features.box is not None]
     features = Features(
         np.concatenate([features.x for features in of_videos]),
-        np.repeat(np.arange(len(videos), dtype=np.int32), [len(features) for features in of_videos]),
+        np.repeat(
+            np.arange(len(videos), dtype=np.int32), [len(features) for features in of_videos]
+        ),
         np.concatenate([features.frame for features in of_videos]),
         np.concatenate(boxes) if len(boxes) == len(of_videos) else None,
         f"{streams['train'].features.name} (re-split)",
     )
-    return Stream(features, np.concatenate([ids for _, ids in parts]), lengths, streams["train"].manifest)
+    return Stream(
+        features, np.concatenate([ids for _, ids in parts]), lengths, streams["train"].manifest
+    )
 
 
 def _first_ids(streams: dict[Split, Stream]) -> dict[Split, int]:

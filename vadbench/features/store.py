@@ -1,10 +1,13 @@
-"""The feature store: cached stages on disk, written whole or not at all, and checked when they are read.
+"""The feature store: cached stages on disk, written whole or not at all, and checked when they are
+read.
 
-    <cache>/<dataset>@<revision>/boxes/<provider>@<fingerprint>/<split>/{index.parquet, manifest.json}
-    <cache>/<dataset>@<revision>/<stream>@<fingerprint>/<split>/{x.npy, index.parquet, manifest.json}
+    <cache>/<dataset>@<revision>/boxes/<provider>@<fingerprint>/<split>/{index.parquet,
+    manifest.json} <cache>/<dataset>@<revision>/<stream>@<fingerprint>/<split>/{x.npy,
+    index.parquet, manifest.json}
 
-index.parquet has one row an object, or a window of a frame-centric stream: video (index of the clip in its split), frame, object_id, and of
-objects x0, y0, x1, y1 and, from providers that track, track. Row k of x.npy is its vector.
+index.parquet has one row an object, or a window of a frame-centric stream: video (index of the clip
+in its split), frame, object_id, and of objects x0, y0, x1, y1 and, from providers that track,
+track. Row k of x.npy is its vector.
 """
 
 from __future__ import annotations
@@ -58,21 +61,42 @@ class Index:
         return len(self.video)
 
     @classmethod
-    def of_counts(cls, box: NDArray[np.float32], counts: list[NDArray[np.int64]], track: NDArray[np.int64] | None = None) -> Index:
-        """Number the boxes [N, 4] of all clips in order, given the objects of each frame of each clip."""
-        video = np.repeat(np.arange(len(counts), dtype=np.int32), [int(count.sum()) for count in counts])
-        frame = np.concatenate([np.repeat(np.arange(len(count), dtype=np.int32), count) for count in counts])
+    def of_counts(
+        cls,
+        box: NDArray[np.float32],
+        counts: list[NDArray[np.int64]],
+        track: NDArray[np.int64] | None = None,
+    ) -> Index:
+        """Number the boxes [N, 4] of all clips in order, given the objects of each frame of each
+        clip.
+        """
+        video = np.repeat(
+            np.arange(len(counts), dtype=np.int32), [int(count.sum()) for count in counts]
+        )
+        frame = np.concatenate(
+            [np.repeat(np.arange(len(count), dtype=np.int32), count) for count in counts]
+        )
         return cls(video, frame, np.arange(len(box), dtype=np.int64), box, track)
 
     @classmethod
     def of_frames(cls, frames: list[NDArray[np.int64]]) -> Index:
         """Number the windows of all clips in order, given the centre frames of each clip's."""
-        video = np.repeat(np.arange(len(frames), dtype=np.int32), [len(of_clip) for of_clip in frames])
-        return cls(video, np.concatenate(frames).astype(np.int32), np.arange(len(video), dtype=np.int64), None)
+        video = np.repeat(
+            np.arange(len(frames), dtype=np.int32), [len(of_clip) for of_clip in frames]
+        )
+        return cls(
+            video,
+            np.concatenate(frames).astype(np.int32),
+            np.arange(len(video), dtype=np.int64),
+            None,
+        )
 
     def rows(self, index: NDArray[np.int64]) -> Index:
         """The rows that `index` selects, their object_id kept."""
-        box, track = (None if self.box is None else self.box[index]), (None if self.track is None else self.track[index])
+        box, track = (
+            (None if self.box is None else self.box[index]),
+            (None if self.track is None else self.track[index]),
+        )
         return Index(self.video[index], self.frame[index], self.object_id[index], box, track)
 
     def span(self, video: int) -> slice:
@@ -104,7 +128,13 @@ class Stream:
     manifest: dict[str, Any]
 
 
-def write(folder: Path, described: dict[str, Any], index: Index, vectors: Iterable[NDArray[np.float32]] | None, dim: int = 0) -> None:
+def write(
+    folder: Path,
+    described: dict[str, Any],
+    index: Index,
+    vectors: Iterable[NDArray[np.float32]] | None,
+    dim: int = 0,
+) -> None:
     """Write a stage aside, flush it to disk and rename it into place.
 
     Args:
@@ -125,10 +155,18 @@ def write(folder: Path, described: dict[str, Any], index: Index, vectors: Iterab
             if vectors is not None:
                 _write_vectors(aside / VECTORS, vectors, (len(index), dim))
             write_file(aside / INDEX, _parquet(index))
-            files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(aside.iterdir())}
+            files = {
+                path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+                for path in sorted(aside.iterdir())
+            }
             if vectors is not None:
                 files[VECTORS] |= {"shape": [len(index), dim], "dtype": "float32"}
-            manifest = {"schema_version": SCHEMA_VERSION, **described, "rows": len(index), "files": files}
+            manifest = {
+                "schema_version": SCHEMA_VERSION,
+                **described,
+                "rows": len(index),
+                "files": files,
+            }
             sealed = {**manifest, "sha256": canonical_hash(manifest)}
             write_file(aside / MANIFEST, (json.dumps(sealed, indent=1) + "\n").encode())
             fsync(aside)
@@ -150,13 +188,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         seal = manifest.pop("sha256")
         version = manifest["schema_version"]
     except FileNotFoundError:
-        raise BadInput(f"{path}: these features are not there; make them with `vadbench features extract`") from None
+        raise BadInput(
+            f"{path}: these features are not there; make them with `vadbench features extract`"
+        ) from None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadInput(f"{path}: damaged, not a manifest; {AGAIN}") from error
     if version != SCHEMA_VERSION:
-        raise BadInput(f"{path}: features in format {version}, this vadbench reads format {SCHEMA_VERSION}; {AGAIN}")
+        raise BadInput(
+            f"{path}: features in format {version}, this vadbench reads format {SCHEMA_VERSION};"
+            f" {AGAIN}"
+        )
     if seal != canonical_hash(manifest):
-        raise BadInput(f"{path}: damaged or edited, its contents do not match their own sha256; {AGAIN}")
+        raise BadInput(
+            f"{path}: damaged or edited, its contents do not match their own sha256; {AGAIN}"
+        )
     return dict(manifest)
 
 
@@ -172,19 +217,28 @@ def read_index(folder: Path, manifest: dict[str, Any]) -> Index:
     check_files(folder, manifest)
     try:
         table = pq.read_table(folder / INDEX)
-        video, frame, object_id = (table[name].to_numpy() for name in ("video", "frame", "object_id"))
-        box = np.stack([table[name].to_numpy() for name in CORNERS], 1) if CORNERS[0] in table.column_names else None
+        video, frame, object_id = (
+            table[name].to_numpy() for name in ("video", "frame", "object_id")
+        )
+        box = (
+            np.stack([table[name].to_numpy() for name in CORNERS], 1)
+            if CORNERS[0] in table.column_names
+            else None
+        )
         track = table["track"].to_numpy() if "track" in table.column_names else None
     except (pa.ArrowException, OSError, KeyError) as error:
         raise BadInput(f"{folder / INDEX}: damaged, not an index of objects; {AGAIN}") from error
     index = Index(video, frame, object_id, box, track)
     if len(index) != manifest["rows"]:
-        raise BadInput(f"{folder / INDEX}: {len(index)} rows, the manifest says {manifest['rows']}; {AGAIN}")
+        raise BadInput(
+            f"{folder / INDEX}: {len(index)} rows, the manifest says {manifest['rows']}; {AGAIN}"
+        )
     return index
 
 
 def check_files(folder: Path, manifest: dict[str, Any], everything: bool = False) -> None:
-    """Check a stage's files against its manifest: their sizes, and the contents of small ones or of `everything`.
+    """Check a stage's files against its manifest: their sizes, and the contents of small ones or of
+    `everything`.
 
     Raises:
         BadInput: naming the first file that is missing or damaged.
@@ -195,7 +249,9 @@ def check_files(folder: Path, manifest: dict[str, Any], everything: bool = False
             raise BadInput(f"{path}: missing; {AGAIN}")
         size = path.stat().st_size
         if size != expected["bytes"]:
-            raise BadInput(f"{path}: damaged, {size} bytes where {expected['bytes']} were written; {AGAIN}")
+            raise BadInput(
+                f"{path}: damaged, {size} bytes where {expected['bytes']} were written; {AGAIN}"
+            )
         if (everything or size <= SMALL) and sha256(path) != expected["sha256"]:
             raise BadInput(f"{path}: damaged, its sha256 is not the one that was written; {AGAIN}")
 
@@ -208,7 +264,8 @@ def lengths(manifest: dict[str, Any]) -> dict[str, int]:
 def open_folder(folder: Path, name: str) -> Stream:
     """The stream in `folder`, x memory-mapped; `name` stands in messages of methods that read it.
 
-    Sizes, shapes and types are always checked, contents where a file is small; `verify` checks everything.
+    Sizes, shapes and types are always checked, contents where a file is small; `verify` checks
+    everything.
 
     Raises:
         BadInput: naming the file that is missing or damaged.
@@ -216,7 +273,12 @@ def open_folder(folder: Path, name: str) -> Stream:
     manifest = read_manifest(folder)
     index = read_index(folder, manifest)
     x = _open_vectors(folder / VECTORS, manifest)
-    return Stream(Features(x, index.video, index.frame, index.box, name), index.object_id, lengths(manifest), manifest)
+    return Stream(
+        Features(x, index.video, index.frame, index.box, name),
+        index.object_id,
+        lengths(manifest),
+        manifest,
+    )
 
 
 def verify(folder: Path) -> None:
@@ -234,7 +296,9 @@ def verify(folder: Path) -> None:
 
 
 def stored(cache: Path) -> list[Path]:
-    """The folders of all stages under a cache, boxes and streams, one a split; half-written ones are none."""
+    """The folders of all stages under a cache, boxes and streams, one a split; half-written ones
+    are none.
+    """
     found = [*cache.glob(f"*@*/*@*/*/{MANIFEST}"), *cache.glob(f"*@*/boxes/*@*/*/{MANIFEST}")]
     return sorted(path.parent for path in found if not path.parent.name.startswith("."))
 
@@ -250,9 +314,14 @@ def disk_trouble_told(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BadInput(f"{place}: the disk is full; free some space (or set VADBENCH_CACHE to another disk) and run the same again") from error
+            raise BadInput(
+                f"{place}: the disk is full; free some space (or set VADBENCH_CACHE to another"
+                " disk) and run the same again"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise BadInput(f"{place}: may not be written; set VADBENCH_CACHE to a folder of yours") from error
+            raise BadInput(
+                f"{place}: may not be written; set VADBENCH_CACHE to a folder of yours"
+            ) from error
         raise
 
 
@@ -279,21 +348,34 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_vectors(path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, int]) -> None:
-    """An .npy file block by block through write(): a full disk raises, where a memory map would kill the process."""
+def _write_vectors(
+    path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, int]
+) -> None:
+    """An .npy file block by block through write(): a full disk raises, where a memory map would
+    kill the process.
+    """
     rows = 0
     with path.open("wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
+            "fortran_order": False,
+            "shape": shape,
+        }
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             if block.dtype != np.float32 or block.ndim != 2 or block.shape[1] != shape[1]:
-                raise BadInput(f"{path}: a block of {block.dtype} {block.shape}, expected float32 [n, {shape[1]}]")
+                raise BadInput(
+                    f"{path}: a block of {block.dtype} {block.shape}, expected float32 [n,"
+                    f" {shape[1]}]"
+                )
             file.write(np.ascontiguousarray(block).data)
             rows += len(block)
         file.flush()
         os.fsync(file.fileno())
     if rows != shape[0]:
-        raise BadInput(f"{path}: {rows} vectors for {shape[0]} objects; the extractor must give one a box")
+        raise BadInput(
+            f"{path}: {rows} vectors for {shape[0]} objects; the extractor must give one a box"
+        )
 
 
 def _parquet(index: Index) -> bytes:
@@ -317,5 +399,8 @@ def _open_vectors(path: Path, manifest: dict[str, Any]) -> NDArray[np.float32]:
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(f"{path}: damaged, not an .npy file; {AGAIN}") from error
     if list(x.shape) != expected["shape"] or str(x.dtype) != expected["dtype"]:
-        raise BadInput(f"{path}: {x.dtype} {list(x.shape)}, the manifest says {expected['dtype']} {expected['shape']}; {AGAIN}")
+        raise BadInput(
+            f"{path}: {x.dtype} {list(x.shape)}, the manifest says {expected['dtype']}"
+            f" {expected['shape']}; {AGAIN}"
+        )
     return np.asanyarray(x)

@@ -1,4 +1,6 @@
-"""What a stream's name stands for on a data set: every option resolved, a fingerprint of all that decides its vectors, and where they lie."""
+"""What a stream's name stands for on a data set: every option resolved, a fingerprint of all that
+decides its vectors, and where they lie.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,16 @@ Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
 
 
 class Imported(BaseModel):
-    """What the record of an import says: digests of what was read, which are its identity, and where that came from."""
+    """What the record of an import says: digests of what was read, which are its identity, and
+    where that came from.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vectors: dict[str, str] = Field({}, description="split -> digest of its vectors")
-    places: dict[str, str] = Field({}, description="split -> digest of its rows' clips, frames and boxes: equal ones join")
+    places: dict[str, str] = Field(
+        {}, description="split -> digest of its rows' clips, frames and boxes: equal ones join"
+    )
     windows: bool = Field(False, description="whether rows describe windows, else objects")
     nature: Nature | None = Field(None, description="what the columns are, where the user said so")
     options: dict[str, Any] = Field({}, description="how the files were read")
@@ -39,17 +45,21 @@ class Imported(BaseModel):
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """A stream of a data set with every option resolved: plain data, cheap to make, nothing read but the digests of files it needs.
+    """A stream of a data set with every option resolved: plain data, cheap to make, nothing read
+    but the digests of files it needs.
 
     Attributes:
         name: the canonical name, also the folder's.
         stream: its parts.
         dataset: `<name>@<revision>`, the cache's folder.
         extractor: name, variant, version, options and the digests of weights, JSON-ready.
-        boxes: provider, version, options and the digests of its files, JSON-ready; empty for extractors of whole frames.
-        changed: extractor or provider -> its options that are not the defaults: what tells two streams of one name apart without their files.
+        boxes: provider, version, options and the digests of its files, JSON-ready; empty for
+            extractors of whole frames.
+        changed: extractor or provider -> its options that are not the defaults: what tells two
+            streams of one name apart without their files.
         nature: what its columns are.
-        reads_frames: whether frames decide the vectors; imported ones, and tracks from files, do without.
+        reads_frames: whether frames decide the vectors; imported ones, and tracks from files, do
+            without.
         boxes_read_frames: whether frames decide the boxes.
     """
 
@@ -66,7 +76,9 @@ class StreamPlan:
     @property
     def components(self) -> tuple[str, ...]:
         """The names whose settings this plan uses: the extractor's and the provider's."""
-        return tuple(name for name in (self.stream.extractor, self.stream.provider.partition(".")[0]) if name)
+        return tuple(
+            name for name in (self.stream.extractor, self.stream.provider.partition(".")[0]) if name
+        )
 
     @property
     def boxes_fingerprint(self) -> str:
@@ -75,14 +87,23 @@ class StreamPlan:
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits of all that decides the vectors: extractor, options, boxes, files; not threads, not library versions."""
+        """12 hex digits of all that decides the vectors: extractor, options, boxes, files; not
+        threads, not library versions.
+        """
         return canonical_hash({"extractor": self.extractor, "boxes": self.boxes})[:12]
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What the stream's manifest says of it."""
-        described = {"dataset": self.dataset, "stream": self.name, "fingerprint": self.fingerprint, "extractor": self.extractor}
-        return described | ({"boxes": {**self.boxes, "fingerprint": self.boxes_fingerprint}} if self.boxes else {})
+        described = {
+            "dataset": self.dataset,
+            "stream": self.name,
+            "fingerprint": self.fingerprint,
+            "extractor": self.extractor,
+        }
+        return described | (
+            {"boxes": {**self.boxes, "fingerprint": self.boxes_fingerprint}} if self.boxes else {}
+        )
 
     def folder(self, cache: Path, split: Split) -> Path:
         """Where the vectors of a split are."""
@@ -90,7 +111,13 @@ class StreamPlan:
 
     def boxes_folder(self, cache: Path, split: Split) -> Path:
         """Where the boxes of a split are."""
-        return cache / self.dataset / "boxes" / f"{self.stream.provider}@{self.boxes_fingerprint}" / split
+        return (
+            cache
+            / self.dataset
+            / "boxes"
+            / f"{self.stream.provider}@{self.boxes_fingerprint}"
+            / split
+        )
 
 
 def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan:
@@ -123,23 +150,34 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     changed = {name.extractor: _changed(described["options"], _default_options(loaded, name))}
     if boxes:
         provider = name.provider.partition(".")[0]
-        changed[provider] = _changed(boxes["options"], registry.load("boxes", provider).Options().model_dump(mode="json"))
+        changed[provider] = _changed(
+            boxes["options"], registry.load("boxes", provider).Options().model_dump(mode="json")
+        )
     changed = {component: options for component, options in changed.items() if options}
     described |= {"files": weights} if weights else {}
-    by_boxes = bool(boxes) and _reads_frames(registry.load("boxes", name.provider.partition(".")[0]))
+    by_boxes = bool(boxes) and _reads_frames(
+        registry.load("boxes", name.provider.partition(".")[0])
+    )
     reads = by_boxes or _reads_frames(loaded)
-    return StreamPlan(str(name), name, where, described, boxes, changed, nature_of(extractor), reads, by_boxes)
+    return StreamPlan(
+        str(name), name, where, described, boxes, changed, nature_of(extractor), reads, by_boxes
+    )
 
 
 def nature_of(extractor: Extractor) -> Nature:
-    """What an extractor declares its columns to be; of one that declares nothing, columns of several units."""
+    """What an extractor declares its columns to be; of one that declares nothing, columns of
+    several units.
+    """
     windows = not extractor.needs_boxes
-    declared: Nature = extractor.nature() if hasattr(extractor, "nature") else Nature(windows=windows)
+    declared: Nature = (
+        extractor.nature() if hasattr(extractor, "nature") else Nature(windows=windows)
+    )
     return declared
 
 
 def declared_nature(stream: str) -> Nature:
-    """What the extractor in a stream's name declares of the stream, without options; of an imported one, of all its variants.
+    """What the extractor in a stream's name declares of the stream, without options; of an imported
+    one, of all its variants.
 
     Raises:
         BadInput: on an unknown name.
@@ -152,7 +190,9 @@ def declared_nature(stream: str) -> Nature:
 
 
 def inherited(nature: Nature) -> Nature:
-    """What an import takes over from the extractor it names: not which columns are what, nor which network made them."""
+    """What an import takes over from the extractor it names: not which columns are what, nor which
+    network made them.
+    """
     return replace(nature, speeds=None, network="")
 
 
@@ -161,7 +201,9 @@ def _reads_frames(component: Any) -> bool:
 
 
 def _code(kind: registry.Kind, component: Any, dataset: Dataset) -> dict[str, Any]:
-    """The code that decides beside a component's own version: a plug-in's, and that of the data set's reader where it reads frames."""
+    """The code that decides beside a component's own version: a plug-in's, and that of the data
+    set's reader where it reads frames.
+    """
     plug_in = code_of(kind, component.name)
     found: dict[str, Any] = {"code": plug_in} if "package" in plug_in else {}
     read = _reads_frames(component) and dataset.name in registry.names("datasets")
@@ -170,7 +212,11 @@ def _code(kind: registry.Kind, component: Any, dataset: Dataset) -> dict[str, An
 
 
 def _changed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in defaults or defaults[name] != value}
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in defaults or defaults[name] != value
+    }
 
 
 def _default_options(extractor: type[Extractor], name: StreamName) -> dict[str, Any]:
@@ -182,7 +228,9 @@ def _default_options(extractor: type[Extractor], name: StreamName) -> dict[str, 
 
 
 def is_available(stream: str, dataset: Dataset) -> bool:
-    """Whether the extractor's packages and weights are on this machine; its boxes are not looked at."""
+    """Whether the extractor's packages and weights are on this machine; its boxes are not looked
+    at.
+    """
     name = StreamName.parse(stream, dataset.boxes)
     loaded: type[Extractor] = registry.load("extractors", name.extractor)
     try:
@@ -192,8 +240,14 @@ def is_available(stream: str, dataset: Dataset) -> bool:
 
 
 def make_extractor(plan: StreamPlan) -> Extractor:
-    """The plan's extractor; one and the same for equal plans, so that weights are loaded once a process."""
-    return _made(plan.stream.extractor, plan.stream.variant, json.dumps(plan.extractor["options"], sort_keys=True))
+    """The plan's extractor; one and the same for equal plans, so that weights are loaded once a
+    process.
+    """
+    return _made(
+        plan.stream.extractor,
+        plan.stream.variant,
+        json.dumps(plan.extractor["options"], sort_keys=True),
+    )
 
 
 def make_provider(plan: StreamPlan, dataset: Dataset) -> Provider:
@@ -213,11 +267,16 @@ def open_stream(dataset: str, plan: StreamPlan, cache: Path, split: Split) -> st
 
 
 def digests(files: Iterable[NeededFile]) -> dict[str, str]:
-    """sha256 by file name; empty where one is absent: planning, and tables of old records, do without."""
+    """sha256 by file name; empty where one is absent: planning, and tables of old records, do
+    without.
+    """
     needed = list(files)
     if not all(file.path.is_file() for file in needed):
         return {}
-    return {file.path.name: _digest(file.path, file.path.stat().st_mtime_ns, file.path.stat().st_size) for file in needed}
+    return {
+        file.path.name: _digest(file.path, file.path.stat().st_mtime_ns, file.path.stat().st_size)
+        for file in needed
+    }
 
 
 def require(files: Iterable[NeededFile]) -> None:
@@ -237,11 +296,19 @@ def import_record(cache: Path, dataset: str, name: StreamName) -> Path:
 
 
 def plan_import(dataset: str, name: StreamName, imported: Imported) -> StreamPlan:
-    """The plan of imported vectors: its identity is what was read, however the files were laid out; `dataset` is `<name>@<revision>`."""
+    """The plan of imported vectors: its identity is what was read, however the files were laid out;
+    `dataset` is `<name>@<revision>`.
+    """
     loaded: type[Extractor] = registry.load("extractors", name.extractor)
     usual = inherited(nature_of(loaded(loaded.variants[0], loaded.Options())))
     nature = imported.nature or replace(usual, windows=imported.windows)
-    extractor = {"name": name.extractor, "variant": "import", "version": 1, "options": {}, "rows": imported.vectors}
+    extractor = {
+        "name": name.extractor,
+        "variant": "import",
+        "version": 1,
+        "options": {},
+        "rows": imported.vectors,
+    }
     extractor |= {"windows": True} if imported.windows else {}
     extractor |= {"nature": asdict(imported.nature)} if imported.nature else {}
     boxes = {"provider": IMPORT, "version": 1, "rows": imported.places}
@@ -249,7 +316,9 @@ def plan_import(dataset: str, name: StreamName, imported: Imported) -> StreamPla
 
 
 def _plan_recorded_import(dataset: str, name: StreamName) -> StreamPlan:
-    """The plan of imported vectors, from what the import recorded; of none where there was no import."""
+    """The plan of imported vectors, from what the import recorded; of none where there was no
+    import.
+    """
     from vadbench.locations import cache_root
 
     path = import_record(cache_root(), dataset, name)
@@ -264,7 +333,9 @@ def _plan_recorded_import(dataset: str, name: StreamName) -> StreamPlan:
 
 def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str, Any]:
     boxes: type[Provider] = registry.load("boxes", provider.partition(".")[0])
-    options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(mode="json")
+    options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(
+        mode="json"
+    )
     described = {"provider": provider, "version": boxes.version, "options": options}
     described |= _code("boxes", boxes, dataset)
     needed = _provider(provider, options, dataset).files()

@@ -1,6 +1,8 @@
-"""torchvision's networks with weights from disk: Mask R-CNN and Faster R-CNN (ResNet-50 FPN V2) as detectors.
+"""torchvision's networks with weights from disk: Mask R-CNN and Faster R-CNN (ResNet-50 FPN V2) as
+detectors.
 
-Sources: He et al., Mask R-CNN (ICCV 2017); Li et al., Benchmarking Detection Transfer Learning with Vision Transformers (2021) for V2.
+Sources: He et al., Mask R-CNN (ICCV 2017); Li et al., Benchmarking Detection Transfer Learning with
+Vision Transformers (2021) for V2.
 """
 
 from __future__ import annotations
@@ -12,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.features.detector_boxes import Found
-from vadbench.features.weights import fill, load_package, load_state, needed, torch_device, weights_root
+from vadbench.features.weights import (
+    fill,
+    load_package,
+    load_state,
+    needed,
+    torch_device,
+    weights_root,
+)
 
 if TYPE_CHECKING:
     from vadbench.features.extractor import NeededFile
@@ -26,7 +35,8 @@ MODELS = {  # label -> function of torchvision.models.detection, released weight
 
 
 class TorchvisionBoxes:
-    """Detects objects in one RGB frame [H, W, 3] after another, on a GPU where there is one; masks are not computed.
+    """Detects objects in one RGB frame [H, W, 3] after another, on a GPU where there is one; masks
+    are not computed.
 
     Args:
         label: a key of `MODELS`.
@@ -40,7 +50,9 @@ class TorchvisionBoxes:
     def __init__(self, label: str, path: Path, score: float) -> None:
         detection = load_package("torchvision.models.detection", EXTRA)
         architecture = MODELS[label][0]
-        net: Any = getattr(detection, architecture)(weights=None, weights_backbone=None, box_score_thresh=score)
+        net: Any = getattr(detection, architecture)(
+            weights=None, weights_backbone=None, box_score_thresh=score
+        )
         self.net = fill(net, load_state(path), path, f"torchvision's {architecture}")
         if label == "maskrcnn":
             self.net.roi_heads.mask_roi_pool = None  # boxes alone are asked for
@@ -50,7 +62,10 @@ class TorchvisionBoxes:
         """The network's detections, in pixels of the frame."""
         import torch
 
-        picture = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device).permute(2, 0, 1).float() / 255
+        picture = (
+            torch.from_numpy(np.ascontiguousarray(frame)).to(self.device).permute(2, 0, 1).float()
+            / 255
+        )
         with torch.inference_mode():
             found = {name: values.cpu().numpy() for name, values in self.net([picture])[0].items()}
         return Found(found["boxes"], found["scores"], found["labels"] == PERSON)
@@ -63,7 +78,8 @@ def file(label: str) -> NeededFile:
 
 
 def released_file(stem: str, model: str, released: str) -> NeededFile:
-    """`<stem>.safetensors` where it lies in the weights folder, else `<stem>.pth`, which is torchvision's release renamed.
+    """`<stem>.safetensors` where it lies in the weights folder, else `<stem>.pth`, which is
+    torchvision's release renamed.
 
     Args:
         stem: the file's name without its end.

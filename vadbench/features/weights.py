@@ -1,6 +1,8 @@
-"""Weights on this machine: where they lie, how they are read safely, and sessions that run ONNX files.
+"""Weights on this machine: where they lie, how they are read safely, and sessions that run ONNX
+files.
 
-Nothing is downloaded: a missing file is told in one line with the model, the file and where to get it.
+Nothing is downloaded: a missing file is told in one line with the model, the file and where to get
+it.
 """
 
 from __future__ import annotations
@@ -18,9 +20,19 @@ if TYPE_CHECKING:
     import onnxruntime
     import torch
 
-__all__ = ["cores", "fill", "load_package", "load_state", "needed", "onnx_session", "torch_device", "weights_root"]
+__all__ = [
+    "cores",
+    "fill",
+    "load_package",
+    "load_state",
+    "needed",
+    "onnx_session",
+    "torch_device",
+    "weights_root",
+]
 Model = TypeVar("Model", bound="torch.nn.Module")
-NESTED = ("state_dict", "model_state", "model", "state_dict_ema")  # where training scripts put the weights among other things
+# where training scripts put the weights among other things
+NESTED = ("state_dict", "model_state", "model", "state_dict_ema")
 PREFIXES = ("module.", "_orig_mod.")  # left in the names by DataParallel and torch.compile
 
 
@@ -31,17 +43,21 @@ def needed(file_name: str, model: str, where: str, sha256: str = "") -> NeededFi
         file_name: below `weights_root()`, or a path of its own (absolute, or starting with ~).
         model: the model's id, for the message.
         where: where to get the file, in a few words.
-        sha256: the known digest, or as much of its beginning as is known; for the message, not enforced.
+        sha256: the known digest, or as much of its beginning as is known; for the message, not
+            enforced.
     """
     digest = f", sha256 {sha256}{'…' if len(sha256) < 64 else ''}" if sha256 else ""
     path = weights_root() / Path(file_name).expanduser()
     return NeededFile(
-        path, f"no such file: the weights of {model}{digest}; get it from {where}, put it there or name its folder in $VADBENCH_WEIGHTS"
+        path,
+        f"no such file: the weights of {model}{digest}; get it from {where}, put it there or name"
+        " its folder in $VADBENCH_WEIGHTS",
     )
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """A model's tensors by name, on the CPU, from .safetensors (preferred) or a .pt/.pth/.bin file of tensors; nothing in the file is executed.
+    """A model's tensors by name, on the CPU, from .safetensors (preferred) or a .pt/.pth/.bin file
+    of tensors; nothing in the file is executed.
 
     Raises:
         BadInput: if the file is missing, damaged, or holds more than tensors.
@@ -49,18 +65,34 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     import torch
     from safetensors.torch import load_file
 
-    expected = "expected a .safetensors file, or a .pt/.pth state dict that torch.load(weights_only=True) admits"
+    expected = (
+        "expected a .safetensors file, or a .pt/.pth state dict that torch.load(weights_only=True)"
+        " admits"
+    )
     if not path.is_file():
         raise BadInput(f"{path}: no such file; {expected}")
     try:
-        found: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what the archive's reader or the restricted unpickler raises: a dozen types
-        raise BadInput(f"{path}: not readable as weights ({_first_line(error)}); {expected}") from error
+        found: Any = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    # torch raises what the archive's reader or the restricted unpickler raises: a dozen types
+    except Exception as error:
+        raise BadInput(
+            f"{path}: not readable as weights ({_first_line(error)}); {expected}"
+        ) from error
     for key in NESTED:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
-    if not isinstance(found, dict) or not found or not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise BadInput(f"{path}: holds {type(found).__name__} without a table of tensors; {expected}")
+    if (
+        not isinstance(found, dict)
+        or not found
+        or not all(isinstance(value, torch.Tensor) for value in found.values())
+    ):
+        raise BadInput(
+            f"{path}: holds {type(found).__name__} without a table of tensors; {expected}"
+        )
     return {_bare(name): tensor for name, tensor in found.items()}
 
 
@@ -78,18 +110,30 @@ def fill(model: Model, state: dict[str, torch.Tensor], path: Path, what: str) ->
     """
     own = model.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    other = sorted(name for name in own.keys() & state.keys() if own[name].shape != state[name].shape)
+    other = sorted(
+        name for name in own.keys() & state.keys() if own[name].shape != state[name].shape
+    )
     if missing or extra or other:
         name = (missing or other or extra)[0]
-        fault = f"lacks {name}" if missing else f"{name} is {list(state[name].shape)}" if other else f"{name} is not part of it"
+        fault = (
+            f"lacks {name}"
+            if missing
+            else f"{name} is {list(state[name].shape)}"
+            if other
+            else f"{name} is not part of it"
+        )
         expected = f", expected {list(own[name].shape)}" if other and not missing else ""
-        raise BadInput(f"{path}: not the weights of {what}: {fault}{expected}; fetch that model's file, or name the model that this file is of")
+        raise BadInput(
+            f"{path}: not the weights of {what}: {fault}{expected}; fetch that model's file, or"
+            " name the model that this file is of"
+        )
     model.load_state_dict(state)
     return model.eval().requires_grad_(False).to(torch_device())
 
 
 def onnx_session(path: Path) -> onnxruntime.InferenceSession:
-    """A session on as many threads as this process has cores, on the GPU where onnxruntime has CUDA.
+    """A session on as many threads as this process has cores, on the GPU where onnxruntime has
+    CUDA.
 
     Raises:
         BadInput: if the file is missing or no ONNX model.
@@ -100,14 +144,20 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave their core to the one that decodes
+    # threads that wait leave their core to the one that decodes
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors alone: warnings on stderr would break the progress bar
     usable = onnxruntime.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in usable]
+    providers = [
+        name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in usable
+    ]
     try:
         return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base class
-        raise BadInput(f"{path}: not an ONNX model that onnxruntime can run ({_first_line(error)}); export or fetch it again") from error
+        raise BadInput(
+            f"{path}: not an ONNX model that onnxruntime can run ({_first_line(error)}); export or"
+            " fetch it again"
+        ) from error
 
 
 def torch_device() -> torch.device:
@@ -125,8 +175,11 @@ def load_package(module: str, extra: str) -> Any:
     """
     try:
         return importlib.import_module(module)
-    except (ImportError, RuntimeError, OSError) as error:  # timm beside a torch without torchvision: RuntimeError
-        raise BadInput(f"{module} cannot be imported ({_first_line(error)}); pip install 'vadbench[{extra}]'") from error
+    # timm beside a torch without torchvision: RuntimeError
+    except (ImportError, RuntimeError, OSError) as error:
+        raise BadInput(
+            f"{module} cannot be imported ({_first_line(error)}); pip install 'vadbench[{extra}]'"
+        ) from error
 
 
 def cores() -> int:

@@ -1,4 +1,6 @@
-"""Whether detections and ground-truth regions are of the same videos and frames; else every detection is a false positive, unnoticed."""
+"""Whether detections and ground-truth regions are of the same videos and frames; else every
+detection is a false positive, unnoticed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ SMALLER = 0.8  # a detection's side as a part of a region's, in the middle
 
 
 def match_videos(
-    detections: Columns, tracks: Columns, frames: int | Mapping[str, int], paths: Mapping[str, str], frames_path: str
+    detections: Columns,
+    tracks: Columns,
+    frames: int | Mapping[str, int],
+    paths: Mapping[str, str],
+    frames_path: str,
 ) -> tuple[Columns, Columns]:
     """Both tables with their videos spelt as in the file of frames; without one, as in the tracks.
 
@@ -31,7 +37,8 @@ def match_videos(
         frames_path: likewise of the frames.
 
     Raises:
-        BadInput: naming what has no partner on either side, or if the videos have more frames than `frames` says.
+        BadInput: naming what has no partner on either side, or if the videos have more frames than
+            `frames` says.
     """
     if isinstance(frames, Mapping):
         known = list(frames)
@@ -40,14 +47,22 @@ def match_videos(
     names, expected = _names(detections), _names(tracks)
     matched = match_names(names, expected)
     if matched.extra and matched.missing:  # one of a lone pair may be the other's, spelt otherwise
-        told = f"{paths['detections']}: its videos against those of {paths['ground_truth']}: {matched.lone}"
-        raise BadInput(f"{told}; expected the same names in both, or give --frames a file that names all test videos")
+        told = (
+            f"{paths['detections']}: its videos against those of {paths['ground_truth']}:"
+            f" {matched.lone}"
+        )
+        raise BadInput(
+            f"{told}; expected the same names in both, or give --frames a file that names all test"
+            " videos"
+        )
     detections = detections | {"video": _spelt(detections["video"], matched.partner)}
     _require_frames(detections, tracks, frames)
     return detections, tracks
 
 
-def check_same_frames(detections: Columns, tracks: Columns, beta: float, paths: Mapping[str, str]) -> None:
+def check_same_frames(
+    detections: Columns, tracks: Columns, beta: float, paths: Mapping[str, str]
+) -> None:
     """Refuse boxes that cannot be in pixels of the same frames.
 
     Args:
@@ -57,8 +72,9 @@ def check_same_frames(detections: Columns, tracks: Columns, beta: float, paths: 
         paths: where they were read, by `detections` and `ground_truth`, for messages.
 
     Raises:
-        BadInput: on boxes that all lie within one pixel, with their extent; on detections too small to
-            hit any region, or that reach a part of the regions' extent alike on both sides, with both.
+        BadInput: on boxes that all lie within one pixel, with their extent; on detections too small
+            to hit any region, or that reach a part of the regions' extent alike on both sides, with
+            both.
     """
     if not len(detections["x0"]) or not len(tracks["x0"]):
         return
@@ -73,7 +89,10 @@ def check_same_frames(detections: Columns, tracks: Columns, beta: float, paths: 
     tiny = found.areas[1] < beta * expected.areas[0]
     huge = beta * found.areas[0] > expected.areas[1] and part.min() > 2
     if shrunk or tiny or huge:
-        told = f"{paths['detections']}: detections {found.words}, regions of {paths['ground_truth']} {expected.words}"
+        told = (
+            f"{paths['detections']}: detections {found.words}, regions of {paths['ground_truth']}"
+            f" {expected.words}"
+        )
         raise BadInput(f"{told}; expected boxes in pixels of the same frames")
 
 
@@ -95,11 +114,15 @@ class _Extent:
 
     @classmethod
     def of(cls, columns: Columns) -> _Extent:
-        x0, y0, x1, y1 = (np.asarray(columns[name], np.float64) for name in ("x0", "y0", "x1", "y1"))
+        x0, y0, x1, y1 = (
+            np.asarray(columns[name], np.float64) for name in ("x0", "y0", "x1", "y1")
+        )
         area = np.maximum(x1 - x0 + 1, 0) * np.maximum(y1 - y0 + 1, 0)
         largest = max(float(np.abs(values).max()) for values in (x0, y0, x1, y1))
         reach = np.array([x1.max(), y1.max()])
-        return cls(reach, largest, (float(area.min()), float(area.max())), float(np.sqrt(np.median(area))))
+        return cls(
+            reach, largest, (float(area.min()), float(area.max())), float(np.sqrt(np.median(area)))
+        )
 
     @property
     def words(self) -> str:
@@ -140,5 +163,8 @@ def _require_frames(detections: Columns, tracks: Columns, frames: int) -> None:
         return
     highest = pd.Series(frame).groupby(video).max() + 1
     if highest.sum() > frames:
-        told = f"frames: {frames}, but the boxes of the {len(highest)} videos together are in {highest.sum():.0f} frames or more"
+        told = (
+            f"frames: {frames}, but the boxes of the {len(highest)} videos together are in"
+            f" {highest.sum():.0f} frames or more"
+        )
         raise BadInput(f"{told}; expected the frames of all test videos together")

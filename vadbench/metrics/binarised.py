@@ -1,8 +1,11 @@
-"""The AUC that Tur et al. (2023) report: of decisions, not of scores. Only to set beside their figures; tables rank by raw scores.
+"""The AUC that Tur et al. (2023) report: of decisions, not of scores.
 
-A batch's threshold is L_th = mean + k std of its scores (Algorithm 1). The companion code takes the AUC of the 0/1 decisions, that is
-(TPR + TNR) / 2 at one operating point, and keeps the best k on the test labels (specs/methods.md section 5). The batch a score falls in
-changes its decision, so this is no property of the scores alone.
+Only to set beside their figures; tables rank by raw scores.
+
+A batch's threshold is L_th = mean + k std of its scores (Algorithm 1). The companion code takes the
+AUC of the 0/1 decisions, that is (TPR + TNR) / 2 at one operating point, and keeps the best k on
+the test labels (specs/methods.md section 5). The batch a score falls in changes its decision, so
+this is no property of the scores alone.
 
 `vadbench binarised RECORD` prints it for the frame scores that are kept with a record.
 """
@@ -34,13 +37,23 @@ def decide(scores: ArrayLike, k: float, batch: int = RELEASED_BATCH) -> NDArray[
     """
     values = np.asarray(scores, np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise BadInput(f"scores: shape {values.shape}; expected one finite number a frame (vadbench check METHOD)")
+        raise BadInput(
+            f"scores: shape {values.shape}; expected one finite number a frame (vadbench check"
+            " METHOD)"
+        )
     if batch < 1:
-        raise BadInput(f"batch: {batch}; expected 1 or more scores a batch (released: batch={RELEASED_BATCH})")
-    return np.concatenate([_above(values[start : start + batch], k) for start in range(0, len(values), batch)] or [np.zeros(0, np.bool_)])
+        raise BadInput(
+            f"batch: {batch}; expected 1 or more scores a batch (released: batch={RELEASED_BATCH})"
+        )
+    return np.concatenate(
+        [_above(values[start : start + batch], k) for start in range(0, len(values), batch)]
+        or [np.zeros(0, np.bool_)]
+    )
 
 
-def auc_binarised(scores: ArrayLike, labels: ArrayLike, k: float, batch: int = RELEASED_BATCH) -> float:
+def auc_binarised(
+    scores: ArrayLike, labels: ArrayLike, k: float, batch: int = RELEASED_BATCH
+) -> float:
     """ROC-AUC of the decisions of `decide` [T] for labels 0 or 1 [T]; NaN for one class.
 
     Raises:
@@ -50,11 +63,17 @@ def auc_binarised(scores: ArrayLike, labels: ArrayLike, k: float, batch: int = R
 
 
 def by_sensitivity(
-    scores: ArrayLike, labels: ArrayLike, ks: Sequence[float] = PAPER_K, batch: int = RELEASED_BATCH, seed: int | None = 0
+    scores: ArrayLike,
+    labels: ArrayLike,
+    ks: Sequence[float] = PAPER_K,
+    batch: int = RELEASED_BATCH,
+    seed: int | None = 0,
 ) -> dict[float, float]:
-    """`auc_binarised` for every k, the scores [T] in one fixed random order, as released: in videos' order a batch would be one video's.
+    """`auc_binarised` for every k, the scores [T] in one fixed random order, as released: in
+    videos' order a batch would be one video's.
 
-    Which of them a paper would print is chosen on the test labels; all are given, and none is ranked.
+    Which of them a paper would print is chosen on the test labels; all are given, and none is
+    ranked.
 
     Args:
         scores: [T], of all test videos.
@@ -68,8 +87,15 @@ def by_sensitivity(
     """
     values, truth = np.asarray(scores, np.float64), np.asarray(labels)
     if values.shape != truth.shape or values.ndim != 1:
-        raise BadInput(f"scores of shape {values.shape}, labels of shape {truth.shape}; expected one of each a frame (vadbench data check)")
-    order = np.arange(len(values)) if seed is None else np.random.default_rng(seed).permutation(len(values))
+        raise BadInput(
+            f"scores of shape {values.shape}, labels of shape {truth.shape}; expected one of each a"
+            " frame (vadbench data check)"
+        )
+    order = (
+        np.arange(len(values))
+        if seed is None
+        else np.random.default_rng(seed).permutation(len(values))
+    )
     return {k: auc_binarised(values[order], truth[order], k, batch) for k in ks}
 
 

@@ -14,10 +14,12 @@ Floats = NDArray[np.float64]
 
 
 def ranks(values: ArrayLike) -> Floats:
-    """[D, M] rank of each method on each data set, 1 = highest value, equal values sharing their mean rank.
+    """[D, M] rank of each method on each data set, 1 = highest value, equal values sharing their
+    mean rank.
 
     Args:
-        values: [D, M] a metric of M methods on D data sets, higher = better; every method on every data set.
+        values: [D, M] a metric of M methods on D data sets, higher = better; every method on every
+            data set.
 
     Raises:
         BadInput: if a value is missing.
@@ -26,7 +28,10 @@ def ranks(values: ArrayLike) -> Floats:
 
     table = np.asarray(values, np.float64)
     if table.ndim != 2 or not table.size or np.isnan(table).any():
-        raise BadInput(f"ranks: a table of shape {table.shape} with a missing value or none at all; rank the methods that ran on every data set")
+        raise BadInput(
+            f"ranks: a table of shape {table.shape} with a missing value or none at all; rank the"
+            " methods that ran on every data set"
+        )
     return np.asarray(rankdata(-table, axis=1), np.float64)
 
 
@@ -36,13 +41,16 @@ def average_ranks(values: ArrayLike) -> Floats:
 
 
 def borda(values: ArrayLike) -> Floats:
-    """[M] Borda count: the methods beaten, summed over data sets, ties counted half; `values` [D, M] as `ranks` takes them."""
+    """[M] Borda count: the methods beaten, summed over data sets, ties counted half; `values` [D,
+    M] as `ranks` takes them.
+    """
     table = ranks(values)
     return np.asarray((table.shape[1] - table).sum(0))
 
 
 def friedman(values: ArrayLike) -> tuple[float, float]:
-    """Friedman's chi-square, corrected for ties, and its p-value: whether M >= 3 methods differ over D >= 2 data sets at all.
+    """Friedman's chi-square, corrected for ties, and its p-value: whether M >= 3 methods differ
+    over D >= 2 data sets at all.
 
     NaN for fewer methods or data sets, or if all values tie.
     """
@@ -56,9 +64,11 @@ def friedman(values: ArrayLike) -> tuple[float, float]:
 
 
 def critical_difference(methods: int, datasets: int, level: float = 0.05) -> float:
-    """Nemenyi's critical difference: two mean ranks further apart differ significantly, all M (M - 1) / 2 pairs together at `level`.
+    """Nemenyi's critical difference: two mean ranks further apart differ significantly, all M (M -
+    1) / 2 pairs together at `level`.
 
-    CD = q sqrt(M (M + 1) / (6 D)), q being the studentised range's quantile over sqrt(2) (Demsar 2006, Sec. 3.2.2).
+    CD = q sqrt(M (M + 1) / (6 D)), q being the studentised range's quantile over sqrt(2) (Demsar
+    2006, Sec. 3.2.2).
 
     Raises:
         BadInput: for fewer than two methods or no data set.
@@ -66,6 +76,9 @@ def critical_difference(methods: int, datasets: int, level: float = 0.05) -> flo
     from scipy.stats import studentized_range
 
     if methods < 2 or datasets < 1:
-        raise BadInput(f"critical difference: {methods} methods on {datasets} data sets; expected at least 2 and 1")
+        raise BadInput(
+            f"critical difference: {methods} methods on {datasets} data sets; expected at least 2"
+            " and 1"
+        )
     quantile = studentized_range.ppf(1 - level, methods, np.inf) / np.sqrt(2)
     return float(quantile * np.sqrt(methods * (methods + 1) / (6 * datasets)))

@@ -7,8 +7,9 @@ seeds add the spread of training. What holds was found by simulation (docs/proto
 - a difference: the infinitesimal jackknife, psi_i = (sum_j U_ij + sum_j U_ji) / (P N)
   - A (P_i / P + N_i / N) for micro AUC A, U_ij the pairs that anomalous frames of video i win
   against normal frames of video j; variance V / (V - 1) sum psi_i^2;
-- one value, and differences of what has no closed form: the delete-one jackknife, variance (V - 1) / V sum (A_-i - mean)^2, on the logit scale;
-- many rows: Holm over all pairs, since the best row is chosen by looking.
+- one value, and differences of what has no closed form: the delete-one jackknife, variance (V - 1)
+/ V sum (A_-i - mean)^2, on the logit scale; - many rows: Holm over all pairs, since the best row is
+chosen by looking.
 
 Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 1979.
 """
@@ -33,7 +34,10 @@ Videos = list[tuple[Floats, NDArray[np.bool_]]]  # (scores, labels) of each, fro
 LEVEL = 0.95
 LEAST_VIDEOS = 3  # two videos move a value by one number with two signs: that has no spread
 NOTHING_VARIES = "every video gives the same; there is no spread to estimate an error from"
-ONE_CLASS = f"too few videos with anomalies (frames, or regions) or with normal frames; {LEAST_VIDEOS} or more must have each"
+ONE_CLASS = (
+    f"too few videos with anomalies (frames, or regions) or with normal frames; {LEAST_VIDEOS} or"
+    " more must have each"
+)
 OTHER_VIDEOS = "not over the same videos"
 QUANTILE = "no interval holds for it (docs/protocol.md)"
 WITHOUT = ("fpr_at_95_tpr",)  # a quantile, for which nothing holds
@@ -46,7 +50,8 @@ class Jackknife:
 
     Attributes:
         influence: [V] how the value moves with the video's weight; sums to 0.
-        left_out: [V] the value without the video; NaN where too few videos have one of the classes (or a region) to say anything.
+        left_out: [V] the value without the video; NaN where too few videos have one of the classes
+            (or a region) to say anything.
     """
 
     influence: Floats
@@ -54,7 +59,9 @@ class Jackknife:
 
     @classmethod
     def of_left_out(cls, left_out: Floats) -> Jackknife:
-        """The jackknife of a metric that has no closed form: influence from the values without each video."""
+        """The jackknife of a metric that has no closed form: influence from the values without each
+        video.
+        """
         videos = max(len(left_out), 1)
         mean = left_out.mean() if len(left_out) else np.nan
         return cls((mean - left_out) * (videos - 1) / videos, left_out)
@@ -79,7 +86,8 @@ class Estimate:
     Attributes:
         value: a fraction.
         jackknife: the mean over seeds.
-        training: s^2 / S, the variance of the mean over seeds; 0 for one seed, whose spread is not known.
+        training: s^2 / S, the variance of the mean over seeds; 0 for one seed, whose spread is not
+            known.
         seeds: S.
     """
 
@@ -106,7 +114,9 @@ class Difference(Interval):
     p: float | None = None
 
 
-def frame_jackknives(scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike) -> dict[Key, Jackknife]:
+def frame_jackknives(
+    scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike
+) -> dict[Key, Jackknife]:
     """Micro AUC, macro AUCs, average precision and EER of frame scores; FPR at 95 % TPR has none.
 
     Args:
@@ -139,13 +149,17 @@ def auc_jackknife(videos: Videos) -> Jackknife:
     count = len(videos)
     video = np.repeat(np.arange(count), [len(part) for part, _ in videos])
     _, level = np.unique(scores, return_inverse=True)
-    anomalous, normal = (np.bincount(level[which], minlength=level.max() + 1) for which in (positive, ~positive))
+    anomalous, normal = (
+        np.bincount(level[which], minlength=level.max() + 1) for which in (positive, ~positive)
+    )
     beaten = np.cumsum(normal) - normal / 2  # normal frames below a level, ties half
     beating = anomalous.sum() - np.cumsum(anomalous) + anomalous / 2
     wins = np.bincount(video[positive], beaten[level[positive]], count)  # sum_j U_ij
     losses = np.bincount(video[~positive], beating[level[~positive]], count)  # sum_j U_ji
     own = np.array([Roc.of(*one).wins for one in videos])  # U_ii
-    p, n = (np.bincount(video[which], minlength=count).astype(float) for which in (positive, ~positive))
+    p, n = (
+        np.bincount(video[which], minlength=count).astype(float) for which in (positive, ~positive)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         share = p / p.sum() + n / n.sum()
         influence = (wins + losses - wins.sum() * share) / (p.sum() * n.sum())
@@ -161,7 +175,9 @@ def mean_jackknife(values: Floats) -> Jackknife:
 
 
 def precision_left_out(videos: Videos) -> Floats:
-    """[V] average precision without each video, from one sort; NaN where no anomalous or no normal frame is left."""
+    """[V] average precision without each video, from one sort; NaN where no anomalous or no normal
+    frame is left.
+    """
     scores, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
     video = np.repeat(np.arange(len(videos)), [len(part) for part, _ in videos])
     _, level = np.unique(-scores, return_inverse=True)  # 0 = highest
@@ -169,7 +185,9 @@ def precision_left_out(videos: Videos) -> Floats:
     there = np.flatnonzero(anomalous)  # only levels with anomalous frames add to the sum
     tp, seen = np.cumsum(anomalous)[there], np.cumsum(np.bincount(level))[there]
     left_out = np.full(len(videos), np.nan)
-    for left, starts in enumerate(np.split(np.argsort(video, kind="stable"), np.cumsum(np.bincount(video))[:-1])):
+    for left, starts in enumerate(
+        np.split(np.argsort(video, kind="stable"), np.cumsum(np.bincount(video))[:-1])
+    ):
         own = np.sort(level[starts])
         own_positive = np.sort(level[starts][positive[starts]])
         own_tp = np.searchsorted(own_positive, there, side="right")
@@ -181,13 +199,20 @@ def precision_left_out(videos: Videos) -> Floats:
 
 
 def eer_left_out(videos: Videos) -> Floats:
-    """[V] EER without each video, from one sort and a search for the crossing; NaN for one class."""
+    """[V] EER without each video, from one sort and a search for the crossing; NaN for one
+    class.
+    """
     scores, positive = (np.concatenate(parts) for parts in zip(*videos, strict=True))
     ends = np.cumsum([len(part) for part, _ in videos])[:-1]
     _, level = np.unique(-scores, return_inverse=True)  # 0 = highest
-    whole = [np.cumsum(np.bincount(level[which], minlength=level.max() + 1)) for which in (positive, ~positive)]
+    whole = [
+        np.cumsum(np.bincount(level[which], minlength=level.max() + 1))
+        for which in (positive, ~positive)
+    ]
     found = np.full(len(videos), np.nan)
-    for left, (levels, anomalous) in enumerate(zip(np.split(level, ends), np.split(positive, ends), strict=True)):
+    for left, (levels, anomalous) in enumerate(
+        zip(np.split(level, ends), np.split(positive, ends), strict=True)
+    ):
         own = [np.sort(levels[which]) for which in (anomalous, ~anomalous)]
         totals = [counts[-1] - len(mine) for counts, mine in zip(whole, own, strict=True)]
         if min(totals) > 0:
@@ -197,7 +222,9 @@ def eer_left_out(videos: Videos) -> Floats:
 
 def _bearing(videos: Videos) -> tuple[int, int]:
     """How many videos have an anomalous frame, and a normal one."""
-    anomalous, normal = (sum(bool((positive == kind).any()) for _, positive in videos) for kind in (True, False))
+    anomalous, normal = (
+        sum(bool((positive == kind).any()) for _, positive in videos) for kind in (True, False)
+    )
     return anomalous, normal
 
 
@@ -207,12 +234,17 @@ def _where_enough(left_out: Floats, *counts: int) -> Floats:
 
 
 def _crossing(whole: Sequence[Any], own: Sequence[Any], totals: Sequence[int]) -> float:
-    """FPR where it equals 1 - TPR, of anomalous and normal counts by level, without a video's own levels."""
+    """FPR where it equals 1 - TPR, of anomalous and normal counts by level, without a video's own
+    levels.
+    """
 
     def rates(level: int) -> list[float]:
         if level < 0:
             return [0.0, 0.0]
-        without = [counts[level] - np.searchsorted(mine, level, side="right") for counts, mine in zip(whole, own, strict=True)]
+        without = [
+            counts[level] - np.searchsorted(mine, level, side="right")
+            for counts, mine in zip(whole, own, strict=True)
+        ]
         return [count / total for count, total in zip(without, totals, strict=True)]
 
     after = bisect_left(range(len(whole[0])), True, key=lambda level: sum(rates(level)) >= 1)
@@ -221,7 +253,9 @@ def _crossing(whole: Sequence[Any], own: Sequence[Any], totals: Sequence[int]) -
     return before[1] + part * (fpr - before[1])
 
 
-def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average") -> dict[Key, Jackknife]:
+def region_jackknives(
+    found: Matches, lengths: ArrayLike, ties: Ties = "average"
+) -> dict[Key, Jackknife]:
     """RBDC and TBDC, from one matching.
 
     Args:
@@ -240,14 +274,18 @@ def region_jackknives(found: Matches, lengths: ArrayLike, ties: Ties = "average"
         items = (found.region_rank, found.region_video), (found.track_rank, found.track_video)
         for row, (rank, video) in enumerate(items):
             total = float(weight @ frames)  # 0 without the only video
-            left_out[row, left] = mean_area(rank, before, tied, total, weight[video]) if total else np.nan
+            left_out[row, left] = (
+                mean_area(rank, before, tied, total, weight[video]) if total else np.nan
+            )
     left_out = _where_enough(left_out, len(np.unique(found.region_video)))
     metrics = zip(("rbdc", "tbdc"), left_out, strict=True)
     return {(metric, ties): Jackknife.of_left_out(values) for metric, values in metrics}
 
 
 def combine(values: Sequence[float], jackknives: Sequence[Jackknife]) -> Estimate:
-    """The mean of a metric over seeds: `values` [S] and their jackknives, all over the same videos."""
+    """The mean of a metric over seeds: `values` [S] and their jackknives, all over the same
+    videos.
+    """
     spread = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
     return Estimate(float(np.mean(values)), average(jackknives), spread, len(values))
 
@@ -273,7 +311,10 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
         return Interval(None, None, jackknife.videos, NOTHING_VARIES)
     from scipy.special import expit, logit
 
-    variances, freedoms = (sampling, estimate.training), (jackknife.videos - 1, max(estimate.seeds - 1, 1))
+    variances, freedoms = (
+        (sampling, estimate.training),
+        (jackknife.videos - 1, max(estimate.seeds - 1, 1)),
+    )
     error, freedom = _pooled(variances, freedoms)
     reach = _quantile(freedom, level) * error / (value * (1 - value))
     low, high = (float(expit(logit(value) + sign * reach)) for sign in (-1, 1))
@@ -348,21 +389,27 @@ class _Stack:
 
 
 def _stack(estimates: Sequence[Estimate]) -> _Stack:
-    value, training, seeds = zip(*((one.value, one.training, one.seeds) for one in estimates), strict=True)
+    value, training, seeds = zip(
+        *((one.value, one.training, one.seeds) for one in estimates), strict=True
+    )
     influence = np.stack([one.jackknife.influence for one in estimates])
     return _Stack(np.array(value), influence, np.array(training), np.array(seeds))
 
 
 def _differences(first: Estimate, others: _Stack) -> tuple[Floats, Floats, Floats, Floats]:
-    """Values, standard errors, degrees of freedom and p-values [K] of `first` minus each of the others.
+    """Values, standard errors, degrees of freedom and p-values [K] of `first` minus each of the
+    others.
 
-    The p-value is NaN where the two differ by the same in every video, and 1 where they do not differ.
+    The p-value is NaN where the two differ by the same in every video, and 1 where they do not
+    differ.
     """
     from scipy.special import stdtr
 
     videos = first.jackknife.videos
     values = first.value - others.value
-    sampling = videos / (videos - 1) * np.square(first.jackknife.influence - others.influence).sum(1)
+    sampling = (
+        videos / (videos - 1) * np.square(first.jackknife.influence - others.influence).sum(1)
+    )
     still = sampling <= NEGLIGIBLE**2
     variances = [np.where(still, 1.0, sampling), first.training, others.training]
     freedoms = [videos - 1, max(first.seeds - 1, 1), np.maximum(others.seeds - 1, 1)]
@@ -375,7 +422,9 @@ def _differences(first: Estimate, others: _Stack) -> tuple[Floats, Floats, Float
 def _pooled(variances: Sequence[Any], freedoms: Sequence[Any]) -> tuple[Any, Any]:
     """The standard error of a sum of variances, and Satterthwaite's degrees of freedom of it."""
     total = sum(variances)
-    shares = sum(np.square(variance) / freedom for variance, freedom in zip(variances, freedoms, strict=True))
+    shares = sum(
+        np.square(variance) / freedom for variance, freedom in zip(variances, freedoms, strict=True)
+    )
     return np.sqrt(total), np.square(total) / shares
 
 

@@ -1,4 +1,6 @@
-"""A table's caption: the protocol, labels, seeds and settings behind its numbers, and how to read its marks."""
+"""A table's caption: the protocol, labels, seeds and settings behind its numbers, and how to read
+its marks.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +24,51 @@ def _how_trained(used: list[RecipeRecord]) -> list[str]:
     """What was trained on, where it is not all training videos of the tested data set."""
     told = []
     if any(part.get("scope") == "scene" for record in used for part in record.parts):
-        told.append("Rows `per scene`: one training for each camera, on its own training videos; the others pool all cameras.")
+        told.append(
+            "Rows `per scene`: one training for each camera, on its own training videos; the others"
+            " pool all cameras."
+        )
     if any("train_dataset" in part for record in used for part in record.parts):
-        told.append("Rows `trained on`: no video of the tested data set was trained on; not comparable with the others.")
-    resplits = {record.dataset: record.parts[0]["resplit"] for record in used if "resplit" in record.parts[0]}
+        told.append(
+            "Rows `trained on`: no video of the tested data set was trained on; not comparable with"
+            " the others."
+        )
+    resplits = {
+        record.dataset: record.parts[0]["resplit"]
+        for record in used
+        if "resplit" in record.parts[0]
+    }
     return told + [
-        f"{dataset}: trained without labels on {split['train_videos']} videos, some anomalous, and tested on {split['test_videos']} others "
-        f"(split `{split['name']}`); not comparable with one-class figures."
+        f"{dataset}: trained without labels on {split['train_videos']} videos, some anomalous, and"
+        f" tested on {split['test_videos']} others (split `{split['name']}`); not comparable with"
+        " one-class figures."
         for dataset, split in resplits.items()
     ]
 
 
 def _how_partial(plan: Plan) -> list[str]:
-    """Which streams a recipe lacks, of those that the suite names without its streams: `accivad@deep` says itself what it is."""
-    whole = {method for method in (*plan.suite.methods, *(row.method for row in plan.suite.rows)) if method in registry.names("recipes")}
+    """Which streams a recipe lacks, of those that the suite names without its streams:
+    `accivad@deep` says itself what it is.
+    """
+    whole = {
+        method
+        for method in (*plan.suite.methods, *(row.method for row in plan.suite.rows))
+        if method in registry.names("recipes")
+    }
     rows: dict[str, None] = {}
     for planned in plan.recipes:
         if planned.method in whole:
             there = {part.job.stream.stream.extractor for part in planned.parts}
-            lacking = [part.stream for part in registry.load("recipes", planned.method).parts if part.stream.partition(".")[0] not in there]
+            lacking = [
+                part.stream
+                for part in registry.load("recipes", planned.method).parts
+                if part.stream.partition(".")[0] not in there
+            ]
             if lacking:
-                rows[f"{planned.shown} on {planned.name.partition('@')[2].replace('+', ' + ')} is without {', '.join(lacking)}"] = None
+                rows[
+                    f"{planned.shown} on {planned.name.partition('@')[2].replace('+', ' + ')} is"
+                    f" without {', '.join(lacking)}"
+                ] = None
     return [f"Not the whole recipe: {'; '.join(rows)}."] if rows else []
 
 
@@ -50,13 +76,15 @@ def _how_chosen(plan: Plan) -> list[str]:
     """That an ablation's rows are no method's result to choose from."""
     settings: dict[str, set[tuple[str, str | None]]] = {}
     for row in plan.suite.rows:
-        settings.setdefault(row.method.partition("@")[0], set()).add((str(row.settings), row.read_out))
+        settings.setdefault(row.method.partition("@")[0], set()).add(
+            (str(row.settings), row.read_out)
+        )
     several = [method for method, different in settings.items() if len(different) > 1]
     if not several:
         return []
     return [
-        f"Rows of {', '.join(several)} differ in settings or read-out; none was chosen by the test labels, and none may be: the best row is "
-        "no result of the method."
+        f"Rows of {', '.join(several)} differ in settings or read-out; none was chosen by the test"
+        " labels, and none may be: the best row is no result of the method."
     ]
 
 
@@ -65,30 +93,60 @@ def _how_published_settings(plan: Plan) -> list[str]:
     if plan.suite.preset != "paper":
         return []
     methods = dict.fromkeys(job.method for job in plan.jobs)
-    chosen = [f"{field} of {method}" for method in methods for field in registry.load("detectors", method).info.test_chosen]
-    return [f"Preset `paper` takes {', '.join(chosen)} as published, which the authors chose by test labels: an oracle's figures."] if chosen else []
+    chosen = [
+        f"{field} of {method}"
+        for method in methods
+        for field in registry.load("detectors", method).info.test_chosen
+    ]
+    return (
+        [
+            f"Preset `paper` takes {', '.join(chosen)} as published, which the authors chose by"
+            " test labels: an oracle's figures."
+        ]
+        if chosen
+        else []
+    )
 
 
 def caption_of(plan: Plan, used: list[RecipeRecord], published: tuple[PublishedRow, ...]) -> str:
-    """The caption: preset, setting and seeds, labels and smoothing of each data set, how to read intervals and marks, the conventions."""
+    """The caption: preset, setting and seeds, labels and smoothing of each data set, how to read
+    intervals and marks, the conventions.
+    """
     seeds = plan.suite.seeds
-    spread = f"; mean ± standard deviation over {seeds} seeds where a method has one" if seeds > 1 else ""
+    spread = (
+        f"; mean ± standard deviation over {seeds} seeds where a method has one"
+        if seeds > 1
+        else ""
+    )
     sentences = [f"Preset `{plan.suite.preset}`; setting `{plan.suite.setting}`; percent{spread}."]
     for dataset in plan.suite.datasets:
         records = [record for record in used if record.dataset == dataset]
         if records:
             labels = records[0].labels
             sigma = records[0].protocol["smoothing"] if _shows_smoothed(plan) else None
-            smoothing = "no smoothing" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
-            sentences.append(
-                f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames, {labels['anomalous']} anomalous, labels `{labels['name']}`; "
-                f"frame score = maximum over objects, {smoothing}."
+            smoothing = (
+                "no smoothing"
+                if sigma is None
+                else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
             )
-    sentences += _how_trained(used) + _how_partial(plan) + _how_chosen(plan) + _how_published_settings(plan)
-    settings = [f"{component}.{name}={value}" for component, fields in plan.suite.settings.items() for name, value in fields.items()]
+            sentences.append(
+                f"{dataset}: {labels['videos']} test videos, {labels['frames']} frames,"
+                f" {labels['anomalous']} anomalous, labels `{labels['name']}`; frame score ="
+                f" maximum over objects, {smoothing}."
+            )
+    sentences += (
+        _how_trained(used) + _how_partial(plan) + _how_chosen(plan) + _how_published_settings(plan)
+    )
+    settings = [
+        f"{component}.{name}={value}"
+        for component, fields in plan.suite.settings.items()
+        for name, value in fields.items()
+    ]
     if settings:
         sentences.append(f"Settings: {', '.join(settings)}.")
-    sentences += _how_located(plan, used) + _how_macro(plan) + (_how_published(plan) if published else [])
+    sentences += (
+        _how_located(plan, used) + _how_macro(plan) + (_how_published(plan) if published else [])
+    )
     return " ".join(sentences)
 
 
@@ -102,42 +160,64 @@ def _how_located(plan: Plan, used: list[RecipeRecord]) -> list[str]:
     if not {"RBDC", "TBDC"} & set(plan.suite.metrics or USUAL):
         return []
     told = []
-    tracks = {record.dataset: record.labels["tracks"] for record in used if record.labels.get("tracks")}
+    tracks = {
+        record.dataset: record.labels["tracks"] for record in used if record.labels.get("tracks")
+    }
     if tracks:
         alpha, beta = (used[0].protocol[name] for name in ("alpha", "beta"))
         told.append(
-            f"RBDC and TBDC: alpha {alpha:g}, beta {beta:g}, equal scores averaged, unsmoothed object scores; "
-            f"region tracks: {', '.join(f'{source} ({dataset})' for dataset, source in tracks.items())}."
+            f"RBDC and TBDC: alpha {alpha:g}, beta {beta:g}, equal scores averaged, unsmoothed"
+            " object scores; region tracks:"
+            f" {', '.join(f'{source} ({dataset})' for dataset, source in tracks.items())}."
         )
-    boxless = sorted({stream for record in used for row in record.rows for stream in row.get("left_out", ())})
-    return told + ([f"RBDC and TBDC leave out streams without boxes ({', '.join(boxless)})."] if boxless else [])
+    boxless = sorted(
+        {stream for record in used for row in record.rows for stream in row.get("left_out", ())}
+    )
+    return told + (
+        [f"RBDC and TBDC leave out streams without boxes ({', '.join(boxless)})."]
+        if boxless
+        else []
+    )
 
 
 def _how_macro(plan: Plan) -> list[str]:
     """The conventions of the macro AUCs in the table."""
     shown = [name for name in MACRO if f"macro AUC ({name})" in (plan.suite.metrics or USUAL)]
-    return [f"Macro AUC is the mean over videos: {', '.join(f'`{name}` {MACRO[name]}' for name in shown)}."] if shown else []
+    return (
+        [
+            "Macro AUC is the mean over videos:"
+            f" {', '.join(f'`{name}` {MACRO[name]}' for name in shown)}."
+        ]
+        if shown
+        else []
+    )
 
 
 def _how_published(plan: Plan) -> list[str]:
     """That the papers' figures are the papers'."""
     told = [
-        "Published: as the papers report it, by their own protocols, not measured here; figures of papers "
-        "that mention no smoothing stand beside unsmoothed ones where the table has them, macro AUC of no "
-        "stated convention in the first macro column."
+        "Published: as the papers report it, by their own protocols, not measured here; figures of"
+        " papers that mention no smoothing stand beside unsmoothed ones where the table has them,"
+        " macro AUC of no stated convention in the first macro column."
     ]
     if any(row.published for row in plan.suite.rows):
         told.append(
-            "Δ: measured minus published, where method, settings, data set, split, setting, features, "
-            "training set, metric, convention and smoothing are the same; a note says where not."
+            "Δ: measured minus published, where method, settings, data set, split, setting,"
+            " features, training set, metric, convention and smoothing are the same; a note says"
+            " where not."
             if plan.suite.preset == "paper"
-            else "No differences to them are shown: the settings are the papers' in preset `paper` alone."
+            else (
+                "No differences to them are shown: the settings are the papers' in preset `paper`"
+                " alone."
+            )
         )
     return told + _how_stated(plan)
 
 
 def _how_stated(plan: Plan) -> list[str]:
-    """Which imported vectors do not say what network made them, where the papers' settings depend on it."""
+    """Which imported vectors do not say what network made them, where the papers' settings depend
+    on it.
+    """
     unstated = [job for job in plan.jobs if plan.suite.preset == "paper" and _lacks_network(job)]
     streams = dict.fromkeys(job.stream.name for job in unstated)
     return [
@@ -148,7 +228,9 @@ def _how_stated(plan: Plan) -> list[str]:
 
 
 def _lacks_network(job: Job) -> bool:
-    """Whether a network that the extractor knows would have another preset than the import, which names none."""
+    """Whether a network that the extractor knows would have another preset than the import, which
+    names none.
+    """
     stream = job.stream.stream
     if not stream.imported or job.stream.nature.network:
         return False

@@ -1,4 +1,6 @@
-"""Tables as CSV in long form: one line a cell, fractions at full precision; papers' with their own decimals."""
+"""Tables as CSV in long form: one line a cell, fractions at full precision; papers' with their own
+decimals.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,36 @@ from vadbench.report.table import Cell, Column, PublishedRow, Row, Table
 
 HEADER = (
     *("block", "source", "method", "features", "dataset", "metric", "convention", "smoothed"),
-    *("value", "std", "n", "low", "high", "videos", "interval_reason", "best", "peer", "published", "delta", "note"),
+    *(
+        "value",
+        "std",
+        "n",
+        "low",
+        "high",
+        "videos",
+        "interval_reason",
+        "best",
+        "peer",
+        "published",
+        "delta",
+        "note",
+    ),
 )
 Line = dict[str, object]
 
 
 def render(table: Table) -> str:
-    """The table as CSV text; an undefined value is empty, with its reason in `note`; a paper's row has a line for each figure that it reports."""
+    """The table as CSV text; an undefined value is empty, with its reason in `note`; a paper's row
+    has a line for each figure that it reports.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
-        writer.writerows(_measured(row, column, cell) for column, cell in zip(table.columns, row.cells, strict=True))
+        writer.writerows(
+            _measured(row, column, cell)
+            for column, cell in zip(table.columns, row.cells, strict=True)
+        )
     for published in table.published:
         writer.writerows(_published(published, table.columns))
     return text.getvalue()
@@ -31,8 +51,9 @@ def render(table: Table) -> str:
 def _measured(row: Row, column: Column, cell: Cell) -> Line:
     """The line of a cell.
 
-    `best` is 1 or 2 for the best and second of the means, 0 otherwise, whatever the intervals; `peer` says whether the best is contested.
-    `n` counts seeds, `videos` the test videos of the interval.
+    `best` is 1 or 2 for the best and second of the means, 0 otherwise, whatever the intervals;
+    `peer` says whether the best is contested. `n` counts seeds, `videos` the test videos of the
+    interval.
     """
     marks = {"best": cell.best, "peer": cell.peer}
     numbers = {"value": cell.value, "std": cell.spread, "n": cell.n}
@@ -53,5 +74,10 @@ def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]
 
 def _where(block: str, row: Row | PublishedRow, column: Column) -> Line:
     metric, convention, smoothed = column.key
-    place = {"dataset": column.dataset, "metric": metric, "convention": convention, "smoothed": smoothed}
+    place = {
+        "dataset": column.dataset,
+        "metric": metric,
+        "convention": convention,
+        "smoothed": smoothed,
+    }
     return {"block": block, "method": row.method, "features": row.features, **place}

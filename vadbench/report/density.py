@@ -1,4 +1,6 @@
-"""The 2-D picture: every method's anomaly map on a toy where the norm of the score fails and the log-density does not (MULDE, Fig. 2)."""
+"""The 2-D picture: every method's anomaly map on a toy where the norm of the score fails and the
+log-density does not (MULDE, Fig. 2).
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SQUARE = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]]) * 2.0  # where the normal rows' modes lie
-BETWEEN = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * 2.0  # the stationary points between them
+# the stationary points between them
+BETWEEN = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * 2.0
 SPREAD = 0.25  # standard deviation around both
 EDGE, CELLS = 3.4, 160  # the map covers [-EDGE, EDGE]^2
-READ_OUTS = {"mean": "mean over scales"}  # drawn beside a method's own score: it shows what the noise scales themselves see
+# drawn beside a method's own score: it shows what the noise scales themselves see
+READ_OUTS = {"mean": "mean over scales"}
 STEPS = 500  # of an optimiser, at most: two dimensions need no more
 COLUMNS = 4
 
@@ -41,8 +45,11 @@ class Map:
     auc: float
 
 
-def toy(seed: int, train: int = 4000, test: int = 1000) -> tuple[Features, Features, NDArray[np.uint8]]:
-    """Normal rows from 4 Gaussians at the corners of a square; anomalies at its centre and between neighbouring corners.
+def toy(
+    seed: int, train: int = 4000, test: int = 1000
+) -> tuple[Features, Features, NDArray[np.uint8]]:
+    """Normal rows from 4 Gaussians at the corners of a square; anomalies at its centre and between
+    neighbouring corners.
 
     Args:
         seed: of the draw.
@@ -58,9 +65,13 @@ def toy(seed: int, train: int = 4000, test: int = 1000) -> tuple[Features, Featu
     return rows(fitted), rows(np.concatenate([normal, around(BETWEEN, test, generator)])), labels
 
 
-def around(centres: NDArray[np.float64], count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def around(
+    centres: NDArray[np.float64], count: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
     """[count, 2] points scattered around centres drawn at random."""
-    return centres[generator.integers(len(centres), size=count)] + SPREAD * generator.normal(size=(count, 2))
+    return centres[generator.integers(len(centres), size=count)] + SPREAD * generator.normal(
+        size=(count, 2)
+    )
 
 
 def rows(x: NDArray[np.floating[Any]]) -> Features:
@@ -70,7 +81,8 @@ def rows(x: NDArray[np.floating[Any]]) -> Features:
 
 
 def draw(methods: Sequence[str | type[Detector]], out_png: Path, seed: int = 0) -> dict[str, float]:
-    """Train methods on the toy, preset `fast` with at most STEPS optimiser steps, and draw their anomaly maps side by side.
+    """Train methods on the toy, preset `fast` with at most STEPS optimiser steps, and draw their
+    anomaly maps side by side.
 
     Args:
         methods: classes or registered names; all that are registered if there are none.
@@ -86,13 +98,23 @@ def draw(methods: Sequence[str | type[Detector]], out_png: Path, seed: int = 0) 
     train, test, labels = toy(seed)
     chosen = methods or names("detectors")
     maps = [
-        panel for method in chosen for panel in maps_of(load("detectors", method) if isinstance(method, str) else method, train, test, labels, seed)
+        panel
+        for method in chosen
+        for panel in maps_of(
+            load("detectors", method) if isinstance(method, str) else method,
+            train,
+            test,
+            labels,
+            seed,
+        )
     ]
     paint(maps, train, test.rows(labels == 1), out_png)
     return {panel.title: panel.auc for panel in maps}
 
 
-def maps_of(method: type[Detector], train: Features, test: Features, labels: NDArray[np.uint8], seed: int) -> list[Map]:
+def maps_of(
+    method: type[Detector], train: Features, test: Features, labels: NDArray[np.uint8], seed: int
+) -> list[Map]:
     """One method's maps: of the score it is ranked by, and of those in READ_OUTS that it has."""
     from sklearn.metrics import roc_auc_score
 
@@ -104,11 +126,17 @@ def maps_of(method: type[Detector], train: Features, test: Features, labels: NDA
     axis = np.linspace(-EDGE, EDGE, CELLS)
     plane = detector.score(rows(np.stack(np.meshgrid(axis, axis), 2).reshape(-1, 2)))
     scores = detector.score(test)
-    wanted = [column for column, name in enumerate(detector.read_outs) if column == 0 or name in READ_OUTS]
+    wanted = [
+        column for column, name in enumerate(detector.read_outs) if column == 0 or name in READ_OUTS
+    ]
     several = len(wanted) > 1
     return [
         Map(
-            f"{method.info.title}: {READ_OUTS.get(name := detector.read_outs[column], name)}" if several else method.info.title,
+            (
+                f"{method.info.title}: {READ_OUTS.get(name := detector.read_outs[column], name)}"
+                if several
+                else method.info.title
+            ),
             plane[:, column].reshape(CELLS, CELLS),
             float(roc_auc_score(labels, scores[:, column])),
         )
@@ -132,9 +160,15 @@ def paint(maps: Sequence[Map], normal: Features, anomalies: Features, out_png: P
     image = None
     for axis, panel in zip(axes[1:], maps, strict=False):
         image = paint_map(axis, panel, anomalies)
-    figure.suptitle("Anomaly maps on four Gaussians: dark = normal, bright = anomalous, each map by the rank of its scores", fontsize=12)
+    figure.suptitle(
+        "Anomaly maps on four Gaussians: dark = normal, bright = anomalous, each map by the rank of"
+        " its scores",
+        fontsize=12,
+    )
     if image is not None:
-        bar = figure.colorbar(image, ax=list(figure.axes), shrink=min(1, 1.6 / lines), aspect=25, pad=0.02)
+        bar = figure.colorbar(
+            image, ax=list(figure.axes), shrink=min(1, 1.6 / lines), aspect=25, pad=0.02
+        )
         bar.set_label("share of the plane that scores lower")
     with written_aside(out_png) as aside:
         figure.savefig(aside, format=out_png.suffix[1:], dpi=150)
@@ -142,18 +176,46 @@ def paint(maps: Sequence[Map], normal: Features, anomalies: Features, out_png: P
 
 def paint_sample(axis: Axes, normal: Features, anomalies: Features) -> None:
     """The training rows and the anomalies as points."""
-    axis.scatter(normal.x[:1500, 0], normal.x[:1500, 1], s=2, color="#3b528b", linewidths=0, label="normal")
-    axis.scatter(anomalies.x[:300, 0], anomalies.x[:300, 1], s=2, color="#e4572e", linewidths=0, label="anomalous")
+    axis.scatter(
+        normal.x[:1500, 0], normal.x[:1500, 1], s=2, color="#3b528b", linewidths=0, label="normal"
+    )
+    axis.scatter(
+        anomalies.x[:300, 0],
+        anomalies.x[:300, 1],
+        s=2,
+        color="#e4572e",
+        linewidths=0,
+        label="anomalous",
+    )
     frame(axis, "sample")
-    axis.legend(loc="upper center", ncols=2, markerscale=5, fontsize=8, frameon=False, handletextpad=0.1, columnspacing=1.0)
+    axis.legend(
+        loc="upper center",
+        ncols=2,
+        markerscale=5,
+        fontsize=8,
+        frameon=False,
+        handletextpad=0.1,
+        columnspacing=1.0,
+    )
 
 
 def paint_map(axis: Axes, panel: Map, anomalies: Features) -> Any:
     """One map, coloured by rank, because the scores of different methods have no common unit."""
     extent = (-EDGE, EDGE, -EDGE, EDGE)
-    image = axis.imshow(ranks(panel.scores), origin="lower", extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="bilinear")
-    axis.scatter(anomalies.x[:60, 0], anomalies.x[:60, 1], s=7, marker="x", color="#e4572e", linewidths=0.8)
-    method, _, read_out = panel.title.partition(": ")  # on two lines: together they may be wider than the map
+    image = axis.imshow(
+        ranks(panel.scores),
+        origin="lower",
+        extent=extent,
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        interpolation="bilinear",
+    )
+    axis.scatter(
+        anomalies.x[:60, 0], anomalies.x[:60, 1], s=7, marker="x", color="#e4572e", linewidths=0.8
+    )
+    # on two lines: together they may be wider than the map
+    method, _, read_out = panel.title.partition(": ")
     frame(axis, f"{method}\n{read_out}{', ' if read_out else ''}AUC {panel.auc:.3f}")
     return image
 

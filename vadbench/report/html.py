@@ -1,4 +1,6 @@
-"""Tables as one HTML file that needs nothing else: light and dark, readable on a phone, every text escaped."""
+"""Tables as one HTML file that needs nothing else: light and dark, readable on a phone, every text
+escaped.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,9 @@ a { color: var(--link) }
 
 
 def render(table: Table) -> str:
-    """The table as an HTML page; its anchors begin with the title's slug, so that several tables can stand in one page."""
+    """The table as an HTML page; its anchors begin with the title's slug, so that several tables
+    can stand in one page.
+    """
     from jinja2 import Environment, StrictUndefined
 
     notes = layout.footnotes(table)
@@ -119,7 +123,13 @@ def render(table: Table) -> str:
         [_cell(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True)]
         for row, of_row in zip(table.rows, layout.marks(table), strict=True)
     ]
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    page = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     return page.from_string(TEMPLATE).render(
         table=table,
         slug=layout.slug(table.title),
@@ -127,7 +137,10 @@ def render(table: Table) -> str:
         datasets=layout.datasets(table.columns),
         measured=list(zip(table.rows, cells, strict=True)),
         room=_room([cell for of_row in cells for cell in of_row]),
-        published=[(source, [_reported(row, notes) for row in rows]) for source, rows in layout.by_source(table).items()],
+        published=[
+            (source, [_reported(row, notes) for row in rows])
+            for source, rows in layout.by_source(table).items()
+        ],
         notes=notes,
         code_spans=layout.code_spans,
     )
@@ -145,13 +158,17 @@ def _cell(cell: Cell, mark: layout.Mark, notes: list[str]) -> dict[str, Any]:
 
 
 def _room(cells: list[dict[str, Any]]) -> str:
-    """The longest thing that follows a number of the table: every number leaves room for it, so that they align."""
+    """The longest thing that follows a number of the table: every number leaves room for it, so
+    that they align.
+    """
     if any(cell["spread"] for cell in cells):
         return "spread"
     return "mark" if any(cell["mark"] == "peer" or cell["notes"] for cell in cells) else ""
 
 
-def _reported(row: PublishedRow, notes: list[str]) -> tuple[PublishedRow, list[dict[str, Any]], list[int]]:
+def _reported(
+    row: PublishedRow, notes: list[str]
+) -> tuple[PublishedRow, list[dict[str, Any]], list[int]]:
     """A paper's row, its figures as cells without marks, the numbers of its notes."""
     cells = [_cell(Cell(value), "", notes) for value in row.values]
     texts = [{"value": layout.reported(row, position)} for position in range(len(cells))]

@@ -1,4 +1,6 @@
-"""Tables as Markdown: bold a clear best, italic its second, ≈ a best and its peers, the papers' figures in a table of their own, footnotes."""
+"""Tables as Markdown: bold a clear best, italic its second, ≈ a best and its peers, the papers'
+figures in a table of their own, footnotes.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,22 @@ def render(table: Table) -> str:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell in percent, without emphasis: `97.1 ± 0.2 [93.0, 98.9]` (mean, deviation over seeds, interval over videos), or a dash."""
-    return " ".join(filter(None, (layout.percent(cell.value), layout.spread(cell), layout.interval(cell))))
+    """A cell in percent, without emphasis: `97.1 ± 0.2 [93.0, 98.9]` (mean, deviation over seeds,
+    interval over videos), or a dash.
+    """
+    return " ".join(
+        filter(None, (layout.percent(cell.value), layout.spread(cell), layout.interval(cell)))
+    )
 
 
 def _measured(table: Table, notes: list[str]) -> list[str]:
     heads = ["method", "features", *_heads(table)]
     body = [
-        [_escape(row.method), _escape(row.features), *(_text(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True))]
+        [
+            _escape(row.method),
+            _escape(row.features),
+            *(_text(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True)),
+        ]
         for row, of_row in zip(table.rows, layout.marks(table), strict=True)
     ]
     return layout.table_lines(heads, body, left=2)
@@ -36,10 +46,18 @@ def _measured(table: Table, notes: list[str]) -> list[str]:
 
 def _published(table: Table, notes: list[str]) -> list[str]:
     """The papers' figures, without the columns that none of them reports."""
-    reported = [position for position in range(len(table.columns)) if any(row.values[position] is not None for row in table.published)]
+    reported = [
+        position
+        for position in range(len(table.columns))
+        if any(row.values[position] is not None for row in table.published)
+    ]
     heads = ["method", "features", "source", *(_heads(table)[position] for position in reported)]
     body = [
-        [_escape(row.method) + _references(row.notes, notes), _escape(row.features), _escape(row.source)]
+        [
+            _escape(row.method) + _references(row.notes, notes),
+            _escape(row.features),
+            _escape(row.source),
+        ]
         + [layout.reported(row, position) for position in reported]
         for row in table.published
     ]
@@ -48,7 +66,10 @@ def _published(table: Table, notes: list[str]) -> list[str]:
 
 def _heads(table: Table) -> list[str]:
     several = len({column.dataset for column in table.columns}) > 1
-    return [_escape(f"{column.dataset}: {column.title}" if several else column.title) for column in table.columns]
+    return [
+        _escape(f"{column.dataset}: {column.title}" if several else column.title)
+        for column in table.columns
+    ]
 
 
 def _text(cell: Cell, mark: Mark, notes: list[str]) -> str:

@@ -1,4 +1,6 @@
-"""The papers' figures in a table: a block of their own, and the figure of the same thing beside a measured one."""
+"""The papers' figures in a table: a block of their own, and the figure of the same thing beside a
+measured one.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,28 @@ TIES = "the paper's code takes equal scores in the order of rows, here they are 
 Planned = Sequence[PlannedRecipe]  # a row, over its data sets and seeds
 
 
-def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> tuple[PublishedRow, ...]:
-    """One row for each method, features and training set of the papers' tables that has a figure in one of the columns."""
+def published_rows(
+    figures: tuple[Figure, ...], columns: tuple[Column, ...]
+) -> tuple[PublishedRow, ...]:
+    """One row for each method, features and training set of the papers' tables that has a figure in
+    one of the columns.
+    """
     crossed = {figure.reference for figure in figures if figure.train_dataset != figure.dataset}
     groups: dict[tuple[str, str, str, str], list[Figure]] = {}
     for figure in figures:
         trained = f", trained on {figure.train_dataset}" if figure.reference in crossed else ""
-        groups.setdefault((figure.source, figure.table, figure.method + trained, figure.features), []).append(figure)
+        groups.setdefault(
+            (figure.source, figure.table, figure.method + trained, figure.features), []
+        ).append(figure)
     rows = []
     for (source, table, method, features), group in groups.items():
         placed = {stands_in(figure, columns): figure for figure in reversed(group)}
         cells = [placed.get(column) for column in columns]
-        notes = tuple(dict.fromkeys(figure.note for figure in group if figure.note and not method.endswith(figure.note)))
+        notes = tuple(
+            dict.fromkeys(
+                figure.note for figure in group if figure.note and not method.endswith(figure.note)
+            )
+        )
         values = tuple(None if figure is None else figure.value for figure in cells)
         texts = tuple(None if figure is None else figure.text for figure in cells)
         if any(cells):
@@ -39,7 +51,8 @@ def published_rows(figures: tuple[Figure, ...], columns: tuple[Column, ...]) -> 
 
 
 def stands_in(figure: Figure, columns: tuple[Column, ...]) -> Column | None:
-    """The column of a figure's data set and metric, of its smoothing and convention, else the first.
+    """The column of a figure's data set and metric, of its smoothing and convention, else the
+    first.
 
     None if no column has them.
     """
@@ -49,7 +62,8 @@ def stands_in(figure: Figure, columns: tuple[Column, ...]) -> Column | None:
 
 
 def same_figure(planned: Planned, column: Column, figures: tuple[Figure, ...]) -> float | None:
-    """The published figure (a fraction) of what a row measures, None where anything that decides it differs.
+    """The published figure (a fraction) of what a row measures, None where anything that decides it
+    differs.
 
     Method and settings are the same where the suite says so (`published`). Data set, training set,
     streams, metric, setting, split, scope, convention and smoothing are compared here.
@@ -58,8 +72,11 @@ def same_figure(planned: Planned, column: Column, figures: tuple[Figure, ...]) -
     return None if figure is None else figure.value
 
 
-def remark(planned: Planned, column: Column, figures: tuple[Figure, ...], differences: bool) -> str | None:
-    """How a measured cell stands to the papers' figures: why there is no difference, what one leaves open.
+def remark(
+    planned: Planned, column: Column, figures: tuple[Figure, ...], differences: bool
+) -> str | None:
+    """How a measured cell stands to the papers' figures: why there is no difference, what one
+    leaves open.
 
     Args:
         planned: the row.
@@ -88,7 +105,9 @@ def _compare(
 
 
 def _is_cell_of(figure: Figure, recipe: PlannedRecipe, column: Column) -> bool:
-    """Whether it is of the row's method, data set, training set and streams, and of the kind of metric."""
+    """Whether it is of the row's method, data set, training set and streams, and of the kind of
+    metric.
+    """
     job = recipe.parts[0].job
     trained = job.source.dataset if job.source is not None else job.dataset
     streams = tuple(part.job.stream.name for part in recipe.parts)
@@ -115,12 +134,18 @@ def _unlike(figure: Figure, recipe: PlannedRecipe, column: Column) -> str | None
         (not figure.stream_id, "the paper does not say which features it is of"),
         (figure.trained != setting, f"{figure.trained} there, {setting} here"),
         (figure.split != split, f"split `{figure.split}` there, `{split}` here"),
-        (recipe.parts[0].job.scope != "pooled", "one training for all scenes there, one a scene here"),
+        (
+            recipe.parts[0].job.scope != "pooled",
+            "one training for all scenes there, one a scene here",
+        ),
         (
             figure.convention not in (convention or "", "order"),
             f"convention {figure.convention} there, {convention} here",
         ),
-        (figure.smoothing not in smoothing, f"smoothing {figure.smoothing} there, {smoothing[0]} here"),
+        (
+            figure.smoothing not in smoothing,
+            f"smoothing {figure.smoothing} there, {smoothing[0]} here",
+        ),
     )
     return next((reason for unlike, reason in differ if unlike), None)
 

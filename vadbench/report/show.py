@@ -1,4 +1,6 @@
-"""The annotated video: a test clip with its boxes coloured by score, and below it the running timeline of the frame scores."""
+"""The annotated video: a test clip with its boxes coloured by score, and below it the running
+timeline of the frame scores.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class FrameBoxes:
         return self.box[order], self.share[order]
 
 
-def record_of(results: Results, dataset: str, method: str, features: str = "", seed: int = 0) -> str:
+def record_of(
+    results: Results, dataset: str, method: str, features: str = "", seed: int = 0
+) -> str:
     """What `vadbench compare` calls the record of a method on a data set.
 
     Args:
@@ -75,17 +79,28 @@ def record_of(results: Results, dataset: str, method: str, features: str = "", s
         BadInput: if there is no such record, or if features have to be chosen.
     """
     known: Any = load("datasets", dataset)
-    there = sorted({one.recipe.partition("@")[2] for one in results.all_recipes(dataset, f"{method}@*")})
+    there = sorted(
+        {one.recipe.partition("@")[2] for one in results.all_recipes(dataset, f"{method}@*")}
+    )
     if not there:
         command = f"vadbench run --methods {method} --datasets {dataset} --results {results.root}"
         raise BadInput(f"{method} on {dataset}: no record under {results.root}; {command} makes it")
-    chosen = "+".join(str(StreamName.parse(stream, known.boxes)) for stream in features.split("+")) if features else known.streams[0]
+    chosen = (
+        "+".join(str(StreamName.parse(stream, known.boxes)) for stream in features.split("+"))
+        if features
+        else known.streams[0]
+    )
     if chosen not in there and (features or len(there) > 1):
-        raise BadInput(f"{method} on {dataset}: no record on {chosen} under {results.root}; choose --features from {', '.join(there)}")
+        raise BadInput(
+            f"{method} on {dataset}: no record on {chosen} under {results.root}; choose --features"
+            f" from {', '.join(there)}"
+        )
     return f"{dataset}/{method}@{chosen if chosen in there else there[0]}:{seed}"
 
 
-def write_show(results: Results, dataset: str, record: str, video: str, out: Path, fps: int = 10) -> str:
+def write_show(
+    results: Results, dataset: str, record: str, video: str, out: Path, fps: int = 10
+) -> str:
     """Write the annotated video of one test clip (H.264, mp4); returns a sentence on what it shows.
 
     Frames are read, drawn and encoded one by one: memory does not grow with the clip.
@@ -99,8 +114,8 @@ def write_show(results: Results, dataset: str, record: str, video: str, out: Pat
         fps: frames a second of the file.
 
     Raises:
-        BadInput: on another suffix, an unknown record or video, if row scores (rows.npz) or the clip's frames are not here, or if
-            matplotlib is not installed.
+        BadInput: on another suffix, an unknown record or video, if row scores (rows.npz) or the
+            clip's frames are not here, or if matplotlib is not installed.
     """
     if out.suffix != ".mp4":
         raise BadInput(f"--out {out}: expected a name that ends in .mp4")
@@ -108,23 +123,39 @@ def write_show(results: Results, dataset: str, record: str, video: str, out: Pat
     scored = read_scored(results, [record])[0]
     if scored.record.dataset != dataset:
         raise BadInput(
-            f"record {record}: of {scored.record.dataset}, not of {dataset}; vadbench show {scored.record.dataset} VIDEO --record {record}"
+            f"record {record}: of {scored.record.dataset}, not of {dataset}; vadbench show"
+            f" {scored.record.dataset} VIDEO --record {record}"
         )
     span = scored.frames_of(video)
     found, opened = detected(scored, calibrated=True), open_dataset(dataset)
     write_video(out, annotated(opened, clip_of(opened, scored, video), video, scored, found), fps)
-    objects = "no boxes: its features describe whole frames" if found is None else "boxes coloured by their objects' calibrated scores"
+    objects = (
+        "no boxes: its features describe whole frames"
+        if found is None
+        else "boxes coloured by their objects' calibrated scores"
+    )
     return f"{video} of {dataset}, {scored.name}: {span.stop - span.start} frames; {objects}."
 
 
 def clip_of(dataset: Dataset, scored: Scored, video: str) -> Video:
-    """The clip that a record calls `video`; of a re-split, whose videos released for training are named `train/name`."""
-    split, _, name = video.rpartition("/") if "resplit" in scored.record.parts[0] else ("", "", video)
-    return next(clip for clip in dataset.videos("train" if split == "train" else "test") if clip.name == name)
+    """The clip that a record calls `video`; of a re-split, whose videos released for training are
+    named `train/name`.
+    """
+    split, _, name = (
+        video.rpartition("/") if "resplit" in scored.record.parts[0] else ("", "", video)
+    )
+    return next(
+        clip
+        for clip in dataset.videos("train" if split == "train" else "test")
+        if clip.name == name
+    )
 
 
-def annotated(dataset: Dataset, clip: Video, video: str, scored: Scored, found: Detected | None) -> Iterator[Image]:
-    """The frames of the annotated video, one by one: the clip's with boxes, enlarged where narrow, and the panel below.
+def annotated(
+    dataset: Dataset, clip: Video, video: str, scored: Scored, found: Detected | None
+) -> Iterator[Image]:
+    """The frames of the annotated video, one by one: the clip's with boxes, enlarged where narrow,
+    and the panel below.
 
     Args:
         dataset: which has the clip.
@@ -134,7 +165,8 @@ def annotated(dataset: Dataset, clip: Video, video: str, scored: Scored, found: 
         found: its boxes; None: it has none.
 
     Raises:
-        BadInput: while iterating, if a frame cannot be read, or there are more or fewer than the record has.
+        BadInput: while iterating, if a frame cannot be read, or there are more or fewer than the
+            record has.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -153,25 +185,45 @@ def annotated(dataset: Dataset, clip: Video, video: str, scored: Scored, found: 
             panel = make_panel(scored, video, image.shape[1], None if found is None else found.top)
         yield np.concatenate([image, with_cursor(panel, number)])
     if count != expected:
-        raise BadInput(f"{dataset.name}: {video} has {'more' if count > expected else count} frames, the record {expected}; {dataset.check_hint}")
+        raise BadInput(
+            f"{dataset.name}: {video} has {'more' if count > expected else count} frames, the"
+            f" record {expected}; {dataset.check_hint}"
+        )
 
 
 def enlarged(frame: NDArray[np.uint8]) -> Image:
-    """A grey or RGB frame as RGB, a whole number of times as wide so as to reach `NARROW`, its sides cut to even numbers."""
+    """A grey or RGB frame as RGB, a whole number of times as wide so as to reach `NARROW`, its
+    sides cut to even numbers.
+    """
     import cv2
 
     factor = max(1, -(-NARROW // frame.shape[1]))
     rgb = np.repeat(frame[:, :, None], 3, axis=2) if frame.ndim == 2 else frame
-    large = cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else rgb.copy()
+    large = (
+        cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        if factor > 1
+        else rgb.copy()
+    )
     return np.ascontiguousarray(large[: large.shape[0] // 2 * 2, : large.shape[1] // 2 * 2])
 
 
-def draw_boxes(image: Image, box: NDArray[np.float64], share: NDArray[np.float64], factor: float, colours: Colormap) -> None:
-    """Draw boxes [N, 4] of the original frame into the enlarged one, the higher the score the warmer and thicker."""
+def draw_boxes(
+    image: Image,
+    box: NDArray[np.float64],
+    share: NDArray[np.float64],
+    factor: float,
+    colours: Colormap,
+) -> None:
+    """Draw boxes [N, 4] of the original frame into the enlarged one, the higher the score the
+    warmer and thicker.
+    """
     import cv2
 
     for (x0, y0, x1, y1), one in zip(box, share, strict=True):
-        begin, end = (round(x0 * factor), round(y0 * factor)), (round((x1 + 1) * factor) - 1, round((y1 + 1) * factor) - 1)
+        begin, end = (
+            (round(x0 * factor), round(y0 * factor)),
+            (round((x1 + 1) * factor) - 1, round((y1 + 1) * factor) - 1),
+        )
         colour = [int(255 * part) for part in colours(one)[:3]]
         cv2.rectangle(image, begin, end, colour, 2 + round(2 * one))
 
@@ -185,15 +237,22 @@ def with_cursor(panel: Panel, number: int) -> Image:
     cv2.line(image, (x, panel.top), (x, panel.bottom), CURSOR, 1)
     cv2.circle(image, (x, y), 3, CURSOR, -1, cv2.LINE_AA)
     place = (image.shape[1] - 80, image.shape[0] - 5)
-    cv2.putText(image, f"frame {number}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (60, 60, 60), 1, cv2.LINE_AA)
+    cv2.putText(
+        image, f"frame {number}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (60, 60, 60), 1, cv2.LINE_AA
+    )
     return image
 
 
 def write_video(path: Path, images: Iterable[Image], fps: int) -> None:
-    """Encode images of one even size as H.264 (yuv420p) while they come; written aside, then renamed."""
+    """Encode images of one even size as H.264 (yuv420p) while they come; written aside, then
+    renamed.
+    """
     import av
 
-    with written_aside(path) as aside, av.open(str(aside), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with (
+        written_aside(path) as aside,
+        av.open(str(aside), "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
         stream = None
         for image in images:
             if stream is None:

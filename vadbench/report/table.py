@@ -1,4 +1,7 @@
-"""The table model: rows of cells under columns, the papers' block beside them. Renderers only format it; `from_records` fills it."""
+"""The table model: rows of cells under columns, the papers' block beside them.
+
+Renderers only format it; `from_records` fills it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ class Column:
     Attributes:
         dataset, title, key: what it is.
         better: +1 where higher is better, -1 where lower is.
-        untested: why no two of its rows could be tested for a difference, so that none is marked; None where some were.
+        untested: why no two of its rows could be tested for a difference, so that none is marked;
+            None where some were.
     """
 
     dataset: str
@@ -44,15 +48,18 @@ BOARD = dict(tuple(METRICS.items())[:10])  # the leaderboard's; the others stand
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean over seeds (a fraction), its standard deviation (None for one seed), the number of seeds, and why a value is missing.
+    """Mean over seeds (a fraction), its standard deviation (None for one seed), the number of
+    seeds, and why a value is missing.
 
     Attributes:
-        low, high: 95 % interval: what another choice of test videos, and of seeds where there are several, would do.
+        low, high: 95 % interval: what another choice of test videos, and of seeds where there are
+            several, would do.
         videos: how many test videos it rests on.
         why: why a value has no interval.
-        best: 1 for the column's best, 2 for its second, 0 otherwise; decided on unrounded means, ties shared.
-        peer: whether the column's best is not significantly better, all pairs of rows taken together (and, of the best itself, whether another
-            cell is its peer).
+        best: 1 for the column's best, 2 for its second, 0 otherwise; decided on unrounded means,
+            ties shared.
+        peer: whether the column's best is not significantly better, all pairs of rows taken
+            together (and, of the best itself, whether another cell is its peer).
         published: the paper's figure (a fraction) of the same thing; None where there is none.
         beside: how the cell stands to the papers' figures: that it is ours alone, why there is no
             difference, or what one leaves open.
@@ -93,7 +100,8 @@ class Row:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """What a paper reports of one method: a fraction or None for each column of the table; never ranked.
+    """What a paper reports of one method: a fraction or None for each column of the table; never
+    ranked.
 
     `texts` are the same figures in percent as the paper prints them; none: the values rounded.
     """
@@ -108,7 +116,8 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes of its cells.
+    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes
+    of its cells.
 
     `published` is the papers' block: it stands apart, and takes no part in best and second.
     """

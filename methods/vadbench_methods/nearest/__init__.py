@@ -1,14 +1,19 @@
-"""Exact Euclidean nearest neighbours among float32 rows: three search back ends, one answer in float64.
+"""Exact Euclidean nearest neighbours among float32 rows: three search back ends, one answer in
+float64.
 
-A back end only proposes neighbours; distances are recomputed from the raw rows in float64, and where float32 rounding in the proposal could have
-hidden a nearer row, the query is settled over every row that may qualify. So the back ends agree, also on near-duplicates.
+A back end only proposes neighbours; distances are recomputed from the raw rows in float64, and
+where float32 rounding in the proposal could have hidden a nearer row, the query is settled over
+every row that may qualify. So the back ends agree, also on near-duplicates.
 
-Which one, measured on a 2-core AVX2 machine with scipy 1.17, torch 2.13 and faiss-cpu 1.15; seconds for 4,000 queries among 100,000 Gaussian rows,
-the hardest case for a tree, and for d = 512 by the number of queries:
+Which one, measured on a 2-core AVX2 machine with scipy 1.17, torch 2.13 and faiss-cpu 1.15; seconds
+for 4,000 queries among 100,000 Gaussian rows, the hardest case for a tree, and for d = 512 by the
+number of queries:
 
-    d           4      6      8     10     12     16        queries      1      4     16     64    2000
-    k-d tree  .01    .03    .10    .27    .86    2.8        faiss      .03    .04    .13    .57     6.6   (and .15 s and a copy to build)
-    product   .67    .65    .72    .69    .67    .58        product    .11    .10    .12    .15     1.1
+    d           4     6     8    10    12    16      queries    1     4    16    64  2000
+    k-d tree  .01   .03   .10   .27   .86   2.8      faiss    .03   .04   .13   .57   6.6
+    product   .67   .65   .72   .69   .67   .58      product  .11   .10   .12   .15   1.1
+
+faiss needs .15 s and a copy to build, too.
 """
 
 from __future__ import annotations
@@ -41,8 +46,18 @@ class Nearest:
         backend: the search; None chooses by the measurements above.
     """
 
-    def __init__(self, rows: Float32, scale: Float64 | None = None, group: Integers | None = None, backend: Backend | None = None) -> None:
-        self.rows = Rows(rows, np.ones(rows.shape[1]) if scale is None else scale, np.zeros(len(rows), int) if group is None else np.asarray(group))
+    def __init__(
+        self,
+        rows: Float32,
+        scale: Float64 | None = None,
+        group: Integers | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        self.rows = Rows(
+            rows,
+            np.ones(rows.shape[1]) if scale is None else scale,
+            np.zeros(len(rows), int) if group is None else np.asarray(group),
+        )
         self.backend = backend
 
     def squared(self, queries: Float32, k: int, group: Integers | None = None) -> Float64:
@@ -55,8 +70,14 @@ class Nearest:
         """
         backend = self.backend or self._fastest(len(queries), group is not None)
         if backend == "tree":
-            return self._tree.squared(queries, k) if group is None else self._tree.squared_of_others(queries, k, np.asarray(group))
-        return self._product.squared(queries, k, None if group is None else np.asarray(group), faiss=backend == "faiss")
+            return (
+                self._tree.squared(queries, k)
+                if group is None
+                else self._tree.squared_of_others(queries, k, np.asarray(group))
+            )
+        return self._product.squared(
+            queries, k, None if group is None else np.asarray(group), faiss=backend == "faiss"
+        )
 
     @cached_property
     def _tree(self) -> Tree:
@@ -70,6 +91,11 @@ class Nearest:
         size = self.rows.x.size
         if self.rows.x.shape[1] <= TREE_DIM and size <= TREE_VALUES:
             return "tree"
-        if queries <= FAISS_QUERIES and not leave_out and size <= FAISS_VALUES and find_spec("faiss"):
+        if (
+            queries <= FAISS_QUERIES
+            and not leave_out
+            and size <= FAISS_VALUES
+            and find_spec("faiss")
+        ):
             return "faiss"
         return "product"

@@ -1,4 +1,6 @@
-"""Nearest neighbours in many dimensions: float32 matrix products (ours in blocks, or faiss) propose, float64 differences decide."""
+"""Nearest neighbours in many dimensions: float32 matrix products (ours in blocks, or faiss)
+propose, float64 differences decide.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +16,38 @@ if TYPE_CHECKING:
     import torch
 
 SPARE = 8  # more proposals than neighbours, so that rounding rarely leaves a query in doubt
-BLOCK = 8192  # rows, or queries, brought into the working frame at a time; fewer in very many dimensions
+# rows, or queries, brought into the working frame at a time; fewer in very many dimensions
+BLOCK = 8192
 QUERIES = 1024  # of these, multiplied at a time: 32 MiB of distances
-STRIPES = 32  # a row of distances is reduced to the minima of its stripes before the smallest are sorted out
+# a row of distances is reduced to the minima of its stripes before the smallest are sorted out
+STRIPES = 32
 
 
 class Product:
-    """Searches `rows` by |b|^2 - 2ab in float32, in a frame where rounding hurts least: the mean is 0, and the largest value 1."""
+    """Searches `rows` by |b|^2 - 2ab in float32, in a frame where rounding hurts least: the mean is
+    0, and the largest value 1.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
 
     @cached_property
     def _frame(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]], float]:
-        """The mean of the rows [D], the factor of each column [D], and the largest value, in the distance's unit, that becomes 1."""
+        """The mean of the rows [D], the factor of each column [D], and the largest value, in the
+        distance's unit, that becomes 1.
+        """
         parts = self._parts(len(self.rows.x))
-        mean = sum((self.rows.x[part].sum(0, dtype=np.float64) for part in parts), np.zeros(len(self.rows.scale))) / len(self.rows.x)
+        mean = sum(
+            (self.rows.x[part].sum(0, dtype=np.float64) for part in parts),
+            np.zeros(len(self.rows.scale)),
+        ) / len(self.rows.x)
         low = np.min([self.rows.x[part].min(0) for part in parts], axis=0)
         high = np.max([self.rows.x[part].max(0) for part in parts], axis=0)
         unit = float((np.maximum(high - mean, mean - low) / self.rows.scale).max()) or 1.0
         factor = 1 / (self.rows.scale * unit)
         if max(np.abs(low).max(), np.abs(high).max(), factor.max(), 1 / factor.min()) < 1e30:
-            return mean.astype(np.float32), factor.astype(np.float32), unit  # three times as fast; any point near the mean will do
+            # three times as fast; any point near the mean will do
+            return mean.astype(np.float32), factor.astype(np.float32), unit
         return mean, factor, unit
 
     def _parts(self, count: int) -> list[slice]:
@@ -46,42 +58,63 @@ class Product:
         mean, factor, _ = self._frame
         return np.ascontiguousarray((x - mean) * factor, np.float32)
 
-    def squared(self, queries: Float32, k: int, query_group: Integers | None, *, faiss: bool) -> Float64:
-        """[Q, k] squared distances to the k nearest rows; to those of other groups than [Q] `query_group` if given."""
+    def squared(
+        self, queries: Float32, k: int, query_group: Integers | None, *, faiss: bool
+    ) -> Float64:
+        """[Q, k] squared distances to the k nearest rows; to those of other groups than [Q]
+        `query_group` if given.
+        """
         out = np.full((len(queries), k), np.inf)
         take = min(k + SPARE, len(self.rows.x))
-        with np.errstate(over="ignore", invalid="ignore"):  # a query far beyond all rows may overflow float32: it is settled in float64
+        # a query far beyond all rows may overflow float32: it is settled in float64
+        with np.errstate(over="ignore", invalid="ignore"):
             for part in self._parts(len(queries)):
                 some, group = queries[part], None if query_group is None else query_group[part]
                 framed = self._framed(some)
-                near, index = self._faiss.search(framed, take) if faiss and group is None else self._propose(framed, take, group)
+                near, index = (
+                    self._faiss.search(framed, take)
+                    if faiss and group is None
+                    else self._propose(framed, take, group)
+                )
                 exact = self.rows.squared_sorted(some, index, near < np.inf)
                 limit = self._limit(framed, exact[:, min(k, take) - 1])
                 out[part, :take] = exact[:, :k]
                 doubtful = np.flatnonzero(~(near[:, -1] > limit))
                 if len(doubtful):
                     left = None if group is None else group[doubtful]
-                    out[part.start + doubtful] = self._settle(some[doubtful], framed[doubtful], limit[doubtful], k, left)
+                    out[part.start + doubtful] = self._settle(
+                        some[doubtful], framed[doubtful], limit[doubtful], k, left
+                    )
         return out
 
     def _limit(self, framed: Float32, kth: Float64) -> Float64:
-        """[Q] the largest float32 squared distance at which a row nearer than `kth` [Q], the k-th exact one found, may have shown.
+        """[Q] the largest float32 squared distance at which a row nearer than `kth` [Q], the k-th
+        exact one found, may have shown.
 
-        A float32 |a|^2 + |b|^2 - 2ab is wrong by at most c (|a| + |b|)^2, c = (2 D + 32) 2^-24: the standard bound for sums of D products, once
-        in |b|^2 and once in the whole, and the rounding of a and b themselves. A row within r = sqrt(kth) has |b| <= |a| + r, so it shows as
-        r^2 + c (2 |a| + r)^2 at most.
+        A float32 |a|^2 + |b|^2 - 2ab is wrong by at most c (|a| + |b|)^2, c = (2 D + 32) 2^-24: the
+        standard bound for sums of D products, once in |b|^2 and once in the whole, and the rounding
+        of a and b themselves. A row within r = sqrt(kth) has |b| <= |a| + r, so it shows as r^2 + c
+        (2 |a| + r)^2 at most.
         """
         r = np.sqrt(kth) / self._frame[2]
         a = np.sqrt(np.square(framed, dtype=np.float64).sum(1))
         limit: Float64 = r**2 + (2 * framed.shape[1] + 32) * 2.0**-24 * (2 * a + r) ** 2
         return np.where(a < 1e15, limit, np.inf)  # beyond, the products may have overflowed
 
-    def _propose(self, framed: Float32, take: int, query_group: Integers | None) -> tuple[Float64, Integers]:
-        """The float32 squared distances [Q, take] that are smallest, ascending, and their rows' indices [Q, take]."""
+    def _propose(
+        self, framed: Float32, take: int, query_group: Integers | None
+    ) -> tuple[Float64, Integers]:
+        """The float32 squared distances [Q, take] that are smallest, ascending, and their rows'
+        indices [Q, take].
+        """
         import torch
 
-        queries = torch.cat([-2 * torch.from_numpy(framed), torch.ones(len(framed), 1)], 1)  # [-2a, 1] . [b, |b|^2]: the norm costs no second pass
-        near, index = torch.full((len(framed), take), torch.inf), torch.zeros((len(framed), take), dtype=torch.int64)
+        # [-2a, 1] . [b, |b|^2]: the norm costs no second pass
+        queries = torch.cat([-2 * torch.from_numpy(framed), torch.ones(len(framed), 1)], 1)
+        near, index = (
+            torch.full((len(framed), take), torch.inf),
+            torch.zeros((len(framed), take), dtype=torch.int64),
+        )
         parts = self._parts(len(self.rows.x))
         buffer = torch.empty(min(len(framed), QUERIES), -(-parts[0].stop // STRIPES) * STRIPES)
         for part in parts:
@@ -97,14 +130,20 @@ class Product:
                 values, columns = _smallest(block, take)
                 near[some], which = torch.cat([near[some], values], 1).topk(take, 1, largest=False)
                 index[some] = torch.cat([index[some], columns + part.start], 1).gather(1, which)
-        return near.double().numpy() + np.square(framed, dtype=np.float64).sum(1, keepdims=True), index.numpy()
+        return (
+            near.double().numpy() + np.square(framed, dtype=np.float64).sum(1, keepdims=True),
+            index.numpy(),
+        )
 
     def _leave_out(self, block: torch.Tensor, query_group: Integers, part: slice) -> None:
         import torch
 
         group = self.rows.group[part]
-        if len(np.intersect1d(query_group, group)):  # videos lie together: most blocks share none and cost nothing
-            block[:, : len(group)].masked_fill_(torch.from_numpy(query_group[:, None] == group), torch.inf)
+        # videos lie together: most blocks share none and cost nothing
+        if len(np.intersect1d(query_group, group)):
+            block[:, : len(group)].masked_fill_(
+                torch.from_numpy(query_group[:, None] == group), torch.inf
+            )
 
     @cached_property
     def _faiss(self) -> Any:
@@ -115,34 +154,55 @@ class Product:
             index.add(self._framed(self.rows.x[part]))
         return index
 
-    def _settle(self, queries: Float32, framed: Float32, limit: Float64, k: int, query_group: Integers | None) -> Float64:
-        """[Q, k] squared distances of queries in doubt: exact ones to every row that shows within `limit`."""
+    def _settle(
+        self,
+        queries: Float32,
+        framed: Float32,
+        limit: Float64,
+        k: int,
+        query_group: Integers | None,
+    ) -> Float64:
+        """[Q, k] squared distances of queries in doubt: exact ones to every row that shows within
+        `limit`.
+        """
         best = np.full((len(queries), k), np.inf)
         for part in self._parts(len(self.rows.x)):
             rows = self._framed(self.rows.x[part])
             norm = np.square(rows).sum(1)
             for start in range(0, len(queries), 256):
                 some = slice(start, min(start + 256, len(queries)))
-                shown = norm - 2 * (framed[some] @ rows.T) + np.square(framed[some], dtype=np.float64).sum(1, keepdims=True)
+                shown = (
+                    norm
+                    - 2 * (framed[some] @ rows.T)
+                    + np.square(framed[some], dtype=np.float64).sum(1, keepdims=True)
+                )
                 may = ~(shown > limit[some, None])
                 if query_group is not None:
                     may &= query_group[some, None] != self.rows.group[part]
                 which, column = may.nonzero()
                 exact = np.full(may.shape, np.inf)
-                exact[which, column] = self.rows.squared_pairs(queries[some], which, part.start + column)
-                best[some] = np.sort(np.partition(np.concatenate([best[some], exact], 1), k - 1, axis=1)[:, :k], axis=1)
+                exact[which, column] = self.rows.squared_pairs(
+                    queries[some], which, part.start + column
+                )
+                best[some] = np.sort(
+                    np.partition(np.concatenate([best[some], exact], 1), k - 1, axis=1)[:, :k],
+                    axis=1,
+                )
         return best
 
 
 def _smallest(block: torch.Tensor, take: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `take` smallest of each row of block [Q, W] and their columns, by way of the stripes' minima: one fast pass over the block."""
+    """The `take` smallest of each row of block [Q, W] and their columns, by way of the stripes'
+    minima: one fast pass over the block.
+    """
     import torch
 
     rows, width = block.shape
     stripe = width // STRIPES
     if 2 * take > stripe:
         return block.topk(min(take, width), 1, largest=False)
-    columns = block.view(rows, STRIPES, stripe).amin(1).topk(take, 1, largest=False).indices  # the smallest lie below the smallest minima
+    # the smallest lie below the smallest minima
+    columns = block.view(rows, STRIPES, stripe).amin(1).topk(take, 1, largest=False).indices
     members = (columns[:, None, :] + torch.arange(STRIPES)[:, None] * stripe).reshape(rows, -1)
     values, which = block.gather(1, members).topk(take, 1, largest=False)
     return values, members.gather(1, which)

@@ -22,17 +22,25 @@ class Rows:
     group: Integers
 
     def squared_pairs(self, queries: Float32, which: Integers, index: Integers) -> Float64:
-        """[P] squared distances between queries[which [P]] and x[index [P]], by float64 differences of the raw values."""
+        """[P] squared distances between queries[which [P]] and x[index [P]], by float64 differences
+        of the raw values.
+        """
         out = np.empty(len(which))
         step = max(1, 2**21 // self.x.shape[1])  # 16 MiB a block
         for start in range(0, len(which), step):
             part = slice(start, start + step)
-            difference = (queries[which[part]].astype(np.float64) - self.x[index[part]]) / self.scale
+            difference = (
+                queries[which[part]].astype(np.float64) - self.x[index[part]]
+            ) / self.scale
             out[part] = np.einsum("pd,pd->p", difference, difference)
         return out
 
-    def squared_sorted(self, queries: Float32, index: Integers, proposed: NDArray[np.bool_]) -> Float64:
-        """[Q, C] squared distances to x[index [Q, C]], ascending; infinite where nothing was proposed [Q, C]."""
+    def squared_sorted(
+        self, queries: Float32, index: Integers, proposed: NDArray[np.bool_]
+    ) -> Float64:
+        """[Q, C] squared distances to x[index [Q, C]], ascending; infinite where nothing was
+        proposed [Q, C].
+        """
         which, column = proposed.nonzero()
         out = np.full(index.shape, np.inf)
         out[which, column] = self.squared_pairs(queries, which, index[which, column])

@@ -17,7 +17,9 @@ BLOCK = 65536  # queries at a time
 
 
 class Tree:
-    """Searches `rows` by a tree of all of them, or leaving out each query's own group, by trees of some."""
+    """Searches `rows` by a tree of all of them, or leaving out each query's own group, by trees of
+    some.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -32,41 +34,69 @@ class Tree:
         for start in range(0, len(queries), BLOCK):
             part = queries[start : start + BLOCK]
             distance, index = _ask(self._all, part / self.rows.scale, k)
-            out[start : start + BLOCK] = self.rows.squared_sorted(part, index, np.isfinite(distance))
+            out[start : start + BLOCK] = self.rows.squared_sorted(
+                part, index, np.isfinite(distance)
+            )
         return out
 
     def squared_of_others(self, queries: Float32, k: int, query_group: Integers) -> Float64:
         """[Q, k] squared distances to the k nearest rows of other groups.
 
-        The groups are halved again and again, and the queries of each half ask a tree of the other half. So a query meets every group but its own
-        once, in log2(groups) trees. Asking one tree for ever more neighbours stalls on videos, where a row's nearest thousand may be its own.
+        The groups are halved again and again, and the queries of each half ask a tree of the other
+        half. So a query meets every group but its own once, in log2(groups) trees. Asking one tree
+        for ever more neighbours stalls on videos, where a row's nearest thousand may be its own.
         """
-        order, query_order = np.argsort(self.rows.group, kind="stable"), np.argsort(query_group, kind="stable")
+        order, query_order = (
+            np.argsort(self.rows.group, kind="stable"),
+            np.argsort(query_group, kind="stable"),
+        )
         search = _Halving(
-            self.rows.x[order] / self.rows.scale, self.rows.group[order], queries[query_order] / self.rows.scale, query_group[query_order], k
+            self.rows.x[order] / self.rows.scale,
+            self.rows.group[order],
+            queries[query_order] / self.rows.scale,
+            query_group[query_order],
+            k,
         )
         index = order[np.minimum(search.index, len(order) - 1)]
         out = np.empty((len(queries), k))
-        out[query_order] = self.rows.squared_sorted(queries[query_order], index, np.isfinite(search.distance))
+        out[query_order] = self.rows.squared_sorted(
+            queries[query_order], index, np.isfinite(search.distance)
+        )
         return out
 
 
 class _Halving:
-    """The best k so far of every query, while the groups are halved; rows and queries are sorted by group."""
+    """The best k so far of every query, while the groups are halved; rows and queries are sorted by
+    group.
+    """
 
-    def __init__(self, x: Float64, group: Integers, queries: Float64, query_group: Integers, k: int) -> None:
+    def __init__(
+        self, x: Float64, group: Integers, queries: Float64, query_group: Integers, k: int
+    ) -> None:
         self.x, self.queries, self.query_group = x, queries, query_group
-        self.distance, self.index = np.full((len(queries), k), np.inf), np.full((len(queries), k), len(x))
+        self.distance, self.index = (
+            np.full((len(queries), k), np.inf),
+            np.full((len(queries), k), len(x)),
+        )
         self.values, starts = np.unique(group, return_index=True)
         self.bounds = np.append(starts, len(x))  # rows of values[i]: x[bounds[i] : bounds[i + 1]]
         self._halve(0, len(self.values), np.arange(len(queries)))
 
     def _halve(self, low: int, high: int, asking: Integers) -> None:
-        """Let the queries `asking`, whose groups lie in values[low:high], meet those groups, but for their own."""
+        """Let the queries `asking`, whose groups lie in values[low:high], meet those groups, but
+        for their own.
+        """
         if high - low == 1:
-            self._meet(low, high, asking[self.query_group[asking] != self.values[low]])  # of a group that no row has
+            # of a group that no row has
+            self._meet(low, high, asking[self.query_group[asking] != self.values[low]])
             return
-        middle = int(np.clip(np.searchsorted(self.bounds, (self.bounds[low] + self.bounds[high]) / 2), low + 1, high - 1))
+        middle = int(
+            np.clip(
+                np.searchsorted(self.bounds, (self.bounds[low] + self.bounds[high]) / 2),
+                low + 1,
+                high - 1,
+            )
+        )
         left = self.query_group[asking] < self.values[middle]
         self._meet(middle, high, asking[left])
         self._meet(low, middle, asking[~left])
@@ -81,17 +111,22 @@ class _Halving:
         both = np.concatenate([self.distance[asking], distance], 1)
         which = np.argsort(both, axis=1, kind="stable")[:, :k]
         self.distance[asking] = np.take_along_axis(both, which, 1)
-        self.index[asking] = np.take_along_axis(np.concatenate([self.index[asking], index + start], 1), which, 1)
+        self.index[asking] = np.take_along_axis(
+            np.concatenate([self.index[asking], index + start], 1), which, 1
+        )
 
 
 def _build(x: Float64) -> cKDTree:
     from scipy.spatial import cKDTree
 
-    return cKDTree(x, balanced_tree=False)  # sliding midpoints: quicker to build, and no trouble with repeated rows
+    # sliding midpoints: quicker to build, and no trouble with repeated rows
+    return cKDTree(x, balanced_tree=False)
 
 
 def _ask(tree: cKDTree, queries: Float64, k: int) -> tuple[Float64, Integers]:
-    """[Q, k] distances and indices; infinite, with an index past the end, where the tree has fewer rows."""
+    """[Q, k] distances and indices; infinite, with an index past the end, where the tree has fewer
+    rows.
+    """
     threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
     distance, index = tree.query(queries, np.arange(1, k + 1), workers=threads)
     return np.asarray(distance), np.asarray(index)

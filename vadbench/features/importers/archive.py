@@ -18,7 +18,8 @@ from vadbench.features.importers.table import read_indexed
 
 
 def read_npz_features(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """Arrays count, x and perhaps xyxy; or x, video, frame and perhaps box; or one array a clip, named after it.
+    """Arrays count, x and perhaps xyxy; or x, video, frame and perhaps box; or one array a clip,
+    named after it.
 
     Raises:
         BadInput: on a file that is broken or does not fit the clips.
@@ -32,7 +33,8 @@ def read_npz_features(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
 
 
 def read_mat_features(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """Variables named after the clips (MATLAB puts an x before a digit); or one cell of an array a clip, or of an array a frame, in order.
+    """Variables named after the clips (MATLAB puts an x before a digit); or one cell of an array a
+    clip, or of an array a frame, in order.
 
     Raises:
         BadInput: on a file that is broken or does not fit the clips.
@@ -42,15 +44,35 @@ def read_mat_features(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
         refuse_telling(next(iter(found)), path)
         return _of_cell(cell.ravel(order="F").tolist(), path, clips, layout)
     known = clips.names
-    return read_arrays({name[1:] if name[:1] == "x" and name[1:] in known else name: value for name, value in found.items()}, path, clips, layout)
+    return read_arrays(
+        {
+            name[1:] if name[:1] == "x" and name[1:] in known else name: value
+            for name, value in found.items()
+        },
+        path,
+        clips,
+        layout,
+    )
 
 
 def _of_cell(entries: list[Any], path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    arrays: list[NDArray[Any]] = [numbers(entry, f"{path}: cell {number}") for number, entry in enumerate(entries)]
+    arrays: list[NDArray[Any]] = [
+        numbers(entry, f"{path}: cell {number}") for number, entry in enumerate(entries)
+    ]
     if len(arrays) == len(clips.videos):
-        return read_arrays({clip.name: array for clip, array in zip(clips.videos, arrays, strict=True)}, path, clips, layout)
+        return read_arrays(
+            {clip.name: array for clip, array in zip(clips.videos, arrays, strict=True)},
+            path,
+            clips,
+            layout,
+        )
     if len(arrays) == sum(clip.frames for clip in clips.videos):
-        return read_ragged([np.asarray(array) for array in arrays], path, clips, list(enumerate(clips.videos)))
+        return read_ragged(
+            [np.asarray(array) for array in arrays], path, clips, list(enumerate(clips.videos))
+        )
     frames = sum(clip.frames for clip in clips.videos)
     of = f"{len(clips.videos)} {clips.split} clips and {frames} frames"
-    raise BadInput(f"{path}: a cell of {len(arrays)} entries, {clips.dataset} has {of}; expected one entry a clip or a frame")
+    raise BadInput(
+        f"{path}: a cell of {len(arrays)} entries, {clips.dataset} has {of}; expected one entry a"
+        " clip or a frame"
+    )

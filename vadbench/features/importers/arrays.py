@@ -1,4 +1,6 @@
-"""The arrays of .npy, .npz and .mat files and the numbers of .txt files, never with objects; what the libraries raise becomes one line."""
+"""The arrays of .npy, .npz and .mat files and the numbers of .txt files, never with objects; what
+the libraries raise becomes one line.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,8 @@ def read_txt(path: Path) -> NDArray[np.float64]:
 
 
 def read_mat(path: Path) -> dict[str, NDArray[Any]]:
-    """The named variables of a MATLAB file of version 4 to 7; cells are arrays of objects, numbers or texts each.
+    """The named variables of a MATLAB file of version 4 to 7; cells are arrays of objects, numbers
+    or texts each.
 
     Raises:
         BadInput: if the file cannot be read, or is of version 7.3.
@@ -78,6 +81,18 @@ def _attempt(path: Path, read: Callable[[], Any]) -> Any:
         return read()
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         told = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{path}: cannot be read as {path.suffix[1:]} ({told[:200]}); get it anew") from error
+        raise BadInput(
+            f"{path}: cannot be read as {path.suffix[1:]} ({told[:200]}); get it anew"
+        ) from error

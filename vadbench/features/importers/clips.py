@@ -1,4 +1,6 @@
-"""What imported files have to fit, and what they become: the clips of a split, and rows of finite float32 in the order of these."""
+"""What imported files have to fit, and what they become: the clips of a split, and rows of finite
+float32 in the order of these.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class ImportedRows:
         video: [N] int32, the clip's index in `dataset.videos(split)`.
         frame: [N] int32, from 0.
         box: [N, 4] float32 pixels x0, y0, x1, y1, or None.
-        windows: whether a row scores a window centred at its frame (frame-centric); otherwise it is an object.
+        windows: whether a row scores a window centred at its frame (frame-centric); otherwise it is
+            an object.
         columns: the features' names, where the file names them.
     """
 
@@ -44,11 +47,15 @@ class Layout:
 
     Attributes:
         crops: what becomes of [rows, crops, D]: their average, or a row each, of the same frame.
-        snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames equally; None: 16.
-        window: frames of the overlapping windows that the rows of a clip's array are; None: they do not overlap.
+        snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames
+            equally; None: 16.
+        window: frames of the overlapping windows that the rows of a clip's array are; None: they do
+            not overlap.
         stride: frames from one window's first to the next one's.
-        window_frame: which frame of its window a row scores; the centre is frame `window // 2` of it.
-        rows: whether a table's rows are objects or windows; None: objects where it has boxes, windows where not.
+        window_frame: which frame of its window a row scores; the centre is frame `window // 2` of
+            it.
+        rows: whether a table's rows are objects or windows; None: objects where it has boxes,
+            windows where not.
         suffix: what stands between a clip's name and a file's extension, for example `_i3d`.
         columns: a table's features, by name or pattern; none: all columns.
     """
@@ -71,7 +78,8 @@ class Clips:
         dataset: its name.
         split: which split.
         videos: its clips in order.
-        elsewhere: names of the other splits' clips, passed over in files that hold them too; empty where they share names.
+        elsewhere: names of the other splits' clips, passed over in files that hold them too; empty
+            where they share names.
     """
 
     dataset: str
@@ -87,8 +95,15 @@ class Clips:
             BadInput: if the data set is not on this machine.
         """
         names = {each: [_plain(video.name) for video in dataset.videos(each)] for each in splits}
-        other = frozenset(name for each, of_split in names.items() if each != split for name in of_split)
-        return cls(dataset.name, split, dataset.videos(split), other if other.isdisjoint(names[split]) else frozenset())
+        other = frozenset(
+            name for each, of_split in names.items() if each != split for name in of_split
+        )
+        return cls(
+            dataset.name,
+            split,
+            dataset.videos(split),
+            other if other.isdisjoint(names[split]) else frozenset(),
+        )
 
     def match(self, found: Iterable[str], path: Path, what: str) -> dict[int, str]:
         """Clip -> the name in `found` that is its own.
@@ -107,10 +122,15 @@ class Clips:
         of = {own[clip]: names[name] for name, clip in matched.partner.items() if clip in own}
         lone = next((video for number, video in enumerate(self.videos) if number not in of), None)
         if lone is not None:
-            near = next((name for name in matched.extra if name.startswith(_plain(lone.name))), None)
+            near = next(
+                (name for name in matched.extra if name.startswith(_plain(lone.name))), None
+            )
             hint = f"; {len(names)} names are there"
             if matched.extra:
-                hint = f"; {shown(matched.extra)} belong to no clip, expected names like {shown([_plain(lone.name)])}"
+                hint = (
+                    f"; {shown(matched.extra)} belong to no clip, expected names like"
+                    f" {shown([_plain(lone.name)])}"
+                )
             if near and what == "file":
                 hint = f" but {near}; --suffix says what follows the clip's name"
             raise BadInput(f"{path}: no {what} for {self.named(lone)}{hint}")
@@ -141,21 +161,32 @@ def numbers(values: Any, where: str) -> NDArray[Any]:
     return array
 
 
-def finite(values: NDArray[Any], where: str, place: Callable[[int], str] = "row {}".format, columns: Sequence[str] = ()) -> Floats:
+def finite(
+    values: NDArray[Any],
+    where: str,
+    place: Callable[[int], str] = "row {}".format,
+    columns: Sequence[str] = (),
+) -> Floats:
     """The [N, D] numbers as float32.
 
     Raises:
-        BadInput: naming the first row and column that is not finite (as float32), or an array that is not [N, D] with D of at least 1.
+        BadInput: naming the first row and column that is not finite (as float32), or an array that
+            is not [N, D] with D of at least 1.
     """
     if values.ndim != 2 or not values.shape[1]:
-        raise BadInput(f"{where}: an array of shape {list(values.shape)}, expected [rows, features]")
+        raise BadInput(
+            f"{where}: an array of shape {list(values.shape)}, expected [rows, features]"
+        )
     with np.errstate(over="ignore"):
         x = np.asarray(values, np.float32)
     bad = ~np.isfinite(x)
     if bad.any():
         row, column = (int(at) for at in np.argwhere(bad)[0])
         which = columns[column] if columns else column
-        raise BadInput(f"{where}: {place(row)}, column {which} is {values[row, column]}; features must be finite float32 numbers")
+        raise BadInput(
+            f"{where}: {place(row)}, column {which} is {values[row, column]}; features must be"
+            " finite float32 numbers"
+        )
     return x
 
 
@@ -163,25 +194,44 @@ def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
     """The boxes [N, 4] as float32.
 
     Raises:
-        BadInput: unless there is one a row, finite, with x0 < x1 and y0 < y1, as corners have and widths and heights mostly have not.
+        BadInput: unless there is one a row, finite, with x0 < x1 and y0 < y1, as corners have and
+            widths and heights mostly have not.
     """
     if values.shape != (rows, 4):
-        raise BadInput(f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row")
+        raise BadInput(
+            f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row"
+        )
     box = values.astype(np.float32)
     bad = ~np.isfinite(box).all(1) | (box[:, 2:] <= box[:, :2]).any(1)
     if bad.any():
         row = int(np.argmax(bad))
         told = f"{where}: box of row {row} is {box[row].tolist()}, expected finite x0 < x1, y0 < y1"
-        raise BadInput(f"{told}: corners, in this order (of x, y, width, height: x, y, x + width, y + height)")
+        raise BadInput(
+            f"{told}: corners, in this order (of x, y, width, height: x, y, x + width, y + height)"
+        )
     return box
 
 
-def in_order(x: Floats, video: NDArray[Any], frame: NDArray[Any], box: Floats | None, windows: bool, columns: Sequence[str] = ()) -> ImportedRows:
+def in_order(
+    x: Floats,
+    video: NDArray[Any],
+    frame: NDArray[Any],
+    box: Floats | None,
+    windows: bool,
+    columns: Sequence[str] = (),
+) -> ImportedRows:
     """The rows sorted by clip and frame; those of one frame keep their order."""
     order = np.lexsort((frame, video))
     if (order != np.arange(len(order))).any():
-        x, video, frame, box = x[order], video[order], frame[order], None if box is None else box[order]
-    return ImportedRows(x, video.astype(np.int32), frame.astype(np.int32), box, windows, tuple(columns))
+        x, video, frame, box = (
+            x[order],
+            video[order],
+            frame[order],
+            None if box is None else box[order],
+        )
+    return ImportedRows(
+        x, video.astype(np.int32), frame.astype(np.int32), box, windows, tuple(columns)
+    )
 
 
 def shown(names: Sequence[str]) -> str:
@@ -195,7 +245,10 @@ def _by_plain(found: Iterable[str], path: Path, what: str) -> dict[str, str]:
     names: dict[str, str] = {}
     for name in found:
         if _plain(name) in names:
-            raise BadInput(f"{path}: two {what}s for clip {_plain(name)}: {names[_plain(name)]} and {name}; take one out")
+            raise BadInput(
+                f"{path}: two {what}s for clip {_plain(name)}: {names[_plain(name)]} and {name};"
+                " take one out"
+            )
         names[_plain(name)] = name
     return names
 

@@ -1,4 +1,6 @@
-"""Which columns of a table are features: those that are asked for, else all, none of which may be a label or an index."""
+"""Which columns of a table are features: those that are asked for, else all, none of which may be a
+label or an index.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ TELLING = _words(
     "abnormal abnormality annotation annotations annotated annot target targets category "
     "categories id ids uid guid uuid unnamed"
 )
-# words that do where a name is made of nothing but these and QUALIFIERS: `class` and `frame_number`,
-# not `class_token`, `frame_difference` or `y_1`
+# words that do where a name is made of nothing but these and QUALIFIERS: `class` and
+# `frame_number`, not `class_token`, `frame_difference` or `y_1`
 ALONE = _words(
     "y class classes cls normal inlier inliers outlier outliers event events crime "
     "split splits fold folds subset partition train test training testing validation "
@@ -31,7 +33,9 @@ ALONE = _words(
     "video videos clip clips file path image img person pedestrian ped object obj track tracklet "
     "score scores pred preds prediction predictions predicted name names"
 )
-QUALIFIERS = _words("is has the of true hat no nr num number level code stamp ms sec seconds value type cv")
+QUALIFIERS = _words(
+    "is has the of true hat no nr num number level code stamp ms sec seconds value type cv"
+)
 WORDS = sorted(TELLING | ALONE | QUALIFIERS, key=len, reverse=True)
 KEYS = ("video", "frame")
 COMPOUND = re.compile(f"(?:{'|'.join(WORDS)})+")  # `isanomaly`, `trackid`, `framenumber`
@@ -40,17 +44,24 @@ COUNTED = re.compile(r"level_\d+")  # what pandas calls an index without a name
 
 
 def is_telling(name: str) -> bool:
-    """Whether a column's name is that of a label, a split, a score, an index or an identity, in any case and spelling.
+    """Whether a column's name is that of a label, a split, a score, an index or an identity, in any
+    case and spelling.
 
     >>> [is_telling(name) for name in ("isAbnormal", "Person_ID", "GroundTruth", "Unnamed: 0", "y")]
     [True, True, True, True, True]
-    >>> [is_telling(name) for name in ("f0", "y_1", "cls_12", "norm", "valid", "left_index", "speed")]
+    >>> [is_telling(name) for name in ("f0", "y_1", "cls_12", "norm", "valid", "left_index",
+    "speed")]
     [False, False, False, False, False, False, False]
     """
     plain = unicodedata.normalize("NFKC", name).strip()
     words = re.findall(r"[a-z]+", plain.casefold())
     camel = [word.casefold() for word in CAMEL.findall(plain)]
-    if not plain or COUNTED.fullmatch(plain) or "__index_level" in plain or TELLING & {*words, *camel}:
+    if (
+        not plain
+        or COUNTED.fullmatch(plain)
+        or "__index_level" in plain
+        or TELLING & {*words, *camel}
+    ):
         return True
     parts = {word: _parts(word) for word in words}
     if any(TELLING & set(of_word) for of_word in parts.values()):
@@ -59,7 +70,9 @@ def is_telling(name: str) -> bool:
     return heads and all(parts.values()) and not re.search(r"\d", plain)
 
 
-def choose_columns(names: Sequence[str], asked: Sequence[str], taken: Iterable[str], path: Path) -> list[str]:
+def choose_columns(
+    names: Sequence[str], asked: Sequence[str], taken: Iterable[str], path: Path
+) -> list[str]:
     """The names of the feature columns.
 
     Args:
@@ -69,7 +82,8 @@ def choose_columns(names: Sequence[str], asked: Sequence[str], taken: Iterable[s
         path: for messages.
 
     Raises:
-        BadInput: naming a column that looks like a label or an index, or what is asked for and not there.
+        BadInput: naming a column that looks like a label or an index, or what is asked for and not
+            there.
     """
     free = [name for name in names if name not in set(taken)]
     if not asked:
@@ -78,11 +92,17 @@ def choose_columns(names: Sequence[str], asked: Sequence[str], taken: Iterable[s
     chosen: list[str] = []
     for pattern in asked:
         if pattern in KEYS:
-            raise BadInput(f"{path}: --columns {pattern}: says where a row belongs and is no feature; leave it out")
+            raise BadInput(
+                f"{path}: --columns {pattern}: says where a row belongs and is no feature; leave"
+                " it out"
+            )
         exact = pattern in names
         met = [pattern] if exact else [name for name in free if fnmatchcase(name, pattern)]
         if not met:
-            raise BadInput(f"{path}: --columns {pattern}: no such column of features; found {', '.join(names[:12]) or 'none'}")
+            raise BadInput(
+                f"{path}: --columns {pattern}: no such column of features; found"
+                f" {', '.join(names[:12]) or 'none'}"
+            )
         if not exact:
             _refuse_telling(met, names, path)
         chosen += [name for name in met if name not in chosen]
@@ -96,15 +116,23 @@ def refuse_telling(name: str, path: Path) -> None:
         BadInput: naming it.
     """
     if is_telling(name):
-        raise BadInput(f"{path}: array {name!r} is no feature by its name (a label, an index, an identity); expected the features, named x")
+        raise BadInput(
+            f"{path}: array {name!r} is no feature by its name (a label, an index, an identity);"
+            " expected the features, named x"
+        )
 
 
 def _refuse_telling(columns: Sequence[str], names: Sequence[str], path: Path) -> None:
     known = set(names)
     wrong = next((name for name in columns if is_telling(_first(name, known))), None)
     if wrong is not None:
-        told = f"{path}: column {wrong!r} is no feature by its name (a label, an index, an identity)"
-        raise BadInput(f"{told}; leave it out of the file, or name the features: --columns 'f*' or --columns speed,height")
+        told = (
+            f"{path}: column {wrong!r} is no feature by its name (a label, an index, an identity)"
+        )
+        raise BadInput(
+            f"{told}; leave it out of the file, or name the features: --columns 'f*' or --columns"
+            " speed,height"
+        )
 
 
 def _first(name: str, known: set[str]) -> str:

@@ -1,4 +1,6 @@
-"""Files of one entry a frame over all clips: AccI-VAD's object arrays, and the same as numbers and counts."""
+"""Files of one entry a frame over all clips: AccI-VAD's object arrays, and the same as numbers and
+counts.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import Video
 from vadbench.errors import BadInput
 from vadbench.features.importers.arrays import read_npz
-from vadbench.features.importers.clips import Clips, ImportedRows, Layout, boxes, finite, in_order, numbers
+from vadbench.features.importers.clips import (
+    Clips,
+    ImportedRows,
+    Layout,
+    boxes,
+    finite,
+    in_order,
+    numbers,
+)
 from vadbench.features.importers.columns import refuse_telling
 from vadbench.features.importers.unpickle import read_entries
 
@@ -21,7 +31,8 @@ BOXES = ("xyxy", "box")
 
 
 def read_accivad(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """AccI-VAD's released features: clips in the lexicographic order of their names, per frame an array [objects, D], perhaps empty.
+    """AccI-VAD's released features: clips in the lexicographic order of their names, per frame an
+    array [objects, D], perhaps empty.
 
     Args:
         path: .npy with an object array, or .npz as `read_counts` takes.
@@ -37,7 +48,9 @@ def read_accivad(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
     return read_ragged(read_entries(path), path, clips, order)
 
 
-def read_ragged(entries: Sequence[NDArray[Any]], path: Path, clips: Clips, order: Numbered) -> ImportedRows:
+def read_ragged(
+    entries: Sequence[NDArray[Any]], path: Path, clips: Clips, order: Numbered
+) -> ImportedRows:
     """Rows of one array [objects, D] a frame, as objects without boxes.
 
     Raises:
@@ -49,44 +62,79 @@ def read_ragged(entries: Sequence[NDArray[Any]], path: Path, clips: Clips, order
     for number, entry in filled:
         if entry.ndim != 2 or entry.shape[1] != filled[0][1].shape[-1]:
             wanted = filled[0][1].shape[-1] if filled[0][1].ndim == 2 else "features"
-            raise BadInput(f"{path}: entry {_place(number, order)} has shape {list(entry.shape)}, expected [objects, {wanted}]")
+            raise BadInput(
+                f"{path}: entry {_place(number, order)} has shape {list(entry.shape)}, expected"
+                f" [objects, {wanted}]"
+            )
     if not filled:
         raise BadInput(f"{path}: no object in all {len(entries)} frames; get the file anew")
-    return by_count(numbers(np.concatenate([entry for _, entry in filled]), str(path)), count, None, path, clips, order)
+    return by_count(
+        numbers(np.concatenate([entry for _, entry in filled]), str(path)),
+        count,
+        None,
+        path,
+        clips,
+        order,
+    )
 
 
-def read_counts(arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, order: Numbered) -> ImportedRows:
-    """Rows of `count` [frames] and one array of features [N, D] (`x`, or whatever its name), perhaps with boxes (`xyxy` or `box`).
+def read_counts(
+    arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, order: Numbered
+) -> ImportedRows:
+    """Rows of `count` [frames] and one array of features [N, D] (`x`, or whatever its name),
+    perhaps with boxes (`xyxy` or `box`).
 
     Raises:
-        BadInput: if there is no such array or more than one, or they disagree with each other or with the clips.
+        BadInput: if there is no such array or more than one, or they disagree with each other or
+            with the clips.
     """
     names = [name for name in arrays if name not in ("count", *BOXES)]
     if "count" not in arrays or not names or (len(names) > 1 and "x" not in names):
-        raise BadInput(f"{path}: arrays {', '.join(arrays) or 'none'}; expected count, x, and perhaps xyxy")
+        raise BadInput(
+            f"{path}: arrays {', '.join(arrays) or 'none'}; expected count, x, and perhaps xyxy"
+        )
     name = "x" if "x" in names else names[0]
     refuse_telling(name, path)
     x, count = arrays[name], arrays["count"]
     if count.ndim != 1 or count.dtype.kind not in "iu" or (count < 0).any():
-        raise BadInput(f"{path}: count is {count.dtype} {list(count.shape)}, expected whole numbers of at least 0, one a frame")
+        raise BadInput(
+            f"{path}: count is {count.dtype} {list(count.shape)}, expected whole numbers of at"
+            " least 0, one a frame"
+        )
     box = next((arrays[name] for name in BOXES if name in arrays), None)
     return by_count(numbers(x, f"{path}: x"), count.astype(np.int64), box, path, clips, order)
 
 
-def by_count(x: NDArray[Any], count: NDArray[np.int64], box: NDArray[Any] | None, path: Path, clips: Clips, order: Numbered) -> ImportedRows:
+def by_count(
+    x: NDArray[Any],
+    count: NDArray[np.int64],
+    box: NDArray[Any] | None,
+    path: Path,
+    clips: Clips,
+    order: Numbered,
+) -> ImportedRows:
     """Rows [N, D] of objects, given how many of them each frame has.
 
     Raises:
-        BadInput: if the frames are not those of the clips, the rows not those of the counts, or a number is not finite.
+        BadInput: if the frames are not those of the clips, the rows not those of the counts, or a
+            number is not finite.
     """
     _require_frames(len(count), path, clips, order)
     if count.sum() != len(x):
-        raise BadInput(f"{path}: count adds up to {count.sum()} rows, x has {len(x)}; get the file anew")
+        raise BadInput(
+            f"{path}: count adds up to {count.sum()} rows, x has {len(x)}; get the file anew"
+        )
     entry = np.repeat(np.arange(len(count)), count)
     found = finite(x, str(path), lambda row: f"row {row} ({_place(int(entry[row]), order)})")
     video = np.concatenate([np.full(clip.frames, number) for number, clip in order])
     frame = np.concatenate([np.arange(clip.frames) for _, clip in order])
-    return in_order(found, video[entry], frame[entry], None if box is None else boxes(box, str(path), len(x)), windows=False)
+    return in_order(
+        found,
+        video[entry],
+        frame[entry],
+        None if box is None else boxes(box, str(path), len(x)),
+        windows=False,
+    )
 
 
 def _require_frames(found: int, path: Path, clips: Clips, order: Numbered) -> None:
@@ -98,8 +146,13 @@ def _require_frames(found: int, path: Path, clips: Clips, order: Numbered) -> No
     clip = order[min(first, len(order) - 1)][1]
     where = f"goes on after {clip.name}"
     if found < ends[-1]:
-        where = f"ends in {clip.name} after {found - (ends[first] - clip.frames)} of its {clip.frames}"
-    raise BadInput(f"{path}: {found} frames, the {clips.split} clips of {clips.dataset} have {ends[-1]}: it {where}; is it the other split's?")
+        where = (
+            f"ends in {clip.name} after {found - (ends[first] - clip.frames)} of its {clip.frames}"
+        )
+    raise BadInput(
+        f"{path}: {found} frames, the {clips.split} clips of {clips.dataset} have {ends[-1]}: it"
+        f" {where}; is it the other split's?"
+    )
 
 
 def _place(entry: int, order: Numbered) -> str:

@@ -17,7 +17,8 @@ SHOWN = 3  # columns in a line
 
 
 def suspicions(rows: Mapping[Split, ImportedRows]) -> list[str]:
-    """A line for columns that alone tell test rows from training rows, and one for those that take two values.
+    """A line for columns that alone tell test rows from training rows, and one for those that take
+    two values.
 
     Args:
         rows: of the splits, alike in their columns.
@@ -36,7 +37,9 @@ def suspicions(rows: Mapping[Split, ImportedRows]) -> list[str]:
 
 
 def separates(train: Floats, test: Floats) -> NDArray[np.bool_]:
-    """[D] whether a column's values alone tell the rows of train [N, D] from those of test [M, D]: ranges apart, or nearly."""
+    """[D] whether a column's values alone tell the rows of train [N, D] from those of test [M, D]:
+    ranges apart, or nearly.
+    """
     from scipy.stats import rankdata
 
     ranks = rankdata(np.concatenate([train, test]), axis=0)[: len(train)].sum(0)
@@ -45,7 +48,9 @@ def separates(train: Floats, test: Floats) -> NDArray[np.bool_]:
 
 
 def is_binary(parts: Sequence[Floats]) -> NDArray[np.bool_]:
-    """[D] whether a column takes two values in all parts [N, D] together; a constant one does not."""
+    """[D] whether a column takes two values in all parts [N, D] together; a constant one does
+    not.
+    """
     low = np.min([part.min(0) for part in parts], 0)
     high = np.max([part.max(0) for part in parts], 0)
     binary = low < high

@@ -1,4 +1,6 @@
-"""An array or a file a clip, or a file a crop of it, of rows that cover the clip's frames: I3D snippets, C3D segments, windows."""
+"""An array or a file a clip, or a file a crop of it, of rows that cover the clip's frames: I3D
+snippets, C3D segments, windows.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ Read = Callable[[int], tuple[NDArray[Any], str]]  # the clip's array, and where 
 
 
 def read_npy_folder(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """A folder with `<clip><suffix>.npy` each, in subfolders or not: [rows, D], or [rows, crops, D] as RTFM's ten-crop I3D.
+    """A folder with `<clip><suffix>.npy` each, in subfolders or not: [rows, D], or [rows, crops, D]
+    as RTFM's ten-crop I3D.
 
     Or a file a crop, `<clip>__0.npy` and so on, [rows, D] each.
 
@@ -32,7 +35,8 @@ def read_npy_folder(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
 
 
 def read_c3d_folder(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """A folder with `<clip><suffix>.txt` each, in subfolders or not: 32 lines of D numbers, of equal shares of the clip's frames.
+    """A folder with `<clip><suffix>.txt` each, in subfolders or not: 32 lines of D numbers, of
+    equal shares of the clip's frames.
 
     Raises:
         BadInput: naming the first clip whose file is missing, broken, or not of 32 lines.
@@ -42,15 +46,21 @@ def read_c3d_folder(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
     def read(number: int) -> tuple[NDArray[Any], str]:
         x, where = _read_crops(files[number], read_txt)
         if len(x) != SEGMENTS:
-            raise BadInput(f"{where}: {len(x)} lines for {clips.named(clips.videos[number])}, expected {SEGMENTS}, one a segment")
+            raise BadInput(
+                f"{where}: {len(x)} lines for {clips.named(clips.videos[number])}, expected"
+                f" {SEGMENTS}, one a segment"
+            )
         return x, where
 
     middles = [middle(*shares(clip.frames, SEGMENTS)) for clip in clips.videos]
     return _of_clips(clips, read, layout.crops, lambda rows, where: middles)
 
 
-def read_arrays(arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """Arrays named after the clips, each [rows, D] or [rows, crops, D]; or one a crop, `<clip>__0` and so on.
+def read_arrays(
+    arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, layout: Layout
+) -> ImportedRows:
+    """Arrays named after the clips, each [rows, D] or [rows, crops, D]; or one a crop, `<clip>__0`
+    and so on.
 
     Raises:
         BadInput: naming the first clip whose array is missing or of other frames.
@@ -64,11 +74,14 @@ def read_arrays(arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, layou
     return _in_windows(clips, read, layout)
 
 
-def clip_files(path: Path, clips: Clips, layout: Layout, extension: str) -> dict[int, tuple[Path, ...]]:
+def clip_files(
+    path: Path, clips: Clips, layout: Layout, extension: str
+) -> dict[int, tuple[Path, ...]]:
     """Clip -> its file under the folder `path`, or its crops' files in their order.
 
     Raises:
-        BadInput: if a clip has none or two, or lacks a crop that others have, or a file belongs to no clip.
+        BadInput: if a clip has none or two, or lacks a crop that others have, or a file belongs to
+            no clip.
     """
     if not path.is_dir():
         raise BadInput(f"{path}: no such folder; expected one with a {extension} file a clip")
@@ -76,14 +89,21 @@ def clip_files(path: Path, clips: Clips, layout: Layout, extension: str) -> dict
     for file in sorted(path.rglob(f"*{extension}")):
         name = file.stem.removesuffix(layout.suffix)
         if name in files:
-            raise BadInput(f"{path}: two files for clip {name}: {files[name].relative_to(path)} and {file.relative_to(path)}; take one out")
+            raise BadInput(
+                f"{path}: two files for clip {name}: {files[name].relative_to(path)} and"
+                f" {file.relative_to(path)}; take one out"
+            )
         files[name] = file
     matched = _match_crops(files, path, clips, "file", layout.suffix)
     return {number: tuple(files[name] for name in names) for number, names in matched.items()}
 
 
-def _match_crops(found: Iterable[str], path: Path, clips: Clips, what: str, suffix: str = "") -> dict[int, list[str]]:
-    """Clip -> the names of its crops in order; of its one file or array where there are no crops."""
+def _match_crops(
+    found: Iterable[str], path: Path, clips: Clips, what: str, suffix: str = ""
+) -> dict[int, list[str]]:
+    """Clip -> the names of its crops in order; of its one file or array where there are no
+    crops.
+    """
     known, whole = clips.names, []
     crops: dict[str, dict[int, str]] = {}
     for name in found:
@@ -95,7 +115,10 @@ def _match_crops(found: Iterable[str], path: Path, clips: Clips, what: str, suff
     both = next((name for name in whole if name in crops), None)
     if both is not None:
         other = next(iter(crops[both].values()))
-        raise BadInput(f"{path}: {what} {both}{suffix} beside {other}, a crop of the same clip; leave --suffix out, or take one out")
+        raise BadInput(
+            f"{path}: {what} {both}{suffix} beside {other}, a crop of the same clip; leave --suffix"
+            " out, or take one out"
+        )
     if not crops:
         return {number: [name] for number, name in clips.match(whole, path, what).items()}
     of = clips.match([*whole, *crops], path, what)
@@ -104,7 +127,9 @@ def _match_crops(found: Iterable[str], path: Path, clips: Clips, what: str, suff
     return {number: list(names.values()) for number, names in ordered.items()}
 
 
-def _require_all_crops(of: dict[int, dict[int, str]], named: dict[int, str], path: Path, clips: Clips, what: str) -> None:
+def _require_all_crops(
+    of: dict[int, dict[int, str]], named: dict[int, str], path: Path, clips: Clips, what: str
+) -> None:
     """Refuse a clip that lacks a crop: its average would be another one."""
     known = sorted({crop for crops in of.values() for crop in crops})
     if not known:  # they are the other splits'
@@ -113,11 +138,18 @@ def _require_all_crops(of: dict[int, dict[int, str]], named: dict[int, str], pat
     for number, crops in of.items():
         missing = next((crop for crop in expected if crop not in crops), None)
         if missing is not None:
-            told = f"{path}: no {what} {named[number]}__{missing} for {clips.named(clips.videos[number])}"
-            raise BadInput(f"{told}, expected the crops {expected[0]} to {expected[-1]} of every clip")
+            told = (
+                f"{path}: no {what} {named[number]}__{missing} for"
+                f" {clips.named(clips.videos[number])}"
+            )
+            raise BadInput(
+                f"{told}, expected the crops {expected[0]} to {expected[-1]} of every clip"
+            )
 
 
-def _read_crops(files: tuple[Path, ...], read: Callable[[Path], NDArray[Any]]) -> tuple[NDArray[Any], str]:
+def _read_crops(
+    files: tuple[Path, ...], read: Callable[[Path], NDArray[Any]]
+) -> tuple[NDArray[Any], str]:
     return _stack({str(file): read(file) for file in files}), str(files[0])
 
 
@@ -128,7 +160,10 @@ def _stack(crops: dict[str, NDArray[Any]]) -> NDArray[Any]:
         return values
     for where, crop in crops.items():
         if crop.ndim != 2 or crop.shape != values.shape:
-            told = f"{where}: an array of shape {list(crop.shape)} beside {list(values.shape)} in {first}"
+            told = (
+                f"{where}: an array of shape {list(crop.shape)} beside {list(values.shape)} in"
+                f" {first}"
+            )
             raise BadInput(f"{told}; expected crops of equal [rows, features]")
     return np.stack(list(crops.values()), 1)
 
@@ -139,38 +174,69 @@ def _in_windows(clips: Clips, read: Read, layout: Layout) -> ImportedRows:
     def place(rows: list[int], where: list[str]) -> list[Windows]:
         def name(number: int) -> str:
             clip = clips.videos[number]
-            return f"{where[number]}: {rows[number]} rows for {clips.named(clip)}, which has {clip.frames} frames"
+            return (
+                f"{where[number]}: {rows[number]} rows for {clips.named(clip)}, which has"
+                f" {clip.frames} frames"
+            )
 
         return place_rows(rows, clips.videos, layout, name)
 
     return _of_clips(clips, read, layout.crops, place)
 
 
-def _of_clips(clips: Clips, read: Read, crops: str, place: Callable[[list[int], list[str]], list[Windows]]) -> ImportedRows:
-    """All clips' rows in order, each checked as soon as it is read; `place` says which frames they score."""
+def _of_clips(
+    clips: Clips, read: Read, crops: str, place: Callable[[list[int], list[str]], list[Windows]]
+) -> ImportedRows:
+    """All clips' rows in order, each checked as soon as it is read; `place` says which frames they
+    score.
+    """
     x: list[Floats] = []
     counts, seen, per_row, places = [], [], [], []
     for number, clip in enumerate(clips.videos):
         values, where = read(number)
         rows = _crops(numbers(values, where), where, crops)
-        x.append(finite(rows.reshape(-1, rows.shape[2]), where, lambda row, each=rows.shape[1]: f"row {row // each}"))  # type: ignore[misc]
+        x.append(
+            finite(
+                rows.reshape(-1, rows.shape[2]),
+                where,
+                lambda row, each=rows.shape[1]: f"row {row // each}",  # type: ignore[misc]
+            )
+        )
         if x[-1].shape[1] != x[0].shape[1]:
-            raise BadInput(f"{where}: rows of {x[-1].shape[1]} numbers for {clips.named(clip)}, the clips before it have {x[0].shape[1]}")
+            raise BadInput(
+                f"{where}: rows of {x[-1].shape[1]} numbers for {clips.named(clip)}, the clips"
+                f" before it have {x[0].shape[1]}"
+            )
         counts.append(len(rows))
         seen.append(values.shape[1] if values.ndim == 3 else 1)
         if seen[-1] != seen[0]:
-            raise BadInput(f"{where}: {seen[-1]} crops a row for {clips.named(clip)}, the clips before it have {seen[0]}")
+            raise BadInput(
+                f"{where}: {seen[-1]} crops a row for {clips.named(clip)}, the clips before it have"
+                f" {seen[0]}"
+            )
         per_row.append(rows.shape[1])
         places.append(where)
-    frame = [np.repeat(of_clip, each) for of_clip, each in zip(place(counts, places), per_row, strict=True)]
+    frame = [
+        np.repeat(of_clip, each)
+        for of_clip, each in zip(place(counts, places), per_row, strict=True)
+    ]
     video = np.repeat(np.arange(len(x)), [len(rows) for rows in x])
-    return ImportedRows(np.concatenate(x), video.astype(np.int32), np.concatenate(frame).astype(np.int32), None, windows=True)
+    return ImportedRows(
+        np.concatenate(x),
+        video.astype(np.int32),
+        np.concatenate(frame).astype(np.int32),
+        None,
+        windows=True,
+    )
 
 
 def _crops(values: NDArray[Any], where: str, crops: str) -> NDArray[Any]:
     """[rows, crops or 1, D]."""
     if values.ndim not in (2, 3) or not values.size:
-        raise BadInput(f"{where}: an array of shape {list(values.shape)}, expected [rows, features] or [rows, crops, features]")
+        raise BadInput(
+            f"{where}: an array of shape {list(values.shape)}, expected [rows, features] or [rows,"
+            " crops, features]"
+        )
     if values.ndim == 2:
         return values[:, None]
     return values.mean(1, np.float64, keepdims=True) if crops == "average" else values

@@ -1,4 +1,6 @@
-"""The formats that can be imported; all splits of a stream are read, checked against each other and stored."""
+"""The formats that can be imported; all splits of a stream are read, checked against each other and
+stored.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from vadbench.features.importers.table import read_table
 
 @dataclass(frozen=True)
 class Format:
-    """A format: what reads it, which fields of `Layout` it looks at, and, of a folder of files, their extension."""
+    """A format: what reads it, which fields of `Layout` it looks at, and, of a folder of files,
+    their extension.
+    """
 
     read: Callable[[Path, Clips, Layout], ImportedRows]
     looks_at: tuple[str, ...] = ()
@@ -51,7 +55,12 @@ FORMATS = {
 
 
 def read_features(
-    path: Path, format: str, dataset: Dataset, split: Split, layout: Layout | None = None, splits: Iterable[Split] = SPLITS
+    path: Path,
+    format: str,
+    dataset: Dataset,
+    split: Split,
+    layout: Layout | None = None,
+    splits: Iterable[Split] = SPLITS,
 ) -> ImportedRows:
     """The rows that a file or a folder holds for a split, checked against its clips.
 
@@ -64,7 +73,8 @@ def read_features(
         splits: those whose clips the file may hold beside.
 
     Raises:
-        BadInput: in one line: a file that is missing, broken or hostile; the first clip that differs; the first number that is not finite.
+        BadInput: in one line: a file that is missing, broken or hostile; the first clip that
+            differs; the first number that is not finite.
     """
     format = check_format(format or guess_format(path))
     if not path.exists():
@@ -89,34 +99,51 @@ def import_features(
     Args:
         dataset: whose clips they are.
         stream: `<extractor>@import.<label>`.
-        paths: where the features of train, of test and, for the unsupervised setting, of the unlabelled videos are; one folder may hold all.
+        paths: where the features of train, of test and, for the unsupervised setting, of the
+            unlabelled videos are; one folder may hold all.
         format: a name in `FORMATS`; empty: guessed from the training path.
         given: fields of `Layout` that the user set.
         cache: the store's root.
-        nature: what the columns are; none: what the stream's extractor declares of all its variants.
+        nature: what the columns are; none: what the stream's extractor declares of all its
+            variants.
 
     Returns:
         What was stored.
 
     Raises:
-        BadInput: as `read_features`; if the splits disagree; on a stream or a field that does not fit.
+        BadInput: as `read_features`; if the splits disagree; on a stream or a field that does not
+            fit.
     """
     from vadbench.features.imports import write_import
     from vadbench.features.names import StreamName
 
     if not StreamName.parse(stream, dataset.boxes).imported:
-        raise BadInput(f"stream {stream!r}: expected <extractor>@import.<label>, for example pose@import.accivad")
+        raise BadInput(
+            f"stream {stream!r}: expected <extractor>@import.<label>, for example"
+            " pose@import.accivad"
+        )
     if unknown := next((split for split in paths if split not in dataset.splits), None):
-        raise BadInput(f"--{unknown}: {dataset.name} has no {unknown} videos, its splits are {', '.join(dataset.splits)}; leave it out")
+        raise BadInput(
+            f"--{unknown}: {dataset.name} has no {unknown} videos, its splits are"
+            f" {', '.join(dataset.splits)}; leave it out"
+        )
     format = check_format(format or guess_format(paths["train"]))
     layout = make_layout(format, given)
-    rows = {split: read_features(path, format, dataset, split, layout, paths) for split, path in paths.items()}
+    rows = {
+        split: read_features(path, format, dataset, split, layout, paths)
+        for split, path in paths.items()
+    }
     for split, path in paths.items():
         check_frames(rows[split], dataset, split, path)
     for split in paths:
         _require_alike(rows, paths, split)
-    digests: dict[str, str] = {split: digest(path, format, Clips.of(dataset, split, paths), layout) for split, path in paths.items()}
-    write_import(dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache, nature)
+    digests: dict[str, str] = {
+        split: digest(path, format, Clips.of(dataset, split, paths), layout)
+        for split, path in paths.items()
+    }
+    write_import(
+        dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache, nature
+    )
     return rows
 
 
@@ -130,15 +157,26 @@ def make_layout(format: str, given: dict[str, Any]) -> Layout:
     for name in given:
         if name not in looks_at:
             takes = ", ".join(map(_option, looks_at)) or "none of these options"
-            raise BadInput(f"{_option(name)}: means nothing for {format} features, which take {takes}; leave it out")
+            raise BadInput(
+                f"{_option(name)}: means nothing for {format} features, which take {takes}; leave"
+                " it out"
+            )
     for name, choices in CHOICES.items():
         if given.get(name, choices[0]) not in choices:
             raise registry.unknown(f"choice for {_option(name)}", given[name], choices)
     if given.get("columns") == ():
-        raise BadInput("--columns: names no column; give names or patterns, such as 'f*' or speed,height")
+        raise BadInput(
+            "--columns: names no column; give names or patterns, such as 'f*' or speed,height"
+        )
     if "window" in given and "snippet" in given:
-        raise BadInput("--snippet: rows that follow one another; windows that overlap take --window and --stride; leave one out")
-    lone = next((name for name in ("stride", "window_frame") if name in given and "window" not in given), None)
+        raise BadInput(
+            "--snippet: rows that follow one another; windows that overlap take --window and"
+            " --stride; leave one out"
+        )
+    lone = next(
+        (name for name in ("stride", "window_frame") if name in given and "window" not in given),
+        None,
+    )
     if lone:
         raise BadInput(f"{_option(lone)}: is of windows, whose frames --window says; give it too")
     return Layout(**given)
@@ -162,16 +200,29 @@ def guess_format(path: Path) -> str:
         BadInput: if they do.
     """
     if path.is_dir():
-        found = [name for name, format in FORMATS.items() if format.extension and next(path.rglob(f"*{format.extension}"), None)]
+        found = [
+            name
+            for name, format in FORMATS.items()
+            if format.extension and next(path.rglob(f"*{format.extension}"), None)
+        ]
         if len(found) == 1:
             return found[0]
         trouble = "no .npy and no .txt files" if not found else "both .npy and .txt files"
-        raise BadInput(f"{path}: a folder with {trouble}; give --format (npy: a .npy a clip, c3d: a .txt a clip)")
+        raise BadInput(
+            f"{path}: a folder with {trouble}; give --format (npy: a .npy a clip, c3d: a .txt a"
+            " clip)"
+        )
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder; expected the features of a split")
-    guessed = {".npy": "accivad", **{f".{name}": name for name in ("npz", "csv", "parquet", "mat")}}.get(path.suffix.lower())
+    guessed = {
+        ".npy": "accivad",
+        **{f".{name}": name for name in ("npz", "csv", "parquet", "mat")},
+    }.get(path.suffix.lower())
     if guessed is None:
-        raise BadInput(f"{path}: {path.suffix or 'no suffix'} says no format; give --format ({', '.join(FORMATS)})")
+        raise BadInput(
+            f"{path}: {path.suffix or 'no suffix'} says no format; give --format"
+            f" ({', '.join(FORMATS)})"
+        )
     return guessed
 
 
@@ -183,7 +234,11 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     if not extension:
         return sha256(path)
     files = clip_files(path, clips, layout, extension)
-    lines = [f"{clips.videos[number].name} {sha256(file)}\n" for number, crops in files.items() for file in crops]
+    lines = [
+        f"{clips.videos[number].name} {sha256(file)}\n"
+        for number, crops in files.items()
+        for file in crops
+    ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -192,11 +247,17 @@ def _option(name: str) -> str:
 
 
 def _used(layout: Layout, format: str) -> dict[str, Any]:
-    """What the format looked at, for the record: options that came later only where they are given."""
+    """What the format looked at, for the record: options that came later only where they are
+    given.
+    """
     plain, looked = Layout(snippet=SNIPPET), asdict(layout)
     looked["snippet"] = SNIPPET if layout.snippet is None else layout.snippet
     later = {name for name in LATER if looked[name] == getattr(plain, name)}
-    return {name: value for name, value in looked.items() if name in FORMATS[format].looks_at and name not in later}
+    return {
+        name: value
+        for name, value in looked.items()
+        if name in FORMATS[format].looks_at and name not in later
+    }
 
 
 def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path], split: Split) -> None:
@@ -208,11 +269,23 @@ def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path], sp
         ("windows", train.windows, other.windows),
     ):
         if of_train != of_other:
-            raise BadInput(f"{paths[split]}: {what}: {of_other}, but {of_train} in {paths['train']}; both splits have to be of one kind")
+            raise BadInput(
+                f"{paths[split]}: {what}: {of_other}, but {of_train} in {paths['train']}; both"
+                " splits have to be of one kind"
+            )
     if train.columns != other.columns:
-        number = next(k for k, names in enumerate(zip(train.columns, other.columns, strict=True)) if names[0] != names[1])
-        told = f"{paths[split]}: feature {number} is column {other.columns[number]!r}, but {train.columns[number]!r} in {paths['train']}"
+        number = next(
+            k
+            for k, names in enumerate(zip(train.columns, other.columns, strict=True))
+            if names[0] != names[1]
+        )
+        told = (
+            f"{paths[split]}: feature {number} is column {other.columns[number]!r}, but"
+            f" {train.columns[number]!r} in {paths['train']}"
+        )
         raise BadInput(f"{told}; give both files the same columns in the same order")
     same = split != "train" and train.x.shape == other.x.shape and np.array_equal(train.x, other.x)
     if same and paths["train"].resolve() == paths[split].resolve():
-        raise BadInput(f"{paths[split]}: the same rows for train and {split}; give each split's own file")
+        raise BadInput(
+            f"{paths[split]}: the same rows for train and {split}; give each split's own file"
+        )

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
-from vadbench.features.importers.clips import Clips, Floats, ImportedRows, Layout, boxes, finite, in_order, numbers
+from vadbench.features.importers.clips import (
+    Clips,
+    Floats,
+    ImportedRows,
+    Layout,
+    boxes,
+    finite,
+    in_order,
+    numbers,
+)
 from vadbench.features.importers.columns import choose_columns
 from vadbench.scorefiles import column_names, read_columns
 
@@ -18,7 +27,8 @@ BOX = ("x0", "y0", "x1", "y1")
 
 
 def read_table(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """A csv or parquet file with the columns video, frame, perhaps x0, y0, x1, y1, and then the features, all or those of `layout.columns`.
+    """A csv or parquet file with the columns video, frame, perhaps x0, y0, x1, y1, and then the
+    features, all or those of `layout.columns`.
 
     Raises:
         BadInput: on a broken file, a column that is no feature, or rows that do not fit the clips.
@@ -26,45 +36,75 @@ def read_table(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
     present = column_names(path)
     corners = [name for name in BOX if name in present]
     with_box = len(corners) == len(BOX) or bool(corners and not layout.columns)
-    features = choose_columns(present, layout.columns, ("video", "frame", *(BOX if with_box else ())), path)
+    features = choose_columns(
+        present, layout.columns, ("video", "frame", *(BOX if with_box else ())), path
+    )
     if not features:
-        raise BadInput(f"{path}: no column of features; expected video, frame, perhaps x0, y0, x1, y1, then the features")
+        raise BadInput(
+            f"{path}: no column of features; expected video, frame, perhaps x0, y0, x1, y1, then"
+            " the features"
+        )
     absent = [name for name in BOX if name not in present]
     if with_box and absent:
-        told = f"{path}: no column {absent[0]} beside {', '.join(corners)}; expected a box's four corners"
+        told = (
+            f"{path}: no column {absent[0]} beside {', '.join(corners)}; expected a box's four"
+            " corners"
+        )
         raise BadInput(f"{told}, or --columns to name the features where these are some")
     needed = dict.fromkeys(("video", "frame", *(BOX if with_box else ()), *features))
     found = read_columns(path, tuple(needed))
     x = np.stack([found[name] for name in features], 1)
     box = np.stack([found[name] for name in BOX], 1) if with_box else None
-    return _rows(x, _by_name(found["video"], path, clips), found["frame"], box, path, clips, layout, features)
+    return _rows(
+        x, _by_name(found["video"], path, clips), found["frame"], box, path, clips, layout, features
+    )
 
 
-def read_indexed(arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, layout: Layout) -> ImportedRows:
-    """Arrays x [N, D], video [N] (names, or indices of the split's clips from 0), frame [N] and perhaps box [N, 4]; others are passed over.
+def read_indexed(
+    arrays: dict[str, NDArray[Any]], path: Path, clips: Clips, layout: Layout
+) -> ImportedRows:
+    """Arrays x [N, D], video [N] (names, or indices of the split's clips from 0), frame [N] and
+    perhaps box [N, 4]; others are passed over.
 
     Raises:
         BadInput: if they disagree with each other or do not fit the clips.
     """
     x, video, frame = arrays["x"], arrays["video"], arrays["frame"]
     if x.ndim != 2 or video.shape != x.shape[:1] or frame.shape != x.shape[:1]:
-        raise BadInput(f"{path}: x {list(x.shape)}, video {list(video.shape)}, frame {list(frame.shape)}; expected [N, D], [N] and [N]")
+        raise BadInput(
+            f"{path}: x {list(x.shape)}, video {list(video.shape)}, frame {list(frame.shape)};"
+            " expected [N, D], [N] and [N]"
+        )
     if video.dtype.kind in "iu":
         outside = (video < 0) | (video >= len(clips.videos))
         if outside.any():
             row = int(np.argmax(outside))
-            raise BadInput(f"{path}: row {row}, video {video[row]}, expected an index from 0 to {len(clips.videos) - 1} of the {clips.split} clips")
+            raise BadInput(
+                f"{path}: row {row}, video {video[row]}, expected an index from 0 to"
+                f" {len(clips.videos) - 1} of the {clips.split} clips"
+            )
     elif video.dtype.kind == "U":
         video = _by_name(video, path, clips)
     else:
         raise BadInput(f"{path}: video is {video.dtype}, expected clips' names or indices")
-    return _rows(numbers(x, f"{path}: x"), video, numbers(frame, f"{path}: frame"), arrays.get("box"), path, clips, layout, ())
+    return _rows(
+        numbers(x, f"{path}: x"),
+        video,
+        numbers(frame, f"{path}: frame"),
+        arrays.get("box"),
+        path,
+        clips,
+        layout,
+        (),
+    )
 
 
 def _by_name(names: NDArray[Any], path: Path, clips: Clips) -> NDArray[np.int64]:
     """[N] the clip of each row, -1 of the other split."""
     if not len(names):
-        raise BadInput(f"{path}: no row; expected the features of {clips.named(clips.videos[0])} and others")
+        raise BadInput(
+            f"{path}: no row; expected the features of {clips.named(clips.videos[0])} and others"
+        )
     different, code = np.unique(names.astype(str), return_inverse=True)
     number = {name: index for index, name in clips.match(different.tolist(), path, "row").items()}
     return np.array([number.get(name, -1) for name in different.tolist()])[code]
@@ -84,15 +124,25 @@ def _rows(
     kept = np.flatnonzero(video >= 0)
     found = finite(x, str(path), columns=columns)
     frames = np.array([clip.frames for clip in clips.videos])
-    outside = (frame[kept] != np.floor(frame[kept])) | ~((frame[kept] >= 0) & (frame[kept] < frames[video[kept]]))
+    outside = (frame[kept] != np.floor(frame[kept])) | ~(
+        (frame[kept] >= 0) & (frame[kept] < frames[video[kept]])
+    )
     if outside.any():
         row = int(kept[np.argmax(outside)])
         clip = clips.videos[int(video[row])]
-        raise BadInput(f"{path}: row {row}, frame {frame[row]:g} of {clips.named(clip)}, expected a whole number from 0 to {clip.frames - 1}")
+        raise BadInput(
+            f"{path}: row {row}, frame {frame[row]:g} of {clips.named(clip)}, expected a whole"
+            f" number from 0 to {clip.frames - 1}"
+        )
     empty = np.bincount(video[kept].astype(int), minlength=len(frames)) == 0
     if empty.any():
-        raise BadInput(f"{path}: no row for {clips.named(clips.videos[int(np.argmax(empty))])}; npz with count takes clips without objects")
-    checked: Floats | None = None if box is None else boxes(numbers(box, str(path)), str(path), len(x))[kept]
+        raise BadInput(
+            f"{path}: no row for {clips.named(clips.videos[int(np.argmax(empty))])}; npz with count"
+            " takes clips without objects"
+        )
+    checked: Floats | None = (
+        None if box is None else boxes(numbers(box, str(path)), str(path), len(x))[kept]
+    )
     windows = layout.rows == "windows" if layout.rows else box is None
     rows = in_order(found[kept], video[kept], frame[kept], checked, windows, columns)
     if windows:
@@ -106,4 +156,7 @@ def _refuse_twice(rows: ImportedRows, path: Path, clips: Clips) -> None:
         at = int(np.argmax(again))
         clip = clips.videos[int(rows.video[at])]
         where = f"frame {rows.frame[at]} of {clips.named(clip)}"
-        raise BadInput(f"{path}: two rows for {where}, expected one window a frame; --rows objects if these are objects")
+        raise BadInput(
+            f"{path}: two rows for {where}, expected one window a frame; --rows objects if these"
+            " are objects"
+        )

@@ -1,7 +1,7 @@
 """Curves: the rate of what is detected against false alarms.
 
-They have no bands: the rate at a given rate of false alarms is a quantile, for which no interval over videos was found that holds
-(docs/protocol.md); the areas in the legend have their intervals.
+They have no bands: the rate at a given rate of false alarms is a quantile, for which no interval
+over videos was found that holds (docs/protocol.md); the areas in the legend have their intervals.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def region_curves(found: Matches, lengths: NDArray[np.int64]) -> dict[str, Curve
 
 
 def rate_at(x: Floats, y: Floats, grid: Floats) -> Floats:
-    """A curve's rate at each of `grid`: straight between operating points, at a step its upper end, after the last point that point's."""
+    """A curve's rate at each of `grid`: straight between operating points, at a step its upper end,
+    after the last point that point's.
+    """
     last = np.searchsorted(x, grid, side="right") - 1
     following = np.minimum(last + 1, len(x) - 1)
     step = x[following] - x[last]
@@ -71,9 +73,18 @@ def paint(axis: Axes, curves: Sequence[Curve], labels: Sequence[str]) -> None:
     """Curves up to one false alarm (a share, or a frame)."""
     for index, (curve, label) in enumerate(zip(curves, labels, strict=True)):
         end = np.searchsorted(curve.x, 1.0, side="right")
-        x, y = np.append(curve.x[:end], 1.0), np.append(curve.y[:end], rate_at(curve.x, curve.y, np.ones(1)))
+        x, y = (
+            np.append(curve.x[:end], 1.0),
+            np.append(curve.y[:end], rate_at(curve.x, curve.y, np.ones(1))),
+        )
         axis.plot(x, y, label=label, **line_style(index))
-    axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xticks=np.arange(0, 1.1, 0.25), yticks=np.arange(0, 1.1, 0.25))
+    axis.set(
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.01),
+        aspect="equal",
+        xticks=np.arange(0, 1.1, 0.25),
+        yticks=np.arange(0, 1.1, 0.25),
+    )
     axis.grid(color="0.9", linewidth=0.5)
     axis.set_axisbelow(True)
 
@@ -85,15 +96,28 @@ def width_for(legend: Sequence[str], least: float) -> float:
 
 def legend_above(figure: Figure, axis: Axes, title: str) -> None:
     """The legend of a panel's curves above all panels, where names of any length fit."""
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", frameon=False, title=title, alignment="left", borderaxespad=0)
+    figure.legend(
+        *axis.get_legend_handles_labels(),
+        loc="outside upper left",
+        frameon=False,
+        title=title,
+        alignment="left",
+        borderaxespad=0,
+    )
 
 
 def percent(row: dict[str, Any]) -> str:
-    """A record's value in percent, with its interval and the videos it rests on; a dash where there is none."""
+    """A record's value in percent, with its interval and the videos it rests on; a dash where there
+    is none.
+    """
     if row["value"] is None:
         return "–"
     found = row_interval(row)
-    span = "" if found.low is None or found.high is None else f" [{100 * found.low:.1f}, {100 * found.high:.1f}] n={found.videos}"
+    span = (
+        ""
+        if found.low is None or found.high is None
+        else f" [{100 * found.low:.1f}, {100 * found.high:.1f}] n={found.videos}"
+    )
     return f"{100 * row['value']:.1f}{span}"
 
 

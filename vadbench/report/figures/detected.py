@@ -36,7 +36,8 @@ def detected(scored: Scored, *, calibrated: bool = False) -> Detected | None:
 
     Args:
         scored: the record.
-        calibrated: give a single stream, which its protocol leaves as it is, its method's calibration.
+        calibrated: give a single stream, which its protocol leaves as it is, its method's
+            calibration.
 
     Raises:
         BadInput: if row scores (rows.npz) are not here, or streams are on different boxes.
@@ -49,17 +50,31 @@ def detected(scored: Scored, *, calibrated: bool = False) -> Detected | None:
     _require_same_boxes(scored, streams)
     parts = [rules.read_protocol(scored.record.protocol).parts[place] for place in boxed]
     if calibrated and len(rows) == 1 and parts[0].calibration == "none":
-        parts = [replace(parts[0], calibration=registry.load("detectors", parts[0].method).calibration)]
+        parts = [
+            replace(parts[0], calibration=registry.load("detectors", parts[0].method).calibration)
+        ]
     statistics = [rules.calibration_statistics(stream["train_scores"][:, :1]) for stream in streams]
-    tops = [rules.calibrate(part.calibration, known.p999, known) for part, known in zip(parts, statistics, strict=True)]
-    left_out = tuple(part["stream"] for place, part in enumerate(scored.record.parts) if place not in boxed)
-    return Detected(detections(streams, parts, statistics, scored.videos), float(np.sum(tops)), left_out)
+    tops = [
+        rules.calibrate(part.calibration, known.p999, known)
+        for part, known in zip(parts, statistics, strict=True)
+    ]
+    left_out = tuple(
+        part["stream"] for place, part in enumerate(scored.record.parts) if place not in boxed
+    )
+    return Detected(
+        detections(streams, parts, statistics, scored.videos), float(np.sum(tops)), left_out
+    )
 
 
 def _require_same_boxes(scored: Scored, streams: Sequence[Arrays]) -> None:
     """Streams are joined on object_id: an object that two of them know has one box."""
     first = streams[0]
     for other in streams[1:]:
-        _, here, there = np.intersect1d(first["test_object_id"], other["test_object_id"], return_indices=True)
+        _, here, there = np.intersect1d(
+            first["test_object_id"], other["test_object_id"], return_indices=True
+        )
         if not np.array_equal(first["test_box"][here], other["test_box"][there]):
-            raise BadInput(f"{scored.record.recipe}: its streams are on different boxes; choose a recipe whose streams share them")
+            raise BadInput(
+                f"{scored.record.recipe}: its streams are on different boxes; choose a recipe whose"
+                " streams share them"
+            )

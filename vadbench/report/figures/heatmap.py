@@ -1,4 +1,6 @@
-"""Heat maps of an ablation over two settings, a panel a read-out: P_mean x P_std x t of the diffusion (Tur et al., Fig. 2)."""
+"""Heat maps of an ablation over two settings, a panel a read-out: P_mean x P_std x t of the
+diffusion (Tur et al., Fig. 2).
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,29 @@ COLUMNS = 4
 
 
 def draw_heatmap(plan: Plan, results: Results, out: Path, metric: str = "micro AUC") -> str:
-    """Write an ablation over two settings as heat maps, one for each read-out, data set and choice of features; returns the caption.
+    """Write an ablation over two settings as heat maps, one for each read-out, data set and choice
+    of features; returns the caption.
 
     Raises:
         BadInput: if the rows do not differ in exactly two settings, or nothing has run.
     """
     found = sweeps(plan, results, metric)
     down, along = _settings(plan, found[0])
-    maps = [(sweep, read_out) for sweep in found for read_out in dict.fromkeys(point.differs.get(READ_OUT) for point in sweep.points)]
-    values = [100 * point.cell.value for sweep in found for point in sweep.points if point.cell.value is not None]
-    caption = f"{told(plan, found)} {axis_label(down)}; {axis_label(along)}. One colour scale for all panels; hatched: not run or failed."
+    maps = [
+        (sweep, read_out)
+        for sweep in found
+        for read_out in dict.fromkeys(point.differs.get(READ_OUT) for point in sweep.points)
+    ]
+    values = [
+        100 * point.cell.value
+        for sweep in found
+        for point in sweep.points
+        if point.cell.value is not None
+    ]
+    caption = (
+        f"{told(plan, found)} {axis_label(down)}; {axis_label(along)}. One colour scale for all"
+        " panels; hatched: not run or failed."
+    )
     columns = min(COLUMNS, len(maps))
     lines = -(-len(maps) // columns)
     with picture(out, WIDTH, 0.4 + 2.1 * lines, caption) as figure:
@@ -50,26 +65,55 @@ def draw_heatmap(plan: Plan, results: Results, out: Path, metric: str = "micro A
 
 
 def _settings(plan: Plan, sweep: Sweep) -> tuple[str, str]:
-    fields = list(dict.fromkeys(field for point in sweep.points for field in point.differs if field != READ_OUT))
+    fields = list(
+        dict.fromkeys(
+            field for point in sweep.points for field in point.differs if field != READ_OUT
+        )
+    )
     if len(fields) != 2:
-        raise BadInput(f"suite {plan.suite.name}: its rows differ in {', '.join(fields) or 'no setting'}; a heat map needs two (diffusion-noise)")
+        raise BadInput(
+            f"suite {plan.suite.name}: its rows differ in {', '.join(fields) or 'no setting'}; a"
+            " heat map needs two (diffusion-noise)"
+        )
     return fields[0], fields[1]
 
 
-def _paint(axis: Axes, sweep: Sweep, read_out: Any, fields: tuple[str, str], limits: tuple[float, float]) -> AxesImage:
+def _paint(
+    axis: Axes, sweep: Sweep, read_out: Any, fields: tuple[str, str], limits: tuple[float, float]
+) -> AxesImage:
     """One panel, each cell with its value; those that have not run are hatched."""
-    down, along = ([*dict.fromkeys(point.differs[field] for point in sweep.points)] for field in fields)
+    down, along = (
+        [*dict.fromkeys(point.differs[field] for point in sweep.points)] for field in fields
+    )
     grid = np.full((len(down), len(along)), np.nan)
     for point in sweep.points:
         if point.differs.get(READ_OUT) == read_out and point.cell.value is not None:
-            grid[down.index(point.differs[fields[0]]), along.index(point.differs[fields[1]])] = 100 * point.cell.value
+            grid[down.index(point.differs[fields[0]]), along.index(point.differs[fields[1]])] = (
+                100 * point.cell.value
+            )
     image = axis.imshow(grid, cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto")
     middle = sum(limits) / 2
     for (row, column), value in np.ndenumerate(grid):
         if np.isnan(value):
-            axis.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, facecolor="white", edgecolor="0.6", hatch="////", linewidth=0)
+            axis.fill_between(
+                [column - 0.5, column + 0.5],
+                row - 0.5,
+                row + 0.5,
+                facecolor="white",
+                edgecolor="0.6",
+                hatch="////",
+                linewidth=0,
+            )
         else:
-            axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=7, color="black" if value > middle else "white")
+            axis.text(
+                column,
+                row,
+                f"{value:.1f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="black" if value > middle else "white",
+            )
     axis.set_xticks(range(len(along)), [f"{value:g}" for value in along])
     axis.set_yticks(range(len(down)), [f"{value:g}" for value in down])
     axis.spines[:].set_visible(False)

@@ -27,22 +27,43 @@ def draw_histogram(scored: Scored, out: Path) -> str:
     anomalous = labels_of(scored.record).flat().astype(bool)
     edges = bin_edges(scored.scores).tolist()
     above = int((scored.scores > edges[-1]).sum())
-    far = f" The last bin holds the {above} frames above it, up to {scored.scores.max():.3g}." if above else ""
+    far = (
+        f" The last bin holds the {above} frames above it, up to {scored.scores.max():.3g}."
+        if above
+        else ""
+    )
     area = percent(scored.row("micro_auc"))
-    caption = f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100 %.{far}{brackets([area])}"
+    caption = (
+        f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100"
+        f" %.{far}{brackets([area])}"
+    )
     with picture(out, 5.2, 2.8, caption) as figure:
         axis = figure.subplots()
-        for title, chosen, colour, hatch in (("normal", ~anomalous, COLOURS[0], ""), ("anomalous", anomalous, COLOURS[1], "////")):
+        for title, chosen, colour, hatch in (
+            ("normal", ~anomalous, COLOURS[0], ""),
+            ("anomalous", anomalous, COLOURS[1], "////"),
+        ):
             values = np.minimum(scored.scores[chosen], edges[-1])
             weights = np.full(len(values), 100 / max(len(values), 1))
             label = f"{title} ({len(values)} frames)"
-            look: dict[str, Any] = {"facecolor": to_rgba(colour, 0.35), "edgecolor": colour, "hatch": hatch, "linewidth": 1.2}
+            look: dict[str, Any] = {
+                "facecolor": to_rgba(colour, 0.35),
+                "edgecolor": colour,
+                "hatch": hatch,
+                "linewidth": 1.2,
+            }
             axis.hist(values, edges, weights=weights, histtype="stepfilled", label=label, **look)
         if above:
-            tallest = 100 * max(float((scored.scores[chosen] >= edges[-2]).mean()) for chosen in (~anomalous, anomalous) if chosen.any())
+            tallest = 100 * max(
+                float((scored.scores[chosen] >= edges[-2]).mean())
+                for chosen in (~anomalous, anomalous)
+                if chosen.any()
+            )
             axis.text(edges[-1], tallest, f"≥ {edges[-2]:.4g}", ha="right", va="bottom", fontsize=7)
         axis.set(
-            xlabel=f"frame score of {scored.method} on {scored.features}", ylabel="share of the class's frames, percent", xlim=(edges[0], edges[-1])
+            xlabel=f"frame score of {scored.method} on {scored.features}",
+            ylabel="share of the class's frames, percent",
+            xlim=(edges[0], edges[-1]),
         )
         axis.set_title(f"micro AUC {area} percent", loc="left")
         axis.legend(frameon=False)
@@ -50,7 +71,9 @@ def draw_histogram(scored: Scored, out: Path) -> str:
 
 
 def bin_edges(scores: Floats) -> Floats:
-    """[BINS + 1] from the lowest score to the highest, or to where few reach: a handful of extremes would leave one bin for all others."""
+    """[BINS + 1] from the lowest score to the highest, or to where few reach: a handful of extremes
+    would leave one bin for all others.
+    """
     lower, upper = np.quantile(scores, (0.25, 0.75))
     top = min(float(scores.max()), float(upper + FAR * (upper - lower)))
     lowest = float(scores.min())

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vadbench.report.figures.curves import LEGEND_LINE, brackets, legend_above, paint, percent, roc_curve, width_for
+from vadbench.report.figures.curves import (
+    LEGEND_LINE,
+    brackets,
+    legend_above,
+    paint,
+    percent,
+    roc_curve,
+    width_for,
+)
 from vadbench.report.figures.scored import Scored, labels_of, names, origin, smoothing
 from vadbench.report.figures.style import picture
 
@@ -19,12 +27,18 @@ def draw_roc(scored: Sequence[Scored], out: Path) -> str:
     labels = labels_of(scored[0].record)
     anomalous = labels.flat().astype(bool)
     curves = [roc_curve(one.scores, anomalous) for one in scored]
-    legend = [f"{name}: {percent(one.row('micro_auc'))}" for name, one in zip(names(scored), scored, strict=True)]
+    legend = [
+        f"{name}: {percent(one.row('micro_auc'))}"
+        for name, one in zip(names(scored), scored, strict=True)
+    ]
     caption = f"{origin(scored)} {smoothing(scored)}{brackets(legend)}"
     with picture(out, width_for(legend, 4.6), 4.2 + LEGEND_LINE * len(scored), caption) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7, linestyle=(0, (4, 3)))
         paint(axis, curves, legend)
-        axis.set(xlabel="false positive rate (normal frames)", ylabel="true positive rate (anomalous frames)")
+        axis.set(
+            xlabel="false positive rate (normal frames)",
+            ylabel="true positive rate (anomalous frames)",
+        )
         legend_above(figure, axis, "micro AUC, percent")
     return caption

@@ -1,4 +1,6 @@
-"""One noise scale against mixtures over all (MULDE, Fig. 4), or any ablation with one number a row, as a curve over that number."""
+"""One noise scale against mixtures over all (MULDE, Fig. 4), or any ablation with one number a row,
+as a curve over that number.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,29 @@ AT = re.compile(r".*@(\d+(?:\.\d+)?(?:e-?\d+)?)")  # a read-out at one noise sca
 def draw_scales(plan: Plan, results: Results, out: Path, metric: str = "micro AUC") -> str:
     """Write an ablation as a curve, a panel a data set and choice of features; returns the caption.
 
-    Rows with a number (a read-out at one noise scale, or one setting) are points of the curve, the others lines across.
+    Rows with a number (a read-out at one noise scale, or one setting) are points of the curve, the
+    others lines across.
 
     Raises:
         BadInput: if no row has a number, or nothing has run.
     """
     found = sweeps(plan, results, metric)
     field, places = _places(plan, found[0])
-    caption = f"{told(plan, found)} Band, pointwise, and brackets: 95 % interval over n test videos, the spread over seeds included."
+    caption = (
+        f"{told(plan, found)} Band, pointwise, and brackets: 95 % interval over n test videos, the"
+        " spread over seeds included."
+    )
     with picture(out, WIDTH, 3.0 * len(found), caption) as figure:
-        for axis, sweep in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True):
+        for axis, sweep in zip(
+            figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True
+        ):
             _paint(axis, sweep, places, "a single noise scale" if field == READ_OUT else field)
-            axis.set(xlabel="noise scale σ of a single read-out" if field == READ_OUT else axis_label(field), ylabel=f"{metric}, percent")
+            axis.set(
+                xlabel=(
+                    "noise scale σ of a single read-out" if field == READ_OUT else axis_label(field)
+                ),
+                ylabel=f"{metric}, percent",
+            )
             axis.set_title(f"{sweep.dataset}, {sweep.features}", loc="left")
     return caption
 
@@ -51,7 +64,8 @@ def _places(plan: Plan, sweep: Sweep) -> tuple[str, dict[str, float]]:
             return field, known
     differ = ", ".join(fields) or "nothing"
     raise BadInput(
-        f"suite {plan.suite.name}: its rows differ in {differ}; expected one number a row, as in mulde-scales (vadbench plot noise takes two)"
+        f"suite {plan.suite.name}: its rows differ in {differ}; expected one number a row, as in"
+        " mulde-scales (vadbench plot noise takes two)"
     )
 
 
@@ -64,19 +78,34 @@ def _number(point: Point, field: str) -> float | None:
 
 
 def _paint(axis: Axes, sweep: Sweep, places: dict[str, float], name: str) -> None:
-    """One panel; `name` is the curve's in the legend, `places` the number of each row (by label) that has one."""
+    """One panel; `name` is the curve's in the legend, `places` the number of each row (by label)
+    that has one.
+    """
     ran = [point for point in sweep.points if point.cell.value is not None]
-    along = sorted(((places[point.label], point.cell) for point in ran if point.label in places), key=lambda pair: pair[0])
+    along = sorted(
+        ((places[point.label], point.cell) for point in ran if point.label in places),
+        key=lambda pair: pair[0],
+    )
     across = [point for point in ran if point.label not in places]
     x = np.array([place for place, _ in along])
-    y, low, high = (100 * np.array([getattr(cell, part) for _, cell in along], np.float64) for part in ("value", "low", "high"))
+    y, low, high = (
+        100 * np.array([getattr(cell, part) for _, cell in along], np.float64)
+        for part in ("value", "low", "high")
+    )
     axis.fill_between(x, low, high, color=COLOURS[0], alpha=0.15, linewidth=0)
     axis.plot(x, y, color=COLOURS[0], marker="o", markersize=3.5, label=name)
     for index, point in enumerate(across, 1):
         value = 100 * (point.cell.value or 0.0)
-        style: dict[str, Any] = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+        style: dict[str, Any] = {
+            "color": COLOURS[index % len(COLOURS)],
+            "linestyle": DASHES[index % len(DASHES)],
+        }
         axis.axhline(value, label=f"{point.label}: {value:.1f}{_interval(point.cell)}", **style)
-    for place in (places[point.label] for point in sweep.points if point.label in places and point.cell.value is None):
+    for place in (
+        places[point.label]
+        for point in sweep.points
+        if point.label in places and point.cell.value is None
+    ):
         axis.axvline(place, color="0.6", linewidth=0.7, linestyle=":")  # has not run
     if _geometric(sorted(places.values())):
         axis.set_xscale("log", base=2)

@@ -1,4 +1,6 @@
-"""What a figure needs of a record: its frame scores as its protocol smooths them, its name among others, and the ground truth."""
+"""What a figure needs of a record: its frame scores as its protocol smooths them, its name among
+others, and the ground truth.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Scored:
 
     @property
     def method(self) -> str:
-        """The detector or recipe, with what is unusual: how it was trained, or another read-out than its default."""
+        """The detector or recipe, with what is unusual: how it was trained, or another read-out
+        than its default.
+        """
         part = self.record.parts[0]
         unusual = [part["read_out"]] if "read_out" in part else []
         unusual += ["per scene"] if part.get("scope") == "scene" else []
@@ -74,7 +78,8 @@ class Scored:
         return slice(end - int(self.lengths[place]), end)
 
     def scaled(self, scale: str = "range") -> rules.Scores:
-        """[T] between 0 and 1: by the range of all test frames' scores, or by rank: the share of the other frames that score lower.
+        """[T] between 0 and 1: by the range of all test frames' scores, or by rank: the share of
+        the other frames that score lower.
 
         Raises:
             BadInput: on another scale.
@@ -89,7 +94,9 @@ class Scored:
         raise unknown("scale", scale, ("range", "rank"))
 
     def row(self, metric: str, video: str | None = None) -> dict[str, Any]:
-        """The record's row of a metric, smoothed where the protocol smooths; `value` is None, with a `reason`, where there is none."""
+        """The record's row of a metric, smoothed where the protocol smooths; `value` is None, with
+        a `reason`, where there is none.
+        """
         sigma = self.record.protocol["smoothing"]
         smoothing = "none" if sigma is None or metric in REGIONS else f"gaussian-{sigma:g}"
         wanted = (metric, smoothing, self.record.read_outs[0], video)
@@ -100,10 +107,12 @@ class Scored:
 
 
 def read_scored(results: Results, texts: Sequence[str]) -> list[Scored]:
-    """The records that the texts name, as `vadbench compare` names them; all of one data set, labels and protocol.
+    """The records that the texts name, as `vadbench compare` names them; all of one data set,
+    labels and protocol.
 
     Raises:
-        BadInput: if a text names no record or several, if its frame scores are not here, or if data set, labels or protocol differ.
+        BadInput: if a text names no record or several, if its frame scores are not here, or if data
+            set, labels or protocol differ.
     """
     found = [_scored(*locate(results, text)) for text in texts]
     for other in found[1:]:
@@ -115,16 +124,32 @@ def _scored(results: Results, record: RecipeRecord) -> Scored:
     frames = results.frames(record)
     if frames is None or not {"scores", "lengths", "videos"} <= set(frames):
         folder = results.recipe_folder(record.dataset, record.recipe, record.identity)
-        raise BadInput(f"{folder / 'frames.npz'}: no frame scores; vadbench evaluate --results {results.root} makes them")
+        raise BadInput(
+            f"{folder / 'frames.npz'}: no frame scores; vadbench evaluate --results {results.root}"
+            " makes them"
+        )
     final = frames["scores"].reshape(len(frames["scores"]), -1)[:, 0]
     smoothed = rules.smooth(final, frames["lengths"], record.protocol["smoothing"])
     return Scored(record, results, tuple(map(str, frames["videos"])), frames["lengths"], smoothed)
 
 
 def names(scored: Sequence[Scored]) -> list[str]:
-    """Short names that tell the records apart: by what differs of method and features, then also by seed, then by identity."""
-    methods, features = (len({getattr(one, part) for one in scored}) for part in ("method", "features"))
-    told = [f"{one.method} on {one.features}" if methods > 1 < features else one.features if features > 1 else one.method for one in scored]
+    """Short names that tell the records apart: by what differs of method and features, then also by
+    seed, then by identity.
+    """
+    methods, features = (
+        len({getattr(one, part) for one in scored}) for part in ("method", "features")
+    )
+    told = [
+        (
+            f"{one.method} on {one.features}"
+            if methods > 1 < features
+            else one.features
+            if features > 1
+            else one.method
+        )
+        for one in scored
+    ]
     for extra in (lambda one: f"seed {one.record.seed}", lambda one: one.record.identity[:8]):
         if len(set(told)) < len(told):
             told = [f"{name}, {extra(one)}" for name, one in zip(told, scored, strict=True)]
@@ -134,8 +159,16 @@ def names(scored: Sequence[Scored]) -> list[str]:
 def origin(scored: Sequence[Scored]) -> str:
     """A caption's sentence: what was tested on what."""
     record, labels = scored[0].record, scored[0].record.labels
-    methods, features, seeds = (list(dict.fromkeys(values)) for values in zip(*((s.method, s.features, s.record.seed) for s in scored), strict=True))
-    what = f"{', '.join(methods)} on {', '.join(features)}, " if len(methods) == 1 or len(features) == 1 else ""  # else the names say it
+    methods, features, seeds = (
+        list(dict.fromkeys(values))
+        for values in zip(*((s.method, s.features, s.record.seed) for s in scored), strict=True)
+    )
+    # else the names say it
+    what = (
+        f"{', '.join(methods)} on {', '.join(features)}, "
+        if len(methods) == 1 or len(features) == 1
+        else ""
+    )
     told = f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames; "
     return f"{told}{what}seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
 
@@ -143,7 +176,11 @@ def origin(scored: Sequence[Scored]) -> str:
 def smoothing(scored: Sequence[Scored]) -> str:
     """A caption's sentence: what a frame's score is."""
     sigma = scored[0].record.protocol["smoothing"]
-    how = "unsmoothed" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
+    how = (
+        "unsmoothed"
+        if sigma is None
+        else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
+    )
     return f"Frame score: maximum over objects, {how}."
 
 
@@ -151,12 +188,16 @@ def labels_of(record: RecipeRecord) -> Labels:
     """The frame labels that the record was evaluated with.
 
     Raises:
-        BadInput: if the data set is not on this machine, with how to get it, or its labels are others than the record's.
+        BadInput: if the data set is not on this machine, with how to get it, or its labels are
+            others than the record's.
     """
     dataset = open_dataset(record.dataset)
     labels = labels_tested(dataset, _resplit(record, dataset))
     if labels.provenance()["sha256"] != record.labels["sha256"]:
-        raise BadInput(f"{record.dataset}: labels `{labels.name}` here are not those of the record; vadbench evaluate gives it these")
+        raise BadInput(
+            f"{record.dataset}: labels `{labels.name}` here are not those of the record; vadbench"
+            " evaluate gives it these"
+        )
     return labels
 
 
@@ -170,7 +211,9 @@ def tracks_of(record: RecipeRecord) -> pd.DataFrame:
     labels_of(record)
     tracks = tracks_tested(dataset, _resplit(record, dataset))
     if tracks is None:
-        raise BadInput(f"{record.dataset}: no region annotations; vadbench plot roc needs frame labels only")
+        raise BadInput(
+            f"{record.dataset}: no region annotations; vadbench plot roc needs frame labels only"
+        )
     return tracks
 
 

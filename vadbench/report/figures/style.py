@@ -1,4 +1,6 @@
-"""What all pictures share: colours that colour-blind readers tell apart, sizes, the caption below, and how a picture is saved."""
+"""What all pictures share: colours that colour-blind readers tell apart, sizes, the caption below,
+and how a picture is saved.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from vadbench.report.ranks import FORMATS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito 2008, without its yellow
+# Okabe and Ito 2008, without its yellow
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")  # the colours' second, third and fourth round
 ANOMALOUS = "#F9E0CB"  # the shade behind anomalous frames
 GREY = "0.35"
@@ -30,31 +33,39 @@ RULES: Any = {
     "lines.linewidth": 1.2,
     "svg.fonttype": "none",  # text stays text
     "pdf.fonttype": 42,
-    "svg.hashsalt": "vadbench",  # ids that do not change from run to run, but for those of clip paths
+    # ids that do not change from run to run, but for those of clip paths
+    "svg.hashsalt": "vadbench",
 }
 _METADATA: dict[str, dict[str, str | None]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": "vadbench"},
     ".pdf": {"CreationDate": None, "Creator": "vadbench"},
 }
-_TEXT_OF = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}  # where each format keeps a caption
+# where each format keeps a caption
+_TEXT_OF = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
 _LINE = 0.125  # inches a caption's line, at 7 points
 _LETTERS = 19.5  # of a caption in an inch
 
 
 def line_style(index: int) -> dict[str, Any]:
     """Colour and dashes of the curve with this index; 28 differ."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
+    }
 
 
 def require_drawable(path: Path) -> None:
     """Refuse what could not be saved, before anything is computed.
 
     Raises:
-        BadInput: on another suffix than `.png`, `.svg` or `.pdf`, or if matplotlib is not installed.
+        BadInput: on another suffix than `.png`, `.svg` or `.pdf`, or if matplotlib is not
+            installed.
     """
     if path.suffix not in FORMATS:
-        raise BadInput(f"--out {path}: no picture format; expected a name that ends in {', '.join(FORMATS)}")
+        raise BadInput(
+            f"--out {path}: no picture format; expected a name that ends in {', '.join(FORMATS)}"
+        )
     require_matplotlib()
 
 
@@ -72,7 +83,8 @@ def require_matplotlib() -> None:
 
 @contextmanager
 def picture(path: Path, width: float, height: float, caption: str) -> Iterator[Figure]:
-    """An empty figure that is saved, with its caption below, when the block ends; nothing is written if it fails.
+    """An empty figure that is saved, with its caption below, when the block ends; nothing is
+    written if it fails.
 
     Args:
         path: of the picture; its suffix is the format.
@@ -89,12 +101,25 @@ def picture(path: Path, width: float, height: float, caption: str) -> Iterator[F
     below = _LINE * len(lines) + 0.1  # inches that the panels may not use
     with rc_context(RULES):
         figure = Figure(
-            figsize=(width, height + below), layout=ConstrainedLayoutEngine(rect=(0, below / (height + below), 1, height / (height + below)))
+            figsize=(width, height + below),
+            layout=ConstrainedLayoutEngine(
+                rect=(0, below / (height + below), 1, height / (height + below))
+            ),
         )
         FigureCanvasAgg(figure)
         yield figure
         place = (0.07 / width, (below - 0.03) / (height + below))
-        figure.text(*place, "\n".join(lines), va="top", fontsize=7, color=GREY, linespacing=1.25, in_layout=False)
+        figure.text(
+            *place,
+            "\n".join(lines),
+            va="top",
+            fontsize=7,
+            color=GREY,
+            linespacing=1.25,
+            in_layout=False,
+        )
         metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: caption}
         with written_aside(path) as aside:
-            figure.savefig(aside, format=path.suffix[1:], dpi=200, facecolor="white", metadata=metadata)
+            figure.savefig(
+                aside, format=path.suffix[1:], dpi=200, facecolor="white", metadata=metadata
+            )

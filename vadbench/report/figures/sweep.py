@@ -1,4 +1,6 @@
-"""The rows of an ablation's table as points of a sweep: which settings or read-out each has that the others have not."""
+"""The rows of an ablation's table as points of a sweep: which settings or read-out each has that
+the others have not.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ READ_OUT = "read_out"
 
 @dataclass(frozen=True)
 class Point:
-    """A row: its label, what it differs in (`component.field` or `read_out` -> value), and its cell."""
+    """A row: its label, what it differs in (`component.field` or `read_out` -> value), and its
+    cell.
+    """
 
     label: str
     differs: Mapping[str, Any]
@@ -38,16 +42,24 @@ class Sweep:
 
 
 def sweeps(plan: Plan, results: Results, metric: str) -> list[Sweep]:
-    """The sweeps of an ablation suite, one for each data set and choice of features, from the records there are.
+    """The sweeps of an ablation suite, one for each data set and choice of features, from the
+    records there are.
 
     Raises:
         BadInput: if the suite has no such rows, the table no such metric, or nothing has run.
     """
     suite = plan.suite
     if not suite.rows:
-        raise BadInput(f"suite {suite.name}: its rows have no settings of their own; choose an ablation, such as mulde-scales or diffusion-noise")
+        raise BadInput(
+            f"suite {suite.name}: its rows have no settings of their own; choose an ablation, such"
+            " as mulde-scales or diffusion-noise"
+        )
     table = make_table(plan, results)
-    columns = [(place, column) for place, column in enumerate(table.columns) if column.title == metric and column.dataset in suite.datasets]
+    columns = [
+        (place, column)
+        for place, column in enumerate(table.columns)
+        if column.title == metric and column.dataset in suite.datasets
+    ]
     if not columns:
         raise unknown("metric", metric, {column.title for column in table.columns})
     differs = differences(suite)
@@ -55,27 +67,44 @@ def sweeps(plan: Plan, results: Results, metric: str) -> list[Sweep]:
     found = []
     for place, column in columns:
         for features in dict.fromkeys(row.features for row in rows):
-            points = [Point(row.method, differs[row.method], row.cells[place]) for row in rows if row.features == features]
+            points = [
+                Point(row.method, differs[row.method], row.cells[place])
+                for row in rows
+                if row.features == features
+            ]
             if any(point.cell.note != "not asked for on this data set" for point in points):
                 found.append(Sweep(column.dataset, features, column, tuple(points)))
     if all(point.cell.value is None for sweep in found for point in sweep.points):
         raise BadInput(
-            f"suite {suite.name}: nothing has run under {results.root}; vadbench run --suite {suite.called} --results {results.root} runs it"
+            f"suite {suite.name}: nothing has run under {results.root}; vadbench run --suite"
+            f" {suite.called} --results {results.root} runs it"
         )
     return found
 
 
 def differences(suite: Suite) -> dict[str, dict[str, Any]]:
-    """Label -> what the row differs in: the settings whose values differ between rows, and its read-out if it names one."""
+    """Label -> what the row differs in: the settings whose values differ between rows, and its
+    read-out if it names one.
+    """
     settings = {
-        row.label: {f"{component}.{field}": value for component, fields in row.settings.items() for field, value in fields.items()}
+        row.label: {
+            f"{component}.{field}": value
+            for component, fields in row.settings.items()
+            for field, value in fields.items()
+        }
         for row in suite.rows
     }
     fields = dict.fromkeys(field for of_row in settings.values() for field in of_row)
-    varied = [field for field in fields if len({repr(of_row.get(field)) for of_row in settings.values()}) > 1]
+    varied = [
+        field
+        for field in fields
+        if len({repr(of_row.get(field)) for of_row in settings.values()}) > 1
+    ]
     return {
-        row.label: {field: settings[row.label][field] for field in varied if field in settings[row.label]}
-        | ({READ_OUT: row.read_out} if row.read_out else {})
+        row.label: (
+            {field: settings[row.label][field] for field in varied if field in settings[row.label]}
+            | ({READ_OUT: row.read_out} if row.read_out else {})
+        )
         for row in suite.rows
     }
 
@@ -90,16 +119,28 @@ def axis_label(field: str) -> str:
 
 
 def told(plan: Plan, found: list[Sweep]) -> str:
-    """Sentences for the caption: where the numbers are from, which are missing, and that the best is no result."""
+    """Sentences for the caption: where the numbers are from, which are missing, and that the best
+    is no result.
+    """
     suite = plan.suite
     cells = [point.cell for sweep in found for point in sweep.points]
     missing = sum(cell.value is None for cell in cells)
     seeds = f"mean over up to {suite.seeds} seeds" if suite.seeds > 1 else "seed 0"
     where = "; ".join(dict.fromkeys(f"{sweep.dataset}, {sweep.features}" for sweep in found))
-    gap = f" {missing} of {len(cells)} cells have not run or failed: vadbench run --suite {suite.called} runs them." if missing else ""
-    shared = [f"{component}.{name}={value}" for component, fields in suite.settings.items() for name, value in fields.items()]
+    gap = (
+        f" {missing} of {len(cells)} cells have not run or failed: vadbench run --suite"
+        f" {suite.called} runs them."
+        if missing
+        else ""
+    )
+    shared = [
+        f"{component}.{name}={value}"
+        for component, fields in suite.settings.items()
+        for name, value in fields.items()
+    ]
     settings = f" Settings: {', '.join(shared)}." if shared else ""
     return (
-        f"{suite.title or suite.name}. {where}; preset {suite.preset}, {seeds}.{settings}{gap} Ablation: settings and read-outs of one method; "
-        "none was chosen by the test labels, and none may be: the best is no result of the method."
+        f"{suite.title or suite.name}. {where}; preset {suite.preset}, {seeds}.{settings}{gap}"
+        " Ablation: settings and read-outs of one method; none was chosen by the test labels, and"
+        " none may be: the best is no result of the method."
     )

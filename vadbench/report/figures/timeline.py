@@ -1,4 +1,6 @@
-"""Score timelines: frame scores of one video over time, a panel a record, anomalous frames shaded."""
+"""Score timelines: frame scores of one video over time, a panel a record, anomalous frames
+shaded.
+"""
 
 from __future__ import annotations
 
@@ -47,15 +49,21 @@ def draw_timeline(scored: Sequence[Scored], video: str, out: Path, scale: str = 
             axis.set_title(name, loc="left", pad=3)
             auc = one.row("micro_auc", video)["value"]
             if auc is not None:
-                axis.set_title(f"AUC of this video {100 * auc:.1f}", loc="right", pad=3, fontsize=7.5)
+                axis.set_title(
+                    f"AUC of this video {100 * auc:.1f}", loc="right", pad=3, fontsize=7.5
+                )
         axes[-1].set_xlabel(f"frame of {video}")
         middle = 1 - (height - BELOW) / 2 / figure.get_figheight()
-        figure.supylabel(textwrap.fill(SCALES[scale], int(15 * (height - BELOW))), y=middle, fontsize=8)
+        figure.supylabel(
+            textwrap.fill(SCALES[scale], int(15 * (height - BELOW))), y=middle, fontsize=8
+        )
     return caption
 
 
 def truth_of(scored: Scored, video: str) -> tuple[NDArray[np.bool_] | None, str]:
-    """[T] which frames of a video are anomalous, None where the data set is not here; and a sentence for the caption."""
+    """[T] which frames of a video are anomalous, None where the data set is not here; and a
+    sentence for the caption.
+    """
     try:
         labels = labels_of(scored.record)
     except BadInput as error:
@@ -64,7 +72,9 @@ def truth_of(scored: Scored, video: str) -> tuple[NDArray[np.bool_] | None, str]
     return anomalous, "Shaded: anomalous frames." if anomalous.any() else "No frame is anomalous."
 
 
-def paint_timeline(axis: Axes, scores: NDArray[np.float64], anomalous: NDArray[np.bool_] | None) -> None:
+def paint_timeline(
+    axis: Axes, scores: NDArray[np.float64], anomalous: NDArray[np.bool_] | None
+) -> None:
     """One panel: scores [T] between 0 and 1 over frames, anomalous spans shaded."""
     for first, last in spans(anomalous) if anomalous is not None else ():
         axis.axvspan(first - 0.5, last + 0.5, color=ANOMALOUS, linewidth=0, zorder=0)

@@ -1,4 +1,6 @@
-"""Where everything of a chart lies: numbers in, coordinates out; templates/charts.html draws them as SVG."""
+"""Where everything of a chart lies: numbers in, coordinates out; templates/charts.html draws them
+as SVG.
+"""
 
 from __future__ import annotations
 
@@ -65,9 +67,18 @@ def scatter(points: Sequence[tuple[str, float, float]]) -> Scatter | None:
     first, last = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)))
     last = max(last, first + 1)
     lowest, highest, step = _axis(min(auc for *_, auc in points), max(auc for *_, auc in points))
-    x = [LEFT + (WIDTH - LEFT - RIGHT) * (math.log10(time) - first) / (last - first) for time in seconds]
-    y = [TOP + (HEIGHT - TOP - BOTTOM) * (highest - 100 * auc) / (highest - lowest) for *_, auc in points]
-    x_ticks = [Tick(LEFT + (WIDTH - LEFT - RIGHT) * (power - first) / (last - first), _seconds(power)) for power in range(first, last + 1)]
+    x = [
+        LEFT + (WIDTH - LEFT - RIGHT) * (math.log10(time) - first) / (last - first)
+        for time in seconds
+    ]
+    y = [
+        TOP + (HEIGHT - TOP - BOTTOM) * (highest - 100 * auc) / (highest - lowest)
+        for *_, auc in points
+    ]
+    x_ticks = [
+        Tick(LEFT + (WIDTH - LEFT - RIGHT) * (power - first) / (last - first), _seconds(power))
+        for power in range(first, last + 1)
+    ]
     y_ticks = [
         Tick(TOP + (HEIGHT - TOP - BOTTOM) * (highest - value) / (highest - lowest), f"{value:g}")
         for value in np.arange(lowest, highest + step / 2, step)
@@ -86,8 +97,12 @@ def _seconds(power: int) -> str:
     return f"{10.0**power:g} s" if power < 4 else f"1e{power} s"
 
 
-def _labelled(points: Sequence[tuple[str, float, float]], x: Sequence[float], y: Sequence[float]) -> list[Dot]:
-    """Each label at the first of eight places around its point where it covers no point and no label; else to its right."""
+def _labelled(
+    points: Sequence[tuple[str, float, float]], x: Sequence[float], y: Sequence[float]
+) -> list[Dot]:
+    """Each label at the first of eight places around its point where it covers no point and no
+    label; else to its right.
+    """
     taken = [(a - 6, b - 6, a + 6, b + 6) for a, b in zip(x, y, strict=True)]
     dots = []
     for (name, time, auc), a, b in zip(points, x, y, strict=True):
@@ -102,25 +117,37 @@ def _labelled(points: Sequence[tuple[str, float, float]], x: Sequence[float], y:
             ("start", 8, 16),
             ("end", -8, 16),
         ]
-        chosen = next(((place, box) for place in places if _free(box := _box(place, a, b, width), taken)), (places[0], _box(places[0], a, b, width)))
+        chosen = next(
+            ((place, box) for place in places if _free(box := _box(place, a, b, width), taken)),
+            (places[0], _box(places[0], a, b, width)),
+        )
         (anchor, dx, dy), box = chosen
         taken.append(box)
-        dots.append(Dot(a, b, name, f"{name}: {100 * auc:.1f} in {time:,.1f} s", a + dx, b + dy, anchor))
+        dots.append(
+            Dot(a, b, name, f"{name}: {100 * auc:.1f} in {time:,.1f} s", a + dx, b + dy, anchor)
+        )
     return dots
 
 
-def _box(place: tuple[str, int, int], x: float, y: float, width: float) -> tuple[float, float, float, float]:
+def _box(
+    place: tuple[str, int, int], x: float, y: float, width: float
+) -> tuple[float, float, float, float]:
     """What a label covers at a place around the point."""
     anchor, dx, dy = place
     start = x + dx - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
     return start, y + dy - LINE + 3, start + width, y + dy + 3
 
 
-def _free(box: tuple[float, float, float, float], taken: list[tuple[float, float, float, float]]) -> bool:
+def _free(
+    box: tuple[float, float, float, float], taken: list[tuple[float, float, float, float]]
+) -> bool:
     """Whether a label lies within the plot and off all others."""
     if box[0] < LEFT or box[2] > WIDTH - 2 or box[1] < 0 or box[3] > HEIGHT - BOTTOM + 2:
         return False
-    return all(box[2] <= other[0] or other[2] <= box[0] or box[3] <= other[1] or other[3] <= box[1] for other in taken)
+    return all(
+        box[2] <= other[0] or other[2] <= box[0] or box[3] <= other[1] or other[3] <= box[1]
+        for other in taken
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +162,9 @@ class Lane:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The scores of one clip, a lane a method, and where it is anomalous: (start, width); `shaded` says whether that is known."""
+    """The scores of one clip, a lane a method, and where it is anomalous: (start, width); `shaded`
+    says whether that is known.
+    """
 
     video: str
     lanes: tuple[Lane, ...]
@@ -148,12 +177,17 @@ class Timeline:
     lane: float = LANE
 
 
-def timeline(video: str, scores: Sequence[tuple[str, str, NDArray[np.float64]]], truth: NDArray[np.uint8] | None) -> Timeline:
+def timeline(
+    video: str,
+    scores: Sequence[tuple[str, str, NDArray[np.float64]]],
+    truth: NDArray[np.uint8] | None,
+) -> Timeline:
     """The timeline of one clip.
 
     Args:
         video: its name.
-        scores: name, AUC as text, frame scores [T]; a lane spans the lowest to the highest score of the clip.
+        scores: name, AUC as text, frame scores [T]; a lane spans the lowest to the highest score of
+            the clip.
         truth: [T], 1 = anomalous; None: not known.
     """
     width = Timeline.width
@@ -162,28 +196,57 @@ def timeline(video: str, scores: Sequence[tuple[str, str, NDArray[np.float64]]],
     unit = (width - left - 8) / max(frames, 1)
     lanes = tuple(
         Lane(
-            name if len(name) <= LONGEST else name[: LONGEST - 1] + "…", auc, number * (LANE + GAP), _line(values, left, unit, number * (LANE + GAP))
+            name if len(name) <= LONGEST else name[: LONGEST - 1] + "…",
+            auc,
+            number * (LANE + GAP),
+            _line(values, left, unit, number * (LANE + GAP)),
         )
         for number, (name, auc, values) in enumerate(scores)
     )
-    step = next((step for step in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000) if frames / step <= 10), 100000)
+    step = next(
+        (
+            step
+            for step in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+            if frames / step <= 10
+        ),
+        100000,
+    )
     ticks = tuple(Tick(left + unit * frame, f"{frame:,}") for frame in range(0, frames, step))
-    anomalies = tuple((left + unit * start, unit * length) for start, length in runs_of_ones(truth)) if truth is not None else ()
-    return Timeline(video, lanes, anomalies, truth is not None, ticks, len(lanes) * (LANE + GAP) + 22, left)
+    anomalies = (
+        tuple((left + unit * start, unit * length) for start, length in runs_of_ones(truth))
+        if truth is not None
+        else ()
+    )
+    return Timeline(
+        video, lanes, anomalies, truth is not None, ticks, len(lanes) * (LANE + GAP) + 22, left
+    )
 
 
 def runs_of_ones(truth: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """(first frame, frames) of every run of ones in [T]."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], truth != 0, [0]])))
-    return [(int(start), int(end - start)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    return [
+        (int(start), int(end - start)) for start, end in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 def _line(values: NDArray[np.float64], left: float, unit: float, top: float) -> str:
-    """The points of a polyline; of a long clip, the lowest and the highest score of each stretch."""
+    """The points of a polyline; of a long clip, the lowest and the highest score of each
+    stretch.
+    """
     frame = np.arange(len(values))
     if len(values) > POINTS:
         stretches = np.array_split(frame, POINTS // 2)
-        frame = np.unique([stretch[extreme(values[stretch])] for stretch in stretches for extreme in (np.argmin, np.argmax)])
+        frame = np.unique(
+            [
+                stretch[extreme(values[stretch])]
+                for stretch in stretches
+                for extreme in (np.argmin, np.argmax)
+            ]
+        )
     low, high = float(values.min()), float(values.max())
     height = (values[frame] - low) / (high - low) if high > low else np.full(len(frame), 0.5)
-    return " ".join(f"{left + unit * (at + 0.5):.1f},{top + LANE - 2 - (LANE - 4) * tall:.1f}" for at, tall in zip(frame, height, strict=True))
+    return " ".join(
+        f"{left + unit * (at + 0.5):.1f},{top + LANE - 2 - (LANE - 4) * tall:.1f}"
+        for at, tall in zip(frame, height, strict=True)
+    )

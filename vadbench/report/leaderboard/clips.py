@@ -1,4 +1,6 @@
-"""What a data set's page shows of its clips: AUC of single clips, the hardest of them, and score timelines of a few methods."""
+"""What a data set's page shows of its clips: AUC of single clips, the hardest of them, and score
+timelines of a few methods.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ MOST_SEEDS = 5  # that are averaged
 
 @dataclass(frozen=True)
 class Clip:
-    """A test clip: its frames, the mean AUC over the methods with the extremes, or why it has none."""
+    """A test clip: its frames, the mean AUC over the methods with the extremes, or why it has
+    none.
+    """
 
     name: str
     frames: int
@@ -58,13 +62,19 @@ class Clips:
     @property
     def hardest(self) -> tuple[Clip, ...]:
         """The clips with an AUC, the lowest first."""
-        return tuple(sorted((clip for clip in self.clips if clip.mean is not None), key=lambda clip: clip.mean or 0.0))
+        return tuple(
+            sorted(
+                (clip for clip in self.clips if clip.mean is not None),
+                key=lambda clip: clip.mean or 0.0,
+            )
+        )
 
 
 def by_features(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """For all features (their streams in one order), one entry a method, best micro AUC first.
 
-    They are of one group and one extraction of the features: those in which most methods are ranked.
+    They are of one group and one extraction of the features: those in which most methods are
+    ranked.
 
     Args:
         entries: of one data set.
@@ -72,52 +82,90 @@ def by_features(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     alike: dict[str, dict[Any, dict[str, Entry]]] = {}
     for entry in sorted(entries, key=lambda entry: (entry.settings == "paper", entry.settings)):
         if entry.unranked is None and entry.cells[0].value is not None:
-            alike.setdefault(entry.streams, {}).setdefault((entry.group, entry.extracted), {}).setdefault(entry.method, entry)
+            alike.setdefault(entry.streams, {}).setdefault(
+                (entry.group, entry.extracted), {}
+            ).setdefault(entry.method, entry)
     largest = {streams: max(groups.values(), key=len) for streams, groups in alike.items()}
-    return {streams: sorted(methods.values(), key=lambda entry: -entry.level) for streams, methods in largest.items()}
+    return {
+        streams: sorted(methods.values(), key=lambda entry: -entry.level)
+        for streams, methods in largest.items()
+    }
 
 
 def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
-    """The clips of a data set from its entries' records; None where no entry is ranked or has a record."""
+    """The clips of a data set from its entries' records; None where no entry is ranked or has a
+    record.
+    """
     found = by_features(entries)
     every = found[max(sorted(found), key=lambda streams: len(found[streams]))] if found else []
-    records = {entry: of_entry for entry in every[:MOST_METHODS] if (of_entry := _records(entry, results))}
+    records = {
+        entry: of_entry for entry in every[:MOST_METHODS] if (of_entry := _records(entry, results))
+    }
     if not records:
         return None
     first = next(iter(records.values()))[0]
     aucs = {entry: _clip_aucs(of_entry, entry) for entry, of_entry in records.items()}
     clips = _summaries(first, list(aucs.values()))
-    stored = {entry: scores for entry, of_entry in records.items() if (scores := _frame_scores(of_entry[0], results))}
+    stored = {
+        entry: scores
+        for entry, of_entry in records.items()
+        if (scores := _frame_scores(of_entry[0], results))
+    }
     truth, unshaded = ground_truth(first)
-    hardest = sorted((clip for clip in clips if clip.mean is not None), key=lambda clip: clip.mean or 0.0)
+    hardest = sorted(
+        (clip for clip in clips if clip.mean is not None), key=lambda clip: clip.mean or 0.0
+    )
     shown = [clip.name for clip in (hardest or clips)[:MOST_TIMELINES]] if stored else []
     timelines = tuple(_timeline(name, stored, aucs, truth) for name in shown)
     names = tuple(row_name(entry) for entry in records)
-    return Clips(every[0].features, names, len(every), tuple(clips), timelines, unshaded, first.labels)
+    return Clips(
+        every[0].features, names, len(every), tuple(clips), timelines, unshaded, first.labels
+    )
 
 
 def ground_truth(record: RecipeRecord) -> tuple[dict[str, NDArray[np.uint8]] | None, str | None]:
-    """Frame labels by clip where the data set is on this machine and they are the ones that the record was evaluated by; else None and why."""
+    """Frame labels by clip where the data set is on this machine and they are the ones that the
+    record was evaluated by; else None and why.
+    """
     from vadbench.benchmark import open_dataset
     from vadbench.datasets.resplit import labels_tested, resplit_of
 
     try:
         dataset = open_dataset(record.dataset)
-        labels = labels_tested(dataset, resplit_of(dataset) if record.parts[0].get("resplit") else None)
+        labels = labels_tested(
+            dataset, resplit_of(dataset) if record.parts[0].get("resplit") else None
+        )
     except BadInput:  # its message names this machine's folders, which are nobody else's business
-        return None, f"{record.dataset} is not on the machine that made this page, and labels are no part of the records"
+        return (
+            None,
+            (
+                f"{record.dataset} is not on the machine that made this page, and labels are no"
+                " part of the records"
+            ),
+        )
     if labels.provenance()["sha256"] != record.labels.get("sha256"):
-        return None, f"the labels of {record.dataset} on the machine that made this page are not those of the records"
+        return (
+            None,
+            (
+                f"the labels of {record.dataset} on the machine that made this page are not those"
+                " of the records"
+            ),
+        )
     return labels.videos, None
 
 
 def _records(entry: Entry, results: Results) -> list[RecipeRecord]:
-    found = (results.recipe(entry.group.dataset, entry.recipe, identity) for identity in entry.identities[:MOST_SEEDS])
+    found = (
+        results.recipe(entry.group.dataset, entry.recipe, identity)
+        for identity in entry.identities[:MOST_SEEDS]
+    )
     return [record for record in found if record is not None]
 
 
 def _clip_aucs(records: list[RecipeRecord], entry: Entry) -> dict[str, float]:
-    """Clip -> micro AUC of the shown read-out under the protocol's smoothing, mean over seeds; clips without one are left out."""
+    """Clip -> micro AUC of the shown read-out under the protocol's smoothing, mean over seeds;
+    clips without one are left out.
+    """
     found: dict[str, list[float]] = {}
     for record in records:
         for row in _clip_rows(record):
@@ -129,7 +177,13 @@ def _clip_aucs(records: list[RecipeRecord], entry: Entry) -> dict[str, float]:
 def _clip_rows(record: RecipeRecord) -> list[dict[str, Any]]:
     """The rows of single clips (not of scenes) under the protocol's smoothing."""
     smoothed = record.protocol["smoothing"] is not None
-    rows = [row for row in record.rows if row["metric"] == "micro_auc" and row["video"] is not None and not row["video"].startswith("scene:")]
+    rows = [
+        row
+        for row in record.rows
+        if row["metric"] == "micro_auc"
+        and row["video"] is not None
+        and not row["video"].startswith("scene:")
+    ]
     return [row for row in rows if (row["smoothing"] != "none") == smoothed]
 
 
@@ -151,7 +205,13 @@ def _frame_scores(record: RecipeRecord, results: Results) -> dict[str, NDArray[n
     if frames is None:
         return None
     scores = smooth(frames["scores"], frames["lengths"], record.protocol["smoothing"])[:, 0]
-    return dict(zip(frames["videos"].tolist(), np.split(scores, np.cumsum(frames["lengths"])[:-1]), strict=True))
+    return dict(
+        zip(
+            frames["videos"].tolist(),
+            np.split(scores, np.cumsum(frames["lengths"])[:-1]),
+            strict=True,
+        )
+    )
 
 
 def _timeline(
@@ -161,7 +221,11 @@ def _timeline(
     truth: dict[str, NDArray[np.uint8]] | None,
 ) -> Timeline:
     lanes = [
-        (row_name(entry), f"{100 * aucs[entry][video]:.1f}" if video in aucs[entry] else "–", scores[video])
+        (
+            row_name(entry),
+            f"{100 * aucs[entry][video]:.1f}" if video in aucs[entry] else "–",
+            scores[video],
+        )
         for entry, scores in stored.items()
         if video in scores
     ]

@@ -1,4 +1,6 @@
-"""Jobs that failed, as the leaderboard shows them: a note beside the seeds that ran, or an entry of dashes."""
+"""Jobs that failed, as the leaderboard shows them: a note beside the seeds that ran, or an entry of
+dashes.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,24 @@ if TYPE_CHECKING:
 
 
 def add_failures(entries: Sequence[Entry], runs: Iterable[RunRecord]) -> list[Entry]:
-    """The entries with the errors of failed jobs: in `failures` where other seeds have a record, else as an entry without values."""
+    """The entries with the errors of failed jobs: in `failures` where other seeds have a record,
+    else as an entry without values.
+    """
     failures: dict[str, list[RunRecord]] = {}
     for run in runs:
         if run.status == "failed":
-            failures.setdefault(_key(_where(run), f"{run.job['method']}@{run.job['stream']}", _config(run)), []).append(run)
-    places = {_key(_trained(entry.group), entry.recipe, json.loads(entry.config)): i for i, entry in enumerate(entries)}
+            failures.setdefault(
+                _key(_where(run), f"{run.job['method']}@{run.job['stream']}", _config(run)), []
+            ).append(run)
+    places = {
+        _key(_trained(entry.group), entry.recipe, json.loads(entry.config)): i
+        for i, entry in enumerate(entries)
+    }
     found = list(entries)
     for key, of_one in failures.items():
-        told = tuple(f"seed {run.job['seed']} failed: {run.error or 'unknown error'}" for run in of_one)
+        told = tuple(
+            f"seed {run.job['seed']} failed: {run.error or 'unknown error'}" for run in of_one
+        )
         if key in places:
             found[places[key]] = replace(found[places[key]], failures=told)
         else:
@@ -38,7 +49,13 @@ def _key(trained: list[str | None], recipe: str, config: list[dict[str, Any]]) -
 
 def _where(run: RunRecord) -> list[str | None]:
     job = run.job
-    return [job["dataset"], job["setting"], job.get("resplit", {}).get("name"), job["scope"], job["train_dataset"].partition("@")[0]]
+    return [
+        job["dataset"],
+        job["setting"],
+        job.get("resplit", {}).get("name"),
+        job["scope"],
+        job["train_dataset"].partition("@")[0],
+    ]
 
 
 def _trained(group: Group) -> list[str | None]:
@@ -54,8 +71,26 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
     dataset, setting, split, scope, train_dataset = _where(run)
     known = catalogue.dataset_class(run.job["dataset"])
     smoothing = None if known is None else known.smoothing
-    alone = Group(str(dataset), str(setting), split, str(scope), str(train_dataset), "", None, None, (), smoothing)
-    group = next((entry.group for entry in entries if _trained(entry.group) == _trained(alone) and not entry.group.rules), alone)
+    alone = Group(
+        str(dataset),
+        str(setting),
+        split,
+        str(scope),
+        str(train_dataset),
+        "",
+        None,
+        None,
+        (),
+        smoothing,
+    )
+    group = next(
+        (
+            entry.group
+            for entry in entries
+            if _trained(entry.group) == _trained(alone) and not entry.group.rules
+        ),
+        alone,
+    )
     config = json.dumps(_config(run))
     return Entry(
         group=group,

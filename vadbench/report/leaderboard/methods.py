@@ -1,4 +1,6 @@
-"""What a method's page shows beside its rows: settings, records, other read-outs, and its AUC against time among all methods."""
+"""What a method's page shows beside its rows: settings, records, other read-outs, and its AUC
+against time among all methods.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MOST_SETTINGS = 40
 
 @dataclass(frozen=True)
 class Settings:
-    """One choice of settings: its label, where it was used, and (name, value) of every setting by part."""
+    """One choice of settings: its label, where it was used, and (name, value) of every setting by
+    part.
+    """
 
     label: str
     where: tuple[str, ...]
@@ -43,7 +47,9 @@ class Record:
 
 @dataclass(frozen=True)
 class Cost:
-    """AUC against time on one data set: all methods on the features on which most were run with this one; `untimed` have no recorded time."""
+    """AUC against time on one data set: all methods on the features on which most were run with
+    this one; `untimed` have no recorded time.
+    """
 
     dataset: str
     features: str
@@ -53,7 +59,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class MethodPage:
-    """Everything on a method's page; `of_records` and `of_settings` are how many there are, of which the page lists some."""
+    """Everything on a method's page; `of_records` and `of_settings` are how many there are, of
+    which the page lists some.
+    """
 
     about: About
     entries: tuple[Entry, ...]
@@ -68,19 +76,28 @@ class MethodPage:
 
 
 def method_page(
-    name: str, entries: Sequence[Entry], rivals: dict[str, dict[str, list[Entry]]], runs: dict[str, RunRecord], others: list[Entry]
+    name: str,
+    entries: Sequence[Entry],
+    rivals: dict[str, dict[str, list[Entry]]],
+    runs: dict[str, RunRecord],
+    others: list[Entry],
 ) -> MethodPage:
     """The page of one method.
 
     Args:
         name: the method.
         entries: its rows.
-        rivals: data set -> features -> one entry of every method, as `vadbench.report.leaderboard.clips.by_features` gives them.
+        rivals: data set -> features -> one entry of every method, as
+            `vadbench.report.leaderboard.clips.by_features` gives them.
         runs: run records by identity; may lack some.
         others: its read-outs that are not ranked.
     """
     settings = _settings(entries)
-    triples = [(entry, *one) for entry in entries for one in zip(entry.seeds, entry.identities, entry.runs, strict=True)]
+    triples = [
+        (entry, *one)
+        for entry in entries
+        for one in zip(entry.seeds, entry.identities, entry.runs, strict=True)
+    ]
     environments: dict[str, int] = {}
     records = []
     for entry, seed, identity, jobs in triples[:MOST_RECORDS]:
@@ -105,7 +122,9 @@ def other_read_outs(frame: pd.DataFrame) -> dict[str, list[Entry]]:
     """By method, entries of the read-outs that the data frame does not rank."""
     rows = frame[~frame["ranked"]]
     found: dict[str, list[Entry]] = {}
-    for entry in make_entries(rows.assign(ranked=True, identity=rows["identity"] + "/" + rows["read_out"])):
+    for entry in make_entries(
+        rows.assign(ranked=True, identity=rows["identity"] + "/" + rows["read_out"])
+    ):
         found.setdefault(entry.method, []).append(entry)
     return found
 
@@ -114,15 +133,30 @@ def _settings(entries: Iterable[Entry]) -> list[Settings]:
     used: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
         parts = json.loads(entry.config)
-        plain = json.dumps([{name: value for name, value in part.items() if name != "stream"} for part in parts])
-        used.setdefault((entry.settings, plain), []).append(f"{entry.group.dataset}: {entry.features}")
-    return [Settings(label, tuple(dict.fromkeys(where)), _distinct(json.loads(config))) for (label, config), where in used.items()]
+        plain = json.dumps(
+            [{name: value for name, value in part.items() if name != "stream"} for part in parts]
+        )
+        used.setdefault((entry.settings, plain), []).append(
+            f"{entry.group.dataset}: {entry.features}"
+        )
+    return [
+        Settings(label, tuple(dict.fromkeys(where)), _distinct(json.loads(config)))
+        for (label, config), where in used.items()
+    ]
 
 
 def _distinct(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Parts with equal settings once."""
     told = [
-        (part["method"], tuple((name, json.dumps(value, ensure_ascii=False)) for name, value in part.items() if name != "method")) for part in parts
+        (
+            part["method"],
+            tuple(
+                (name, json.dumps(value, ensure_ascii=False))
+                for name, value in part.items()
+                if name != "method"
+            ),
+        )
+        for part in parts
     ]
     return tuple(dict.fromkeys(told))
 
@@ -130,23 +164,49 @@ def _distinct(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, 
 def _environment(run: RunRecord) -> str:
     """Python, packages and threads of a run, in one line."""
     environment, threads = run.environment, run.runtime.get("threads")
-    packages = [f"{name} {version}" for name, version in sorted(environment.get("packages", {}).items()) if version]
+    packages = [
+        f"{name} {version}"
+        for name, version in sorted(environment.get("packages", {}).items())
+        if version
+    ]
     python, platform = f"Python {environment.get('python', 'unknown')}", environment.get("platform")
-    return ", ".join([python, *packages, *([platform] if platform else []), *([f"{threads} threads"] if threads else [])])
+    return ", ".join(
+        [
+            python,
+            *packages,
+            *([platform] if platform else []),
+            *([f"{threads} threads"] if threads else []),
+        ]
+    )
 
 
 def _costs(name: str, rivals: dict[str, dict[str, list[Entry]]]) -> Iterable[Cost]:
     for dataset, by_features in rivals.items():
-        mine = {streams: entries for streams, entries in sorted(by_features.items()) if any(entry.method == name for entry in entries)}
+        mine = {
+            streams: entries
+            for streams, entries in sorted(by_features.items())
+            if any(entry.method == name for entry in entries)
+        }
         if not mine:
             continue
         streams, shown = max(mine.items(), key=lambda choice: len(choice[1]))
         chart = scatter(_points(name, shown))
         if chart is not None:
-            yield Cost(dataset, streams, chart, tuple(row_name(entry) for entry in shown if entry.seconds is None))
+            yield Cost(
+                dataset,
+                streams,
+                chart,
+                tuple(row_name(entry) for entry in shown if entry.seconds is None),
+            )
 
 
 def _points(name: str, entries: Sequence[Entry]) -> list[tuple[str, float, float]]:
     """(row, seconds, AUC), the page's own method first, so that its label has its place."""
-    timed = [(entry.method != name, row_name(entry), entry.seconds, entry.level) for entry in entries]
-    return [(row, seconds, auc) for _, row, seconds, auc in sorted(timed, key=lambda point: point[:2]) if seconds is not None]
+    timed = [
+        (entry.method != name, row_name(entry), entry.seconds, entry.level) for entry in entries
+    ]
+    return [
+        (row, seconds, auc)
+        for _, row, seconds, auc in sorted(timed, key=lambda point: point[:2])
+        if seconds is not None
+    ]

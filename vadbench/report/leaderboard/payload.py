@@ -8,7 +8,8 @@ from typing import Any
 from vadbench.report.leaderboard.entries import COSTS, Entry
 from vadbench.report.table import BOARD, USUAL, Cell
 
-DIGITS = 5  # of deviations and ends of intervals, which are only shown; a mean decides on places too
+# of deviations and ends of intervals, which are only shown; a mean decides on places too
+DIGITS = 5
 COST_TITLES = {
     "fit_seconds": ("training", "s"),
     "score_seconds": ("scoring", "s"),
@@ -37,9 +38,11 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
         link: the address of the page of a kind (`methods`, `datasets`) and a name.
 
     Returns:
-        `metrics`, `costs`: the columns; `groups`, `methods`; `texts`; `rows`: [group, method, features, remark, seeds, unranked, failures, cells,
-        costs, places], texts by number, -1 for none. A cell is [value, deviation, low, high, videos, why it has no interval, note], null for none,
-        or the number of the reason. A place below 0 is -1 - the number of the reason why there is none.
+        `metrics`, `costs`: the columns; `groups`, `methods`; `texts`; `rows`: [group, method,
+        features, remark, seeds, unranked, failures, cells, costs, places], texts by number, -1 for
+        none. A cell is [value, deviation, low, high, videos, why it has no interval, note], null
+        for none, or the number of the reason. A place below 0 is -1 - the number of the reason why
+        there is none.
     """
     texts = _Texts()
     groups: dict[Any, int] = {}
@@ -56,12 +59,18 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
                 _text(entry.unranked, texts),
                 _text("; ".join(entry.failures), texts),
                 [_cell(cell, texts) for cell in entry.cells],
-                [None if entry.cost[name] is None else round(float(entry.cost[name] or 0), 3) for name in COSTS],
+                [
+                    None if entry.cost[name] is None else round(float(entry.cost[name] or 0), 3)
+                    for name in COSTS
+                ],
                 [place if isinstance(place, int) else -1 - texts(place) for place in entry.places],
             ]
         )
     return {
-        "metrics": [{"name": name, "better": better, "usual": name in USUAL} for name, (_, better) in BOARD.items()],
+        "metrics": [
+            {"name": name, "better": better, "usual": name in USUAL}
+            for name, (_, better) in BOARD.items()
+        ],
         "costs": [{"name": COST_TITLES[name][0], "unit": COST_TITLES[name][1]} for name in COSTS],
         "groups": [
             {
@@ -79,7 +88,9 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
 
 
 def remark(entry: Entry) -> str:
-    """What is said below the method's name: its settings, and a read-out that is not its default."""
+    """What is said below the method's name: its settings, and a read-out that is not its
+    default.
+    """
     told = [entry.settings]
     if entry.unranked and entry.unranked.startswith("read-out"):
         told.append(f"read-out {entry.read_out}")
@@ -91,9 +102,18 @@ def remark(entry: Entry) -> str:
 def _cell(cell: Cell, texts: _Texts) -> Any:
     if cell.value is None:
         return texts(cell.note or "no value")
-    shown = [None if number is None else round(number, DIGITS) for number in (cell.spread, cell.low, cell.high)]
+    shown = [
+        None if number is None else round(number, DIGITS)
+        for number in (cell.spread, cell.low, cell.high)
+    ]
     why = texts(cell.why) if cell.why else None
-    return [round(cell.value, 12), *shown, cell.videos, why, *([texts(cell.note)] if cell.note else [])]
+    return [
+        round(cell.value, 12),
+        *shown,
+        cell.videos,
+        why,
+        *([texts(cell.note)] if cell.note else []),
+    ]
 
 
 def _text(text: str | None, texts: _Texts) -> int:

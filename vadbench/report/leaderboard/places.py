@@ -22,15 +22,23 @@ Place = int | str  # or why there is none
 
 
 def add_places(entries: Sequence[Entry], results: Results) -> list[Entry]:
-    """The entries with their places and, over their seeds, their intervals, from the stored records."""
+    """The entries with their places and, over their seeds, their intervals, from the stored
+    records.
+    """
     estimates = [_estimates(entry, results) for entry in entries]
-    found = [replace(entry, cells=_sure(entry.cells, own)) for entry, own in zip(entries, estimates, strict=True)]
+    found = [
+        replace(entry, cells=_sure(entry.cells, own))
+        for entry, own in zip(entries, estimates, strict=True)
+    ]
     groups: dict[Group, list[int]] = {}
     for index, entry in enumerate(entries):
         if entry.unranked is None:
             groups.setdefault(entry.group, []).append(index)
     for members in groups.values():
-        columns = [_places([found[i].cells[m] for i in members], [estimates[i][m] for i in members], m) for m in range(len(BOARD))]
+        columns = [
+            _places([found[i].cells[m] for i in members], [estimates[i][m] for i in members], m)
+            for m in range(len(BOARD))
+        ]
         for place, index in enumerate(members):
             found[index] = replace(found[index], places=tuple(column[place] for column in columns))
     return found
@@ -38,7 +46,10 @@ def add_places(entries: Sequence[Entry], results: Results) -> list[Entry]:
 
 def _estimates(entry: Entry, results: Results) -> list[Estimate | None]:
     """For each of `BOARD`, over the entry's records; None where one of them stores no jackknife."""
-    folders = [results.recipe_folder(entry.group.dataset, entry.recipe, identity) for identity in entry.identities]
+    folders = [
+        results.recipe_folder(entry.group.dataset, entry.recipe, identity)
+        for identity in entry.identities
+    ]
     stored = [load_jackknives(folder / "frames.npz") for folder in folders]
     smoothed = entry.group.smoothing is not None
     estimates: list[Estimate | None] = []
@@ -65,18 +76,23 @@ def _sure(cells: Sequence[Cell], estimates: Sequence[Estimate | None]) -> tuple[
             sure.append(cell)
             continue
         found = interval(estimate)
-        sure.append(replace(cell, low=found.low, high=found.high, videos=found.videos, why=found.reason))
+        sure.append(
+            replace(cell, low=found.low, high=found.high, videos=found.videos, why=found.reason)
+        )
     return tuple(sure)
 
 
-def _places(cells: Sequence[Cell], estimates: Sequence[Estimate | None], metric: int) -> list[Place]:
+def _places(
+    cells: Sequence[Cell], estimates: Sequence[Estimate | None], metric: int
+) -> list[Place]:
     """The places of a group's ranked rows by one of `BOARD`."""
-    (_, better) = list(BOARD.values())[metric]
+    _, better = list(BOARD.values())[metric]
     title = list(BOARD)[metric]
     there = [i for i, cell in enumerate(cells) if cell.value is not None]
     values = np.array([better * (cells[i].value or 0.0) for i in there])
     p = pairwise([estimates[i] for i in there])
-    beaten = (values[None, :] > values[:, None]) & (p < LEVEL)  # [i, k]: k is significantly better than i
+    # [i, k]: k is significantly better than i
+    beaten = (values[None, :] > values[:, None]) & (p < LEVEL)
     tested = [not np.isnan(row).all() for row in p]
     places: list[Place] = [f"no {title}"] * len(cells)
     for row, index in enumerate(there):

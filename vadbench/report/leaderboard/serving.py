@@ -29,11 +29,16 @@ def serve_site(site: Path, port: int, say: Callable[[str], None]) -> None:
         BadInput: if there is no site, or the port cannot be had.
     """
     if not (site / "index.html").is_file():
-        raise BadInput(f"{site}: no index.html there; vadbench leaderboard --out {site} writes a site")
+        raise BadInput(
+            f"{site}: no index.html there; vadbench leaderboard --out {site} writes a site"
+        )
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(site)))
     except OSError as error:
-        raise BadInput(f"port {port}: cannot be had ({error.strerror}); name another with --port, or 0 for any that is free") from error
+        raise BadInput(
+            f"port {port}: cannot be had ({error.strerror}); name another with --port, or 0 for any"
+            " that is free"
+        ) from error
     with server, suppress(KeyboardInterrupt):
         say(f"http://127.0.0.1:{server.server_port}/ shows {site}; Ctrl-C ends it")
         server.serve_forever()

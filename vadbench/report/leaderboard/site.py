@@ -1,4 +1,6 @@
-"""Write the leaderboard: pages of text with their data inside, which open from disk, need no network and load nothing from elsewhere."""
+"""Write the leaderboard: pages of text with their data inside, which open from disk, need no
+network and load nothing from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-MARK = "vadbench leaderboard"  # the generator that our pages name: only a folder with such an index.html is replaced
+# the generator that our pages name: only a folder with such an index.html is replaced
+MARK = "vadbench leaderboard"
 MOST_DIAGRAMS, MOST_RANKED = 10, 40  # critical-difference diagrams, and the rows of one
 
 
@@ -56,7 +59,8 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     Args:
         frame: one row a metric; rows of whole test sets are used.
         out: folder of the site; a site that is there is replaced.
-        results: the records themselves, for what the frame does not hold: places, failed jobs, versions, clips, timelines. None: without these.
+        results: the records themselves, for what the frame does not hold: places, failed jobs,
+            versions, clips, timelines. None: without these.
 
     Returns:
         The path of its index.html.
@@ -77,23 +81,49 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     write = _Writer(methods, sorted(by_dataset))
     with _replaced(out) as folder:
         shutil.copytree(HERE / "assets", folder / "assets")
-        write(folder, "index.html", "index.html", entries=entries, records=sum(len(entry.seeds) for entry in entries))
+        write(
+            folder,
+            "index.html",
+            "index.html",
+            entries=entries,
+            records=sum(len(entry.seeds) for entry in entries),
+        )
         standings, count = make_standings(entries)
         diagrams = _draw_diagrams(standings, folder)
-        write(folder, "ranks.html", "ranks.html", standings=standings, count=count, diagrams=diagrams)
+        write(
+            folder, "ranks.html", "ranks.html", standings=standings, count=count, diagrams=diagrams
+        )
         by_identity, others = {run.identity: run for run in runs}, other_read_outs(frame)
         rivals = {name: by_features(of_dataset) for name, of_dataset in by_dataset.items()}
         for name in methods:
-            page = method_page(name, [entry for entry in entries if entry.method == name], rivals, by_identity, others.get(name, []))
-            write(folder, "method.html", f"methods/{slug(name)}.html", entries=page.entries, page=page)
+            page = method_page(
+                name,
+                [entry for entry in entries if entry.method == name],
+                rivals,
+                by_identity,
+                others.get(name, []),
+            )
+            write(
+                folder, "method.html", f"methods/{slug(name)}.html", entries=page.entries, page=page
+            )
         for name, of_dataset in by_dataset.items():
             clips = None if results is None else make_clips(of_dataset, results)
-            write(folder, "dataset.html", f"datasets/{slug(name)}.html", entries=of_dataset, name=name, known=dataset_class(name), clips=clips)
+            write(
+                folder,
+                "dataset.html",
+                f"datasets/{slug(name)}.html",
+                entries=of_dataset,
+                name=name,
+                known=dataset_class(name),
+                clips=clips,
+            )
     return out / "index.html"
 
 
 def slug(name: str) -> str:
-    """A file name for any name: the name itself if it is plain, else its plain letters and a hash, so that no two names share one."""
+    """A file name for any name: the name itself if it is plain, else its plain letters and a hash,
+    so that no two names share one.
+    """
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", name):
         return name
     plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:50]
@@ -101,13 +131,22 @@ def slug(name: str) -> str:
 
 
 class _Writer:
-    """Fills templates: every page knows the names of all methods and data sets, and how to get to them from where it lies."""
+    """Fills templates: every page knows the names of all methods and data sets, and how to get to
+    them from where it lies.
+    """
 
     def __init__(self, methods: list[str], datasets: list[str]) -> None:
         self.environment = _environment()
-        self.common = {"methods": [about(name) for name in methods], "datasets": datasets, "remark": remark, "mark": MARK}
+        self.common = {
+            "methods": [about(name) for name in methods],
+            "datasets": datasets,
+            "remark": remark,
+            "mark": MARK,
+        }
 
-    def __call__(self, folder: Path, template: str, path: str, *, entries: Any = (), **context: Any) -> None:
+    def __call__(
+        self, folder: Path, template: str, path: str, *, entries: Any = (), **context: Any
+    ) -> None:
         """Write the page `path`; `entries` are the rows of its table."""
         root = "../" * path.count("/")
 
@@ -115,7 +154,9 @@ class _Writer:
             return f"{root}{kind}/{slug(name)}.html"
 
         data = payload(entries, link) if entries else None
-        text = self.environment.get_template(template).render(**self.common, **context, root=root, link=link, data=data, path=path)
+        text = self.environment.get_template(template).render(
+            **self.common, **context, root=root, link=link, data=data, path=path
+        )
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
 
@@ -124,22 +165,33 @@ def _environment() -> Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
+    environment.policies["json.dumps_kwargs"] = {
+        "separators": (",", ":"),
+        "ensure_ascii": False,
+        "allow_nan": False,
+    }
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f}"
     return environment
 
 
 def _draw_diagrams(standings: list[Standing], folder: Path) -> dict[tuple[int, str], str]:
-    """Critical-difference diagrams as figures/*.svg, by number of the standing and metric; none where nothing is ranked or matplotlib is missing."""
+    """Critical-difference diagrams as figures/*.svg, by number of the standing and metric; none
+    where nothing is ranked or matplotlib is missing.
+    """
     from vadbench.report.ranks import draw_critical_difference
 
     wanted = [
         (number, table)
         for position in range(len(BOARD))
         for number, standing in enumerate(standings)
-        if (table := standing.tables[position]).critical_difference is not None and len(table.ranked) <= MOST_RANKED
+        if (table := standing.tables[position]).critical_difference is not None
+        and len(table.ranked) <= MOST_RANKED
     ]
     drawn = {}
     for number, table in wanted[:MOST_DIAGRAMS]:
@@ -160,9 +212,13 @@ def _replaced(out: Path) -> Iterator[Path]:
         BadInput: if `out` is something else than a site of ours or an empty folder.
     """
     index = out / "index.html"
-    ours = index.is_file() and f'content="{MARK}"' in index.read_text(encoding="utf-8", errors="replace")
+    ours = index.is_file() and f'content="{MARK}"' in index.read_text(
+        encoding="utf-8", errors="replace"
+    )
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out}: is there and is no leaderboard; remove it or name another folder with --out")
+        raise BadInput(
+            f"{out}: is there and is no leaderboard; remove it or name another folder with --out"
+        )
     out = out.resolve()  # a link stays, and what it leads to is replaced
     aside, before = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     shutil.rmtree(aside, ignore_errors=True)

@@ -1,4 +1,6 @@
-"""Ranks over data sets: methods on the same features, trained one way under one protocol, over the data sets that most of them share."""
+"""Ranks over data sets: methods on the same features, trained one way under one protocol, over the
+data sets that most of them share.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from vadbench.report.table import BOARD, Cell, Column, Row, Table
 
 MOST_DATASETS = 12  # of which every choice is weighed
 MOST_STANDINGS = 12  # of many features: as much as a page can show
-SEVERAL = (Cell(None, note="several results, which differ in the order of their streams alone"),) * len(BOARD)
+SEVERAL = (
+    Cell(None, note="several results, which differ in the order of their streams alone"),
+) * len(BOARD)
 MISSING = (Cell(None, note="no result with these features"),) * len(BOARD)
 
 
@@ -37,7 +41,8 @@ class Standing:
 
 
 def make_standings(entries: Iterable[Entry]) -> tuple[list[Standing], int]:
-    """The standings of features that two or more methods share on two or more data sets; unranked entries take no part.
+    """The standings of features that two or more methods share on two or more data sets; unranked
+    entries take no part.
 
     Returns:
         At most `MOST_STANDINGS`, those with the most results first, and how many there are in all.
@@ -45,7 +50,9 @@ def make_standings(entries: Iterable[Entry]) -> tuple[list[Standing], int]:
     alike: dict[tuple[str, tuple[str, ...], str], list[Entry]] = {}
     for entry in entries:
         if entry.unranked is None:
-            alike.setdefault((entry.group.training, entry.group.rules, entry.streams), []).append(entry)
+            alike.setdefault((entry.group.training, entry.group.rules, entry.streams), []).append(
+                entry
+            )
     chosen = []
     for key, same in alike.items():
         results = _results(same)
@@ -55,14 +62,27 @@ def make_standings(entries: Iterable[Entry]) -> tuple[list[Standing], int]:
         datasets = shared_datasets(there)
         if datasets:
             shared = set.intersection(*(there[dataset] for dataset in datasets))
-            chosen.append((-len(shared) * len(datasets), key, datasets, tuple(sorted(set(there) - set(datasets))), results))
+            chosen.append(
+                (
+                    -len(shared) * len(datasets),
+                    key,
+                    datasets,
+                    tuple(sorted(set(there) - set(datasets))),
+                    results,
+                )
+            )
     chosen.sort(key=lambda choice: choice[:2])
     most = chosen[:MOST_STANDINGS]
-    return [Standing(*key, left_out, tuple(_tables(key[2], datasets, results))) for _, key, datasets, left_out, results in most], len(chosen)
+    return [
+        Standing(*key, left_out, tuple(_tables(key[2], datasets, results)))
+        for _, key, datasets, left_out, results in most
+    ], len(chosen)
 
 
 def _results(entries: Sequence[Entry]) -> dict[tuple[str, str], tuple[Cell, ...]]:
-    """(row, data set) -> its cells; of a data set, only under the labels and of the extraction of the features that most entries share."""
+    """(row, data set) -> its cells; of a data set, only under the labels and of the extraction of
+    the features that most entries share.
+    """
     by_dataset: dict[str, list[Entry]] = {}
     for entry in entries:
         by_dataset.setdefault(entry.group.dataset, []).append(entry)
@@ -78,12 +98,19 @@ def _results(entries: Sequence[Entry]) -> dict[tuple[str, str], tuple[Cell, ...]
 
 
 def row_name(entry: Entry) -> str:
-    """The method, with its settings where they are not its preset for a CPU (of which a default is one)."""
-    return entry.method if entry.settings in ("fast", "default", UNKNOWN) else f"{entry.method} ({entry.settings})"
+    """The method, with its settings where they are not its preset for a CPU (of which a default is
+    one).
+    """
+    return (
+        entry.method
+        if entry.settings in ("fast", "default", UNKNOWN)
+        else f"{entry.method} ({entry.settings})"
+    )
 
 
 def shared_datasets(there: dict[str, set[str]]) -> tuple[str, ...]:
-    """Of two or more data sets, those that give the most cells of methods that are on all of them; of equals, the larger choice.
+    """Of two or more data sets, those that give the most cells of methods that are on all of them;
+    of equals, the larger choice.
 
     Only which results exist decides, never their values.
 
@@ -103,9 +130,18 @@ def shared_datasets(there: dict[str, set[str]]) -> tuple[str, ...]:
     return best[1]
 
 
-def _tables(features: str, datasets: Sequence[str], results: dict[tuple[str, str], tuple[Cell, ...]]) -> Iterable[RankTable]:
+def _tables(
+    features: str, datasets: Sequence[str], results: dict[tuple[str, str], tuple[Cell, ...]]
+) -> Iterable[RankTable]:
     for position, (title, (key, better)) in enumerate(BOARD.items()):
         columns = tuple(Column(dataset, title, key, better) for dataset in datasets)
         names = sorted({name for name, dataset in results if dataset in datasets})
-        rows = tuple(Row(name, features, tuple(results.get((name, dataset), MISSING)[position] for dataset in datasets)) for name in names)
+        rows = tuple(
+            Row(
+                name,
+                features,
+                tuple(results.get((name, dataset), MISSING)[position] for dataset in datasets),
+            )
+            for name in names
+        )
         yield rank_table(Table(title, "", columns, rows, ()), title)

@@ -1,4 +1,7 @@
-"""Live training curves through pytorch-lightning's WandbLogger. Importing it costs 5 CPU-seconds."""
+"""Live training curves through pytorch-lightning's WandbLogger.
+
+Importing it costs 5 CPU-seconds.
+"""
 
 from __future__ import annotations
 

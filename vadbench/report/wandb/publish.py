@@ -1,4 +1,6 @@
-"""Records -> W&B, each content once: the folder of a W&B run keeps the hash of what was published in it."""
+"""Records -> W&B, each content once: the folder of a W&B run keeps the hash of what was published
+in it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 
 def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
-    """Publish records as W&B runs, their leaderboard as one more, and write the report's definition; what is there already is left alone.
+    """Publish records as W&B runs, their leaderboard as one more, and write the report's
+    definition; what is there already is left alone.
 
     Args:
         target: where they go; its folder holds the records.
@@ -36,19 +39,39 @@ def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
     Raises:
         NotInstalled: where there is something to publish and no library.
         BadInput: online, without an account.
-        Exception: whatever the library raises; what was published until then is not published again.
+        Exception: whatever the library raises; what was published until then is not published
+            again.
     """
     results, there = Results(target.folder), marks(target)
     table = leaderboard(results, records)
-    new = [_once(target, there, each.identity, each.content, each.described, partial(_fill, each)) for each in publications(results, records)]
+    new = [
+        _once(target, there, each.identity, each.content, each.described, partial(_fill, each))
+        for each in publications(results, records)
+    ]
     identity = canonical_hash(["leaderboard", board])
-    described = {"name": f"leaderboard {board}", "job_type": "leaderboard", "config": {"leaderboard": board}}
+    described = {
+        "name": f"leaderboard {board}",
+        "job_type": "leaderboard",
+        "config": {"leaderboard": board},
+    }
     columns, values = list(table.columns), _values(table)
     content = canonical_hash([LAYOUT, described, columns, values])
-    new.append(_once(target, there, identity, content, described, partial(_fill_board, columns, values)))
-    results.write_text(f"wandb/report-{board}.json", json.dumps(report_definition(target.project, board, table), indent=1) + "\n")
-    told = f"Weights & Biases, {target.mode}: {sum(new)} runs published, {len(new) - sum(new)} there already and unchanged"
-    return f"{told}; to send them: wandb sync {target.folder / 'wandb'}/offline-run-*" if target.mode == "offline" and any(new) else told
+    new.append(
+        _once(target, there, identity, content, described, partial(_fill_board, columns, values))
+    )
+    results.write_text(
+        f"wandb/report-{board}.json",
+        json.dumps(report_definition(target.project, board, table), indent=1) + "\n",
+    )
+    told = (
+        f"Weights & Biases, {target.mode}: {sum(new)} runs published, {len(new) - sum(new)} there"
+        " already and unchanged"
+    )
+    return (
+        f"{told}; to send them: wandb sync {target.folder / 'wandb'}/offline-run-*"
+        if target.mode == "offline" and any(new)
+        else told
+    )
 
 
 def records_of(plan: Plan, results: Results) -> list[RecipeRecord]:
@@ -61,7 +84,9 @@ def records_of(plan: Plan, results: Results) -> list[RecipeRecord]:
 
 
 def leaderboard(results: Results, records: Sequence[RecipeRecord]) -> pd.DataFrame:
-    """The rows of `load_results` of these records' ranked read-outs, without the columns that the runs' configs hold."""
+    """The rows of `load_results` of these records' ranked read-outs, without the columns that the
+    runs' configs hold.
+    """
     from vadbench.export import load_results
 
     table = load_results(results.root)
@@ -69,8 +94,17 @@ def leaderboard(results: Results, records: Sequence[RecipeRecord]) -> pd.DataFra
     return table[wanted].drop(columns=["config", "protocol"]).reset_index(drop=True)
 
 
-def _once(target: Target, there: dict[str, str | None], identity: str, content: str, described: dict[str, Any], fill: Callable[[Any], None]) -> bool:
-    """Fill a W&B run, unless this content has been published under its id; returns whether it was done."""
+def _once(
+    target: Target,
+    there: dict[str, str | None],
+    identity: str,
+    content: str,
+    described: dict[str, Any],
+    fill: Callable[[Any], None],
+) -> bool:
+    """Fill a W&B run, unless this content has been published under its id; returns whether it was
+    done.
+    """
     if there.get(identity[:ID_LENGTH]) == content:
         return False
     with start(target, identity, **described) as run:
@@ -80,15 +114,23 @@ def _once(target: Target, there: dict[str, str | None], identity: str, content: 
 
 
 def _fill(publication: Publication, run: wandb.Run) -> None:
-    """Metrics, their table, the picture of the scores over time, and the artifact. All in the summary, which a second time overwrites."""
+    """Metrics, their table, the picture of the scores over time, and the artifact.
+
+    All in the summary, which a second time overwrites.
+    """
     wandb, folder = library(), Path(run.dir).parent
     run.summary.update({**publication.summary, "metrics": _table(list(COLUMNS), publication.rows)})
     frames = next((path for path in publication.files.values() if path.name == "frames.npz"), None)
     if frames is not None and draw_timeline(load_arrays(frames), folder / "timeline.png"):
         run.summary["timeline"] = wandb.Image(str(folder / "timeline.png"))
-    artifact = wandb.Artifact(f"scores-{publication.identity[:ID_LENGTH]}", type="scores", metadata={"identity": publication.identity})
+    artifact = wandb.Artifact(
+        f"scores-{publication.identity[:ID_LENGTH]}",
+        type="scores",
+        metadata={"identity": publication.identity},
+    )
     for name, path in publication.files.items():
-        copy = folder / "scores" / name  # beside the run: the record may be evaluated again before the copy is sent
+        # beside the run: the record may be evaluated again before the copy is sent
+        copy = folder / "scores" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         artifact.add_file(str(copy), name=name, policy="immutable", skip_cache=True)
@@ -101,7 +143,8 @@ def _fill_board(columns: list[str], values: list[list[Any]], run: wandb.Run) -> 
 
 def _table(columns: list[str], rows: list[list[Any]]) -> wandb.Table:
     table = library().Table
-    table.MAX_ROWS = max(table.MAX_ROWS, len(rows))  # 10,000 by default, and what is beyond would be cut off
+    # 10,000 by default, and what is beyond would be cut off
+    table.MAX_ROWS = max(table.MAX_ROWS, len(rows))
     made: wandb.Table = table(columns=columns, data=rows, allow_mixed_types=True)
     return made
 

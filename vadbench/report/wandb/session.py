@@ -26,7 +26,9 @@ ID_LENGTH = 12  # as in the records' folder names; W&B takes up to 64 characters
 MARK = "vadbench.json"
 
 QUIET = {"silent": True, "console": "off"}  # nothing is printed, and nothing printed is captured
-PRIVATE = {  # no source, no git state, no host name, no hardware, no packages: what matters of them is in the records
+# no source, no git state, no host name, no hardware, no packages: what matters of them is in the
+# records
+PRIVATE = {
     "disable_code": True,
     "disable_git": True,
     "disable_job_creation": True,
@@ -38,15 +40,40 @@ PRIVATE = {  # no source, no git state, no host name, no hardware, no packages: 
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
-OF_OTHER_RUNS = (  # what a sweep's or a launch's agent, or a user for runs of his own, says of the next run: ours are what their records are
-    *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_LAUNCH", "WANDB_LAUNCH_CONFIG_PATH", "WANDB_CONFIG_PATHS"),
-    *("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_RESUME_FROM", "WANDB_FORK_FROM", "WANDB_NAME", "WANDB_RUN_NAME", "WANDB_PROJECT"),
-    *("WANDB_RUN_GROUP", "WANDB_JOB_TYPE", "WANDB_RUN_JOB_TYPE", "WANDB_TAGS", "WANDB_RUN_TAGS", "WANDB_NOTES", "WANDB_RUN_NOTES"),
+# what a sweep's or a launch's agent, or a user for runs of his own, says of the next run: ours are
+# what their records are
+OF_OTHER_RUNS = (
+    *(
+        "WANDB_SWEEP_ID",
+        "WANDB_SWEEP_PARAM_PATH",
+        "WANDB_LAUNCH",
+        "WANDB_LAUNCH_CONFIG_PATH",
+        "WANDB_CONFIG_PATHS",
+    ),
+    *(
+        "WANDB_RUN_ID",
+        "WANDB_RESUME",
+        "WANDB_RESUME_FROM",
+        "WANDB_FORK_FROM",
+        "WANDB_NAME",
+        "WANDB_RUN_NAME",
+        "WANDB_PROJECT",
+    ),
+    *(
+        "WANDB_RUN_GROUP",
+        "WANDB_JOB_TYPE",
+        "WANDB_RUN_JOB_TYPE",
+        "WANDB_TAGS",
+        "WANDB_RUN_TAGS",
+        "WANDB_NOTES",
+        "WANDB_RUN_NOTES",
+    ),
 )
 SETTINGS = {
     "sagemaker_disable": True,  # there the library would take the training job's name for the id
     "use_dot_wandb": False,
-    "allow_val_change": True,  # a job's config is given with its curves, and again, with more in it, with its metrics
+    # a job's config is given with its curves, and again, with more in it, with its metrics
+    "allow_val_change": True,
     "finish_timeout": 300.0,  # what is not sent by then stays on disk, for `wandb sync`
 }
 
@@ -66,7 +93,9 @@ def library() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "wandb":
             raise
-        raise NotInstalled("Weights & Biases is not installed; pip install 'vadbench[wandb]'") from error
+        raise NotInstalled(
+            "Weights & Biases is not installed; pip install 'vadbench[wandb]'"
+        ) from error
     return wandb
 
 
@@ -86,7 +115,9 @@ class Target:
 
 
 def start(target: Target, identity: str, **described: Any) -> wandb.Run:
-    """A W&B run, new or, where the server knows its id, continued. The caller finishes it: it is a context manager.
+    """A W&B run, new or, where the server knows its id, continued.
+
+    The caller finishes it: it is a context manager.
 
     Args:
         target: where it goes.
@@ -95,18 +126,31 @@ def start(target: Target, identity: str, **described: Any) -> wandb.Run:
 
     Raises:
         NotInstalled: where the library is absent.
-        BadInput: online, where no key of an account is known; nobody is asked for one. In a process in which a sweep has been set up.
+        BadInput: online, where no key of an account is known; nobody is asked for one. In a process
+            in which a sweep has been set up.
         Exception: whatever the library raises.
     """
     wandb = library()
     target.folder.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its log file is of no use here, and on a full disk every line of it is a traceback
+    # its log file is of no use here, and on a full disk every line of it is a traceback
+    logging.getLogger("wandb").setLevel(logging.CRITICAL)
     with _without(OF_OTHER_RUNS):
-        session = wandb.setup(wandb.Settings(**QUIET))  # the library's warnings follow the settings of the process, not those of the run
+        # the library's warnings follow the settings of the process, not those of the run
+        session = wandb.setup(wandb.Settings(**QUIET))
         if session.settings.sweep_id or session.settings.launch:
-            raise BadInput("this process works for an agent of Weights & Biases, which gives runs its own id; publish with `vadbench publish wandb`")
-        if target.mode == "online" and wandb.run is None and not wandb.login(prompt=False, verify=False):
-            raise BadInput("no key of a Weights & Biases account; run `wandb login`, set WANDB_API_KEY, or stay offline")
+            raise BadInput(
+                "this process works for an agent of Weights & Biases, which gives runs its own id;"
+                " publish with `vadbench publish wandb`"
+            )
+        if (
+            target.mode == "online"
+            and wandb.run is None
+            and not wandb.login(prompt=False, verify=False)
+        ):
+            raise BadInput(
+                "no key of a Weights & Biases account; run `wandb login`, set WANDB_API_KEY, or"
+                " stay offline"
+            )
         _wait_for_a_free_folder(target, identity)
         return wandb.init(  # type: ignore[no-any-return]
             mode=target.mode,
@@ -131,26 +175,42 @@ def _without(variables: Iterable[str]) -> Iterator[None]:
 
 
 def _wait_for_a_free_folder(target: Target, identity: str) -> None:
-    """W&B names a run's folder by its id and the local time to the second: within one second the same run would be written over itself."""
-    while list((target.folder / "wandb").glob(f"*run-{datetime.now():%Y%m%d_%H%M%S}-{identity[:ID_LENGTH]}")):
+    """W&B names a run's folder by its id and the local time to the second: within one second the
+    same run would be written over itself.
+    """
+    while list(
+        (target.folder / "wandb").glob(
+            f"*run-{datetime.now():%Y%m%d_%H%M%S}-{identity[:ID_LENGTH]}"
+        )
+    ):
         time.sleep(0.05)
 
 
 def mark(target: Target, run: wandb.Run, content: str | None) -> None:
-    """Say in the folder of a finished run what is in it: the hash of what was published, or None for training curves.
+    """Say in the folder of a finished run what is in it: the hash of what was published, or None
+    for training curves.
 
     Raises:
         OSError: on a full disk, which the library does not tell of.
     """
     document = {"id": run.id, "content": content, "project": target.project, "mode": target.mode}
-    Results(target.folder).write_text(f"wandb/{Path(run.dir).parent.name}/{MARK}", json.dumps(document) + "\n")
+    Results(target.folder).write_text(
+        f"wandb/{Path(run.dir).parent.name}/{MARK}", json.dumps(document) + "\n"
+    )
 
 
 def marks(target: Target) -> dict[str, str | None]:
-    """By id, what `mark` last said of the runs that went to this target and whose folders are there."""
-    paths = sorted((target.folder / "wandb").glob(f"*run-*/{MARK}"))  # a folder's name begins with its time
+    """By id, what `mark` last said of the runs that went to this target and whose folders are
+    there.
+    """
+    # a folder's name begins with its time
+    paths = sorted((target.folder / "wandb").glob(f"*run-*/{MARK}"))
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return {each["id"]: each["content"] for each in documents if (each["project"], each["mode"]) == (target.project, target.mode)}
+    return {
+        each["id"]: each["content"]
+        for each in documents
+        if (each["project"], each["mode"]) == (target.project, target.mode)
+    }
 
 
 _failed: set[Path] = set()
@@ -162,8 +222,14 @@ def failed(folder: Path) -> bool:
 
 
 def warn(folder: Path, error: Exception) -> None:
-    """Say on stderr, once a process, that W&B does not work; the folder is left alone from then on."""
+    """Say on stderr, once a process, that W&B does not work; the folder is left alone from then
+    on.
+    """
     if folder not in _failed:
         _failed.add(folder)
-        told = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {' '.join(str(error).split())}"
+        told = (
+            str(error)
+            if isinstance(error, BadInput)
+            else f"{type(error).__name__}: {' '.join(str(error).split())}"
+        )
         sys.stderr.write(f"vadbench: nothing more is logged to Weights & Biases: {told}\n")

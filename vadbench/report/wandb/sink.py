@@ -1,4 +1,7 @@
-"""`Sink`: where a run's curves and records go. What it catches is every failure of W&B: one warning line, and the run goes on."""
+"""`Sink`: where a run's curves and records go.
+
+What it catches is every failure of W&B: one warning line, and the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ class Sink(Target):
 
     @contextmanager
     def curves(self, job: Job) -> Iterator[Any]:
-        """A pytorch-lightning logger for the training of a job, None where W&B fails; an error of the training passes through."""
+        """A pytorch-lightning logger for the training of a job, None where W&B fails; an error of
+        the training passes through.
+        """
         if failed(self.folder):
             yield None
             return
@@ -40,7 +45,9 @@ class Sink(Target):
             self._finish(run, code)
 
     def publish(self, plan: Plan, say: Callable[[str], None]) -> None:
-        """Publish the records of a plan that has been run and evaluated, with a leaderboard named as its suite."""
+        """Publish the records of a plan that has been run and evaluated, with a leaderboard named
+        as its suite.
+        """
         if failed(self.folder):
             return
         try:

@@ -1,4 +1,6 @@
-"""A picture of a record's frame scores over the test videos, as it appears beside the metrics in W&B."""
+"""A picture of a record's frame scores over the test videos, as it appears beside the metrics in
+W&B.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from vadbench.records import Arrays
 
 
 def draw_timeline(frames: Arrays, path: Path) -> bool:
-    """Draw the frame scores before smoothing, one video after the other, as PNG; returns False, and draws nothing, without matplotlib.
+    """Draw the frame scores before smoothing, one video after the other, as PNG; returns False, and
+    draws nothing, without matplotlib.
 
     On the axis of ranks, which is all that AUC sees: raw scores differ by orders of magnitude.
     """
@@ -25,6 +28,11 @@ def draw_timeline(frames: Arrays, path: Path) -> bool:
     axes.plot(lower, linewidth=0.8)
     for end in np.cumsum(frames["lengths"])[:-1]:
         axes.axvline(end, color="0.8", linewidth=0.6, zorder=0)
-    axes.set(xlabel="frame, test videos in order", ylabel="test frames\nthat score lower", xlim=(0, len(scores)), ylim=(0, 1))
+    axes.set(
+        xlabel="frame, test videos in order",
+        ylabel="test frames\nthat score lower",
+        xlim=(0, len(scores)),
+        ylim=(0, 1),
+    )
     figure.savefig(path, dpi=100)
     return True
