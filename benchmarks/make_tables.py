@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vadbench.benchmark import plan_suite, write_table
 from vadbench.locations import suites_root
-from vadbench.records import Results
-from vadbench.suite import read_suite
+from vadbench.plans.suite import read_suite
+from vadbench.results.records import Results
+from vadbench.runner.run import plan_suite, write_table
 
 if __name__ == "__main__":
     results = Results(Path(__file__).resolve().parents[1] / "results")

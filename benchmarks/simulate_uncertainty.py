@@ -1,4 +1,4 @@
-"""How often the claims of vadbench.metrics.uncertainty are wrong, by simulation.
+"""How often the claims of vadbench.evaluation.metrics.uncertainty are wrong, by simulation.
 
     python benchmarks/simulate_uncertainty.py [--quick] [--out FILE] [--results DIR]
 
@@ -27,9 +27,9 @@ from scipy.special import stdtrit
 from simulated_clips import Clips, make_clips, make_regions, read_stored, swapped
 
 from vadbench.errors import BadInput
-from vadbench.metrics.frame import Roc
-from vadbench.metrics.regions import false_positives, mean_area
-from vadbench.metrics.uncertainty import (
+from vadbench.evaluation.metrics.frame import Roc
+from vadbench.evaluation.metrics.regions import false_positives, mean_area
+from vadbench.evaluation.metrics.uncertainty import (
     Estimate,
     Jackknife,
     auc_jackknife,

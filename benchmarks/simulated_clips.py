@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from vadbench.benchmark import open_dataset
 from vadbench.errors import BadInput
-from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.regions import Matches, match
-from vadbench.protocol import smooth
-from vadbench.records import Results
+from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.evaluation.metrics.regions import Matches, match
+from vadbench.evaluation.protocol import smooth
+from vadbench.results.records import Results
+from vadbench.runner.run import open_dataset
 
 Clips = list[tuple[NDArray[np.float64], NDArray[np.bool_]]]  # (scores, labels) of each video
 

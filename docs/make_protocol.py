@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from vadbench.benchmark import open_dataset
 from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
-from vadbench.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
-from vadbench.protocol import smooth
-from vadbench.records import Results
-from vadbench.report.layout import table_lines
-from vadbench.settled import settled
+from vadbench.evaluation.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
+from vadbench.evaluation.protocol import smooth
+from vadbench.report.settled import settled
+from vadbench.report.tables.layout import table_lines
+from vadbench.results.records import Results
+from vadbench.runner.run import open_dataset
 
 PAGE = Path(__file__).with_name("protocol.md")
 SIMULATED = Path(__file__).resolve().parents[1] / "benchmarks" / "uncertainty.csv"

@@ -15,13 +15,13 @@ _PUBLIC = {
     "LightningDetector": "vadbench.training",
     "MethodConfig": "vadbench.detector",
     "NeuralConfig": "vadbench.training",
-    "Results": "vadbench.records",
-    "Suite": "vadbench.suite",
+    "Results": "vadbench.results.records",
+    "Suite": "vadbench.plans.suite",
     "check_detector": "vadbench.testing",
-    "load_results": "vadbench.export",
-    "plan_suite": "vadbench.benchmark",
-    "region_metrics": "vadbench.metrics.regions",
-    "run_suite": "vadbench.benchmark",
+    "load_results": "vadbench.results.frame",
+    "plan_suite": "vadbench.runner.run",
+    "region_metrics": "vadbench.evaluation.metrics.regions",
+    "run_suite": "vadbench.runner.run",
 }
 __all__ = sorted(_PUBLIC)
 

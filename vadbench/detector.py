@@ -170,7 +170,7 @@ class Part:
     Attributes:
         method: the detector's name.
         stream: the stream's name.
-        calibration: a calibration named in `vadbench.protocol`.
+        calibration: a calibration named in `vadbench.evaluation.protocol`.
         empty: what a frame without objects scores: the training minimum, or a raw 0 (AccI-VAD's
             pose).
     """
@@ -240,7 +240,7 @@ class Detector(ABC):
 
     Config: ClassVar[type[MethodConfig]]
     info: ClassVar[DetectorInfo]
-    # of this method's scores where streams are fused (vadbench.protocol)
+    # of this method's scores where streams are fused (vadbench.evaluation.protocol)
     calibration: ClassVar[str] = "minmax-p99.9"
 
     def __init__(self, config: Any, *, seed: int) -> None:

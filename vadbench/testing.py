@@ -516,7 +516,9 @@ def small_config(cls: type[Detector], settings: dict[str, Any] | None = None) ->
     Raises:
         BadInput: naming the setting that is wrong, as `vadbench run` does.
     """
-    from vadbench.plan import resolve_config  # loads the features, which the contract does not need
+    from vadbench.plans.plan import (
+        resolve_config,  # loads the features, which the contract does not need
+    )
 
     fields = cls.Config.model_fields
     quick = {

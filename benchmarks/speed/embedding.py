@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vadbench.features.clip import Clip, ClipOptions
-from vadbench.features.deep import Deep, DeepOptions
-from vadbench.features.extractor import Objects
+from vadbench.features.extractors.clip import Clip, ClipOptions
+from vadbench.features.extractors.deep import Deep, DeepOptions
+from vadbench.features.extractors.extractor import Objects
 from vadbench.features.footage import Footage
 
 STREAMS = ("deep, 64 px", "deep, 96 px", "clip")
@@ -44,8 +44,8 @@ def libraries(size: int, batch: int, rounds: int) -> None:
     """One batch by each library in turn, on one core; medians."""
     import torch
 
-    from vadbench.features.backbones import efficientnet_lite0
-    from vadbench.features.efficientnet import build
+    from vadbench.features.extractors.backbones import efficientnet_lite0
+    from vadbench.features.extractors.efficientnet import build
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
@@ -95,11 +95,11 @@ def statistics(crops: int = 48) -> None:
     import numpy as np
     import torch
 
-    from vadbench.benchmark import open_dataset
-    from vadbench.features import efficientnet
-    from vadbench.features.deep import resized, square
+    from vadbench.features.boxes.foreground import Foreground
+    from vadbench.features.extractors import efficientnet
+    from vadbench.features.extractors.deep import resized, square
     from vadbench.features.footage import Footage
-    from vadbench.features.foreground import Foreground
+    from vadbench.runner.run import open_dataset
 
     ped2 = open_dataset("ped2")
     footage = Footage(ped2, ped2.videos("train")[0])

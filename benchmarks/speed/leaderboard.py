@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from vadbench import registry
-from vadbench.evaluate import make_protocol
-from vadbench.plan import resolve_config
-from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
-from vadbench.report.table import BOARD
+from vadbench.evaluation.evaluate import make_protocol
+from vadbench.files.canonical import canonical_hash
+from vadbench.plans.plan import resolve_config
+from vadbench.report.tables.table import BOARD
+from vadbench.results.records import RecipeRecord, Results, RunRecord
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
 LENGTH = 200  # frames a video
@@ -114,7 +115,7 @@ def frames(dataset: str) -> bytes:
 
 
 def write_records(root: Path, records: int, seeds: int) -> None:
-    """Records that vadbench.records takes, with a run each, written without its fsyncs."""
+    """Records that vadbench.results.records takes, with a run each, written without its fsyncs."""
     results, random = Results(root), np.random.default_rng(0)
     root.mkdir(parents=True, exist_ok=True)
     for dataset in VIDEOS:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from vadbench.metrics.regions import region_metrics
+from vadbench.evaluation.metrics.regions import region_metrics
 
 VIDEOS, LENGTH, TRACKS = 107, 381, 160
 ROOT = Path(__file__).resolve().parents[2]

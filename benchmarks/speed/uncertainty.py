@@ -11,10 +11,10 @@ import time
 import numpy as np
 from regions import LENGTH, VIDEOS, scene
 
-from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.frame import micro_auc
-from vadbench.metrics.regions import match
-from vadbench.metrics.uncertainty import (
+from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.evaluation.metrics.frame import micro_auc
+from vadbench.evaluation.metrics.regions import match
+from vadbench.evaluation.metrics.uncertainty import (
     Jackknife,
     combine,
     frame_jackknives,

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from vadbench.benchmark import evaluate_suite, plan_suite, run_suite
-from vadbench.records import Results
-from vadbench.report import markdown
-from vadbench.suite import make_suite
+from vadbench.plans.suite import make_suite
+from vadbench.report.tables import markdown
+from vadbench.results.records import Results
+from vadbench.runner.run import evaluate_suite, plan_suite, run_suite
 
 SMALL = {"units": [16, 16], "max_steps": 20}
 ROWS = (

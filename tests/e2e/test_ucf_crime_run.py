@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from street import measured, records
 
-from vadbench.benchmark import plan_suite, run_suite
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
-from vadbench.records import Results
-from vadbench.suite import make_suite
+from vadbench.plans.suite import make_suite
+from vadbench.results.records import Results
+from vadbench.runner.run import plan_suite, run_suite
 
 pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
 

@@ -9,9 +9,15 @@ from vadbench_methods.gmm import GMM
 from vadbench_methods.knn import KNN
 
 from vadbench.detector import Features
+from vadbench.evaluation.metrics.frame import macro_auc, micro_auc
+from vadbench.evaluation.protocol import (
+    calibrate,
+    calibration_statistics,
+    frame_maximum,
+    fuse,
+    smooth,
+)
 from vadbench.features.stream import declared_nature
-from vadbench.metrics.frame import macro_auc, micro_auc
-from vadbench.protocol import calibrate, calibration_statistics, frame_maximum, fuse, smooth
 
 METHODS = {"knn": KNN, "gmm": GMM}
 SIGMA = 3.0

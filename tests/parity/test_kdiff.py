@@ -7,8 +7,8 @@ from vadbench_methods.denoiser import Denoiser
 from vadbench_methods.diffusion import Config, Diffusion, learning_rate_factor
 from vadbench_methods.samplers import SAMPLERS, karras_sigmas, lms_coefficients
 
-from vadbench.metrics.binarised import auc_binarised
-from vadbench.metrics.frame import micro_auc
+from vadbench.evaluation.metrics.binarised import auc_binarised
+from vadbench.evaluation.metrics.frame import micro_auc
 
 SIGMA_DATA = 0.6206
 PREFIX = "gvad_model.ae."

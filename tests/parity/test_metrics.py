@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from vadbench.metrics.frame import (
+from vadbench.evaluation.metrics.frame import (
     average_precision,
     eer,
     legacy_micro_auc,
@@ -15,7 +15,7 @@ from vadbench.metrics.frame import (
     micro_auc,
     video_aucs,
 )
-from vadbench.protocol import smooth
+from vadbench.evaluation.protocol import smooth
 
 TOLERANCE = 1e-9
 

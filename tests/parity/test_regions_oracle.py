@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.metrics.regions import region_metrics
+from vadbench.evaluation.metrics.regions import region_metrics
 
 TOLERANCE = 1e-12
 REFUSED = {  # deliberate: the script answers, we say what is wrong

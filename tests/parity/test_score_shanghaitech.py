@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vadbench.scoring import score_frames, score_regions
+from vadbench.external.score import score_frames, score_regions
 
 DETECTIONS, TRACKS = 150_000, 160
 SECONDS = 30  # of CPU, all metrics with intervals

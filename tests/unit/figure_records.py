@@ -5,8 +5,8 @@ video.
 import cv2
 import numpy as np
 
-from vadbench.benchmark import plan_suite, run_suite
-from vadbench.suite import make_suite
+from vadbench.plans.suite import make_suite
+from vadbench.runner.run import plan_suite, run_suite
 
 SIZE, FRAMES = (96, 128), 24
 ANOMALOUS = {"a": range(8, 16), "b": range(4, 20), "c": range(0)}

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.intervals import UNSMOOTHED, jackknife_arrays
-from vadbench.metrics.uncertainty import Jackknife
-from vadbench.protocol import Protocol
-from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
+from vadbench.evaluation.intervals import UNSMOOTHED, jackknife_arrays
+from vadbench.evaluation.metrics.uncertainty import Jackknife
+from vadbench.evaluation.protocol import Protocol
+from vadbench.files.canonical import canonical_hash
+from vadbench.results.records import RecipeRecord, Results, RunRecord
 
 VIDEOS = ("Test001", "Test002", "Test003")  # the last has one class
 LENGTH = 40

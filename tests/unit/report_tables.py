@@ -1,6 +1,6 @@
 """Tables made by hand for the tests of the renderers."""
 
-from vadbench.report.table import METRICS, Cell, Column, PublishedRow, Row, Table
+from vadbench.report.tables.table import METRICS, Cell, Column, PublishedRow, Row, Table
 
 NASTY = r"_ & % # $ { } ~ ^ \ ± ≈ – σ é -- '' < > | [x] * `code_1` <script>alert(1)</script> 中"
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vadbench.errors import BadInput
-from vadbench.metrics.binarised import PAPER_K, auc_binarised, by_sensitivity, decide
+from vadbench.evaluation.metrics.binarised import PAPER_K, auc_binarised, by_sensitivity, decide
 
 SCORES, LABELS = np.array([0.0, 1.0, 2.0, 9.0, 3.0, 4.0]), np.array([0, 0, 1, 1, 0, 1])
 

@@ -4,11 +4,11 @@ import pytest
 from figure_records import run, write_dataset
 from typer.testing import CliRunner
 
-from vadbench.benchmark import open_dataset
 from vadbench.cli import app
 from vadbench.errors import BadInput
-from vadbench.metrics.binarised import auc_binarised, by_sensitivity
-from vadbench.records import Results
+from vadbench.evaluation.metrics.binarised import auc_binarised, by_sensitivity
+from vadbench.results.records import Results
+from vadbench.runner.run import open_dataset
 
 
 @pytest.fixture

@@ -14,9 +14,14 @@ from shown import footage
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
-from vadbench.features.boxes import BoxesFile, FileOptions, Grid, GridOptions
+from vadbench.features.boxes.foreground import (
+    Foreground,
+    ForegroundOptions,
+    background,
+    without_covered,
+)
+from vadbench.features.boxes.provider import BoxesFile, FileOptions, Grid, GridOptions
 from vadbench.features.footage import Footage
-from vadbench.features.foreground import Foreground, ForegroundOptions, background, without_covered
 from vadbench.features.stream import require
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vadbench.benchmark import plan_suite
 from vadbench.locations import suites_root
-from vadbench.records import Results
-from vadbench.report import csv, markdown
-from vadbench.report.from_records import make_table
-from vadbench.suite import read_suite
+from vadbench.plans.suite import read_suite
+from vadbench.report.tables import csv, markdown
+from vadbench.report.tables.make import make_table
+from vadbench.results.records import Results
+from vadbench.runner.run import plan_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Results(ROOT / "results")

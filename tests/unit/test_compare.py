@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vadbench.compare import Difference, compare, render
 from vadbench.errors import BadInput
-from vadbench.intervals import UNSMOOTHED, jackknife_arrays
-from vadbench.metrics.uncertainty import Jackknife
-from vadbench.protocol import Protocol
-from vadbench.record_names import find
-from vadbench.records import RecipeRecord, Results, canonical_hash
-from vadbench.report.table import METRICS, USUAL
+from vadbench.evaluation.intervals import UNSMOOTHED, jackknife_arrays
+from vadbench.evaluation.metrics.uncertainty import Jackknife
+from vadbench.evaluation.protocol import Protocol
+from vadbench.files.canonical import canonical_hash
+from vadbench.report.compare import Difference, compare, render
+from vadbench.report.tables.table import METRICS, USUAL
+from vadbench.results.names import find
+from vadbench.results.records import RecipeRecord, Results
 
 TITLES = list(USUAL)
 # what each video does to both recipes: much more than their difference

@@ -16,8 +16,8 @@ from shown import footage
 
 from vadbench.errors import BadInput
 from vadbench.features.ahead import ahead
-from vadbench.features.deep import Deep, DeepOptions, batches, resized, square
-from vadbench.features.extractor import Objects
+from vadbench.features.extractors.deep import Deep, DeepOptions, batches, resized, square
+from vadbench.features.extractors.extractor import Objects
 
 COLOUR = (10, 20, 30)
 
@@ -256,8 +256,8 @@ class TestEfficientNetLite0:
     def test_the_exported_network_gives_what_torch_gives(self, size: int) -> None:
         import torch
 
-        from vadbench.features.backbones import efficientnet_lite0
-        from vadbench.features.efficientnet import build
+        from vadbench.features.extractors.backbones import efficientnet_lite0
+        from vadbench.features.extractors.efficientnet import build
 
         pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
         normalised = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127) / 128
@@ -273,8 +273,8 @@ class TestEfficientNetLite0:
         """
         from sklearn.datasets import load_sample_images
 
-        from vadbench.features.backbones import efficientnet_lite0
-        from vadbench.features.efficientnet import weights_file
+        from vadbench.features.extractors.backbones import efficientnet_lite0
+        from vadbench.features.extractors.efficientnet import weights_file
         from vadbench.features.weights import load_state
 
         state = load_state(weights_file().path)
@@ -288,7 +288,7 @@ class TestEfficientNetLite0:
         assert logits.argmax(1)[1] == 985
 
     def test_it_is_exported_once(self) -> None:
-        from vadbench.features.efficientnet import exported
+        from vadbench.features.extractors.efficientnet import exported
         from vadbench.locations import cache_root
 
         first = exported(cache_root())
@@ -311,7 +311,7 @@ class TestEfficientNetLite0:
             Deep("efficientnet-lite0", DeepOptions(size=70)).columns()
 
     def test_its_weights_are_the_packages(self) -> None:
-        from vadbench.features.efficientnet import SHA256
+        from vadbench.features.extractors.efficientnet import SHA256
         from vadbench.features.store import sha256
 
         (file,) = Deep("efficientnet-lite0", DeepOptions()).files()

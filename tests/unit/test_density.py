@@ -7,7 +7,7 @@ from vadbench_methods.gaussian import Gaussian
 from vadbench_methods.iforest import IsolationForest
 
 from vadbench.errors import BadInput
-from vadbench.report.density import BETWEEN, EDGE, SQUARE, draw, ranks, toy
+from vadbench.report.figures.density import BETWEEN, EDGE, SQUARE, draw, ranks, toy
 
 
 def test_toy_is_normal_at_the_corners_and_anomalous_between_them() -> None:

@@ -16,9 +16,9 @@ from onnx_files import brightest_detector, constant_detector
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features.detector_boxes import Detector, DetectorOptions, Found, choose, moving
-from vadbench.features.onnx_boxes import NANODET, YOLOV8, YOLOX, OnnxBoxes, cells, letterbox
-from vadbench.features.raft import Raft
+from vadbench.features.boxes.detector import Detector, DetectorOptions, Found, choose, moving
+from vadbench.features.boxes.onnx import NANODET, YOLOV8, YOLOX, OnnxBoxes, cells, letterbox
+from vadbench.features.extractors.raft import Raft
 
 PLAIN = DetectorOptions(gradient=False, min_area=0)
 

@@ -12,8 +12,8 @@ import pytest
 
 import vadbench
 from vadbench.errors import BadInput
-from vadbench.export import COLUMNS, TYPES, export_results, load_results
-from vadbench.records import RecipeRecord, Results, RunRecord
+from vadbench.results.frame import COLUMNS, TYPES, export_results, load_results
+from vadbench.results.records import RecipeRecord, Results, RunRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 

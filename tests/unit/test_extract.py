@@ -21,9 +21,9 @@ from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.extract import ensure
+from vadbench.features.extractors.velocity import Velocity
 from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan, open_stream, plan_stream
-from vadbench.features.velocity import Velocity
 
 HEIGHT, WIDTH = 48, 72
 

@@ -16,24 +16,24 @@ pytest.importorskip("matplotlib")
 
 from vadbench.cli import app
 from vadbench.errors import BadInput
-from vadbench.evaluate import stored_rows
+from vadbench.evaluation.evaluate import stored_rows
+from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.evaluation.metrics.frame import micro_auc
+from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.locations import suites_root
-from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.frame import micro_auc
-from vadbench.metrics.regions import match, region_metrics
-from vadbench.records import Results
+from vadbench.plans.suite import read_suite
 from vadbench.report.figures.curves import percent, rate_at, region_curves, roc_curve
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.heatmap import draw_heatmap
 from vadbench.report.figures.histogram import BINS, bin_edges, draw_histogram
-from vadbench.report.figures.regions import draw_regions
+from vadbench.report.figures.region_curves import draw_regions
 from vadbench.report.figures.roc import draw_roc
 from vadbench.report.figures.scales import draw_scales
 from vadbench.report.figures.scored import names, read_scored, tracks_of
 from vadbench.report.figures.style import line_style, picture
 from vadbench.report.figures.sweep import axis_label, differences, sweeps
 from vadbench.report.figures.timeline import draw_timeline, paint_timeline, spans
-from vadbench.suite import read_suite
+from vadbench.results.records import Results
 
 METHODS = ("magnitude", "gaussian", "iforest")
 
@@ -341,8 +341,8 @@ def test_a_sweep_over_a_number_is_a_curve(results, tmp_path):
 
 
 def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(results, tmp_path):
-    from vadbench.benchmark import plan_suite
-    from vadbench.suite import make_suite
+    from vadbench.plans.suite import make_suite
+    from vadbench.runner.run import plan_suite
 
     store = Results(tmp_path / "results")
     grid = [(trees, samples) for trees in (10, 20) for samples in (32, 64)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vadbench.errors import BadInput
-from vadbench.metrics.frame import (
+from vadbench.evaluation.metrics.frame import (
     average_precision,
     eer,
     fpr_at_95_tpr,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from figure_records import ANOMALOUS, FRAMES, run, write_dataset
 
-from vadbench.benchmark import open_dataset
 from vadbench.features.importers import import_features
-from vadbench.records import Results
+from vadbench.results.records import Results
+from vadbench.runner.run import open_dataset
 
 FUSED = "mulde@deep@import.mine+velocity@import.mine"
 TINY = {"mulde": {"units": [8], "max_steps": 20, "read_outs": ["gmm1"]}}

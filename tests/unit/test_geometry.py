@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from vadbench.datasets.geometry import check_boxes, check_size
 from vadbench.errors import BadInput
-from vadbench.geometry import check_boxes, check_size
 
 SIZE = (120, 160)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shown import footage
 
-from vadbench.features.extractor import Objects
-from vadbench.features.velocity import Velocity, VelocityOptions, hof
+from vadbench.features.extractors.extractor import Objects
+from vadbench.features.extractors.velocity import Velocity, VelocityOptions, hof
 
 
 def drifting(right: int, down: int, frames: int = 4) -> np.ndarray:

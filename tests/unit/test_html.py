@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 import report_tables
 
-from vadbench.report import html
+from vadbench.report.tables import html
 
 VOID = {"meta"}
 

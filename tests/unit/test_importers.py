@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from vadbench.cli import app
 from vadbench.datasets.base import Split
 from vadbench.errors import BadInput
+from vadbench.evaluation.protocol import window_to_frames
 from vadbench.features.importers import (
     ImportedRows,
     Layout,
@@ -27,7 +28,6 @@ from vadbench.features.importers import (
 from vadbench.features.importers.per_video import middle, shares
 from vadbench.features.importers.read import make_layout
 from vadbench.features.stream import open_stream, plan_stream
-from vadbench.protocol import window_to_frames
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -459,7 +459,7 @@ def test_the_command_says_what_it_stored(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("vadbench.benchmark.open_dataset", lambda name: toy)
+    monkeypatch.setattr("vadbench.runner.run.open_dataset", lambda name: toy)
     train, test = str(save_counts(tmp_path / "a.npz", 9)), str(save_counts(tmp_path / "b.npz", 5))
     command = ["features", "import", "toy", "velocity@import.mine", "--train", train, "--test"]
     good = CliRunner().invoke(app, [*command, test])

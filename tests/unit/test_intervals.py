@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from vadbench.benchmark import open_dataset, plan_suite, run_suite
 from vadbench.errors import BadInput
-from vadbench.evaluate import evaluate, protocol_of, recipe_identity
-from vadbench.intervals import (
+from vadbench.evaluation.evaluate import evaluate, protocol_of, recipe_identity
+from vadbench.evaluation.intervals import (
     FIELDS,
     NO_ROWS,
     NOT_COMPUTED,
@@ -19,9 +18,11 @@ from vadbench.intervals import (
     stored_name,
     with_intervals,
 )
-from vadbench.metrics.uncertainty import QUANTILE, Interval, Jackknife, combine, interval
-from vadbench.records import Results, canonical_hash
-from vadbench.suite import make_suite
+from vadbench.evaluation.metrics.uncertainty import QUANTILE, Interval, Jackknife, combine, interval
+from vadbench.files.canonical import canonical_hash
+from vadbench.plans.suite import make_suite
+from vadbench.results.records import Results
+from vadbench.runner.run import open_dataset, plan_suite, run_suite
 
 JACKKNIFE = Jackknife(np.array([0.02, -0.01, -0.01]), np.array([0.78, 0.82, 0.8]))
 MICRO = ("micro_auc", None)

@@ -11,8 +11,8 @@ import report_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vadbench.report import latex, latex_text
-from vadbench.report.table import Row
+from vadbench.report.tables import latex, latex_text
+from vadbench.report.tables.table import Row
 
 ENGINES = {
     "pdflatex": ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],

@@ -48,6 +48,6 @@ def test_nothing_is_unpickled(path):
 def test_run_imports_no_protocol_and_no_metric():
     assert not {
         module
-        for module in imported(ROOT / "vadbench" / "run.py")
-        if module.startswith(("vadbench.protocol", "vadbench.metrics"))
+        for module in imported(ROOT / "vadbench" / "runner" / "job.py")
+        if module.startswith(("vadbench.evaluation.protocol", "vadbench.evaluation.metrics"))
     }

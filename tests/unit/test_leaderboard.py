@@ -15,12 +15,9 @@ from shown import Shown
 
 from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
-from vadbench.export import load_results
-from vadbench.metrics.uncertainty import Jackknife, combine, interval
-from vadbench.records import Results
+from vadbench.evaluation.metrics.uncertainty import Jackknife, combine, interval
 from vadbench.report.leaderboard import build, write_site
 from vadbench.report.leaderboard.charts import LANE, POINTS, runs_of_ones, scatter, timeline
-from vadbench.report.leaderboard.clips import make_clips
 from vadbench.report.leaderboard.entries import make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import other_read_outs
@@ -28,7 +25,10 @@ from vadbench.report.leaderboard.payload import payload
 from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.site import slug
 from vadbench.report.leaderboard.standings import make_standings, shared_datasets
-from vadbench.report.table import METRICS
+from vadbench.report.leaderboard.videos import make_clips
+from vadbench.report.tables.table import METRICS
+from vadbench.results.frame import load_results
+from vadbench.results.records import Results
 
 MICRO, EER, RBDC = (list(METRICS).index(name) for name in ("micro AUC", "EER", "RBDC"))
 
@@ -145,7 +145,7 @@ def test_what_is_not_comparable_is_another_group_and_never_ranked_with_the_rest(
 
 def test_of_several_settings_none_but_presets_are_ranked(results):
     from vadbench import registry
-    from vadbench.plan import resolve_config
+    from vadbench.plans.plan import resolve_config
 
     preset = resolve_config(
         registry.load("detectors", "knn"), "fast", "street", "velocity", {}
@@ -160,7 +160,7 @@ def test_of_several_settings_none_but_presets_are_ranked(results):
 
 def test_published_settings_that_were_chosen_by_test_labels_are_not_ranked(results):
     from vadbench import registry
-    from vadbench.plan import resolve_config
+    from vadbench.plans.plan import resolve_config
 
     config = resolve_config(
         registry.load("detectors", "diffusion"), "paper", "street", "velocity", {}
@@ -544,7 +544,7 @@ def test_what_is_anomalous_is_shaded_by_the_labels_of_the_records_alone(
     results, monkeypatch, theirs, stretches
 ):
     street = Street(np.zeros((1, 2, 2), np.uint8))
-    monkeypatch.setattr("vadbench.benchmark.open_dataset", lambda name: street)
+    monkeypatch.setattr("vadbench.runner.run.open_dataset", lambda name: street)
     write_record(
         results,
         "street",

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from vadbench.benchmark import plan_suite
 from vadbench.datasets.base import Resplit
 from vadbench.locations import suites_root
-from vadbench.published import of_tables
-from vadbench.records import Results
-from vadbench.report.from_records import make_table
-from vadbench.report.papers import NONE, OURS, SIGMA, TIES, remark, same_figure
-from vadbench.report.table import METRICS, Column
-from vadbench.suite import make_suite, read_suite, vary
+from vadbench.plans.suite import make_suite, read_suite, vary
+from vadbench.report.published import of_tables
+from vadbench.report.tables.make import make_table
+from vadbench.report.tables.papers import NONE, OURS, SIGMA, TIES, remark, same_figure
+from vadbench.report.tables.table import METRICS, Column
+from vadbench.results.records import Results
+from vadbench.runner.run import plan_suite
 
 MULDE = "mulde-cvpr2024"
 TUR = "diffusion-vad-icip2023"

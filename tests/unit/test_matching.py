@@ -1,4 +1,4 @@
-from vadbench.matching import match_names
+from vadbench.datasets.matching import match_names
 
 
 def test_names_spelt_alike_are_partners() -> None:

@@ -18,7 +18,7 @@ from vadbench_methods.msma import (
 from vadbench_methods.mulde import MULDE
 
 from vadbench.detector import Features
-from vadbench.report.density import STEPS, toy
+from vadbench.report.figures.density import STEPS, toy
 
 SMALL = {"units": (16, 16), "epochs": 5, "max_steps": 10, "batch_size": 64, "progress": "off"}
 

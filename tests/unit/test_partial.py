@@ -4,10 +4,10 @@ is missing for the rest.
 
 import pytest
 
-from vadbench.benchmark import lacking_sources, plan_suite, run_suite
 from vadbench.errors import BadInput
-from vadbench.records import Results
-from vadbench.suite import make_suite
+from vadbench.plans.suite import make_suite
+from vadbench.results.records import Results
+from vadbench.runner.run import lacking_sources, plan_suite, run_suite
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from vadbench.datasets.paths import find_path
 from vadbench.errors import BadInput
-from vadbench.text import read_text
+from vadbench.files.text import read_text
 
 
 def put(folder, *names):

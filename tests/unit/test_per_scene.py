@@ -9,15 +9,15 @@ import pytest
 from vadbench_methods.gaussian import Gaussian
 from vadbench_methods.knn import KNN
 
-from vadbench.benchmark import plan_suite
 from vadbench.detector import Features
 from vadbench.errors import BadInput
+from vadbench.evaluation.frames import PartFrames
 from vadbench.features import store
-from vadbench.frames import PartFrames
-from vadbench.per_scene import PerScene
-from vadbench.records import Results
-from vadbench.run import run_one_fit
-from vadbench.suite import make_suite
+from vadbench.plans.suite import make_suite
+from vadbench.results.records import Results
+from vadbench.runner.job import run_one_fit
+from vadbench.runner.per_scene import PerScene
+from vadbench.runner.run import plan_suite
 
 SCENES = ["01", "02", "01"]
 

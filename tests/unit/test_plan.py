@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vadbench.benchmark import plan_suite
-from vadbench.cost import expected_seconds, told
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.locations import suites_root
-from vadbench.records import Results, RunRecord
-from vadbench.suite import make_suite, parse_settings, read_suite, suite_names, vary
+from vadbench.plans.cost import expected_seconds, told
+from vadbench.plans.suite import make_suite, parse_settings, read_suite, suite_names, vary
+from vadbench.results.records import Results, RunRecord
+from vadbench.runner.run import plan_suite
 
 
 @pytest.fixture(autouse=True)

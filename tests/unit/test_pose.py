@@ -15,9 +15,9 @@ from onnx_files import brightest_pose, constant_movenet
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features import pose
-from vadbench.features.extractor import Objects
-from vadbench.features.pose import JOINTS, Pose, PoseOptions, crop_geometry, in_box
+from vadbench.features.extractors import pose
+from vadbench.features.extractors.extractor import Objects
+from vadbench.features.extractors.pose import JOINTS, Pose, PoseOptions, crop_geometry, in_box
 
 
 @pytest.fixture(autouse=True)

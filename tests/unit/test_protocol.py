@@ -8,8 +8,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from vadbench.detector import Part
 from vadbench.errors import BadInput
-from vadbench.evaluate import make_protocol
-from vadbench.protocol import (
+from vadbench.evaluation.evaluate import make_protocol
+from vadbench.evaluation.protocol import (
     CALIBRATIONS,
     Protocol,
     Statistics,

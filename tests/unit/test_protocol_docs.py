@@ -8,8 +8,8 @@ import pytest
 
 from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
-from vadbench.records import Results
-from vadbench.settled import settled
+from vadbench.report.settled import settled
+from vadbench.results.records import Results
 
 ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("make_protocol", ROOT / "docs" / "make_protocol.py")

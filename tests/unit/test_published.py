@@ -4,16 +4,16 @@ from collections import Counter
 import pytest
 
 from vadbench import registry
-from vadbench.benchmark import plan_suite
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
-from vadbench.published import METRICS, of_tables, read_published, same_streams, stream_id
-from vadbench.records import Results
-from vadbench.report.from_records import make_table
-from vadbench.report.papers import stands_in
-from vadbench.report.table import METRICS as COLUMNS
-from vadbench.report.table import Column
-from vadbench.suite import make_suite, read_suite, suite_names
+from vadbench.plans.suite import make_suite, read_suite, suite_names
+from vadbench.report.published import METRICS, of_tables, read_published, same_streams, stream_id
+from vadbench.report.tables.make import make_table
+from vadbench.report.tables.papers import stands_in
+from vadbench.report.tables.table import METRICS as COLUMNS
+from vadbench.report.tables.table import Column
+from vadbench.results.records import Results
+from vadbench.runner.run import plan_suite
 
 PAPER_SUITES = [
     name for name in suite_names(suites_root()) if read_suite(name, suites_root()).published

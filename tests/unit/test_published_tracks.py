@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vadbench.datasets.base import Dataset, Video
+from vadbench.datasets.derived_tracks import COLUMNS
 from vadbench.datasets.published_tracks import published_tracks, regions_folder
-from vadbench.datasets.regions import COLUMNS
 from vadbench.errors import BadInput
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.metrics.ranks import average_ranks, borda, critical_difference, friedman, ranks
+from vadbench.evaluation.metrics.ranks import (
+    average_ranks,
+    borda,
+    critical_difference,
+    friedman,
+    ranks,
+)
 
 
 def test_ranks_share_ties_and_the_highest_is_first():

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.metrics.ranks import critical_difference
+from vadbench.evaluation.metrics.ranks import critical_difference
 from vadbench.report.ranks import RankRow, RankTable, draw_critical_difference, rank_table, render
-from vadbench.report.table import Cell, Column, Row, Table
+from vadbench.report.tables.table import Cell, Column, Row, Table
 
 DATASETS = ("ped2", "avenue", "shanghaitech")
 KNOWN = {"gmm": (0.9, 0.8, 0.7), "knn": (0.8, 0.9, 0.6), "mulde": (0.7, 0.6, 0.5)}

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vadbench.benchmark import open_dataset, plan_suite
 from vadbench.errors import BadInput
-from vadbench.evaluate import described, protocol_of, recipe_identity
-from vadbench.record_names import find
-from vadbench.records import RecipeRecord, Results
-from vadbench.suite import make_suite
+from vadbench.evaluation.evaluate import described, protocol_of, recipe_identity
+from vadbench.plans.suite import make_suite
+from vadbench.results.names import find
+from vadbench.results.records import RecipeRecord, Results
+from vadbench.runner.run import open_dataset, plan_suite
 
 COMMITTED = Results(Path(__file__).resolve().parents[2] / "results")
 

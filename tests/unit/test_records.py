@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.records import Results, RunRecord, canonical_hash, load_arrays, written_aside
+from vadbench.files.atomic import replace_file
+from vadbench.files.canonical import canonical_hash
+from vadbench.files.npz import load_arrays
+from vadbench.results.records import Results, RunRecord
 
 JOB = {"dataset": "toy", "stream": "velocity", "method": "gmm", "seed": 0}
 IDENTITY = canonical_hash(JOB)
@@ -120,7 +123,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     (tmp_path / "t.md").write_text("whole")
 
     def fail():
-        with written_aside(tmp_path / "t.md") as aside:
+        with replace_file(tmp_path / "t.md") as aside:
             aside.write_text("half")
             raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
 
-from vadbench.datasets.regions import COLUMNS, box_iou, components, derive_tracks, link
+from vadbench.datasets.derived_tracks import COLUMNS, box_iou, components, derive_tracks, link
 
 
 def mask(*boxes, shape=(40, 60)):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vadbench.errors import BadInput
-from vadbench.metrics import regions
-from vadbench.metrics.regions import region_metrics
+from vadbench.evaluation.metrics import regions
+from vadbench.evaluation.metrics.regions import region_metrics
 
 BOX = ("x0", "y0", "x1", "y1")
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from vadbench.cli import app
 from vadbench.errors import BadInput
-from vadbench.report import csv as csv_report
-from vadbench.report import html, latex, layout, markdown
-from vadbench.report.table import METRICS, Cell, Column, PublishedRow, Row, Table
+from vadbench.report.tables import csv as csv_report
+from vadbench.report.tables import html, latex, layout, markdown
+from vadbench.report.tables.table import METRICS, Cell, Column, PublishedRow, Row, Table
 
 CELLS = st.builds(Cell, st.floats(0, 1), best=st.integers(0, 2), peer=st.booleans())
 

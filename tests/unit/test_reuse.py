@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from vadbench import benchmark, evaluate
-from vadbench.benchmark import plan_suite, run_suite
 from vadbench.errors import BadInput
-from vadbench.records import Results
-from vadbench.reevaluation import evaluate_all
-from vadbench.report.table import Table
-from vadbench.suite import make_suite
+from vadbench.evaluation import evaluate
+from vadbench.evaluation.reevaluation import evaluate_all
+from vadbench.plans.suite import make_suite
+from vadbench.report.tables.table import Table
+from vadbench.results.records import Results
+from vadbench.runner import run as benchmark
+from vadbench.runner.run import plan_suite, run_suite
 
 FRAMES, SIZE = 40, (48, 64)
 METHODS = ("magnitude", "gaussian")
@@ -188,7 +189,7 @@ def test_a_raised_version_of_a_method_runs_again(
 def test_a_raised_version_of_an_extractor_extracts_and_runs_again(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vadbench.features.velocity import Velocity
+    from vadbench.features.extractors.velocity import Velocity
 
     session.run()
     monkeypatch.setattr(Velocity, "version", 2)

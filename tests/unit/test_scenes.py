@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vadbench.datasets.base import Labels
-from vadbench.evaluate import _scene_rows
+from vadbench.evaluation.evaluate import _scene_rows
 
 
 def test_each_scene_has_its_own_micro_auc():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.scorefiles import (
+from vadbench.external.files import (
     read_columns,
     read_detections,
     read_frames,

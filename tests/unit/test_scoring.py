@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.frame import macro_auc, micro_auc
-from vadbench.metrics.regions import match, region_metrics
-from vadbench.metrics.uncertainty import (
+from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.evaluation.metrics.frame import macro_auc, micro_auc
+from vadbench.evaluation.metrics.regions import match, region_metrics
+from vadbench.evaluation.metrics.uncertainty import (
     QUANTILE,
     combine,
     frame_jackknives,
     interval,
     region_jackknives,
 )
-from vadbench.protocol import smooth
-from vadbench.scoring import NO_LENGTHS, render, score_frames, score_regions
+from vadbench.evaluation.protocol import smooth
+from vadbench.external.score import NO_LENGTHS, render, score_frames, score_regions
 
 LENGTHS = {"01": 30, "02": 40, "03": 20, "04": 25}
 

@@ -4,9 +4,10 @@ test_leaderboard.py.
 
 import pytest
 
-from vadbench import registry, settled
+from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.settled import Settled, why_settled
+from vadbench.report import settled
+from vadbench.report.settled import Settled, why_settled
 
 PART = {"method": "knn", "stream": "deep", "calibration": "none", "extraction": None}
 

@@ -23,8 +23,8 @@ from vadbench.datasets.base import SPLITS
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.shanghaitech import ShanghaiTech
 from vadbench.errors import BadInput
+from vadbench.features.extractors.tracks import NoOptions, TracksFile
 from vadbench.features.footage import Footage
-from vadbench.features.tracks import NoOptions, TracksFile
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "shanghaitech"
 LABELS = {"01_0014": [0, 1, 1, 0], "03_0031": [1, 1, 1]}

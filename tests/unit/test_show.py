@@ -12,14 +12,12 @@ from typer.testing import CliRunner
 
 pytest.importorskip("matplotlib")
 
-from vadbench.benchmark import open_dataset
 from vadbench.cli import app
 from vadbench.errors import BadInput
-from vadbench.records import Results
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.scored import read_scored
-from vadbench.report.panel import HEIGHT, LEFT, RIGHT
-from vadbench.report.show import (
+from vadbench.report.video.panel import HEIGHT, LEFT, RIGHT
+from vadbench.report.video.show import (
     CURSOR,
     NARROW,
     FrameBoxes,
@@ -30,6 +28,8 @@ from vadbench.report.show import (
     write_show,
     write_video,
 )
+from vadbench.results.records import Results
+from vadbench.runner.run import open_dataset
 
 RECORD = "gaussian@velocity@grid"
 

@@ -13,7 +13,7 @@ import pytest
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.parts import Parts
-from vadbench.records import canonical_hash
+from vadbench.files.canonical import canonical_hash
 
 COUNTS = [np.array([2, 0, 1]), np.array([0, 3])]
 DESCRIBED = {"stream": "velocity", "videos": [["b", 3], ["a", 2]]}

@@ -4,18 +4,18 @@ import io
 import numpy as np
 import pytest
 
-from vadbench.benchmark import plan_suite
 from vadbench.errors import BadInput
-from vadbench.evaluate import protocol_of, recipe_identity
-from vadbench.intervals import NOT_COMPUTED, UNSMOOTHED, jackknife_arrays
-from vadbench.metrics.uncertainty import Jackknife
-from vadbench.records import RecipeRecord, Results
-from vadbench.report import csv as csv_report
-from vadbench.report import markdown
-from vadbench.report.from_records import make_table
-from vadbench.report.layout import marks
-from vadbench.report.table import METRICS, USUAL
-from vadbench.suite import make_suite
+from vadbench.evaluation.evaluate import protocol_of, recipe_identity
+from vadbench.evaluation.intervals import NOT_COMPUTED, UNSMOOTHED, jackknife_arrays
+from vadbench.evaluation.metrics.uncertainty import Jackknife
+from vadbench.plans.suite import make_suite
+from vadbench.report.tables import csv as csv_report
+from vadbench.report.tables import markdown
+from vadbench.report.tables.layout import marks
+from vadbench.report.tables.make import make_table
+from vadbench.report.tables.table import METRICS, USUAL
+from vadbench.results.records import RecipeRecord, Results
+from vadbench.runner.run import plan_suite
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def store(results, recipe, values, reason=None, moves=None, labels="exact"):
     """A record of the recipe whose every metric is `values`, a number, or one per metric title;
     `moves` is what each video does to all but EER.
     """
-    from vadbench.benchmark import open_dataset
+    from vadbench.runner.run import open_dataset
 
     protocol = protocol_of(recipe, open_dataset(recipe.dataset))
     rows = []

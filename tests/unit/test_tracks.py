@@ -13,9 +13,15 @@ from shown import footage
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
 from vadbench.features.extract import ensure
-from vadbench.features.extractor import Objects
+from vadbench.features.extractors.extractor import Objects
+from vadbench.features.extractors.tracks import (
+    NPZ,
+    Tracks,
+    TracksOptions,
+    oldest_within,
+    read_tracks,
+)
 from vadbench.features.stream import open_stream, plan_stream
-from vadbench.features.tracks import NPZ, Tracks, TracksOptions, oldest_within, read_tracks
 
 # 2 pixels a frame, 40 high
 WALK = [(frame, 1, 10 + 2 * frame, 20, 20 + 2 * frame, 60) for frame in range(8)]

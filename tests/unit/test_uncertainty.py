@@ -7,10 +7,16 @@ import pytest
 from scipy import stats
 from test_regions_metric import scene, take
 
-from vadbench.metrics.boxes import read_boxes, read_scores
-from vadbench.metrics.frame import average_precision, eer, macro_auc, micro_auc, video_aucs
-from vadbench.metrics.regions import match, region_metrics
-from vadbench.metrics.uncertainty import (
+from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.evaluation.metrics.frame import (
+    average_precision,
+    eer,
+    macro_auc,
+    micro_auc,
+    video_aucs,
+)
+from vadbench.evaluation.metrics.regions import match, region_metrics
+from vadbench.evaluation.metrics.uncertainty import (
     NOTHING_VARIES,
     ONE_CLASS,
     OTHER_VIDEOS,

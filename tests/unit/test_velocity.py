@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features.extractor import Objects
-from vadbench.features.flow import Flow, over_pairs
-from vadbench.features.velocity import Velocity, VelocityOptions, hof, stats, whole_pixels
+from vadbench.features.extractors.extractor import Objects
+from vadbench.features.extractors.optical_flow import Flow, over_pairs
+from vadbench.features.extractors.velocity import (
+    Velocity,
+    VelocityOptions,
+    hof,
+    stats,
+    whole_pixels,
+)
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from vadbench import code, registry
+from vadbench import registry
+from vadbench import versions as code
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from record_versions import changed, components, read_record

@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from vadbench.export import load_results
-from vadbench.records import canonical_hash
+from vadbench.files.canonical import canonical_hash
+from vadbench.results.frame import load_results
 
 wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
 

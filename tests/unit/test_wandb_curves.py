@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from vadbench.detector import DetectorInfo, Features
-from vadbench.records import Results, canonical_hash
+from vadbench.files.canonical import canonical_hash
+from vadbench.results.records import Results
 from vadbench.training import LightningDetector, NeuralConfig
 
 wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
@@ -21,8 +22,8 @@ wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
 from wandb_records import folder_of, made, private_folders, publish_all, transactions  # noqa: E402
 
 from vadbench.report.wandb import Sink  # noqa: E402
-from vadbench.report.wandb.curves import CurveLogger  # noqa: E402
 from vadbench.report.wandb.session import ID_LENGTH, Target, start  # noqa: E402
+from vadbench.report.wandb.training_curves import CurveLogger  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

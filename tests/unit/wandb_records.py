@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
+from vadbench.files.canonical import canonical_hash
 from vadbench.report.wandb.publish import publish
 from vadbench.report.wandb.session import ID_LENGTH, Target
+from vadbench.results.records import RecipeRecord, Results, RunRecord
 
 
 def private_folders(place, monkeypatch):

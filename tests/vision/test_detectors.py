@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features import raft
-from vadbench.features.detector_boxes import Detector, DetectorOptions
-from vadbench.features.raft import Raft
-from vadbench.features.torchvision_boxes import TorchvisionBoxes
+from vadbench.features.boxes.detector import Detector, DetectorOptions
+from vadbench.features.boxes.torchvision import TorchvisionBoxes
+from vadbench.features.extractors import raft
+from vadbench.features.extractors.raft import Raft
 
 
 @pytest.fixture(scope="module")

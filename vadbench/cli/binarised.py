@@ -36,10 +36,10 @@ def binarised(
     figures, and never ranked.
     """
     from vadbench.errors import BadInput
-    from vadbench.metrics.binarised import PAPER_K, RELEASED_BATCH, by_sensitivity
-    from vadbench.record_names import find
-    from vadbench.records import Results
+    from vadbench.evaluation.metrics.binarised import PAPER_K, RELEASED_BATCH, by_sensitivity
     from vadbench.report.figures.scored import labels_of
+    from vadbench.results.names import find
+    from vadbench.results.records import Results
 
     found, arrays = find(Results(results), record)
     if arrays is None:

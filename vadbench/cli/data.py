@@ -17,8 +17,8 @@ def data_check(
     dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
 ) -> None:
     """Verify a data set's counts, sizes, files and labels."""
-    from vadbench.benchmark import check_cached, open_dataset
     from vadbench.datasets.folder import MANIFEST, Folder
+    from vadbench.runner.run import check_cached, open_dataset
 
     wanted = open_dataset(dataset)
     checks = [*wanted.check(), check_cached(wanted)]
@@ -50,8 +50,8 @@ def data_fetch(
     """Download and unpack a data set under $VADBENCH_DATA; where there is no public link, print how
     to get it.
     """
-    from vadbench.benchmark import open_dataset
     from vadbench.datasets.fetch import fetch
+    from vadbench.runner.run import open_dataset
 
     wanted = open_dataset(dataset)
     typer.echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")

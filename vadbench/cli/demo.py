@@ -24,7 +24,7 @@ def demo_density(
     """Train methods on a toy of four Gaussians and draw their anomaly maps side by side, as in
     MULDE's Fig. 2.
     """
-    from vadbench.report.density import draw
+    from vadbench.report.figures.density import draw
 
     for title, auc in draw(split(methods), out, seed).items():
         typer.echo(f"{title:40} AUC {100 * auc:.1f}")

@@ -18,9 +18,9 @@ def export(
     results: ResultsDir = RESULTS,
 ) -> None:
     """Write every metric of every record as one table, a row a metric; the columns are those of
-    vadbench.export.COLUMNS.
+    vadbench.results.frame.COLUMNS.
     """
-    from vadbench.export import export_results
+    from vadbench.results.frame import export_results
 
     rows = export_results(results, out)
     typer.echo(f"{rows} rows written to {out}")

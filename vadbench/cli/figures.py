@@ -62,9 +62,9 @@ def plot_timeline(
     results: ResultsDir = RESULTS,
 ) -> None:
     """Frame scores of one video over time, a panel a record, anomalous frames shaded."""
-    from vadbench.records import Results
     from vadbench.report.figures.scored import read_scored
     from vadbench.report.figures.timeline import draw_timeline
+    from vadbench.results.records import Results
 
     _told(draw_timeline(read_scored(Results(results), records), video, out, scale), out)
 
@@ -72,9 +72,9 @@ def plot_timeline(
 @plot.command("roc")
 def plot_roc(records: Records, out: Out = Path("roc.png"), results: ResultsDir = RESULTS) -> None:
     """Micro ROC curves; needs the data set's labels."""
-    from vadbench.records import Results
     from vadbench.report.figures.roc import draw_roc
     from vadbench.report.figures.scored import read_scored
+    from vadbench.results.records import Results
 
     _told(draw_roc(read_scored(Results(results), records), out), out)
 
@@ -84,9 +84,9 @@ def plot_regions(
     records: Records, out: Out = Path("regions.png"), results: ResultsDir = RESULTS
 ) -> None:
     """RBDC and TBDC curves; needs the row scores (rows.npz) and the data set's regions."""
-    from vadbench.records import Results
-    from vadbench.report.figures.regions import draw_regions
+    from vadbench.report.figures.region_curves import draw_regions
     from vadbench.report.figures.scored import read_scored
+    from vadbench.results.records import Results
 
     _told(draw_regions(read_scored(Results(results), records), out), out)
 
@@ -96,9 +96,9 @@ def plot_histogram(
     record: Record, out: Out = Path("histogram.png"), results: ResultsDir = RESULTS
 ) -> None:
     """Scores of normal and of anomalous frames; needs the data set's labels."""
-    from vadbench.records import Results
     from vadbench.report.figures.histogram import draw_histogram
     from vadbench.report.figures.scored import read_scored
+    from vadbench.results.records import Results
 
     _told(draw_histogram(read_scored(Results(results), [record])[0], out), out)
 
@@ -116,8 +116,8 @@ def plot_scales(
     """One noise scale against mixtures over all, as in MULDE's Fig. 4; or another ablation over one
     number. Needs no data set.
     """
-    from vadbench.records import Results
     from vadbench.report.figures.scales import draw_scales
+    from vadbench.results.records import Results
 
     _told(
         draw_scales(
@@ -144,8 +144,8 @@ def plot_noise(
 
     Needs no data set.
     """
-    from vadbench.records import Results
     from vadbench.report.figures.heatmap import draw_heatmap
+    from vadbench.results.records import Results
 
     _told(
         draw_heatmap(
@@ -190,8 +190,8 @@ def show(
     of the frame scores.
     """
     from vadbench.errors import BadInput
-    from vadbench.records import Results
-    from vadbench.report.show import record_of, write_show
+    from vadbench.report.video.show import record_of, write_show
+    from vadbench.results.records import Results
 
     if bool(method) == bool(record):
         raise BadInput("give either --method (with --features and --seed where needed) or --record")

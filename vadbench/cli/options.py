@@ -10,7 +10,7 @@ import typer
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from vadbench.plan import Plan
+    from vadbench.plans.plan import Plan
 
 VARY = "--datasets, --features, --seeds, --preset, --setting vary it"
 Methods = Annotated[
@@ -98,9 +98,9 @@ def plan_of(
     Raises:
         BadInput: on options that do not go together, or a name that is none.
     """
-    from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
-    from vadbench.suite import make_suite, parse_settings, read_suite, vary
+    from vadbench.plans.suite import make_suite, parse_settings, read_suite, vary
+    from vadbench.runner.run import plan_suite
 
     if suite:
         if methods or settings or train_on or scope != "pooled":

@@ -10,7 +10,7 @@ from vadbench.cli.options import RESULTS, ResultsDir, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from vadbench.records import RecipeRecord, Results
+    from vadbench.results.records import RecipeRecord, Results
 
 app = typer.Typer(help="Publish records elsewhere; nothing is run again.", no_args_is_help=True)
 
@@ -45,10 +45,10 @@ def wandb(
     A second time changes nothing.
     """
     from vadbench import registry
-    from vadbench.records import Results
     from vadbench.report.wandb import MODES
     from vadbench.report.wandb.publish import publish
     from vadbench.report.wandb.session import Target, library
+    from vadbench.results.records import Results
 
     if mode not in MODES:
         raise registry.unknown("choice for --mode", mode, MODES)
@@ -79,10 +79,10 @@ def _records(results: Results, suite: str) -> list[RecipeRecord]:
     Raises:
         BadInput: if there are none, or no such suite.
     """
-    from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
+    from vadbench.plans.suite import read_suite
     from vadbench.report.wandb.publish import records_of
-    from vadbench.suite import read_suite
+    from vadbench.runner.run import plan_suite
 
     records = (
         records_of(plan_suite(read_suite(suite, suites_root())), results)

@@ -65,9 +65,9 @@ def table(
     a file; needs no data set.
     """
     from vadbench import registry
-    from vadbench.records import Results
-    from vadbench.report import csv, html, latex, markdown
-    from vadbench.report.from_records import make_table
+    from vadbench.report.tables import csv, html, latex, markdown
+    from vadbench.report.tables.make import make_table
+    from vadbench.results.records import Results
 
     renderers = {
         "markdown": markdown.render,
@@ -113,12 +113,12 @@ def ranks(
     """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's
     critical difference.
     """
-    from vadbench.benchmark import plan_suite
     from vadbench.locations import suites_root
-    from vadbench.records import Results
+    from vadbench.plans.suite import read_suite
     from vadbench.report import ranks as ranking
-    from vadbench.report.from_records import make_table
-    from vadbench.suite import read_suite
+    from vadbench.report.tables.make import make_table
+    from vadbench.results.records import Results
+    from vadbench.runner.run import plan_suite
 
     records = Results(results)
     records.require_records()
@@ -144,8 +144,8 @@ def compare(
     """Print the differences of two records with their 95 % intervals, and the videos that make
     them; needs no data set.
     """
-    from vadbench import compare as comparing
-    from vadbench.records import Results
+    from vadbench.report import compare as comparing
+    from vadbench.results.records import Results
 
     typer.echo(comparing.render(comparing.compare(Results(results), first, second)), nl=False)
 
@@ -165,8 +165,8 @@ def list_(
     if what == "suites":
         import tomllib
 
+        from vadbench.files.text import read_text
         from vadbench.locations import suites_root
-        from vadbench.text import read_text
 
         for path in sorted(suites_root().glob("*.toml")):
             typer.echo(f"{path.stem:22} {tomllib.loads(read_text(path)).get('title', '')}")
@@ -213,7 +213,7 @@ def check(
 ) -> None:
     """Test a method against the contract that every method must pass."""
     from vadbench import registry
-    from vadbench.suite import parse_settings
+    from vadbench.plans.suite import parse_settings
     from vadbench.testing import ContractError, check_detector, small_config
 
     detector = registry.load("detectors", method)

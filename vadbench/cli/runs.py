@@ -62,8 +62,8 @@ def run(
     What is finished is not run again.
     """
     from vadbench import registry
-    from vadbench.benchmark import run_suite
-    from vadbench.records import Results
+    from vadbench.results.records import Results
+    from vadbench.runner.run import run_suite
 
     if existing not in ("skip", "rerun", "fail"):
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
@@ -109,10 +109,10 @@ def plan(
     """Show the jobs of a run, which of them are finished and what the others will cost; runs
     nothing.
     """
-    from vadbench.benchmark import job_states, lacking_sources
-    from vadbench.cost import are_cached, expected_seconds, told
     from vadbench.locations import cache_root
-    from vadbench.records import Results
+    from vadbench.plans.cost import are_cached, expected_seconds, told
+    from vadbench.results.records import Results
+    from vadbench.runner.run import job_states, lacking_sources
 
     planned = plan_of(
         methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
@@ -168,10 +168,10 @@ def evaluate(
     Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame,
     protocol.calibration=sqrt, ...
     """
-    from vadbench.benchmark import evaluate_suite
-    from vadbench.records import Results
-    from vadbench.reevaluation import evaluate_all
-    from vadbench.suite import parse_settings
+    from vadbench.evaluation.reevaluation import evaluate_all
+    from vadbench.plans.suite import parse_settings
+    from vadbench.results.records import Results
+    from vadbench.runner.run import evaluate_suite
 
     records = Results(results)
     if not (results / "runs").is_dir():  # recipes can be made again from runs
@@ -225,7 +225,7 @@ def _sink(mode: str, results: Path) -> Any:
 
 
 def _print_table(table: Any, path: Path) -> None:
-    from vadbench.report import markdown
+    from vadbench.report.tables import markdown
 
     typer.echo("\n" + markdown.render(table))
     typer.echo(f"written to {path} and {path.with_suffix('.csv')}")

@@ -39,7 +39,7 @@ def score_frames_command(
     as_json: Json = False,
 ) -> None:
     """Frame metrics of a file of scores, with 95 % intervals over the videos."""
-    from vadbench.scoring import score_frames
+    from vadbench.external.score import score_frames
 
     _print_scored(score_frames(scores, labels, smoothing=smoothing), as_json)
 
@@ -78,7 +78,7 @@ def score_regions_command(
     as_json: Json = False,
 ) -> None:
     """RBDC and TBDC of a file of scored boxes, with 95 % intervals where --frames is a file."""
-    from vadbench.scoring import score_regions
+    from vadbench.external.score import score_regions
 
     given: Any = ties
     _print_scored(
@@ -89,6 +89,6 @@ def score_regions_command(
 def _print_scored(result: dict[str, Any], as_json: bool) -> None:
     import json
 
-    from vadbench.scoring import render
+    from vadbench.external.score import render
 
     typer.echo(json.dumps(result, allow_nan=False) if as_json else render(result))

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.masks import mark
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
-from vadbench.datasets.regions import derive_tracks
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
@@ -161,8 +161,7 @@ class Avenue(Dataset):
         return None if video.split == "train" else self._masks(video.name)
 
     def tracks(self) -> pd.DataFrame:
-        """Anomalous regions: published, else derived from the masks (`vadbench.datasets.regions`);
-        `track_source` says which.
+        """Anomalous regions: published, else derived from the masks; `track_source` says which.
 
         Raises:
             BadInput: as `labels`, or as `published_tracks`.

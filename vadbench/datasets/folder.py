@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen
+from vadbench.datasets.derived_tracks import COLUMNS, check_regions, derive_tracks
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
 from vadbench.datasets.manifest import Clip, Manifest, read_manifest
 from vadbench.datasets.masks import iterate_masks
+from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
-from vadbench.datasets.regions import COLUMNS, check_regions, derive_tracks
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts
 from vadbench.errors import BadInput
-from vadbench.matching import match_names
 
 MANIFEST = "dataset.toml"
 
@@ -153,7 +153,7 @@ class Folder(Dataset):
                 if (masks := self.masks(video)) is not None
             }
             return derive_tracks(clips) if self._masked() else None
-        from vadbench.scorefiles import read_tracks
+        from vadbench.external.files import read_tracks
 
         path = self._inside(self.manifest.tracks)
         found = read_tracks(path)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vadbench import registry
 from vadbench.datasets.base import SPLITS
 from vadbench.errors import BadInput
-from vadbench.text import read_text
+from vadbench.files.text import read_text
 
 
 class Clip(BaseModel):

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.folders import image_paths
+from vadbench.datasets.geometry import Size, check_size
 from vadbench.datasets.images import Picture, depth, read_picture
 from vadbench.errors import BadInput
-from vadbench.geometry import Size, check_size
 
 _SMUDGE = 32  # grey levels: a JPEG's compression leaves values below it around what is white
 

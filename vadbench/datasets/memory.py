@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vadbench.records import written_aside
+from vadbench.files.atomic import replace_file
 
 
 def read_memory(path: Path) -> dict[str, Any]:
@@ -22,5 +22,5 @@ def read_memory(path: Path) -> dict[str, Any]:
 
 def remember(path: Path, key: str, value: Any) -> None:
     """Add a JSON-ready value to what is remembered."""
-    with written_aside(path) as aside:
+    with replace_file(path) as aside:
         aside.write_text(json.dumps({**read_memory(path), key: value}, indent=0), encoding="utf-8")

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from vadbench.datasets.matching import match_names, spelling
 from vadbench.errors import BadInput
-from vadbench.matching import match_names, spelling
 
 
 def find_path(folder: Path, name: str, among: Iterable[str] = ()) -> Path:

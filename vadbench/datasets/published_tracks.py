@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Dataset
-from vadbench.datasets.regions import COLUMNS, check_regions
+from vadbench.datasets.derived_tracks import COLUMNS, check_regions
+from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.matching import match_names
 
 SOURCE = "published"
 
@@ -46,7 +46,7 @@ def published_tracks(dataset: Dataset) -> pd.DataFrame | None:
     folder = regions_folder(dataset.root, dataset.name)
     if not folder.is_dir():
         return None
-    from vadbench.scorefiles import read_tracks
+    from vadbench.external.files import read_tracks
 
     found = read_tracks(folder)
     videos = {video.name: video for video in dataset.videos("test")}

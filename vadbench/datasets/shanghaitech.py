@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Resplit, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.masks import mark
+from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
-from vadbench.datasets.regions import derive_tracks
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
-from vadbench.matching import match_names
-from vadbench.text import read_text
+from vadbench.files.text import read_text
 
 FRAMES = "testing/frames"
 FRAME_MASKS = "testing/test_frame_mask"

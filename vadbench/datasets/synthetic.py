@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
+from vadbench.datasets.derived_tracks import COLUMNS
 from vadbench.datasets.folders import count_frames, iterate_clip
-from vadbench.datasets.regions import COLUMNS
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from vadbench.code import source_of
 from vadbench.datasets.base import Dataset, Resplit
+from vadbench.datasets.derived_tracks import COLUMNS, check_regions
 from vadbench.datasets.memory import read_memory, remember
-from vadbench.datasets.regions import COLUMNS, check_regions
 from vadbench.datasets.resplit import labels_tested, tracks_tested
+from vadbench.versions import source_of
 
 
 def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str, Any]:

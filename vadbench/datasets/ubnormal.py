@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen
+from vadbench.datasets.derived_tracks import COLUMNS, components
+from vadbench.datasets.geometry import check_size
 from vadbench.datasets.masks import read_ids
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
-from vadbench.datasets.regions import COLUMNS, components
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
-from vadbench.geometry import check_size
-from vadbench.text import read_text
+from vadbench.files.text import read_text
 
 NAME = re.compile(r"(normal|abnormal)_scene_(\d+)_scenario\w+")
 LISTS: dict[Split, tuple[str, ...]] = {

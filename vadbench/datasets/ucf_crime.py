@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.matching import match_names
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
-from vadbench.matching import match_names
-from vadbench.text import read_text
+from vadbench.files.text import read_text
 
 ANNOTATIONS = (
     "Temporal_Anomaly_Annotation.txt",

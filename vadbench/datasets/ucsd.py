@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, masks_agree, told
+from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.masks import iterate_masks
 from vadbench.datasets.paths import find_path
-from vadbench.datasets.regions import derive_tracks
 from vadbench.errors import BadInput
-from vadbench.text import read_text
+from vadbench.files.text import read_text
 
 RELEASE = "UCSD_Anomaly_Dataset.v1p2"
 
@@ -162,7 +162,7 @@ class UCSD(Dataset):
         return iterate_masks(self._mask_folder(video.name), self.size, "a frame of the release")
 
     def tracks(self) -> pd.DataFrame | None:
-        """Anomalous regions, derived from the masks (`vadbench.datasets.regions`); None unless
+        """Anomalous regions, derived from the masks (`datasets.derived_tracks`); None unless
         every test clip has masks.
         """
         if self.track_source is None:

@@ -9,9 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from vadbench.plan import Job
-from vadbench.records import Results, RunRecord
-from vadbench.run import Curves, failed_record, run_one_fit
+from vadbench.plans.plan import Job
+from vadbench.results.records import Results, RunRecord
+from vadbench.runner.job import Curves, failed_record, run_one_fit
 
 
 def run_jobs(

@@ -21,7 +21,7 @@ from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.current import check_current, remove_outdated
-from vadbench.features.extractor import Advance, Objects, Provider
+from vadbench.features.extractors.extractor import Advance, Objects, Provider
 from vadbench.features.footage import Footage
 from vadbench.features.parts import Arrays, Parts
 from vadbench.features.per_clip import compute_clips
@@ -104,7 +104,7 @@ class BoxesOfClip:
 
     def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
         """Arrays box, count a frame, and track where the provider tracks."""
-        from vadbench.features.flow import one_opencv_thread
+        from vadbench.features.extractors.optical_flow import one_opencv_thread
 
         with one_opencv_thread():
             found = self.provider.objects(Footage(self.dataset, video))

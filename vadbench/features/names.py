@@ -12,7 +12,7 @@ from vadbench import registry
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from vadbench.features.extractor import Extractor
+    from vadbench.features.extractors.extractor import Extractor
 
 # in place of a provider: rows, and boxes if any, come from the files that `vadbench features
 # import` read

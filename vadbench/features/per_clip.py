@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 from vadbench.datasets.base import Video
-from vadbench.features.extractor import Advance
+from vadbench.features.extractors.extractor import Advance
 from vadbench.features.parts import Arrays, Parts
 from vadbench.features.progress import Frames
 

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
-from vadbench.features.extractor import Objects
-from vadbench.records import canonical_hash
+from vadbench.features.extractors.extractor import Objects
+from vadbench.files.canonical import canonical_hash
 
 SCHEMA_VERSION = 1
 SMALL = 64 * 2**20  # bytes; files up to this size are hashed whenever they are opened

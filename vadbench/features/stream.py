@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vadbench import registry
-from vadbench.code import code_of
 from vadbench.datasets.base import Dataset, Split
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
-from vadbench.features.extractor import Extractor, NeededFile, Provider
+from vadbench.features.extractors.extractor import Extractor, NeededFile, Provider
 from vadbench.features.names import IMPORT, StreamName
-from vadbench.records import canonical_hash
+from vadbench.files.canonical import canonical_hash
+from vadbench.versions import code_of
 
 Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
 

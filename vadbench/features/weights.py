@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vadbench.errors import BadInput
-from vadbench.features.extractor import NeededFile
+from vadbench.features.extractors.extractor import NeededFile
 from vadbench.locations import weights_root
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Methods over several data sets: average and Borda ranks, Friedman's test, Nemenyi's critical
 difference and its diagram.
 
-Sources: Demsar, JMLR 2006 (tests, diagram); vadbench.metrics.ranks has the formulas. What cannot be
-computed is None, with a reason.
+Sources: Demsar, JMLR 2006 (tests, diagram); evaluation/metrics/ranks.py has the formulas. What
+cannot be computed is None, with a reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.metrics.ranks import (
+from vadbench.evaluation.metrics.ranks import (
     Floats,
     average_ranks,
     borda,
@@ -23,10 +23,10 @@ from vadbench.metrics.ranks import (
     friedman,
     ranks,
 )
-from vadbench.records import written_aside
+from vadbench.files.atomic import replace_file
 from vadbench.registry import unknown
-from vadbench.report.layout import table_lines
-from vadbench.report.table import Row, Table
+from vadbench.report.tables.layout import table_lines
+from vadbench.report.tables.table import Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -227,7 +227,7 @@ def draw_critical_difference(table: RankTable, path: Path) -> None:
     _draw_scale(axis, table)
     _draw_rows(axis, table)
     _draw_groups(axis, table)
-    with written_aside(path) as aside:
+    with replace_file(path) as aside:
         # long names widen the picture
         figure.savefig(
             aside, format=path.suffix[1:], dpi=200, facecolor="white", bbox_inches="tight"

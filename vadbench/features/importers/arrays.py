@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.importers.clips import numbers
-from vadbench.npz import open_npz
+from vadbench.files.npz import open_npz
 
 
 def read_npy(path: Path) -> NDArray[Any]:

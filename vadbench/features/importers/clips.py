@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Dataset, Split, Video
+from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.matching import match_names
 
 Floats = NDArray[np.float32]
 

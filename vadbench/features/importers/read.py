@@ -114,7 +114,7 @@ def import_features(
         BadInput: as `read_features`; if the splits disagree; on a stream or a field that does not
             fit.
     """
-    from vadbench.features.imports import write_import
+    from vadbench.features.importers.write import write_import
     from vadbench.features.names import StreamName
 
     if not StreamName.parse(stream, dataset.boxes).imported:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from vadbench.datasets.base import Dataset, Split, Video
+from vadbench.datasets.geometry import Size, check_boxes
 from vadbench.errors import BadInput
 from vadbench.features.importers.clips import ImportedRows
-from vadbench.geometry import Size, check_boxes
 
 
 def check_frames(rows: ImportedRows, dataset: Dataset, split: Split, path: Path) -> None:

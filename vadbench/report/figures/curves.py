@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.intervals import row_interval
-from vadbench.metrics.frame import Roc
-from vadbench.metrics.regions import Matches, false_positives
+from vadbench.evaluation.intervals import row_interval
+from vadbench.evaluation.metrics.frame import Roc
+from vadbench.evaluation.metrics.regions import Matches, false_positives
 from vadbench.report.figures.style import line_style
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def region_curves(found: Matches, lengths: NDArray[np.int64]) -> dict[str, Curve
     """`rbdc` and `tbdc`: the rates of detected regions and tracks against false positives a frame.
 
     Args:
-        found: from `vadbench.metrics.regions.match`.
+        found: from `vadbench.evaluation.metrics.regions.match`.
         lengths: [V] frames per video.
     """
     before, tied = false_positives(found)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vadbench import protocol as rules
 from vadbench import registry
-from vadbench.detections import detections, with_boxes
 from vadbench.errors import BadInput
-from vadbench.evaluate import stored_rows
-from vadbench.records import Arrays
+from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.detections import detections, with_boxes
+from vadbench.evaluation.evaluate import stored_rows
+from vadbench.files.npz import Arrays
 from vadbench.report.figures.scored import Scored
 
 
@@ -21,7 +21,7 @@ class Detected:
     """Scored boxes of the test videos.
 
     Attributes:
-        boxes: columns as `vadbench.detections.detections` gives them.
+        boxes: columns as `vadbench.evaluation.detections.detections` gives them.
         top: the score that one training object in a thousand exceeds, summed over streams.
         left_out: the streams without boxes.
     """

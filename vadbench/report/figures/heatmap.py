@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.plan import Plan
-from vadbench.records import Results
+from vadbench.plans.plan import Plan
 from vadbench.report.figures.style import WIDTH, picture
 from vadbench.report.figures.sweep import READ_OUT, Sweep, axis_label, sweeps, told
+from vadbench.results.records import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vadbench.metrics.uncertainty import Floats
+from vadbench.evaluation.metrics.uncertainty import Floats
 from vadbench.report.figures.curves import brackets, percent
 from vadbench.report.figures.scored import Scored, labels_of, origin, smoothing
 from vadbench.report.figures.style import COLOURS, picture

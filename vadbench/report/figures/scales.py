@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.plan import Plan
-from vadbench.records import Results
-from vadbench.report import layout
+from vadbench.plans.plan import Plan
 from vadbench.report.figures.style import COLOURS, DASHES, WIDTH, picture
 from vadbench.report.figures.sweep import READ_OUT, Point, Sweep, axis_label, sweeps, told
-from vadbench.report.table import Cell
+from vadbench.report.tables import layout
+from vadbench.report.tables.table import Cell
+from vadbench.results.records import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

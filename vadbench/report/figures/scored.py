@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vadbench import protocol as rules
-from vadbench.benchmark import open_dataset
-from vadbench.compare import require_comparable
 from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.errors import BadInput
-from vadbench.intervals import NOT_COMPUTED, REGIONS
-from vadbench.record_names import locate
-from vadbench.records import RecipeRecord, Results
+from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.intervals import NOT_COMPUTED, REGIONS
 from vadbench.registry import unknown
+from vadbench.report.compare import require_comparable
+from vadbench.results.names import locate
+from vadbench.results.records import RecipeRecord, Results
+from vadbench.runner.run import open_dataset
 
 
 @dataclass(frozen=True)

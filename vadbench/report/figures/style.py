@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
-from vadbench.records import written_aside
+from vadbench.files.atomic import replace_file
 from vadbench.report.ranks import FORMATS
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def picture(path: Path, width: float, height: float, caption: str) -> Iterator[F
             in_layout=False,
         )
         metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: caption}
-        with written_aside(path) as aside:
+        with replace_file(path) as aside:
             figure.savefig(
                 aside, format=path.suffix[1:], dpi=200, facecolor="white", metadata=metadata
             )

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vadbench.errors import BadInput
-from vadbench.plan import Plan
-from vadbench.records import Results
+from vadbench.plans.plan import Plan
+from vadbench.plans.suite import Suite
 from vadbench.registry import load, names, unknown
-from vadbench.report.from_records import make_table
-from vadbench.report.table import Cell, Column
-from vadbench.suite import Suite
+from vadbench.report.tables.make import make_table
+from vadbench.report.tables.table import Cell, Column
+from vadbench.results.records import Results
 
 READ_OUT = "read_out"
 

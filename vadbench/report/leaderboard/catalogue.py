@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.plan import resolve_config
+from vadbench.plans.plan import resolve_config
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
@@ -80,7 +80,7 @@ def settings_label(dataset: str, config: str) -> str:
 
     Args:
         dataset: the tested one.
-        config: as in `vadbench.export`: a JSON list of the parts' method, stream and settings.
+        config: as in `load_results`: a JSON list of the parts' method, stream and settings.
 
     Returns:
         The label; `UNKNOWN` where a method is not registered here.

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vadbench.protocol import Protocol, current_fields
+from vadbench.evaluation.protocol import Protocol, current_fields
 from vadbench.report.leaderboard import catalogue
-from vadbench.report.table import BOARD, Cell
-from vadbench.settled import why_settled
+from vadbench.report.settled import why_settled
+from vadbench.report.tables.table import BOARD, Cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vadbench.records import RunRecord
+    from vadbench.results.records import RunRecord
 
 COSTS = ("fit_seconds", "score_seconds", "train_rows", "test_rows", "parameters", "peak_memory_mib")
 # to be comparable
@@ -139,7 +139,7 @@ class Entry:
     Attributes:
         group: what it is comparable with.
         settings: the preset's name, or how the settings differ from it.
-        config: the settings, as in `vadbench.export`.
+        config: the settings, as in `vadbench.results.frame`.
         code: what tells the code apart, likewise; None for version 1 of ours.
         read_out: the score column that is shown.
         seeds, identities, runs, commits: of its records; `runs` are identities joined by `,`.
@@ -208,7 +208,7 @@ class Entry:
 
 
 def make_entries(frame: pd.DataFrame, runs: Iterable[RunRecord] = ()) -> list[Entry]:
-    """The entries of a data frame of `vadbench.export.load_results`, by group, method and features;
+    """The entries of a data frame of `load_results`, by group, method and features;
     read-outs that it does not rank are left out.
 
     Args:

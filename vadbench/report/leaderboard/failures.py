@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.report.leaderboard import catalogue
 from vadbench.report.leaderboard.entries import COSTS, Entry, Group
-from vadbench.report.table import BOARD, Cell
+from vadbench.report.tables.table import BOARD, Cell
 
 if TYPE_CHECKING:
-    from vadbench.records import RunRecord
+    from vadbench.results.records import RunRecord
 
 
 def add_failures(entries: Sequence[Entry], runs: Iterable[RunRecord]) -> list[Entry]:

@@ -17,7 +17,7 @@ from vadbench.report.leaderboard.standings import row_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vadbench.records import RunRecord
+    from vadbench.results.records import RunRecord
 
 MOST_RECORDS = 300  # that a page lists
 MOST_SETTINGS = 40
@@ -88,7 +88,7 @@ def method_page(
         name: the method.
         entries: its rows.
         rivals: data set -> features -> one entry of every method, as
-            `vadbench.report.leaderboard.clips.by_features` gives them.
+            `vadbench.report.leaderboard.videos.by_features` gives them.
         runs: run records by identity; may lack some.
         others: its read-outs that are not ranked.
     """

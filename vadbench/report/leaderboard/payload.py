@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vadbench.report.leaderboard.entries import COSTS, Entry
-from vadbench.report.table import BOARD, USUAL, Cell
+from vadbench.report.tables.table import BOARD, USUAL, Cell
 
 # of deviations and ends of intervals, which are only shown; a mean decides on places too
 DIGITS = 5

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from vadbench.intervals import NOT_COMPUTED, load_jackknives, read_jackknife, stored_name
-from vadbench.metrics.uncertainty import Estimate, Jackknife, average, interval, pairwise
-from vadbench.records import Results
+from vadbench.evaluation.intervals import NOT_COMPUTED, load_jackknives, read_jackknife, stored_name
+from vadbench.evaluation.metrics.uncertainty import Estimate, Jackknife, average, interval, pairwise
 from vadbench.report.leaderboard.entries import Entry, Group
-from vadbench.report.table import BOARD, Cell
+from vadbench.report.tables.table import BOARD, Cell
+from vadbench.results.records import Results
 
 LEVEL = 0.05
 Place = int | str  # or why there is none

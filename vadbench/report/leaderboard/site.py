@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
-from vadbench.records import Results
 from vadbench.report.leaderboard.catalogue import about, dataset_class
-from vadbench.report.leaderboard.clips import by_features, make_clips
 from vadbench.report.leaderboard.entries import Entry, make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload, remark
 from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.standings import Standing, make_standings
-from vadbench.report.table import BOARD
+from vadbench.report.leaderboard.videos import by_features, make_clips
+from vadbench.report.tables.table import BOARD
+from vadbench.results.records import Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,13 +48,13 @@ def build(results: str | Path, out: str | Path) -> Path:
     Raises:
         BadInput: if there is no record, one is damaged, or `out` holds something else.
     """
-    from vadbench.export import load_results
+    from vadbench.results.frame import load_results
 
     return write_site(load_results(results), Path(out), Results(Path(results)))
 
 
 def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -> Path:
-    """Write the site of a data frame as `vadbench.export.load_results` gives it.
+    """Write the site of a data frame as `vadbench.results.frame.load_results` gives it.
 
     Args:
         frame: one row a metric; rows of whole test sets are used.

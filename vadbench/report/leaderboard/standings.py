@@ -11,7 +11,7 @@ from itertools import combinations
 from vadbench.report.leaderboard.catalogue import UNKNOWN
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.ranks import RankTable, rank_table
-from vadbench.report.table import BOARD, Cell, Column, Row, Table
+from vadbench.report.tables.table import BOARD, Cell, Column, Row, Table
 
 MOST_DATASETS = 12  # of which every choice is weighed
 MOST_STANDINGS = 12  # of many features: as much as a page can show

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vadbench.intervals import row_interval
-from vadbench.records import RecipeRecord, Results, RunRecord, canonical_hash
+from vadbench.evaluation.intervals import row_interval
+from vadbench.files.canonical import canonical_hash
+from vadbench.results.records import RecipeRecord, Results, RunRecord
 
 LAYOUT = 1  # another number publishes everything again
 COLUMNS = (

@@ -11,17 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vadbench.records import RecipeRecord, Results, canonical_hash, load_arrays
+from vadbench.files.canonical import canonical_hash
+from vadbench.files.npz import load_arrays
 from vadbench.report.wandb.definition import report_definition
 from vadbench.report.wandb.publication import COLUMNS, LAYOUT, Publication, publications
 from vadbench.report.wandb.session import ID_LENGTH, Target, library, mark, marks, start
 from vadbench.report.wandb.timeline import draw_timeline
+from vadbench.results.records import RecipeRecord, Results
 
 if TYPE_CHECKING:
     import pandas as pd
     import wandb
 
-    from vadbench.plan import Plan
+    from vadbench.plans.plan import Plan
 
 
 def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
@@ -76,7 +78,7 @@ def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
 
 def records_of(plan: Plan, results: Results) -> list[RecipeRecord]:
     """The records that the table of a plan shows, each once."""
-    from vadbench.report.from_records import matching
+    from vadbench.report.tables.make import matching
 
     records = list(results.all_recipes())
     found = [record for recipe in plan.recipes for record in matching(recipe, records)]
@@ -87,7 +89,7 @@ def leaderboard(results: Results, records: Sequence[RecipeRecord]) -> pd.DataFra
     """The rows of `load_results` of these records' ranked read-outs, without the columns that the
     runs' configs hold.
     """
-    from vadbench.export import load_results
+    from vadbench.results.frame import load_results
 
     table = load_results(results.root)
     wanted = table["ranked"] & table["identity"].isin([record.identity for record in records])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vadbench.errors import BadInput
-from vadbench.records import Results
+from vadbench.results.records import Results
 
 if TYPE_CHECKING:
     import wandb

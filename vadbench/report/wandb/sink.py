@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vadbench.plan import Job, Plan
-from vadbench.records import Results
+from vadbench.plans.plan import Job, Plan
 from vadbench.report.wandb.publication import described_job
 from vadbench.report.wandb.publish import publish, records_of
 from vadbench.report.wandb.session import Target, failed, mark, start, warn
+from vadbench.results.records import Results
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sink(Target):
             return
         run = logger = None
         try:
-            from vadbench.report.wandb.curves import CurveLogger
+            from vadbench.report.wandb.training_curves import CurveLogger
 
             run = start(self, job.identity, **described_job(job.document, job.identity))
             logger = CurveLogger(run, self.folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vadbench.records import Arrays
+from vadbench.files.npz import Arrays
 
 
 def draw_timeline(frames: Arrays, path: Path) -> bool:

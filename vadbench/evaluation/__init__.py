@@ -1,0 +1,1 @@
+"""Row scores to metrics: protocol, metrics, uncertainty. Never trains."""

@@ -1,0 +1,1 @@
+"""Other people's scores: read from files and measured as ours are."""

@@ -1,0 +1,310 @@
+"""Metrics of anyone's output files, without a run: frame scores against labels, scored boxes
+against tracks, with 95 % intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench.datasets.matching import match_names
+from vadbench.errors import BadInput
+from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.intervals import with_intervals
+from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
+from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.evaluation.metrics.frame import frame_metrics
+from vadbench.evaluation.metrics.regions import Ties, match, region_metrics
+from vadbench.evaluation.metrics.uncertainty import frame_jackknives, region_jackknives
+from vadbench.external.files import (
+    FrameTable,
+    read_detections,
+    read_frames,
+    read_lengths,
+    read_tracks,
+)
+from vadbench.report.tables.layout import UNSURE, unsure
+from vadbench.report.tables.table import Cell
+
+Result = dict[str, Any]
+NO_LENGTHS = (
+    "the frames of each video are not known; give --frames a file with the columns video, frames"
+)
+
+
+def score_frames(
+    scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None
+) -> Result:
+    """Every frame metric of a file of scores, with 95 % intervals over the videos.
+
+    Args:
+        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more
+            anomalous. Or a folder with `<video>.txt` (a number a line) or `<video>.npy` ([frames])
+            each.
+        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in
+            any order. Videos' names are matched as `vadbench.datasets.matching.match_names` does.
+        smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none.
+            Never tune it on test labels.
+
+    Returns:
+        JSON-ready: `rows` of {"metric", "convention", "value", "n", "reason", "low", "high",
+        "videos", "interval_reason"} (fractions; None where undefined; `videos` that the interval
+        rests on), `per_video` of {"video", "metric", "value", "n", "reason"}, and counts and
+        settings.
+
+    Raises:
+        BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
+    """
+    scores, labels = (
+        read_frames(Path(scores_path), "score"),
+        read_frames(Path(labels_path), "label"),
+    )
+    scores = _align(scores, labels)
+    if smoothing and not np.isfinite(scores.values).all():
+        raise BadInput(
+            f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave"
+            " --smoothing out"
+        )
+    names, lengths = list(labels.lengths), list(labels.lengths.values())
+    values = rules.smooth(scores.values, lengths, smoothing)
+    jackknives = frame_jackknives(values, labels.values, lengths)
+    rows = with_intervals(frame_metrics(values, labels.values, lengths, names), jackknives)
+    return {
+        "rows": [_without(row, "video") for row in rows if row["video"] is None],
+        "per_video": [_without(row, "convention") for row in rows if row["video"] is not None],
+        "videos": len(names),
+        "frames": len(values),
+        "smoothing": smoothing or None,
+    }
+
+
+def score_regions(
+    detections_path: str | Path,
+    tracks_path: str | Path,
+    frames: int | str | Path,
+    *,
+    alpha: float = 0.1,
+    beta: float = 0.1,
+    ties: Ties = "average",
+) -> Result:
+    """RBDC and TBDC of a file of scored boxes, with 95 % intervals over the videos.
+
+    Args:
+        detections_path: csv, parquet or npz with the columns video, frame, x0, y0, x1, y1, score,
+            or a folder of txt, one a video.
+        tracks_path: the same with video, track, frame, x0, y0, x1, y1.
+        frames: how many frames ALL test videos have together, or a file with video, frames or
+            video, frame, label (counted). Only a file tells the frames of each video, without which
+            there are no intervals.
+        alpha: part of a track's regions that has to be detected, in (0, 1].
+        beta: least IoU of a detection with a region, in (0, 1].
+        ties: `average`, or `order` as the published script does: then the order of rows counts, and
+            files of a folder come by name.
+
+    Returns:
+        JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high],
+        or None with the reason in `rbdc_interval_reason` and `tbdc_interval_reason`), and `videos`,
+        over which they are.
+
+    Raises:
+        BadInput: if a file cannot be used, or as `vadbench.evaluation.metrics.region_metrics`.
+    """
+    n_frames = _frame_counts(frames)
+    detections, tracks = read_detections(Path(detections_path)), read_tracks(Path(tracks_path))
+    paths = {"detections": str(detections_path), "ground_truth": str(tracks_path)}
+    detections, tracks = match_videos(detections, tracks, n_frames, paths, str(frames))
+    check_same_frames(detections, tracks, beta, paths)
+    try:
+        measured = region_metrics(detections, tracks, n_frames, alpha, beta, ties)
+    # what is wrong only between the files: a frame past a video's end, an unknown video, a track
+    # twice in a frame
+    except BadInput as error:
+        table, _, trouble = str(error).partition(": ")
+        path = paths.get(table)
+        raise BadInput(f"{path}: {trouble}" if path else str(error)) from error
+    jackknives = {}
+    if isinstance(n_frames, Mapping):
+        boxes, regions = read_boxes(detections, "detections"), read_boxes(tracks, "ground_truth")
+        matched = match(boxes, read_scores(detections), regions, alpha, beta, ties, n_frames)
+        jackknives = region_jackknives(matched, list(n_frames.values()), ties)
+    result = {
+        **measured.summary(),
+        "videos": len(n_frames) if isinstance(n_frames, Mapping) else None,
+    }
+    for row in with_intervals(measured.rows(), jackknives, NO_LENGTHS):
+        ends = None if row["low"] is None else [row["low"], row["high"]]
+        result[f"{row['metric']}_interval"], result[f"{row['metric']}_interval_reason"] = (
+            ends,
+            row["interval_reason"],
+        )
+    return result
+
+
+def render(result: Result) -> str:
+    """A result of `score_frames` or `score_regions` as lines of text, values in %."""
+    return "\n".join(_frame_lines(result) if "rows" in result else _region_lines(result))
+
+
+def _frame_lines(result: Result) -> list[str]:
+    filtered = (
+        "no smoothing"
+        if result["smoothing"] is None
+        else f"Gaussian smoothing sigma {result['smoothing']:g}"
+    )
+    lines = [
+        (
+            f"{_count(result['videos'], 'video')}, {_count(result['frames'], 'frame')}; {filtered};"
+            " values in %"
+        ),
+        _line("metric", "", "95 % interval", "videos"),
+    ]
+    cells = []
+    for row in result["rows"]:
+        name = (
+            row["metric"] if row["convention"] is None else f"{row['metric']} ({row['convention']})"
+        )
+        ends = None if row.get("low") is None else [row["low"], row["high"]]
+        averaged = (
+            f"mean over {_count(row['n'], 'video')}"
+            if row["metric"] == "macro_auc" and row["value"] is not None
+            else ""
+        )
+        cells.append((name, row["value"], ends, row.get("videos"), row.get("interval_reason")))
+        lines.append(
+            _line(
+                name,
+                _percent(row["value"]),
+                _span(ends),
+                _number(ends, row.get("videos")),
+                row["reason"] or averaged,
+            )
+        )
+    return lines + _notes(cells)
+
+
+def _region_lines(result: Result) -> list[str]:
+    counts = ", ".join(
+        _count(result[what], what.removesuffix("s").replace("_", " "))
+        for what in ("detections", "regions", "tracks")
+    )
+    where = f"{_count(result['n_frames'], 'frame')}" + (
+        f" of {_count(result['videos'], 'video')}" if result["videos"] else ""
+    )
+    lines = [
+        (
+            f"{counts}, {where}; alpha {result['alpha']:g}, beta {result['beta']:g}, ties"
+            f" {result['ties']}; values in %"
+        ),
+        _line("metric", "", "95 % interval", "videos"),
+    ]
+    cells = []
+    for metric in ("rbdc", "tbdc"):
+        bracket, ends = result[f"{metric}_bracket"], result[f"{metric}_interval"]
+        tied = (
+            f"orders of equal scores: {_span(bracket)}"
+            if bracket and bracket[1] - bracket[0] > 0.01
+            else ""
+        )
+        cells.append(
+            (metric, result[metric], ends, result["videos"], result[f"{metric}_interval_reason"])
+        )
+        lines.append(
+            _line(
+                metric,
+                _percent(result[metric]),
+                _span(ends),
+                _number(ends, result["videos"]),
+                result["reason"] or tied,
+            )
+        )
+    return lines + _notes(cells)
+
+
+def _notes(cells: list[tuple[str, Any, Any, Any, Any]]) -> list[str]:
+    """Which values have no interval and why, and where an interval covers less than it says."""
+    reasons: dict[str, list[str]] = {}
+    for name, _, _, _, reason in cells:
+        if reason:
+            reasons.setdefault(reason, []).append(name)
+    doubtful = any(
+        unsure(Cell(value, low=ends[0], high=ends[1], videos=videos))
+        for _, value, ends, videos, _ in cells
+        if ends
+    )
+    return [
+        f"No interval for {', '.join(names)}: {reason}." for reason, names in reasons.items()
+    ] + ([UNSURE.strip()] if doubtful else [])
+
+
+def _line(name: str, value: str, span: str, videos: str, note: str = "") -> str:
+    return f"{name:24} {value:>7}  {span:16} {videos:>6}  {note}".rstrip()
+
+
+def _number(ends: Any, videos: int | None) -> str:
+    return "" if ends is None else str(videos)
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _span(ends: Any) -> str:
+    return "–" if ends is None else f"[{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _frame_counts(frames: int | str | Path) -> int | dict[str, int]:
+    """The frames of all videos together, or of each in the order of their names."""
+    try:
+        total = int(str(frames))
+    except ValueError:
+        path = Path(str(frames))
+        if not path.exists():
+            expected = (
+                "the number of frames of all test videos, or a file with the columns video, frames"
+            )
+            raise BadInput(
+                f"frames: {frames} is neither a number nor a file; expected {expected}"
+            ) from None
+        return read_lengths(path)
+    return total
+
+
+def _align(scores: FrameTable, labels: FrameTable) -> FrameTable:
+    """The scores in the order of the labels' videos; refused unless both are of the same frames.
+
+    Both have every frame of their videos from 0, so the lengths tell.
+    """
+    matched = match_names(scores.lengths, labels.lengths)
+    if matched.lone:
+        raise BadInput(
+            f"{scores.path}: its videos against those of {labels.path}: {matched.lone}; expected"
+            " the same names in both"
+        )
+    of = {partner: name for name, partner in matched.partner.items()}
+    for video, labelled in labels.lengths.items():
+        scored = scores.lengths[of[video]]
+        if scored != labelled:
+            more, less = (
+                (scores.path, labels.path) if scored > labelled else (labels.path, scores.path)
+            )
+            frame = min(scored, labelled)
+            raise BadInput(
+                f"{less}: frame {frame} of video {video} is missing, {more} has it; expected a"
+                " score and a label for every frame"
+            )
+    ends = np.cumsum(list(scores.lengths.values()))[:-1]
+    parts = dict(zip(scores.lengths, np.split(scores.values, ends), strict=True))
+    values = np.concatenate([parts[of[video]] for video in labels.lengths])
+    return replace(scores, lengths=dict(labels.lengths), values=values)

@@ -1,0 +1,1 @@
+"""Providers of boxes: where the objects of a frame are."""

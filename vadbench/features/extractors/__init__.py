@@ -1,0 +1,1 @@
+"""Extractors: what a clip, or an object in it, looks like as a vector."""

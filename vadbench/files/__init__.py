@@ -1,0 +1,1 @@
+"""Files, read and written the same way everywhere."""

@@ -1,6 +1,0 @@
-"""What scores are worth: frame metrics, region metrics, and how sure they are."""
-
-from vadbench.metrics.frame import frame_metrics
-from vadbench.metrics.regions import region_metrics
-
-__all__ = ["frame_metrics", "region_metrics"]

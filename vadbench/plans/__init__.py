@@ -1,0 +1,1 @@
+"""What is to be run: a suite or a command line becomes jobs and recipes."""

@@ -1,0 +1,83 @@
+"""Tables as CSV in long form: one line a cell, fractions at full precision; papers' with their own
+decimals.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+
+from vadbench.report.tables.table import Cell, Column, PublishedRow, Row, Table
+
+HEADER = (
+    *("block", "source", "method", "features", "dataset", "metric", "convention", "smoothed"),
+    *(
+        "value",
+        "std",
+        "n",
+        "low",
+        "high",
+        "videos",
+        "interval_reason",
+        "best",
+        "peer",
+        "published",
+        "delta",
+        "note",
+    ),
+)
+Line = dict[str, object]
+
+
+def render(table: Table) -> str:
+    """The table as CSV text; an undefined value is empty, with its reason in `note`; a paper's row
+    has a line for each figure that it reports.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in table.rows:
+        writer.writerows(
+            _measured(row, column, cell)
+            for column, cell in zip(table.columns, row.cells, strict=True)
+        )
+    for published in table.published:
+        writer.writerows(_published(published, table.columns))
+    return text.getvalue()
+
+
+def _measured(row: Row, column: Column, cell: Cell) -> Line:
+    """The line of a cell.
+
+    `best` is 1 or 2 for the best and second of the means, 0 otherwise, whatever the intervals;
+    `peer` says whether the best is contested. `n` counts seeds, `videos` the test videos of the
+    interval.
+    """
+    marks = {"best": cell.best, "peer": cell.peer}
+    numbers = {"value": cell.value, "std": cell.spread, "n": cell.n}
+    sure = {"low": cell.low, "high": cell.high, "videos": cell.videos, "interval_reason": cell.why}
+    paper = {"published": cell.published, "delta": cell.delta}
+    told = {"note": "; ".join(cell.notes)}
+    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, **told}
+
+
+def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]:
+    texts = row.texts or (None,) * len(columns)
+    for column, value, text in zip(columns, row.values, texts, strict=True):
+        if value is not None:
+            fraction = value if text is None else Decimal(text).scaleb(-2)
+            told = {"source": row.source, "value": fraction, "note": "; ".join(row.notes)}
+            yield {**_where("published", row, column), **told}
+
+
+def _where(block: str, row: Row | PublishedRow, column: Column) -> Line:
+    metric, convention, smoothed = column.key
+    place = {
+        "dataset": column.dataset,
+        "metric": metric,
+        "convention": convention,
+        "smoothed": smoothed,
+    }
+    return {"block": block, "method": row.method, "features": row.features, **place}

@@ -1,0 +1,219 @@
+"""What every renderer of a table shares: numbers, marks, headings, footnotes and the sentences that
+explain them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal
+
+from vadbench.report.tables.table import Cell, Column, PublishedRow, Table
+
+Mark = Literal["best", "second", "peer", ""]
+MINUS = "\N{MINUS SIGN}"
+# a value above, and fewer videos: there an interval covers less than it says
+NEAR_ONE, FEW = 0.9, 5
+INTERVAL = (
+    "In brackets: 95 % interval over n test videos, the spread over seeds included (jackknife,"
+    " Student's t, logit scale)."
+)
+UNSURE = (
+    " Above 90, or of fewer than five videos, an interval covers less than it says: the rare hard"
+    " video is missing."
+)
+TEST = (
+    "Significant: paired differences over videos and seeds, Student's t, level 5 %, corrected over"
+    " all pairs of rows of a column (Holm)."
+)
+
+
+def marks(table: Table) -> list[list[Mark]]:
+    """How each cell is emphasised, by rows: a column has either a clear best and its second, or a
+    best with peers; never a false best.
+
+    A best that is not significantly better than some other row is one of the peers, and there is no
+    second behind it. A column in which no difference could be tested has no marks.
+    """
+    contested = [
+        any(row.cells[position].peer for row in table.rows)
+        for position in range(len(table.columns))
+    ]
+    untested = [column.untested is not None for column in table.columns]
+    return [
+        [
+            "" if unknown else _mark(cell, undecided)
+            for cell, undecided, unknown in zip(row.cells, contested, untested, strict=True)
+        ]
+        for row in table.rows
+    ]
+
+
+def _mark(cell: Cell, undecided: bool) -> Mark:
+    if undecided:
+        return "peer" if cell.peer else ""
+    return {1: "best", 2: "second"}.get(cell.best, "")  # type: ignore[return-value]
+
+
+def percent(fraction: float | None) -> str:
+    """`97.1`, or a dash where there is no value."""
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def reported(row: PublishedRow, position: int) -> str:
+    """A paper's figure in percent, with the paper's own decimals, or a dash."""
+    text = row.texts[position] if row.texts else None
+    return text or percent(row.values[position])
+
+
+def points(difference: float) -> str:
+    """A difference of two fractions in percentage points, signed: `+0.3`."""
+    return f"{100 * difference:+z.1f}".replace("-", MINUS)
+
+
+def spread(cell: Cell) -> str:
+    """`± 0.2`, the deviation over seeds, or nothing."""
+    return "" if cell.spread is None else f"± {100 * cell.spread:.1f}"
+
+
+def interval(cell: Cell) -> str:
+    """`[93.0, 98.9] n=12`, the interval and the test videos it rests on, or nothing."""
+    if cell.low is None or cell.high is None:
+        return ""
+    return f"[{percent(cell.low)}, {percent(cell.high)}]" + (
+        f" n={cell.videos}" if cell.videos else ""
+    )
+
+
+def delta(cell: Cell) -> str:
+    """`Δ −0.3`, measured minus published, or nothing."""
+    return "" if cell.delta is None else f"Δ {points(cell.delta)}"
+
+
+def footnotes(table: Table) -> list[str]:
+    """The notes of the measured cells, then those of the published rows; numbered from 1."""
+    return list(
+        dict.fromkeys([*table.notes, *(note for row in table.published for note in row.notes)])
+    )
+
+
+def numbers(notes: Sequence[str], told: Sequence[str]) -> list[int]:
+    """The numbers of some notes among all, in order."""
+    return sorted(notes.index(note) + 1 for note in told)
+
+
+def by_source(table: Table) -> dict[str, list[PublishedRow]]:
+    """The published rows under the table they come from, in the order of the first row of each."""
+    return {
+        source: [row for row in table.published if row.source == source]
+        for source in dict.fromkeys(row.source for row in table.published)
+    }
+
+
+def datasets(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """The data sets over the columns, each with the number of neighbouring columns it spans."""
+    return [
+        (dataset, len(list(of_it)))
+        for dataset, of_it in groupby(column.dataset for column in columns)
+    ]
+
+
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """A text cut at its backticks: pieces, and whether each stood between two of them."""
+    pieces = re.split(r"`([^`]*)`", text)
+    return [(piece, position % 2 == 1) for position, piece in enumerate(pieces) if piece]
+
+
+def slug(title: str) -> str:
+    """A title as a label or anchor: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "table"
+
+
+def legend(table: Table, second: str = "underlined", intervals: bool = True) -> str:
+    """The sentences after the caption that explain this table's marks, as the renderer shows them.
+
+    Args:
+        table: whose marks are explained; a mark that no cell has is not.
+        second: how the renderer shows a second.
+        intervals: whether the renderer shows the intervals.
+    """
+    cells = [cell for row in table.rows for cell in row.cells]
+    found = {mark for of_row in marks(table) for mark in of_row}
+    told = []
+    if intervals and any(interval(cell) for cell in cells):
+        told.append(INTERVAL + (UNSURE if any(map(unsure, cells)) else ""))
+    if "best" in found:
+        told.append(
+            f"Bold: a best that is significantly better than every other row; {second}: the second"
+            " behind it."
+        )
+    if "peer" in found:
+        told.append("≈ marks a best and the rows from which it does not differ significantly.")
+    if {"best", "peer"} & found:
+        told.append(TEST)
+    return " ".join(told + (_without(table) if intervals else []) + _unmarked(table, intervals))
+
+
+def unsure(cell: Cell) -> bool:
+    """Whether the interval covers less than it says (docs/protocol.md has the simulation)."""
+    return (
+        interval(cell) != ""
+        and cell.value is not None
+        and (cell.value > NEAR_ONE or (cell.videos or FEW) < FEW)
+    )
+
+
+def _without(table: Table) -> list[str]:
+    """Where values have no interval, and why, a sentence a reason."""
+    places: dict[str, list[int]] = {}
+    for position in range(len(table.columns)):
+        for reason in dict.fromkeys(
+            row.cells[position].why for row in table.rows if row.cells[position].why
+        ):
+            places.setdefault(str(reason), []).append(position)
+    return [f"No interval in {_named(table, where)}: {reason}." for reason, where in places.items()]
+
+
+def _unmarked(table: Table, told: bool) -> list[str]:
+    """Which columns have no marks; why, where `_without` has not `told` it already."""
+    places: dict[str, list[int]] = {}
+    for position, column in enumerate(table.columns):
+        if column.untested is not None:
+            places.setdefault("" if told else f": {column.untested}", []).append(position)
+    return [
+        f"No row is marked in {_named(table, where)}{reason}." for reason, where in places.items()
+    ]
+
+
+def _named(table: Table, positions: Sequence[int]) -> str:
+    """Columns by their titles, with their data sets where a title is not meant in all of them."""
+    told: dict[str, None] = {}
+    for position in positions:
+        column = table.columns[position]
+        alike = [place for place, other in enumerate(table.columns) if other.title == column.title]
+        whole = set(alike) <= set(positions)
+        told[column.title if whole else f"{column.title} ({column.dataset})"] = None
+    return ", ".join(told)
+
+
+def table_lines(heads: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """The lines of a Markdown table, its columns padded to one width; the first `left` columns
+    flush left, the others right.
+    """
+    widths = [
+        max(3, *(len(line[column]) for line in (heads, *body))) for column in range(len(heads))
+    ]
+    rule = [
+        "-" * width if column < left else "-" * (width - 1) + ":"
+        for column, width in enumerate(widths)
+    ]
+    return [_line(texts, widths, left) for texts in (heads, rule, *body)]
+
+
+def _line(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
+    padded = (
+        text.ljust(width) if column < left else text.rjust(width)
+        for column, (text, width) in enumerate(zip(texts, widths, strict=True))
+    )
+    return "| " + " | ".join(padded) + " |"

@@ -1,0 +1,88 @@
+"""Tables as Markdown: bold a clear best, italic its second, ≈ a best and its peers, the papers'
+figures in a table of their own, footnotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vadbench.report.tables import layout
+from vadbench.report.tables.layout import Mark
+from vadbench.report.tables.table import Cell, Table
+
+
+def render(table: Table) -> str:
+    """The table as Markdown text, its columns padded so that it reads well unrendered too."""
+    notes = layout.footnotes(table)
+    caption = f"{table.caption} {layout.legend(table, second='italic')}".strip()
+    lines = [f"# {_escape(table.title)}", "", *_measured(table, notes), "", caption]
+    if table.published:
+        lines += ["", "## Published", "", *_published(table, notes)]
+    lines += [f"\n[{number}] {_escape(note)}" for number, note in enumerate(notes, 1)]
+    return "\n".join(lines) + "\n"
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell in percent, without emphasis: `97.1 ± 0.2 [93.0, 98.9]` (mean, deviation over seeds,
+    interval over videos), or a dash.
+    """
+    return " ".join(
+        filter(None, (layout.percent(cell.value), layout.spread(cell), layout.interval(cell)))
+    )
+
+
+def _measured(table: Table, notes: list[str]) -> list[str]:
+    heads = ["method", "features", *_heads(table)]
+    body = [
+        [
+            _escape(row.method),
+            _escape(row.features),
+            *(_text(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True)),
+        ]
+        for row, of_row in zip(table.rows, layout.marks(table), strict=True)
+    ]
+    return layout.table_lines(heads, body, left=2)
+
+
+def _published(table: Table, notes: list[str]) -> list[str]:
+    """The papers' figures, without the columns that none of them reports."""
+    reported = [
+        position
+        for position in range(len(table.columns))
+        if any(row.values[position] is not None for row in table.published)
+    ]
+    heads = ["method", "features", "source", *(_heads(table)[position] for position in reported)]
+    body = [
+        [
+            _escape(row.method) + _references(row.notes, notes),
+            _escape(row.features),
+            _escape(row.source),
+        ]
+        + [layout.reported(row, position) for position in reported]
+        for row in table.published
+    ]
+    return layout.table_lines(heads, body, left=3)
+
+
+def _heads(table: Table) -> list[str]:
+    several = len({column.dataset for column in table.columns}) > 1
+    return [
+        _escape(f"{column.dataset}: {column.title}" if several else column.title)
+        for column in table.columns
+    ]
+
+
+def _text(cell: Cell, mark: Mark, notes: list[str]) -> str:
+    """The cell with its emphasis, its difference to the published figure and its footnote."""
+    around = {"best": "**", "second": "_"}.get(mark, "")
+    text = f"{around}{cell_text(cell)}{around}" + (" ≈" if mark == "peer" else "")
+    return " ".join(filter(None, (text, layout.delta(cell)))) + _references(cell.notes, notes)
+
+
+def _references(told: Sequence[str], notes: list[str]) -> str:
+    return "".join(f" [{number}]" for number in layout.numbers(notes, told))
+
+
+def _escape(text: str) -> str:
+    """Text that stays inside its cell."""
+    return " ".join(text.split()).replace("|", "\\|")

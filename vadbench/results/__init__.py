@@ -1,0 +1,1 @@
+"""What lies on disk under a results folder, and one tidy frame of it."""

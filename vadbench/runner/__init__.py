@@ -1,0 +1,1 @@
+"""What runs: one job, and a suite from features to table."""

@@ -1,0 +1,351 @@
+"""Jobs: fit, score, write the row scores. Imports no protocol and no metric, and sees no label."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench import registry
+from vadbench.datasets.base import SPLITS, Split
+from vadbench.detector import Detector, LeftOut
+from vadbench.errors import BadInput
+from vadbench.features.resplit_streams import resplit_streams
+from vadbench.features.store import Stream, read_manifest
+from vadbench.features.stream import open_stream
+from vadbench.files.npz import Arrays
+from vadbench.plans.plan import Job
+from vadbench.results.records import Results, RunRecord
+from vadbench.runner.per_scene import PerScene, scenes
+
+PACKAGES = (
+    "vadbench",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "pytorch-lightning",
+    "opencv-python-headless",
+    "faiss-cpu",
+)
+
+# gives the pytorch-lightning logger of a job's training, or None, while it lasts
+Curves = Callable[[Job], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted detector, the job it was fitted for and the seconds that took."""
+
+    detector: Detector | PerScene
+    identity: str
+    seconds: float
+
+
+def run_one_fit(
+    jobs: Sequence[Job],
+    results: Results,
+    cache_root: Path,
+    *,
+    quiet: bool = False,
+    curves: Curves | None = None,
+) -> Iterator[tuple[Job, RunRecord]]:
+    """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
+
+    The first is fitted; the others take its fit over where the method can. One that fails is
+    recorded as failed and does not raise.
+
+    Args:
+        jobs: what to run.
+        results: where the record goes.
+        cache_root: where the features are.
+        quiet: no progress.
+        curves: where networks' training curves are logged; None: nowhere.
+
+    Raises:
+        KeyboardInterrupt: as it comes; nothing is written.
+        OSError: on a full disk; nothing is left half-written.
+    """
+    streams: dict[Split, Stream] = {}
+    data: dict[str, str] = {}
+    fit: Fit | None = None
+    for job in jobs:
+        rows: Arrays | None = None
+        try:
+            streams = streams or _streams(job, cache_root)
+            data = data or _data(job, cache_root)
+            with _noted() as notes:
+                detector, seconds, shared = _fitted(job, streams, fit, quiet, curves)
+            fit = fit or Fit(detector, job.identity, seconds["fit"])
+            record, rows = _scored(job, detector, streams, seconds, shared)
+            record = record.model_copy(update={"data": data, "notes": tuple(notes)})
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            record = failed_record(job, error)
+        # one method's failure must not end the others' runs: it is recorded and shown
+        except Exception as error:
+            record = failed_record(job, error)
+        yield job, results.write_run(record, rows)
+
+
+@contextmanager
+def _noted() -> Iterator[list[str]]:
+    """What methods say of rows that they leave out, each once; other warnings are passed on."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        warnings.simplefilter("always", LeftOut)
+        yield notes
+    for each in caught:
+        if issubclass(each.category, LeftOut):
+            notes += [text] if (text := str(each.message)) not in notes else []
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
+def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
+    streams = {
+        split: open_stream(stream.dataset, stream, cache_root, split)
+        for split, stream in job.streams.items()
+    }
+    if job.source is not None:
+        _require_alike(streams["train"], streams["test"])
+    return streams if job.resplit is None else resplit_streams(streams, job.resplit)
+
+
+def _data(job: Job, cache_root: Path) -> dict[str, str]:
+    """The digest of the files that each split's features were extracted from, where frames decided
+    them.
+    """
+    manifests = {
+        split: read_manifest(stream.folder(cache_root, split))
+        for split, stream in job.streams.items()
+    }
+    return {
+        split: manifest["contents"]
+        for split, manifest in manifests.items()
+        if "contents" in manifest
+    }
+
+
+def _require_alike(train: Stream, test: Stream) -> None:
+    """Refuse to score with what was learnt from other features."""
+    for what in ("extractor", "columns"):
+        if train.manifest.get(what) != test.manifest.get(what):
+            told = (
+                f"{what} {train.manifest.get(what)} where {test.features.name} has"
+                f" {test.manifest.get(what)}"
+            )
+            raise BadInput(
+                f"{train.features.name}: {told}; train_on needs the same features: name them with"
+                " the same options for both"
+            )
+
+
+def _detector(
+    job: Job, config: Any, streams: dict[Split, Stream], logger: Any
+) -> Detector | PerScene:
+    method: type[Detector] = registry.load("detectors", job.method)
+
+    def made() -> Detector:
+        detector = method(config, seed=job.seed)
+        if logger is not None:
+            detector.logger = logger  # type: ignore[attr-defined]  # `_logger` has seen that the method takes one
+        return detector
+
+    return (
+        made()
+        if job.scope == "pooled"
+        else PerScene(made, *(scenes(streams[split]) for split in SPLITS))
+    )
+
+
+def _logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
+    """The logger of the job's training; None where the method trains no network, or nothing is
+    logged.
+    """
+    return (
+        nullcontext()
+        if curves is None or not hasattr(registry.load("detectors", job.method), "logger")
+        else curves(job)
+    )
+
+
+def _fitted(
+    job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
+) -> tuple[Detector | PerScene, dict[str, float], str | None]:
+    """The job's detector, the seconds it took, and the identity of the run whose fit it has taken
+    over, if any.
+    """
+    train = streams["train"].features
+    config = (
+        job.config.model_copy(update={"progress": "off"})
+        if quiet and "progress" in type(job.config).model_fields
+        else job.config
+    )
+    seconds: dict[str, float] = {}
+    if fit is not None:
+        shared: Detector | PerScene | None = _timed(
+            seconds, "read_outs", lambda: fit.detector.reconfigured(config, train)
+        )
+        if shared is not None:
+            return shared, {"fit": fit.seconds, **seconds}, fit.identity
+    seconds = {}
+    with _logger(job, curves) as logger:
+        detector = _detector(job, config, streams, logger)
+        _timed(seconds, "fit", lambda: detector.fit(train))
+    return detector, seconds, None
+
+
+def _scored(
+    job: Job,
+    detector: Detector | PerScene,
+    streams: dict[Split, Stream],
+    seconds: dict[str, float],
+    shared: str | None,
+) -> tuple[RunRecord, Arrays]:
+    train, test = streams["train"], streams["test"]
+    normal = _timed(seconds, "score_normal", lambda: detector.score_normal(train.features))
+    scores = _timed(seconds, "score", lambda: detector.score(test.features))
+    for what, values in (("training", normal), ("test", scores)):
+        if not np.isfinite(values).all():
+            raise FloatingPointError(
+                f"{job.method}: {int((~np.isfinite(values)).sum())} {what} scores are not finite"
+            )
+    record = RunRecord(
+        status="done",
+        identity=job.identity,
+        fit_identity=job.fit_identity,
+        job=job.document,
+        runtime=_runtime(job),
+        read_outs=detector.read_outs,
+        test_videos=tuple(test.lengths.items()),
+        train_rows=len(train.features),
+        test_rows=len(test.features),
+        seconds=seconds,
+        fit_shared_with=shared,
+        peak_memory_mib=_peak_memory_mib(),
+        parameters=detector.parameter_count(),
+        environment=environment(),
+    )
+    return record, {**_rows("train", train, normal), **_rows("test", test, scores)}
+
+
+def _rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
+    features = stream.features
+    rows = {
+        "scores": scores,
+        "video": features.video,
+        "frame": features.frame,
+        "object_id": stream.object_id,
+    }
+    if features.box is not None:
+        rows["box"] = features.box
+    if stream.manifest.get("unit") == "window":
+        # a row scores the frame at the centre of its window, and the frames nearer to it than to
+        # others
+        rows["windows"] = np.ones(1, bool)
+    return {f"{split}_{name}": np.asarray(values) for name, values in rows.items()}
+
+
+def _timed(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any:
+    started = time.perf_counter()
+    answer = call()
+    seconds[stage] = round(time.perf_counter() - started, 3)
+    return answer
+
+
+def _peak_memory_mib() -> float:
+    """This process' largest resident size so far.
+
+    On Linux from /proc: getrusage's figure is inherited from the parent process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return round(int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024, 1)
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def failed_record(job: Job, error: Exception) -> RunRecord:
+    """The record of a job that did not end; it says why, and is tried again by the next run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "outside"
+    message = f"{type(error).__name__}: {' '.join(str(error).split())} ({where})"
+    return RunRecord(
+        status="failed",
+        error=message,
+        identity=job.identity,
+        fit_identity=job.fit_identity,
+        job=job.document,
+        runtime=_runtime(job),
+        environment=environment(),
+    )
+
+
+def _runtime(job: Job) -> dict[str, Any]:
+    """What changes no identity but may change the last bit: device, threads and the config's
+    runtime fields.
+    """
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else os.cpu_count()
+    return {
+        "threads": threads,
+        "cpu": platform.processor() or platform.machine(),
+        **job.config.settings("runtime"),
+    }
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Versions and the code's git commit, recorded with every run."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "packages": versions,
+        "git": _git(),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and whether tracked code differs from it; None outside a checkout of vadbench."""
+    folder = Path(__file__).resolve().parent
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        code = ["vadbench", "methods", "pyproject.toml"]
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--", *code],
+            cwd=folder.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit, "dirty": bool(status.strip())}
