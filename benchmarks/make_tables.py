@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vadbench.locations import suites_root
-from vadbench.plans.suite import read_suite
+from vadbench.suite import read_suite
 from vadbench.results.records import Results
 from vadbench.runner.run import plan_suite, write_table
 

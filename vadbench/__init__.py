@@ -16,7 +16,7 @@ _PUBLIC = {
     "MethodConfig": "vadbench.detector",
     "NeuralConfig": "vadbench.training",
     "Results": "vadbench.results.records",
-    "Suite": "vadbench.plans.suite",
+    "Suite": "vadbench.suite",
     "check_detector": "vadbench.testing",
     "load_results": "vadbench.results.frame",
     "plan_suite": "vadbench.runner.run",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vadbench.errors import BadInput
+from vadbench.spec import Part as Part
 
 Role = Literal["fit", "scoring", "runtime"]
 
@@ -160,25 +161,6 @@ class DetectorInfo:
     deterministic: bool
     version: int = 1
     test_chosen: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Part:
-    """One stream of a recipe: which method scores it, and how its scores are brought to a common
-    scale.
-
-    Attributes:
-        method: the detector's name.
-        stream: the stream's name.
-        calibration: a calibration named in `vadbench.evaluation.protocol`.
-        empty: what a frame without objects scores: the training minimum, or a raw 0 (AccI-VAD's
-            pose).
-    """
-
-    method: str
-    stream: str
-    calibration: str
-    empty: Literal["train-min", "zero"] = "train-min"
 
 
 @dataclass(frozen=True)

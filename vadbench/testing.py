@@ -516,9 +516,8 @@ def small_config(cls: type[Detector], settings: dict[str, Any] | None = None) ->
     Raises:
         BadInput: naming the setting that is wrong, as `vadbench run` does.
     """
-    from vadbench.plans.plan import (
-        resolve_config,  # loads the features, which the contract does not need
-    )
+    # loads the features, which the contract does not need
+    from vadbench.plans.config import resolve_config
 
     fields = cls.Config.model_fields
     quick = {

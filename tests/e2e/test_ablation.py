@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.report.tables import markdown
 from vadbench.results.records import Results
 from vadbench.runner.run import evaluate_suite, plan_suite, run_suite

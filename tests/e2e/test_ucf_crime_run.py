@@ -13,7 +13,7 @@ from street import measured, records
 
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.results.records import Results
 from vadbench.runner.run import plan_suite, run_suite
 

@@ -5,7 +5,7 @@ video.
 import cv2
 import numpy as np
 
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.runner.run import plan_suite, run_suite
 
 SIZE, FRAMES = (96, 128), 24

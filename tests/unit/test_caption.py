@@ -2,7 +2,7 @@
 
 import pytest
 
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.report.tables.caption import caption_of
 from vadbench.report.tables.table import PublishedRow
 from vadbench.runner.run import plan_suite

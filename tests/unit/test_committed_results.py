@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vadbench.locations import suites_root
-from vadbench.plans.suite import read_suite
+from vadbench.suite import read_suite
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.results.records import Results

@@ -17,7 +17,7 @@ import typer
 import vadbench
 from vadbench import registry
 from vadbench.locations import suites_root
-from vadbench.plans.suite import make_suite, suite_names
+from vadbench.suite import make_suite, suite_names
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

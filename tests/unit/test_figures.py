@@ -21,7 +21,7 @@ from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import micro_auc
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.locations import suites_root
-from vadbench.plans.suite import read_suite
+from vadbench.suite import read_suite
 from vadbench.report.figures.curves import percent, rate_at, region_curves, roc_curve
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.heatmap import draw_heatmap
@@ -341,7 +341,7 @@ def test_a_sweep_over_a_number_is_a_curve(results, tmp_path):
 
 
 def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(results, tmp_path):
-    from vadbench.plans.suite import make_suite
+    from vadbench.suite import make_suite
     from vadbench.runner.run import plan_suite
 
     store = Results(tmp_path / "results")

@@ -20,7 +20,7 @@ from vadbench.evaluation.intervals import (
 )
 from vadbench.evaluation.metrics.uncertainty import QUANTILE, Interval, Jackknife, combine, interval
 from vadbench.files.canonical import canonical_hash
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.results.records import Results
 from vadbench.runner.run import open_dataset, plan_suite, run_suite
 

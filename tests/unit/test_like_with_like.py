@@ -8,7 +8,7 @@ import pytest
 
 from vadbench.datasets.base import Resplit
 from vadbench.locations import suites_root
-from vadbench.plans.suite import make_suite, read_suite, vary
+from vadbench.suite import make_suite, read_suite, vary
 from vadbench.report.published import of_tables
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import NONE, OURS, SIGMA, TIES, remark, same_figure

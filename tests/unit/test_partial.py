@@ -5,7 +5,7 @@ is missing for the rest.
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.results.records import Results
 from vadbench.runner.run import lacking_sources, plan_suite, run_suite
 

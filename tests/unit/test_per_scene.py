@@ -13,7 +13,7 @@ from vadbench.detector import Features
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import PartFrames
 from vadbench.features import store
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.results.records import Results
 from vadbench.runner.job import run_one_fit
 from vadbench.runner.per_scene import PerScene

@@ -7,7 +7,7 @@ from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.locations import suites_root
 from vadbench.plans.cost import expected_seconds, told
-from vadbench.plans.suite import make_suite, parse_settings, read_suite, suite_names, vary
+from vadbench.suite import make_suite, parse_settings, read_suite, suite_names, vary
 from vadbench.results.records import Results, RunRecord
 from vadbench.runner.run import plan_suite
 

@@ -6,7 +6,7 @@ import pytest
 from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
-from vadbench.plans.suite import make_suite, read_suite, suite_names
+from vadbench.suite import make_suite, read_suite, suite_names
 from vadbench.report.published import METRICS, of_tables, read_published, same_streams, stream_id
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import stands_in

@@ -9,7 +9,7 @@ import pytest
 
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import described, protocol_of, recipe_identity
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.results.names import find
 from vadbench.results.records import RecipeRecord, Results
 from vadbench.runner.run import open_dataset, plan_suite

@@ -15,7 +15,7 @@ import pytest
 from vadbench.errors import BadInput
 from vadbench.evaluation import evaluate
 from vadbench.evaluation.reevaluation import evaluate_all
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.report.tables.table import Table
 from vadbench.results.records import Results
 from vadbench.runner import run as benchmark

@@ -8,7 +8,7 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import protocol_of, recipe_identity
 from vadbench.evaluation.intervals import NOT_COMPUTED, UNSMOOTHED, jackknife_arrays
 from vadbench.evaluation.metrics.uncertainty import Jackknife
-from vadbench.plans.suite import make_suite
+from vadbench.suite import make_suite
 from vadbench.report.tables import csv as csv_report
 from vadbench.report.tables import markdown
 from vadbench.report.tables.layout import marks

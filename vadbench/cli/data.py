@@ -18,7 +18,8 @@ def data_check(
 ) -> None:
     """Verify a data set's counts, sizes, files and labels."""
     from vadbench.datasets.folder import MANIFEST, Folder
-    from vadbench.runner.run import check_cached, open_dataset
+    from vadbench.datasets.open import open_dataset
+    from vadbench.features.verify import check_cached
 
     wanted = open_dataset(dataset)
     checks = [*wanted.check(), check_cached(wanted)]
@@ -51,7 +52,7 @@ def data_fetch(
     to get it.
     """
     from vadbench.datasets.fetch import fetch
-    from vadbench.runner.run import open_dataset
+    from vadbench.datasets.open import open_dataset
 
     wanted = open_dataset(dataset)
     typer.echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")

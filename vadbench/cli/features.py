@@ -31,7 +31,7 @@ def features_extract(
     quiet: Quiet = False,
 ) -> None:
     """Extract features into the cache; what is there is kept."""
-    from vadbench.runner.run import extract_features
+    from vadbench.plans.needs import extract_features
 
     if not datasets:
         raise BadInput(
@@ -126,10 +126,10 @@ def features_import(
     """Read released features, check them against the data set and put them into the cache, all
     splits or none.
     """
+    from vadbench.datasets.open import open_dataset
     from vadbench.features.importers import import_features, suspicions
     from vadbench.features.nature import parse_nature
     from vadbench.locations import cache_root
-    from vadbench.runner.run import open_dataset
 
     options: dict[str, Any] = {
         "crops": crops,
@@ -177,8 +177,8 @@ def features_verify() -> None:
     """Verify every cached file against its manifest, and the videos it was made from where they are
     here.
     """
+    from vadbench.features.verify import verify_features
     from vadbench.locations import cache_root
-    from vadbench.runner.run import verify_features
 
     folders, troubles = verify_features()
     if not folders:

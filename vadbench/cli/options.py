@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +14,9 @@ from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.plans.plan import Plan
+    from vadbench.suite import Suite
 
-VARY = "--datasets, --features, --seeds, --preset, --setting vary it"
+VARY = "--datasets, --features, --seeds, --preset, --setting vary it, --add adds methods"
 Methods = Annotated[
     str,
     typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream."),
@@ -81,50 +85,98 @@ Thorough = Annotated[
 RESULTS = Path("results")
 
 
-def plan_of(
-    methods: str,
-    datasets: str,
-    features: str,
-    seeds: int | None,
-    preset: str | None,
-    settings: list[str] | None,
-    suite: str,
-    scope: str = "pooled",
-    train_on: str = "",
-    setting: str = "",
-) -> Plan:
-    """The plan that options describe.
+Add = Annotated[str, typer.Option("--add", help="Comma-separated methods to add to the suite's.")]
 
-    Raises:
-        BadInput: on options that do not go together, or a name that is none.
-    """
-    from vadbench.locations import suites_root
-    from vadbench.plans.suite import make_suite, parse_settings, read_suite, vary
-    from vadbench.runner.run import plan_suite
 
-    if suite:
-        if methods or settings or train_on or scope != "pooled":
-            raise BadInput(
-                f"--suite names methods and settings itself; give a suite or these; {VARY}"
-            )
-        found = read_suite(suite, suites_root())
-        return plan_suite(vary(found, split(datasets), split(features), seeds, preset, setting))
-    if not methods or not datasets:
-        raise BadInput(
-            "give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)"
+@dataclass(frozen=True)
+class Options:
+    """What to run, as options say it."""
+
+    methods: Methods = ""
+    datasets: Datasets = ""
+    features: Streams = ""
+    seeds: Seeds = None
+    preset: Preset = None
+    settings: Set = None
+    scope: Scope = "pooled"
+    train_on: TrainOn = ""
+    setting: Setting = ""
+    suite: SuiteName = ""
+    add: Add = ""
+
+    def read_suite(self) -> Suite:
+        """The suite that the options describe.
+
+        Raises:
+            BadInput: on options that do not go together, or a name that is none.
+        """
+        from vadbench.locations import suites_root
+        from vadbench.suite import read_suite, vary
+
+        if not self.suite:
+            return self._make_suite()
+        if self.settings or self.train_on or self.scope != "pooled":
+            raise BadInput(f"--suite names settings itself; give a suite or these; {VARY}")
+        return vary(
+            read_suite(self.suite, suites_root()),
+            datasets=split(self.datasets),
+            features=split(self.features),
+            seeds=self.seeds,
+            preset=self.preset,
+            setting=self.setting,
+            add=(*split(self.methods), *split(self.add)),
         )
-    lists = {"methods": split(methods), "datasets": split(datasets), "features": split(features)}
-    for name in ("methods", "datasets"):
-        if not lists[name]:
-            raise BadInput(f"--{name} is empty; vadbench list {name} lists them")
-    chosen = {
-        "preset": preset or "fast",
-        "settings": parse_settings(settings or ()),
-        "scope": scope,
-        "train_on": train_on or None,
-        "setting": setting or "one-class",
-    }
-    return plan_suite(make_suite({**lists, **chosen, "seeds": seeds or 1}))
+
+    def read_plan(self) -> Plan:
+        """The plan of that suite."""
+        from vadbench.plans.plan import plan_suite
+
+        return plan_suite(self.read_suite())
+
+    def _make_suite(self) -> Suite:
+        from vadbench.suite import make_suite, parse_settings
+
+        if self.add:
+            raise BadInput("--add adds methods to a suite; name it with --suite")
+        if not self.methods or not self.datasets:
+            raise BadInput(
+                "give --methods and --datasets, or --suite (vadbench list methods|datasets|suites)"
+            )
+        texts = {
+            "methods": self.methods,
+            "datasets": self.datasets,
+            "features": self.features,
+        }
+        lists = {name: split(text) for name, text in texts.items()}
+        for name in ("methods", "datasets"):
+            if not lists[name]:
+                raise BadInput(f"--{name} is empty; vadbench list {name} lists them")
+        chosen = {
+            "preset": self.preset or "fast",
+            "settings": parse_settings(self.settings or ()),
+            "scope": self.scope,
+            "train_on": self.train_on or None,
+            "setting": self.setting or "one-class",
+        }
+        return make_suite({**lists, **chosen, "seeds": self.seeds or 1})
+
+
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what to run; it receives them as its first argument."""
+    described = inspect.signature(Options, eval_str=True).parameters
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*described.values(), *own)
+    ]
+
+    def wrapper(**given: Any) -> None:
+        options = Options(**{name: given.pop(name) for name in described})
+        command(options, **given)
+
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {one.name: one.annotation for one in parameters}
+    return wrapper
 
 
 def split(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from vadbench.cli.options import RESULTS, ResultsDir, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from vadbench.results.records import RecipeRecord, Results
+    from vadbench.results.records import ResultRecord, Results
 
 app = typer.Typer(help="Publish records elsewhere; nothing is run again.", no_args_is_help=True)
 
@@ -73,22 +73,22 @@ def wandb(
     typer.echo(told)
 
 
-def _records(results: Results, suite: str) -> list[RecipeRecord]:
+def _records(results: Results, suite: str) -> list[ResultRecord]:
     """The records of a suite, or all.
 
     Raises:
         BadInput: if there are none, or no such suite.
     """
     from vadbench.locations import suites_root
-    from vadbench.plans.suite import read_suite
-    from vadbench.report.wandb.publish import records_of
-    from vadbench.runner.run import plan_suite
+    from vadbench.plans.plan import plan_suite
+    from vadbench.report.tables.make import find_records
+    from vadbench.suite import read_suite
 
-    records = (
-        records_of(plan_suite(read_suite(suite, suites_root())), results)
-        if suite
-        else list(results.all_recipes())
-    )
+    if suite:
+        wanted = plan_suite(read_suite(suite, suites_root())).wanted
+        records = find_records(wanted, results)
+    else:
+        records = list(results.all_records())
     if not records:
         raise BadInput(
             f"{results.root}: no records{f' of suite {suite}' if suite else ''}; vadbench run makes"

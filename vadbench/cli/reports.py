@@ -114,11 +114,11 @@ def ranks(
     critical difference.
     """
     from vadbench.locations import suites_root
-    from vadbench.plans.suite import read_suite
     from vadbench.report import ranks as ranking
     from vadbench.report.tables.make import make_table
     from vadbench.results.records import Results
     from vadbench.runner.run import plan_suite
+    from vadbench.suite import read_suite
 
     records = Results(results)
     records.require_records()
@@ -213,7 +213,7 @@ def check(
 ) -> None:
     """Test a method against the contract that every method must pass."""
     from vadbench import registry
-    from vadbench.plans.suite import parse_settings
+    from vadbench.suite import parse_settings
     from vadbench.testing import ContractError, check_detector, small_config
 
     detector = registry.load("detectors", method)

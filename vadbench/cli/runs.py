@@ -8,41 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from vadbench.cli.options import (
-    RESULTS,
-    Datasets,
-    Methods,
-    Preset,
-    Quiet,
-    ResultsDir,
-    Scope,
-    Seeds,
-    Set,
-    Setting,
-    Streams,
-    SuiteName,
-    Thorough,
-    TrainOn,
-    plan_of,
-    say,
-)
+from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, say, takes_options
 from vadbench.errors import BadInput
 
 app = typer.Typer()
 
 
 @app.command()
+@takes_options
 def run(
-    methods: Methods = "",
-    datasets: Datasets = "",
-    features: Streams = "",
-    seeds: Seeds = None,
-    preset: Preset = None,
-    settings: Set = None,
-    scope: Scope = "pooled",
-    train_on: TrainOn = "",
-    setting: Setting = "",
-    suite: SuiteName = "",
+    options: Options,
     existing: Annotated[
         str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")
     ] = "skip",
@@ -69,9 +44,7 @@ def run(
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
     if executor != "local":
         raise registry.unknown("executor", executor, ("local",))
-    plan = plan_of(
-        methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
-    )
+    plan = options.read_plan()
     sink = _sink(wandb, results)
     progress = _silent if quiet else say
     outcome = run_suite(
@@ -93,17 +66,9 @@ def run(
 
 
 @app.command()
+@takes_options
 def plan(
-    methods: Methods = "",
-    datasets: Datasets = "",
-    features: Streams = "",
-    seeds: Seeds = None,
-    preset: Preset = None,
-    settings: Set = None,
-    scope: Scope = "pooled",
-    train_on: TrainOn = "",
-    setting: Setting = "",
-    suite: SuiteName = "",
+    options: Options,
     results: ResultsDir = RESULTS,
 ) -> None:
     """Show the jobs of a run, which of them are finished and what the others will cost; runs
@@ -111,16 +76,13 @@ def plan(
     """
     from vadbench.locations import cache_root
     from vadbench.plans.cost import are_cached, expected_seconds, told
+    from vadbench.plans.needs import lacking_sources
+    from vadbench.plans.states import job_states
     from vadbench.results.records import Results
-    from vadbench.runner.run import job_states, lacking_sources
 
-    planned = plan_of(
-        methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
-    )
-    states, seconds = (
-        job_states(planned, Results(results)),
-        expected_seconds(planned, Results(results), cache_root()),
-    )
+    planned = options.read_plan()
+    states = job_states(planned, Results(results))
+    seconds = expected_seconds(planned, Results(results), cache_root())
     for job in planned.jobs:
         cost = ""
         if states[job.identity] != "done":
@@ -132,7 +94,7 @@ def plan(
     counts = ", ".join(f"{count} {state}" for state, count in counted.items())
     typer.echo(
         f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})}"
-        f" fits, {len(planned.recipes)} table entries"
+        f" fits, {len(planned.planned)} table entries"
     )
     left = [job for job in planned.jobs if states[job.identity] != "done"]
     known: dict[str, list[float]] = {}  # by training, which several jobs may share
@@ -149,17 +111,9 @@ def plan(
 
 
 @app.command()
+@takes_options
 def evaluate(
-    methods: Methods = "",
-    datasets: Datasets = "",
-    features: Streams = "",
-    seeds: Seeds = None,
-    preset: Preset = None,
-    settings: Set = None,
-    scope: Scope = "pooled",
-    train_on: TrainOn = "",
-    setting: Setting = "",
-    suite: SuiteName = "",
+    options: Options,
     results: ResultsDir = RESULTS,
 ) -> None:
     """Recompute metrics from stored scores and write the table again; with no methods and no suite,
@@ -168,40 +122,29 @@ def evaluate(
     Another protocol is a setting: --set protocol.smoothing=7, protocol.calibration_level=frame,
     protocol.calibration=sqrt, ...
     """
-    from vadbench.evaluation.reevaluation import evaluate_all
-    from vadbench.plans.suite import parse_settings
+    from vadbench.evaluation.evaluate import evaluate_all
     from vadbench.results.records import Results
     from vadbench.runner.run import evaluate_suite
+    from vadbench.suite import parse_settings
 
     records = Results(results)
     if not (results / "runs").is_dir():  # recipes can be made again from runs
         records.require_records()
-    if methods or datasets or suite:
-        plan = plan_of(
-            methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
-        )
-        _print_table(*evaluate_suite(plan, records))
+    if options.methods or options.datasets or options.suite:
+        _print_table(*evaluate_suite(options.read_plan(), records, say))
         return
-    chosen = parse_settings(settings or ())
-    if (
-        set(chosen) - {"protocol"}
-        or features
-        or seeds
-        or preset
-        or train_on
-        or setting
-        or scope != "pooled"
-    ):
+    chosen = parse_settings(options.settings or ())
+    if set(chosen) - {"protocol"} or options != Options(settings=options.settings):
         raise BadInput(
             "of all records only --set protocol.field=value can be chosen; name methods and data"
             " sets to choose more"
         )
-    left_out: list[str] = []
-    evaluated = evaluate_all(records, chosen.get("protocol", {}), left_out.append)
-    for line in left_out:
+    refused: list[str] = []
+    evaluated = evaluate_all(records, chosen.get("protocol", {}), refused.append)
+    for line in refused:
         say(line)
     typer.echo(f"{evaluated} recipes evaluated under {results}")
-    raise typer.Exit(1 if left_out else 0)
+    raise typer.Exit(1 if refused else 0)
 
 
 def _silent(line: str) -> None:

@@ -1,5 +1,4 @@
-"""Object scores become regions: the scored boxes of a recipe, its streams joined on object_id
-(specs/evaluation.md section 1.9).
+"""Object scores become regions: the scored boxes of a recipe, its streams joined on object_id.
 
 A box has its object's own score, never its frame's. Nothing is smoothed: temporal smoothing of
 boxes is undefined without tracks.
@@ -11,14 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vadbench.detector import Part
 from vadbench.evaluation import protocol as rules
 from vadbench.files.npz import Arrays
 
 
 def detections(
     streams: Sequence[Arrays],
-    parts: Sequence[Part],
+    calibrations: Sequence[str],
     statistics: Sequence[rules.Statistics],
     videos: Sequence[str],
 ) -> Arrays:
@@ -28,7 +26,7 @@ def detections(
     Args:
         streams: per stream the test rows of rows.npz: scores, video, frame, object_id, box. All on
             the same boxes.
-        parts: their calibrations.
+        calibrations: of each stream.
         statistics: of their training rows, first read-out.
         videos: names of the test videos, in order.
 
@@ -36,8 +34,8 @@ def detections(
         Columns video, frame, x0, y0, x1, y1 (inclusive pixels) and score, one row an object.
     """
     calibrated = [
-        rules.calibrate(part.calibration, stream["test_scores"][:, :1], known)[:, 0]
-        for stream, part, known in zip(streams, parts, statistics, strict=True)
+        rules.calibrate(calibration, stream["test_scores"][:, :1], known)[:, 0]
+        for stream, calibration, known in zip(streams, calibrations, statistics, strict=True)
     ]
     every = np.concatenate([stream["test_object_id"] for stream in streams])
     _, first, place = np.unique(every, return_index=True, return_inverse=True)
@@ -57,19 +55,27 @@ def detections(
     }
 
 
-def why_no_regions(streams: Sequence[Arrays | None], boxes: Sequence[str]) -> str | None:
+def why_no_regions(streams: Sequence[Arrays]) -> str | None:
     """Why a recipe has no regions, or None if it has.
 
     Args:
-        streams: per stream the arrays of rows.npz, None where the file is absent.
-        boxes: per stream the fingerprint of its boxes.
+        streams: per stream the arrays of rows.npz.
     """
-    if any(stream is None for stream in streams):
-        return "row scores (rows.npz) are not here"
-    boxed = with_boxes([stream for stream in streams if stream is not None])
+    boxed = [streams[place] for place in with_boxes(streams)]
     if not boxed:
         return "no boxes"
-    return "streams on different boxes" if len({boxes[place] for place in boxed}) > 1 else None
+    alike = all(_same_boxes(boxed[0], other) for other in boxed[1:])
+    return None if alike else "streams on different boxes"
+
+
+def _same_boxes(one: Arrays, other: Arrays) -> bool:
+    """Whether objects of one number are one object: in the same frame, at the same place."""
+    numbers = one["test_object_id"], other["test_object_id"]
+    _, first, second = np.intersect1d(*numbers, return_indices=True)
+    return all(
+        np.array_equal(one[name][first], other[name][second])
+        for name in ("test_video", "test_frame", "test_box")
+    )
 
 
 def with_boxes(streams: Sequence[Arrays]) -> list[int]:

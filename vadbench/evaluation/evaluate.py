@@ -1,38 +1,35 @@
-"""Row scores -> protocol -> metrics: recomputes everything from what the runs stored, and never
+"""Row scores -> protocol -> values: recomputes everything from what the runs stored, and never
 trains.
 
-A recipe's record is keyed by its runs and its protocol. Where rows.npz is absent (it stays out of
-git) the stored frame maxima serve instead, and what was measured of regions is kept.
+A result's record is keyed by its runs and its protocol. Where rows.npz is absent (it stays out of
+git) the stored frame maxima of the runs serve instead, and what the record says of regions is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
-from vadbench.datasets.resplit import labels_tested, tracks_tested
+from vadbench.datasets.open import open_dataset
+from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.datasets.truth import truth_of
-from vadbench.detector import Part
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
 from vadbench.evaluation.detections import detections, why_no_regions, with_boxes
-from vadbench.evaluation.frames import PartFrames, frame_scores
+from vadbench.evaluation.frames import PartFrames, column_of, read_frames, sum_frames
 from vadbench.evaluation.intervals import (
-    FIELDS,
     NO_ROWS,
-    REGIONS,
     UNSMOOTHED,
+    add_intervals,
     jackknife_arrays,
     read_jackknife,
-    with_intervals,
 )
 from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import frame_metrics
@@ -43,288 +40,226 @@ from vadbench.evaluation.metrics.uncertainty import (
     frame_jackknives,
     region_jackknives,
 )
-from vadbench.files.canonical import canonical_hash
 from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
-from vadbench.plans.plan import PlannedPart, PlannedRecipe
-from vadbench.registry import first_fault, unknown
-from vadbench.results.records import RecipeRecord, Results, RunRecord, same_record
+from vadbench.results.records import ResultRecord, Results, RunRecord, same_record
+from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value
 
 # rises with every change of what is computed from the same scores, labels and protocol
 EVALUATION = 2
-# rows of a record, and what each video does to their values
-Measured = tuple[list[dict[str, Any]], dict[Key, Jackknife]]
+# values of a record, and what each video does to them
+Measured = tuple[list[Value], dict[Key, Jackknife]]
 
 
-def protocol_of(recipe: PlannedRecipe, dataset: Dataset | type[Dataset]) -> rules.Protocol:
-    """The protocol of a recipe on a data set: its calibrations and empty rules, the data set's
-    smoothing, and what the user chose otherwise.
-
-    Raises:
-        BadInput: on a field that the protocol has not, or a value it does not take.
-    """
-    return make_protocol(
-        {"smoothing": dataset.smoothing, **dict(recipe.protocol)},
-        tuple(planned.part for planned in recipe.parts),
-    )
-
-
-def make_protocol(fields: dict[str, Any], parts: tuple[Part, ...] = ()) -> rules.Protocol:
-    """A validated protocol.
-
-    Args:
-        fields: what the user chose; `calibration`, which belongs to the parts, is checked alone.
-        parts: the streams that are summed.
-
-    Raises:
-        BadInput: on a field that the protocol has not, or a value it does not take.
-    """
-    if "parts" in fields:
-        raise BadInput(
-            "protocol.parts: cannot be set, the parts are the methods' streams; name them with"
-            " --methods method@stream+stream"
-        )
-    calibrations = [
-        *([fields["calibration"]] if "calibration" in fields else []),
-        *(part.calibration for part in parts),
-    ]
-    for calibration in calibrations:
-        if calibration not in rules.CALIBRATIONS:
-            raise unknown("protocol.calibration", str(calibration), rules.CALIBRATIONS)
-    known = {name: value for name, value in fields.items() if name != "calibration"}
-    try:
-        return rules.Protocol(**known, parts=parts)
-    except ValidationError as error:
-        raise BadInput(f"protocol: {first_fault(error, rules.Protocol)}") from error
-
-
-def recipe_identity(recipe: PlannedRecipe, protocol: rules.Protocol) -> str:
-    """The key of a recipe's record: its runs, its protocol, and the read-out where only one that is
-    no default is evaluated.
-    """
-    document = {
-        "runs": [planned.job.identity for planned in recipe.parts],
-        "protocol": protocol.model_dump(mode="json") | rules.RETIRED,
-    }
-    return canonical_hash(
-        document if recipe.read_out is None else {**document, "read_out": recipe.read_out}
-    )
-
-
-def changes_since(record: RecipeRecord, recipe: PlannedRecipe, dataset: Dataset) -> str:
+def changes_since(record: ResultRecord, dataset: Dataset) -> str:
     """Why a record does not hold any more, in a few words; empty where it does.
 
     Raises:
         BadInput: if labels or tracks cannot be read.
     """
-    truth = _truth(dataset, recipe.resplit)
+    truth = read_truth(dataset, find_resplit(record.result, dataset))
     differs = {name for name, value in truth.items() if record.labels.get(name, value) != value}
-    found = []
+    changes = []
     if differs & {"sha256", "name", "videos", "frames", "anomalous"}:
-        found.append("labels have changed")
+        changes.append("labels have changed")
     if differs & {"tracks", "regions_sha256"}:
-        found.append("region tracks have changed")
+        changes.append("region tracks have changed")
     if record.evaluation != EVALUATION or "regions_sha256" not in record.labels:
-        found.append("evaluated by an earlier version")
-    return " and ".join(found)
+        changes.append("evaluated by an earlier version")
+    return " and ".join(changes)
+
+
+def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str], None]) -> int:
+    """Recompute the values of every record from stored scores; trains nothing, writes no table.
+
+    Args:
+        results: the records.
+        protocol: fields that differ from those that a record was evaluated under; such values are
+            stored beside the old.
+        say: receives a line for each reason why records cannot be evaluated.
+
+    Returns:
+        How many were evaluated.
+
+    Raises:
+        BadInput: on a field that the protocol has not, or a value it does not take.
+    """
+    rules.make_protocol(protocol)
+    evaluated: set[str] = set()
+    refused: dict[tuple[str, str], list[str]] = {}
+    for record in list(results.all_records()):
+        try:
+            result = change_protocol(record.result, protocol)
+            again = evaluate(result, record.runs, open_dataset(record.dataset), results)
+            evaluated.add(again.identity)
+        except BadInput as error:
+            where = record.dataset, str(error)
+            refused.setdefault(where, []).append(f"{record.recipe} seed {record.seed}")
+    for (dataset, reason), records in refused.items():
+        others = f" and {len(records) - 1} others" if len(records) > 1 else ""
+        say(f"{dataset} {records[0]}{others}: not evaluated: {reason}")
+    return len(evaluated)
+
+
+def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
+    """The result under a protocol of which these fields are others, `calibration` of all parts.
+
+    Raises:
+        BadInput: on a field that the protocol has not, or a value it does not take.
+    """
+    if not fields:
+        return result
+    protocol = rules.make_protocol(result.protocol.model_dump() | fields)
+    calibration = {"calibration": fields["calibration"]} if "calibration" in fields else {}
+    parts = tuple(part.model_copy(update=calibration) for part in result.parts)
+    chosen = result.chosen | fields
+    return result.model_copy(update={"protocol": protocol, "parts": parts, "chosen": chosen})
 
 
 def evaluate(
-    recipe: PlannedRecipe, dataset: Dataset, results: Results, protocol: rules.Protocol
-) -> RecipeRecord:
-    """Compute and store the metrics of a recipe whose jobs have all been run, with 95 % intervals
+    result: Result, runs: Sequence[str], dataset: Dataset, results: Results
+) -> ResultRecord:
+    """Compute and store the values of a result whose jobs have all been run, with 95 % intervals
     over the test videos.
+
+    Args:
+        result: what the values are of.
+        runs: identities of the jobs, one a part.
+        dataset: with the labels.
+        results: where runs lie and the record goes.
 
     Raises:
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the
             videos.
     """
-    identity, labels = recipe_identity(recipe, protocol), labels_tested(dataset, recipe.resplit)
-    truth = _truth(dataset, recipe.resplit)
-    before = results.recipe(recipe.dataset, recipe.name, identity)
-    stored = None if before is None else results.frames(before)
-    runs = [_finished(planned, recipe.name, labels, results) for planned in recipe.parts]
-    rows = [_read_out_rows(results.rows(run), run, recipe.read_out) for run in runs]
-    parts = [
-        (
-            _part_of(recipe.parts[position], stored, position, run, recipe.read_out, results)
-            if row is None
-            else PartFrames.of_rows(row, labels.lengths())
-        )
-        for position, (run, row) in enumerate(zip(runs, rows, strict=True))
-    ]
-    read_outs = (recipe.read_out,) if recipe.read_out else _read_outs(runs)
+    resplit = find_resplit(result, dataset)
+    labels, truth = labels_tested(dataset, resplit), read_truth(dataset, resplit)
+    identity = rules.identity_of(result, runs)
+    before = results.record(dataset.name, result.recipe, identity)
+    done = [_find_run(result, place, run, labels, results) for place, run in enumerate(runs)]
+    rows = [results.rows(run) for run in done]
+    whole = [_find_frames(run, own, labels, results) for run, own in zip(done, rows, strict=True)]
+    read_outs = (result.read_out,) if result.read_out else _share_read_outs(done)
+    columns = [column_of(run, result.read_out) for run in done]
     # parts with different read-outs meet in their defaults
-    final = frame_scores(
-        [part.only(0) for part in parts] if len(read_outs) == 1 else parts, protocol
+    frames = (
+        [own.only(column) for own, column in zip(whole, columns, strict=True)]
+        if len(read_outs) == 1
+        else whole
     )
-    framed, jackknives = _frame_rows(final, read_outs, labels, _scenes(dataset, labels), protocol)
-    source = (
-        _measured_before(recipe, protocol, truth, results)
-        if any(row is None for row in rows)
-        else None
+    final = sum_frames(frames, result.parts, result.protocol.calibration_level)
+    framed, jackknives = _frame_values(final, read_outs, labels, dataset, result.protocol)
+    cut = [
+        None if own is None else _take_column(own, column)
+        for own, column in zip(rows, columns, strict=True)
+    ]
+    located, of_regions = _region_values(
+        result, cut, frames, dataset, labels, truth, before, results
     )
-    regional = (
-        _region_rows(recipe, rows, parts, dataset, labels, protocol)
-        if source is None
-        else _kept_regions(source, results)
-    )
-    record = RecipeRecord(
+    record = ResultRecord(
         identity=identity,
-        dataset=dataset.name,
-        recipe=recipe.name,
-        seed=recipe.seed,
-        parts=tuple(described(recipe)),
-        runs=tuple(planned.job.identity for planned in recipe.parts),
-        protocol=protocol.model_dump(mode="json"),
+        result=result if before is None else _keep_asked(result, before.result),
+        runs=tuple(runs),
         labels=truth,
         evaluation=EVALUATION,
         read_outs=read_outs,
-        rows=(
-            *framed,
-            *({**row, "smoothing": "none", "read_out": read_outs[0]} for row in regional[0]),
-        ),
+        values=(*framed, *(replace(value, read_out=read_outs[0]) for value in located)),
     )
-    own = [
-        i
-        for i, planned in enumerate(recipe.parts)
-        if len(parts) == 1 or _has_part(stored, i) or _kept_alone(planned, results) is None
-    ]
-    kept = {f"part{i}.{name}": values for i in own for name, values in parts[i].arrays().items()}
-    sampled = jackknife_arrays(jackknives | regional[1])
-    frames = {
-        **kept,
-        **sampled,
-        "scores": final[:, :1],
-        "lengths": labels.lengths(),
-        "videos": np.array(list(labels.videos)),
-    }
-    if before is None or stored is None or not same_record(record, frames, before, stored):
-        results.write_recipe(record, frames)
+    arrays = jackknife_arrays(jackknives | of_regions)
+    if before is None or not same_record(record, arrays, before, results.jackknife(before)):
+        results.write_record(record, arrays)
     return record
 
 
-def stored_rows(record: RecipeRecord, results: Results) -> list[Arrays]:
-    """The row scores of each part of an evaluated recipe, of the read-out it shows alone;
+def read_rows(record: ResultRecord, results: Results) -> list[Arrays]:
+    """The row scores of each part of a record, of the read-out it shows alone;
     `vadbench.evaluation.detections` makes boxes of them.
 
     Raises:
         BadInput: if a part's rows.npz is not here, with the command that makes it.
     """
     rows = []
-    for part, identity in zip(record.parts, record.runs, strict=True):
-        place = {"dataset": record.dataset, "stream": part["stream"], "method": part["method"]}
-        run = results.run(place, identity)
-        found = (
-            None if run is None else _read_out_rows(results.rows(run), run, part.get("read_out"))
-        )
-        if found is None:
-            again = (
-                f"vadbench run --methods {part['method']} --datasets {record.dataset} --features"
-                f" {part['stream']} --seeds {record.seed + 1}"
-            )
-            missing = results.run_folder(place, identity) / "rows.npz"
+    for place, part in enumerate(record.result.parts):
+        run = results.run_of(record, place)
+        own = None if run is None else results.rows(run)
+        if run is None or own is None:
+            job = {"dataset": record.dataset, "stream": part.stream, "method": part.method}
+            missing = results.run_folder(job, record.runs[place]) / "rows.npz"
             raise BadInput(
-                f"{missing}: not there (it stays out of git); {again} --existing rerun --results"
-                f" {results.root} makes it"
+                f"{missing}: not there (it stays out of git); vadbench run --methods {part.method}"
+                f" --datasets {record.dataset} --features {part.stream} --seeds {record.seed + 1}"
+                f" --existing rerun --results {results.root} makes it"
             )
-        rows.append(found)
+        read_out = record.result.read_out
+        rows.append(own if read_out is None else _take_column(own, column_of(run, read_out)))
     return rows
 
 
-def _finished(planned: PlannedPart, name: str, labels: Labels, results: Results) -> RunRecord:
-    run = results.run(planned.job.document, planned.job.identity)
+def find_resplit(result: Result, dataset: Dataset) -> Resplit | None:
+    """The videos trained on and tested, where they are not the data set's own splits."""
+    return None if result.training.split is None else resplit_of(dataset)
+
+
+@cache
+def read_truth(dataset: Dataset, resplit: Resplit | None) -> dict[str, Any]:
+    """What the tested videos are held against, read once for all results."""
+    return truth_of(dataset, resplit, cache_root())
+
+
+@cache
+def _read_tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
+    """The tested videos' tracks, read or derived once for all results."""
+    return tracks_tested(dataset, resplit)
+
+
+def _find_run(
+    result: Result, place: int, identity: str, labels: Labels, results: Results
+) -> RunRecord:
+    """The finished run of a part, over the videos that the labels have."""
+    part = result.parts[place]
+    job = {"dataset": result.dataset, "stream": part.stream, "method": part.method}
+    run = results.run(job, identity)
     if run is None or run.status != "done":
-        raise BadInput(
-            f"{name}: no finished run {planned.job.identity[:12]}; vadbench run makes it"
-        )
+        raise BadInput(f"{result.recipe}: no finished run {identity[:12]}; vadbench run makes it")
     expected = [(video, len(values)) for video, values in labels.videos.items()]
     for have, want in zip_longest(run.test_videos, expected, fillvalue=("no video", 0)):
         if have != want:
-            found, expects = f"{have[0]} ({have[1]} frames)", f"{want[0]} ({want[1]} frames)"
             raise BadInput(
-                f"{name}: scores of video {found} where the labels have {expects}; vadbench run"
-                " --existing rerun"
+                f"{result.recipe}: scores of video {have[0]} ({have[1]} frames) where the labels"
+                f" have {want[0]} ({want[1]} frames); vadbench run --existing rerun"
             )
     return run
 
 
-def _read_out_rows(rows: Arrays | None, run: RunRecord, read_out: str | None) -> Arrays | None:
-    """The row scores with only the column `read_out`; None: with all."""
-    if rows is None or read_out is None:
-        return rows
-    column = [run.read_outs.index(read_out)]
+def _find_frames(
+    run: RunRecord, rows: Arrays | None, labels: Labels, results: Results
+) -> PartFrames:
+    """A run's frame maxima: of its row scores, which are kept for where these are not, or kept
+    before.
+    """
+    if rows is not None:
+        frames = PartFrames.of_rows(rows, labels.lengths())
+        results.write_frames(run, frames.arrays())
+        return frames
+    kept = read_frames(run, results)
+    if kept is None:
+        folder = results.run_folder(run.job, run.identity)
+        raise BadInput(
+            f"{folder}: rows.npz is not there (it stays out of git) and its frame maxima were not"
+            " kept; vadbench run --existing rerun makes it"
+        )
+    return kept
+
+
+def _take_column(rows: Arrays, column: int) -> Arrays:
+    """The row scores with one read-out alone."""
     return {
-        name: values[:, column] if name.endswith("_scores") else values
+        name: values[:, [column]] if name.endswith("_scores") else values
         for name, values in rows.items()
     }
 
 
-def _part_of(
-    planned: PlannedPart,
-    stored: Arrays | None,
-    position: int,
-    run: RunRecord,
-    read_out: str | None,
-    results: Results,
-) -> PartFrames:
-    """A part from this recipe's own frames.npz, or from any recipe that used the run and kept the
-    read-out (None: all).
-    """
-    if stored is not None and _has_part(stored, position):
-        return _unpacked(stored, position)
-    for other in (*filter(None, [_kept_alone(planned, results)]), *results.all_recipes()):
-        frames = results.frames(other) if run.identity in other.runs else None
-        place = other.runs.index(run.identity) if frames is not None else 0
-        if (
-            frames is None
-            or f"part{place}.maxima" not in frames
-            or other.parts[place].get("read_out") not in (None, read_out)
-        ):
-            continue
-        part = _unpacked(frames, place)
-        whole = other.parts[place].get("read_out") is None
-        return part.only(run.read_outs.index(read_out)) if whole and read_out is not None else part
-    folder = results.run_folder(run.job, run.identity)
-    raise BadInput(
-        f"{folder}: rows.npz is not there (it stays out of git) and no recipe kept its frames;"
-        " vadbench run --existing rerun makes it"
-    )
-
-
-def _has_part(frames: Arrays | None, position: int) -> bool:
-    return frames is not None and f"part{position}.maxima" in frames
-
-
-def _unpacked(frames: Arrays, position: int) -> PartFrames:
-    prefix = f"part{position}."
-    return PartFrames.from_arrays(
-        {
-            name.removeprefix(prefix): values
-            for name, values in frames.items()
-            if name.startswith(prefix)
-        }
-    )
-
-
-def _kept_alone(planned: PlannedPart, results: Results) -> RecipeRecord | None:
-    """The record of the part's stream by itself, with all read-outs: a fusion need not keep the
-    same frames again.
-    """
-    alone = results.all_recipes(
-        planned.job.dataset, f"{planned.job.method}@{planned.job.stream.name}"
-    )
-    return next(
-        (
-            record
-            for record in alone
-            if record.runs == (planned.job.identity,) and record.parts[0].get("read_out") is None
-        ),
-        None,
-    )
-
-
-def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
+def _share_read_outs(runs: Sequence[RunRecord]) -> tuple[str, ...]:
     """The read-outs all parts share, else the parts' defaults joined."""
     first = runs[0].read_outs
     if all(run.read_outs == first for run in runs):
@@ -332,213 +267,145 @@ def _read_outs(runs: list[RunRecord]) -> tuple[str, ...]:
     return ("+".join(run.read_outs[0] for run in runs),)
 
 
-def _frame_rows(
+def _keep_asked(result: Result, before: Result) -> Result:
+    """The result as it was first asked for: another command that means the same changes no file."""
+    known = all(part.asked is not None for part in before.parts)
+    update = {"parts": before.parts, "chosen": before.chosen} if known else {}
+    return result.model_copy(update=update)
+
+
+def _frame_values(
     final: rules.Scores,
     read_outs: tuple[str, ...],
     labels: Labels,
-    scenes: dict[str, str],
-    protocol: rules.Protocol,
+    dataset: Dataset,
+    protocol: Protocol,
 ) -> Measured:
-    """Rows of every read-out, unsmoothed and smoothed; intervals for the ranked one.
+    """Values of every read-out, unsmoothed and smoothed; intervals for the ranked one.
 
     Jackknives are of the smoothed scores.
     """
-    rows: list[dict[str, Any]] = []
+    values: list[Value] = []
     jackknives: dict[Key, Jackknife] = {}
+    scenes = _find_scenes(dataset, labels)
     truth = labels.flat(), labels.lengths()
-    for smoothing in dict.fromkeys((None, protocol.smoothing)):
-        smoothed = rules.smooth(final, labels.lengths(), smoothing)
-        named = "none" if smoothing is None else f"gaussian-{smoothing:g}"
+    for sigma in dict.fromkeys((None, protocol.smoothing)):
+        smoothed = rules.smooth(final, labels.lengths(), sigma)
+        smoothing = Protocol(smoothing=sigma).filter
         unsmoothed = jackknives.get(("micro_auc", None))
         jackknives = frame_jackknives(smoothed[:, 0], *truth)
         if unsmoothed is not None:
             jackknives[UNSMOOTHED, None] = unsmoothed
         for column, read_out in enumerate(read_outs):
-            found = [
-                *frame_metrics(smoothed[:, column], *truth, list(labels.videos)),
-                *_scene_rows(smoothed[:, column], labels, scenes),
+            scores = smoothed[:, column]
+            metrics = [
+                *frame_metrics(scores, *truth, list(labels.videos)),
+                *_scene_metrics(scores, labels, scenes),
             ]
-            told = with_intervals(found, jackknives) if column == 0 else found
-            rows += [{**row, "smoothing": named, "read_out": read_out} for row in told]
-    return rows, jackknives
+            own = [Value(**row, smoothing=smoothing, read_out=read_out) for row in metrics]
+            values += add_intervals(own, jackknives) if column == 0 else own
+    return values, jackknives
 
 
-def _scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
+def _find_scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
     """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name
     alone.
     """
-    splits: tuple[Split, ...] = (
-        SPLITS if any("/" in video for video in labels.videos) else ("test",)
-    )  # counting training videos may mean to decode them
+    mixed = any("/" in video for video in labels.videos)
+    splits: tuple[Split, ...] = SPLITS if mixed else ("test",)  # counting may mean to decode
     known = {video.name: video.scene for split in splits for video in dataset.videos(split)}
     return {
         video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos
     }
 
 
-def _scene_rows(
+def _scene_metrics(
     scores: rules.Scores, labels: Labels, scenes: dict[str, str]
 ) -> list[dict[str, Any]]:
     """Micro AUC of each scene, `video` being `scene:<id>`; none where all videos show one scene."""
     scene = np.repeat([scenes[video] for video in labels.videos], labels.lengths())
+    names = sorted(set(scenes.values()))
     rows = []
-    for name in sorted(set(scenes.values())) if len(set(scenes.values())) > 1 else []:
+    for name in names if len(names) > 1 else []:
         here = scene == name
         row, *_ = frame_metrics(scores[here], labels.flat()[here], [int(here.sum())], [name])
         rows.append({**row, "video": f"scene:{name}"})
     return rows
 
 
-def _region_rows(
-    recipe: PlannedRecipe,
+def _region_values(
+    result: Result,
     rows: list[Arrays | None],
-    parts: list[PartFrames],
+    frames: list[PartFrames],
     dataset: Dataset,
     labels: Labels,
-    protocol: rules.Protocol,
+    truth: dict[str, Any],
+    before: ResultRecord | None,
+    results: Results,
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there
     are no boxes or no regions.
     """
-    truth = _tracks(dataset, recipe.resplit)
-    reason = (
-        "no region annotations"
-        if truth is None
-        else why_no_regions(
-            rows, [planned.job.stream.boxes_fingerprint for planned in recipe.parts]
-        )
-    )
-    if truth is None or reason is not None:
-        empty = {
-            "convention": protocol.ties,
-            "video": None,
-            "value": None,
-            "n": 0,
-            "reason": reason,
-        }
-        return with_intervals([{"metric": metric, **empty} for metric in REGIONS], {}), {}
-    frames = {video: len(values) for video, values in labels.videos.items()}
-    streams = [row for row in rows if row is not None]
+    tracks = _read_tracks(dataset, find_resplit(result, dataset))
+    if tracks is None:
+        return _no_regions(result.protocol, "no region annotations")
+    if any(own is None for own in rows):
+        if before is not None and before.labels.get("regions_sha256") == truth["regions_sha256"]:
+            return _keep_regions(before, results)
+        return _no_regions(result.protocol, "row scores (rows.npz) are not here")
+    streams = [own for own in rows if own is not None]
+    reason = why_no_regions(streams)
+    if reason is not None:
+        return _no_regions(result.protocol, reason)
+    return _measure_regions(result, streams, frames, tracks, labels)
+
+
+def _measure_regions(
+    result: Result,
+    streams: list[Arrays],
+    frames: list[PartFrames],
+    tracks: pd.DataFrame,
+    labels: Labels,
+) -> Measured:
+    regions_of = {str(name): tracks[name].to_numpy() for name in tracks}
+    protocol = result.protocol
+    lengths = {video: len(values) for video, values in labels.videos.items()}
     boxed = with_boxes(streams)
-    statistics = [parts[place].only(0).row for place in boxed]
-    found = detections(
+    scored = detections(
         [streams[place] for place in boxed],
-        [protocol.parts[place] for place in boxed],
-        statistics,
-        list(frames),
+        [result.parts[place].calibration for place in boxed],
+        [frames[place].only(0).row for place in boxed],
+        list(lengths),
     )
-    settings = {"alpha": protocol.alpha, "beta": protocol.beta, "ties": protocol.ties}
-    measured = region_metrics(found, truth, frames, **settings)  # type: ignore[arg-type]
-    boxes, regions = (
-        read_boxes(found, "detections"),
-        read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth"),
-    )
-    matched = match(boxes, read_scores(found), regions, videos=frames, **settings)  # type: ignore[arg-type]
-    jackknives = region_jackknives(matched, list(frames.values()), protocol.ties)
-    left_out = [
-        planned.job.stream.name for place, planned in enumerate(recipe.parts) if place not in boxed
-    ]
-    told = {"left_out": left_out} if left_out else {}
-    return with_intervals([{**row, **told} for row in measured.rows()], jackknives), jackknives
-
-
-@cache
-def _truth(dataset: Dataset, resplit: Resplit | None) -> dict[str, Any]:
-    """What the tested videos are held against, read once for all recipes."""
-    return truth_of(dataset, resplit, cache_root())
-
-
-@cache
-def _tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
-    """The tested videos' tracks, read or derived once for all recipes."""
-    return tracks_tested(dataset, resplit)
-
-
-def _measured_before(
-    recipe: PlannedRecipe, protocol: rules.Protocol, truth: dict[str, Any], results: Results
-) -> RecipeRecord | None:
-    """The record of the same scores, against the same regions, under a protocol that differs in
-    what regions do not depend on.
-
-    Smoothing and the conventions of macro AUC are of frames alone.
-    """
-    runs = tuple(planned.job.identity for planned in recipe.parts)
-    frames_alone = {"smoothing": None, "macro": ("skip",)}
-    found = []
-    for record in results.all_recipes(recipe.dataset, recipe.name):
-        known = rules.read_protocol(record.protocol).model_copy(update=frames_alone)
-        alike = record.runs == runs and {part.get("read_out") for part in record.parts} == {
-            recipe.read_out
-        }
-        same = all(
-            record.labels.get(name) == truth[name]
-            for name in ("videos", "frames", "tracks", "regions_sha256")
-        )
-        if alike and same and known == protocol.model_copy(update=frames_alone):
-            found.append(record)
-    return next((record for record in found if _has_regions(record)), found[0] if found else None)
-
-
-def _has_regions(record: RecipeRecord) -> bool:
-    return any(row["metric"] in REGIONS and row["value"] is not None for row in record.rows)
-
-
-def _kept_regions(before: RecipeRecord, results: Results) -> Measured:
-    """What was measured of regions when the row scores were here."""
-    stored = results.frames(before)
-    added = ("smoothing", "read_out", *FIELDS)
-    rows = [
-        {name: value for name, value in row.items() if name not in added}
-        for row in before.rows
-        if row["metric"] in REGIONS
-    ]
-    found = {
-        (metric, before.protocol["ties"]): read_jackknife(stored, metric, before.protocol["ties"])
-        for metric in REGIONS
+    settings: dict[str, Any] = {
+        "alpha": protocol.alpha,
+        "beta": protocol.beta,
+        "ties": protocol.ties,
     }
-    jackknives = {key: one for key, one in found.items() if one is not None}
-    return with_intervals(rows, jackknives, NO_ROWS), jackknives
+    measured = region_metrics(scored, regions_of, lengths, **settings)
+    boxes = read_boxes(scored, "detections")
+    regions = read_boxes(regions_of, "ground_truth")
+    matched = match(boxes, read_scores(scored), regions, videos=lengths, **settings)
+    jackknives = region_jackknives(matched, list(lengths.values()), protocol.ties)
+    left_out = [part.stream for place, part in enumerate(result.parts) if place not in boxed]
+    values = [Value(**row, left_out=tuple(left_out)) for row in measured.rows()]
+    return add_intervals(values, jackknives), jackknives
 
 
-def _code_of(planned: PlannedPart) -> dict[str, Any]:
-    """What tells apart the code that decided a part: of version 1 of ours, nothing."""
-    job = planned.job
-    components = {"extractor": job.stream.extractor, "boxes": job.stream.boxes}
-    found: dict[str, Any] = {"method": job.code} if job.code else {}
-    for what, component in components.items():
-        own: dict[str, Any] = {
-            name: component[name] for name in ("code", "reader") if name in component
-        }
-        own |= {"version": component["version"]} if component.get("version", 1) != 1 else {}
-        found |= {what: own} if own else {}
-    return found
+def _no_regions(protocol: Protocol, reason: str) -> Measured:
+    return [Value(metric, protocol.ties, reason=reason) for metric in REGIONS], {}
 
 
-def described(recipe: PlannedRecipe) -> Iterator[dict[str, Any]]:
-    """What a recipe's record says of each part, and a table finds it by; the whole job is in its
-    run.json.
-    """
-    for planned in recipe.parts:
-        told = {
-            **asdict(planned.part),
-            "fingerprint": planned.job.stream.fingerprint,
-            "config": planned.job.document["config"],
-        }
-        if code := _code_of(planned):
-            told["code"] = code
-        if planned.job.stream.changed:
-            told["extraction"] = planned.job.stream.changed
-        if recipe.read_out is not None:
-            told["read_out"] = recipe.read_out
-        if planned.job.scope != "pooled":
-            told["scope"] = planned.job.scope
-        if planned.job.source is not None:
-            told["train_dataset"] = planned.job.source.dataset
-        if planned.job.resplit is not None:
-            split = planned.job.resplit
-            told["resplit"] = {
-                **split.document,
-                "train_videos": len(split.train),
-                "test_videos": len(split.test),
-            }
-        yield told
+def _keep_regions(before: ResultRecord, results: Results) -> Measured:
+    """What was measured of regions when the row scores were here."""
+    arrays, protocol = results.jackknife(before), before.result.protocol
+    jackknives: dict[Key, Jackknife] = {}
+    for title in ("RBDC", "TBDC"):
+        one = read_jackknife(arrays, METRICS[title], protocol)
+        if one is not None:
+            jackknives[METRICS[title].metric, protocol.ties] = one
+    kept = [value for value in before.values if value.metric in REGIONS]
+    bare = [
+        replace(value, low=None, high=None, videos=None, interval_reason=None) for value in kept
+    ]
+    return add_intervals(bare, jackknives, NO_ROWS), jackknives

@@ -4,13 +4,19 @@ evaluated again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
 from vadbench.files.npz import Arrays
+from vadbench.results import schema1
+from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.spec import Part, ScoredPart
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,15 @@ class PartFrames:
     frame: rules.Statistics
 
     def arrays(self) -> Arrays:
-        """Named arrays; `from_arrays` takes them back."""
+        """Named arrays, the maxima as float32 that keep their order; `from_arrays` reads them."""
         levels = {"row": self.row.arrays(), "frame": self.frame.arrays()}
-        return {
-            "maxima": self.maxima,
-            **{
-                f"{level}.{name}": values
-                for level, arrays in levels.items()
-                for name, values in arrays.items()
-            },
+        statistics = {
+            f"{level}.{name}": values
+            for level, arrays in levels.items()
+            for name, values in arrays.items()
         }
+        columns = [round_in_order(column) for column in self.maxima.T]
+        return {"maxima": np.stack(columns, axis=1), **statistics}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> PartFrames:
@@ -51,53 +56,64 @@ class PartFrames:
             )
             for level in ("row", "frame")
         }
-        return cls(arrays["maxima"], **levels)
+        return cls(arrays["maxima"].astype(np.float64), **levels)
 
     @classmethod
     def of_rows(cls, rows: Arrays, lengths: NDArray[np.int64]) -> PartFrames:
         """Frame maxima and statistics of a run's row scores; `lengths` are the test videos' frames.
 
         A stream of windows has no empty frames: each takes the score of the nearest window's centre
-        in its video (specs/evaluation.md 2.4).
+        in its video.
         """
-        maxima = rules.frame_maximum(
-            rows["test_scores"], rows["test_video"], rows["test_frame"], lengths, -np.inf
-        )
-        normal, video, frame = (
-            rows["train_scores"],
-            rows["train_video"].astype(np.int64),
-            rows["train_frame"].astype(np.int64),
-        )
+        scores, video, frame = (rows[f"test_{name}"] for name in ("scores", "video", "frame"))
+        maxima = rules.frame_maximum(scores, video, frame, lengths, -np.inf)
+        normal = rows["train_scores"]
+        video, frame = (rows[f"train_{name}"].astype(np.int64) for name in ("video", "frame"))
         train_lengths = np.full(int(video.max()) + 1, int(frame.max()) + 1)
         normal_maxima = rules.frame_maximum(normal, video, frame, train_lengths, -np.inf)
         with_objects = np.isfinite(normal_maxima[:, 0])
-        statistics = (
-            rules.calibration_statistics(normal),
-            rules.calibration_statistics(normal_maxima[with_objects]),
-        )
+        of_rows = rules.calibration_statistics(normal)
+        of_frames = rules.calibration_statistics(normal_maxima[with_objects])
         if "test_windows" in rows:
-            maxima = _nearest_windows(maxima, lengths)
-        return cls(np.where(np.isneginf(maxima), np.nan, maxima), *statistics)
+            maxima = _fill_windows(maxima, lengths)
+        return cls(np.where(np.isneginf(maxima), np.nan, maxima), of_rows, of_frames)
 
     def filled(self, empty: str) -> rules.Scores:
         """[T, C] maxima with the frames that have no object filled: the least training score, or a
         raw 0 (`zero`).
         """
-        return np.where(
-            np.isnan(self.maxima), 0.0 if empty == "zero" else self.row.minimum, self.maxima
-        )
+        fill = 0.0 if empty == "zero" else self.row.minimum
+        return np.where(np.isnan(self.maxima), fill, self.maxima)
 
     def only(self, column: int) -> PartFrames:
         """One read-out alone."""
         cut = slice(column, column + 1)
-        levels = [
+        row, frame = (
             rules.Statistics(**{name: values[cut] for name, values in level.arrays().items()})
             for level in (self.row, self.frame)
-        ]
-        return PartFrames(self.maxima[:, cut], *levels)
+        )
+        return PartFrames(self.maxima[:, cut], row, frame)
 
 
-def _nearest_windows(maxima: rules.Scores, lengths: NDArray[np.int64]) -> rules.Scores:
+def round_in_order(scores: rules.Scores) -> NDArray[np.float32]:
+    """[T] scores as float32 of the same ranks: where rounding makes two scores one, the greater
+    moves up by the least step. NaN stays.
+
+    >>> round_in_order(np.array([1 + 1e-12, 1.0, 0.5])).tolist()
+    [1.0000001192092896, 1.0, 0.5]
+    """
+    distinct, place = np.unique(scores, return_inverse=True)
+    rounded = distinct.astype(np.float32)
+    tied = np.flatnonzero(np.diff(rounded) <= 0) + 1
+    for index in tied if len(tied) else ():
+        step = index
+        while step < len(rounded) and rounded[step] <= rounded[step - 1]:
+            rounded[step] = np.nextafter(rounded[step - 1], np.float32(np.inf))
+            step += 1
+    return rounded[place]
+
+
+def _fill_windows(maxima: rules.Scores, lengths: NDArray[np.int64]) -> rules.Scores:
     """[T, C] with each frame that is no window's centre scored as the nearest centre in its
     video.
     """
@@ -110,12 +126,84 @@ def _nearest_windows(maxima: rules.Scores, lengths: NDArray[np.int64]) -> rules.
     return scores
 
 
-def frame_scores(parts: list[PartFrames], protocol: rules.Protocol) -> rules.Scores:
+def sum_frames(
+    frames: Sequence[PartFrames],
+    parts: Sequence[Part | ScoredPart],
+    level: Literal["row", "frame"] = "row",
+) -> rules.Scores:
     """[T, R] frame scores, one column a read-out: empty frames filled, streams calibrated and
     added; not yet smoothed.
+
+    Args:
+        frames: of each part.
+        parts: their calibrations and rules for empty frames.
+        level: the training scores that calibrate.
     """
     calibrated = []
-    for frames, part in zip(parts, protocol.parts, strict=True):
-        statistics = frames.row if protocol.calibration_level == "row" else frames.frame
-        calibrated.append(rules.calibrate(part.calibration, frames.filled(part.empty), statistics))
+    for own, part in zip(frames, parts, strict=True):
+        statistics = own.row if level == "row" else own.frame
+        calibrated.append(rules.calibrate(part.calibration, own.filled(part.empty), statistics))
     return rules.fuse(calibrated)
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """The frame scores of a record's shown read-out, before smoothing.
+
+    Attributes:
+        scores: [T] of all frames of all test videos, in order.
+        videos: [V] their names.
+        lengths: [V] their frames.
+    """
+
+    scores: rules.Scores
+    videos: tuple[str, ...]
+    lengths: NDArray[np.int64]
+
+
+def read_frame_scores(record: ResultRecord, results: Results) -> FrameScores | None:
+    """The frame scores of a record, from the frame maxima of its runs; None where those are not
+    here.
+    """
+    runs = [results.run_of(record, position) for position in range(len(record.runs))]
+    known = [run for run in runs if run is not None]
+    frames = [read_frames(run, results) for run in known]
+    parts = [own for own in frames if own is not None]
+    if len(parts) < len(runs) or not parts:
+        return _read_schema1(record, results)
+    columns = [
+        own.only(column_of(run, record.result.read_out))
+        for own, run in zip(parts, known, strict=True)
+    ]
+    result = record.result
+    scores = sum_frames(columns, result.parts, result.protocol.calibration_level)[:, 0]
+    videos = tuple(name for name, _ in known[0].test_videos)
+    return FrameScores(scores, videos, known[0].lengths)
+
+
+def read_frames(run: RunRecord, results: Results) -> PartFrames | None:
+    """The frame maxima of a run, None where they are not here."""
+    arrays = results.frames(run)
+    return None if arrays is None else PartFrames.from_arrays(arrays)
+
+
+def column_of(run: RunRecord, read_out: str | None) -> int:
+    """The score column of a read-out; None: the default, the first.
+
+    Raises:
+        BadInput: if the run has no such read-out.
+    """
+    if read_out is None:
+        return 0
+    if read_out not in run.read_outs:
+        raise BadInput(f"run {run.identity[:12]}: no read-out {read_out}, but {run.read_outs}")
+    return run.read_outs.index(read_out)
+
+
+def _read_schema1(record: ResultRecord, results: Results) -> FrameScores | None:
+    folder = results.record_folder(record.dataset, record.recipe, record.identity)
+    arrays = schema1.read_scores(folder)
+    if arrays is None:
+        return None
+    videos = tuple(str(name) for name in arrays["videos"])
+    return FrameScores(arrays["scores"][:, 0], videos, arrays["lengths"])

@@ -1,87 +1,63 @@
-"""What a record keeps of how sure its values are, and what its views read of it.
+"""How sure values are: what a record keeps of it, and what follows for a value over seeds.
 
-A row of the whole test set has `low` and `high`, the 95 % interval, `videos`, how many test videos
-it rests on, and `interval_reason`, why there is none. frames.npz has the jackknife of each metric,
-[V] `left_out.<metric>.<convention>` (and `influence.…` of micro AUC, where the two differ), from
-which differences of records follow without rows and without the data set. Records of earlier
-versions kept draws of a percentile bootstrap and its ends, which were too sure: they are not shown.
+A value of the whole test set has `low` and `high`, the 95 % interval, `videos`, how many test
+videos it rests on, and `interval_reason`, why there is none. jackknife.npz has the jackknife of
+each metric, [V] `left_out.<metric>.<convention>` (and `influence.…` of micro AUC, where the two
+differ), from which differences of records follow without rows and without the data set.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-from vadbench.errors import BadInput
+import numpy as np
+
 from vadbench.evaluation.metrics.uncertainty import (
     QUANTILE,
     WITHOUT,
     Estimate,
-    Interval,
     Jackknife,
     Key,
     combine,
     interval,
 )
-from vadbench.files.npz import Arrays, open_npz
+from vadbench.files.npz import Arrays
+from vadbench.spec import NOT_COMPUTED, REGIONS, Metric, Protocol, Value
 
-REGIONS = ("rbdc", "tbdc")
 UNSMOOTHED = "micro_auc_unsmoothed"  # the name under which it stands beside the smoothed one
-NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
 NO_ROWS = (
     "row scores (rows.npz) are not here, and intervals need them; vadbench run --existing rerun"
     " makes them"
 )
-FIELDS = ("low", "high", "videos", "interval_reason")  # of a row that has an interval, or could
 
 
-def with_intervals(
-    rows: Iterable[Mapping[str, Any]], jackknives: Mapping[Key, Jackknife], missing: str = NO_ROWS
-) -> list[dict[str, Any]]:
-    """A record's rows, those of the whole test set with their interval.
+def add_intervals(
+    values: Iterable[Value], jackknives: Mapping[Key, Jackknife], missing: str = NO_ROWS
+) -> list[Value]:
+    """A record's values, those of the whole test set with their interval.
 
     Args:
-        rows: of one read-out and one smoothing.
+        values: of one read-out and one smoothing.
         jackknives: by (metric, convention).
         missing: why a metric that could have an interval has no jackknife.
     """
-    return [{**row, **_interval_fields(row, jackknives, missing)} for row in rows]
+    return [_add_interval(value, jackknives, missing) for value in values]
 
 
-def _interval_fields(
-    row: Mapping[str, Any], jackknives: Mapping[Key, Jackknife], missing: str
-) -> dict[str, Any]:
-    if row["video"] is not None or row["metric"] == "prevalence":
-        return {}
-    found = Interval(None, None)
-    jackknife = jackknives.get((row["metric"], row["convention"]))
-    if row["value"] is not None and jackknife is not None:
-        found = interval(combine([row["value"]], [jackknife]))
-    elif row["value"] is not None:
-        found = Interval(None, None, None, QUANTILE if row["metric"] in WITHOUT else missing)
-    return dict(zip(FIELDS, (found.low, found.high, found.videos, found.reason), strict=True))
-
-
-def row_interval(row: Mapping[str, Any]) -> Interval:
-    """The interval of a record's row; none, with the reason, of a row that an earlier version
-    wrote.
-    """
-    if row.get("value") is None:
-        return Interval(None, None)
-    if "interval_reason" not in row:
-        return Interval(None, None, None, QUANTILE if row["metric"] in WITHOUT else NOT_COMPUTED)
-    return Interval(*(row[name] for name in FIELDS))
-
-
-def why_none(row: Mapping[str, Any]) -> str:
-    """Why a row has no jackknife."""
-    return row_interval(row).reason or NOT_COMPUTED
+def _add_interval(value: Value, jackknives: Mapping[Key, Jackknife], missing: str) -> Value:
+    if value.video is not None or value.value is None or value.metric == "prevalence":
+        return value
+    jackknife = jackknives.get((value.metric, value.convention))
+    if jackknife is None:
+        reason = QUANTILE if value.metric in WITHOUT else missing
+        return replace(value, interval_reason=reason)
+    one = interval(combine([value.value], [jackknife]))
+    return replace(value, low=one.low, high=one.high, videos=one.videos, interval_reason=one.reason)
 
 
 def jackknife_arrays(jackknives: Mapping[Key, Jackknife]) -> Arrays:
-    """The arrays of frames.npz; `read_jackknife` takes them back."""
+    """The arrays of jackknife.npz; `read_jackknife` takes them back."""
     arrays: Arrays = {}
     for key, one in jackknives.items():
         arrays[_name("left_out", key)] = one.left_out
@@ -90,62 +66,91 @@ def jackknife_arrays(jackknives: Mapping[Key, Jackknife]) -> Arrays:
     return arrays
 
 
-def load_jackknives(path: Path) -> Arrays | None:
-    """The arrays of a frames.npz that `read_jackknife` takes, alone; None where the file is not
-    there.
-
-    Raises:
-        BadInput: if it is damaged.
-    """
-    if not path.is_file():
+def read_jackknife(arrays: Arrays, metric: Metric, protocol: Protocol) -> Jackknife | None:
+    """The jackknife of a metric under a record's protocol, None where the record has none."""
+    beside = not metric.smoothed and metric.metric not in REGIONS and protocol.smoothing is not None
+    name = f"{metric.metric}_unsmoothed" if beside else metric.metric
+    convention = protocol.ties if metric.metric in REGIONS else metric.convention
+    key = name, convention
+    left_out = arrays.get(_name("left_out", key))
+    if left_out is None:
         return None
-    try:
-        with open_npz(path) as archive:
-            return {
-                name: archive[name]
-                for name in archive
-                if name.startswith(("left_out.", "influence."))
-            }
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise BadInput(f"{path}: damaged ({error}); remove it and run vadbench evaluate") from error
-
-
-def read_jackknife(frames: Arrays | None, metric: str, convention: str | None) -> Jackknife | None:
-    """The stored jackknife of a metric, None where a record has none; `UNSMOOTHED` is a metric
-    here.
-    """
-    key = metric, convention
-    left_out = None if frames is None else frames.get(_name("left_out", key))
-    if frames is None or left_out is None:
-        return None
-    influence = frames.get(_name("influence", key))
+    influence = arrays.get(_name("influence", key))
     return Jackknife.of_left_out(left_out) if influence is None else Jackknife(influence, left_out)
 
 
-def stored_name(metric: str, smoothed: bool, filtered: bool) -> str:
-    """The name under which a table's metric is stored: `filtered` says whether the record's
-    protocol smooths.
+@dataclass(frozen=True)
+class Aggregate:
+    """A metric over seeds: what a cell of a table or of the leaderboard shows.
+
+    Attributes:
+        value: the mean, a fraction; None where no seed has one, with a `reason`.
+        spread: the deviation over seeds; None of a single one.
+        seeds: how many have a value.
+        undefined: how many have none.
+        reason: why there is no value.
+        low, high, videos: the 95 % interval and the test videos it rests on.
+        why: why there is no interval.
+        estimate: for differences to other rows; None where something is not stored.
     """
-    beside = not smoothed and metric not in REGIONS and filtered
-    return f"{metric}_unsmoothed" if beside else metric
+
+    value: float | None
+    spread: float | None = None
+    seeds: int = 0
+    undefined: int = 0
+    reason: str | None = None
+    low: float | None = None
+    high: float | None = None
+    videos: int | None = None
+    why: str | None = None
+    estimate: Estimate | None = None
 
 
-def estimate_of(
-    rows: Sequence[Mapping[str, Any]], jackknives: Sequence[Jackknife | None]
-) -> Estimate | None:
-    """A metric over seeds: a row and a jackknife of each record.
+def aggregate(values: Sequence[Value], jackknives: Sequence[Jackknife | None]) -> Aggregate:
+    """The one aggregation over seeds.
 
-    None without a value, or where a jackknife is missing.
+    Args:
+        values: of one metric, one a seed.
+        jackknives: of the same records; None where a record stores none.
+
+    >>> values = [Value("micro_auc", value=0.5), Value("micro_auc", value=0.75)]
+    >>> aggregate(values, [None, None]).value
+    0.625
     """
     known = [
-        (row["value"], one)
-        for row, one in zip(rows, jackknives, strict=True)
-        if row["value"] is not None
+        (value, jackknife)
+        for value, jackknife in zip(values, jackknives, strict=True)
+        if value.value is not None
     ]
-    there = [one for _, one in known if one is not None]
-    if not known or len(there) < len(known) or len({one.videos for one in there}) > 1:
-        return None
-    return combine([value for value, _ in known], there)
+    if not known:
+        reason = next((value.reason for value in values if value.reason), NOT_COMPUTED)
+        return Aggregate(None, undefined=len(values), reason=reason)
+    fractions = [value.value for value, _ in known if value.value is not None]
+    mean = float(np.mean(fractions))
+    spread = float(np.std(fractions, ddof=1)) if len(fractions) > 1 else None
+    result = Aggregate(mean, spread, len(fractions), len(values) - len(fractions))
+    stored = [jackknife for _, jackknife in known if jackknife is not None]
+    if len(stored) < len(known) or len({one.videos for one in stored}) > 1:
+        return _without_estimate(result, [value for value, _ in known])
+    estimate = combine(fractions, stored)
+    ends = interval(estimate)
+    return replace(
+        result,
+        low=ends.low,
+        high=ends.high,
+        videos=ends.videos,
+        why=ends.reason,
+        estimate=estimate,
+    )
+
+
+def _without_estimate(result: Aggregate, values: Sequence[Value]) -> Aggregate:
+    """Of one record the interval that it stores; of several none, for what most of them say."""
+    first = values[0]
+    if len(values) == 1 and first.low is not None:
+        return replace(result, low=first.low, high=first.high, videos=first.videos)
+    reasons = [value.interval_reason or NOT_COMPUTED for value in values]
+    return replace(result, why=max(reasons, key=reasons.count))
 
 
 def _name(kind: str, key: Key) -> str:

@@ -3,127 +3,72 @@ for every method.
 
 Every function takes arrays and returns float64 arrays; scores are [N] or [N, C], one column a
 read-out, higher = more anomalous. A whole data set's frames are one array: all frames of all
-videos, concatenated in order, `lengths` frames a video. Source: specs/evaluation.md sections 2.4
-and 2.5, specs/methods.md sections 0.2, 1 and 3.
+videos, concatenated in order, `lengths` frames a video. Sources: the released code of MULDE
+(Micorek et al., CVPR 2024) and of AccI-VAD (Reiss & Hoshen, 2022).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ValidationError
 
-from vadbench.detector import Part
 from vadbench.errors import BadInput
+from vadbench.files.canonical import canonical_hash
+from vadbench.registry import first_fault, unknown
+from vadbench.spec import CALIBRATIONS, MOST_SMOOTHING, Macro, Protocol, Result
 
 Scores = NDArray[np.float64]
-Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt"]
-Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 
-# frames; the filter's kernel grows with sigma, and no video needs a wider one
-MOST_SMOOTHING = 10_000
-CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 MACRO_CONVENTIONS: tuple[str, ...] = get_args(Macro)
-# fields that records of earlier versions have: intervals are made without draws now. They stay in
-# the identity of a recipe's record, so that every record keeps its place.
-RETIRED: dict[str, Any] = {"resamples": 1000, "resampling_seed": 0}
+# fields that a protocol had once. They stay in the identity of a record, so that every record keeps
+# its place.
+RETIRED: dict[str, Any] = {"resamples": 1000, "resampling_seed": 0, "windows": "centre"}
 
 
-class Protocol(BaseModel):
-    """What was done between row scores and metrics: the named fields that are recorded with every
-    number.
+def make_protocol(fields: Mapping[str, Any]) -> Protocol:
+    """A validated protocol; `calibration`, which belongs to the parts, is checked alone.
+
+    Raises:
+        BadInput: on a field that the protocol has not, or a value it does not take.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    parts: tuple[Part, ...] = Field(
-        (),
-        description=(
-            "the streams that are summed: method, stream, calibration, rule for frames without"
-            " objects"
-        ),
-    )
-    smoothing: float | None = Field(
-        None,
-        ge=0,
-        le=MOST_SMOOTHING,
-        allow_inf_nan=False,
-        description="sigma in frames of the Gaussian filter; None = unsmoothed",
-    )
-    calibration_level: Literal["row", "frame"] = Field(
-        "row", description="training scores that calibrate: every row's, or every frame's maximum"
-    )
-    macro: tuple[Macro, ...] = Field(
-        ("skip", "pad-rank", "pad-0-1", "pad-0-max"),
-        description="macro AUC conventions that are reported",
-    )
-    ties: Literal["average", "order"] = Field(
-        "average", description="how RBDC and TBDC treat equal scores"
-    )
-    alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
-    beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
-    windows: Literal["centre"] = Field(
-        "centre",
-        description="the frame that a window scores; edges are replicated within the video",
-    )
-
-    @field_validator("smoothing", mode="before")
-    @classmethod
-    def _none_by_name(cls, sigma: Any) -> Any:
-        return None if sigma == "none" else sigma
-
-    @field_validator("macro", mode="before")
-    @classmethod
-    def _comma_list(cls, macro: Any) -> Any:
-        return tuple(name.strip() for name in macro.split(",")) if isinstance(macro, str) else macro
-
-    @field_validator("smoothing")
-    @classmethod
-    def _no_filter_is_none(cls, sigma: float | None) -> float | None:
-        return sigma or None
-
-    @field_validator("parts")
-    @classmethod
-    def _known_calibrations(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        for part in parts:
-            _require_known(part.calibration)
-        return parts
-
-    def describe(self) -> str:
-        """One sentence for a caption."""
-        streams = " + ".join(
-            f"{part.method} on {part.stream} ({part.calibration}, empty frames: {part.empty})"
-            for part in self.parts
+    if "parts" in fields:
+        raise BadInput(
+            "protocol.parts: cannot be set, the parts are the methods' streams; name them with"
+            " --methods method@stream+stream"
         )
-        smoothing = (
-            "no smoothing"
-            if self.smoothing is None
-            else f"Gaussian smoothing sigma {self.smoothing:g} (reflect, per video)"
-        )
-        what = (
-            f"maximum over a frame's objects of {streams}"
-            if streams
-            else "maximum over a frame's objects"
-        )
-        return (
-            f"Frame score: {what}; calibrated on training {self.calibration_level}s; {smoothing};"
-            f" windows score their {self.windows} frame; macro AUC: {', '.join(self.macro)};"
-            f" RBDC/TBDC: alpha {self.alpha:g}, beta {self.beta:g}, ties {self.ties}."
-        )
+    if "calibration" in fields:
+        check_calibration(str(fields["calibration"]))
+    known = {name: value for name, value in fields.items() if name != "calibration"}
+    try:
+        return Protocol(**known)
+    except ValidationError as error:
+        raise BadInput(f"protocol: {first_fault(error, Protocol)}") from error
 
 
-def read_protocol(document: Mapping[str, Any]) -> Protocol:
-    """The protocol that a record was evaluated under, whichever version wrote it."""
-    return Protocol(**current_fields(document))
+def check_calibration(name: str) -> None:
+    """Refuse a calibration that is none.
+
+    Raises:
+        BadInput: with those there are.
+    """
+    if name not in CALIBRATIONS:
+        raise unknown("protocol.calibration", name, CALIBRATIONS)
 
 
-def current_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A record's protocol without the fields that a protocol no longer has."""
-    return {name: value for name, value in document.items() if name not in RETIRED}
+def identity_of(result: Result, runs: Sequence[str]) -> str:
+    """The identity of a result's record: sha256 of its runs' identities, its protocol, and the
+    read-out where only one that is no default is evaluated.
+    """
+    parts = [asdict(one.part) for one in result.parts]
+    protocol = result.protocol.model_dump(mode="json") | RETIRED | {"parts": parts}
+    document = {"runs": list(runs), "protocol": protocol}
+    read_out = {} if result.read_out is None else {"read_out": result.read_out}
+    return canonical_hash({**document, **read_out})
 
 
 @dataclass(frozen=True)
@@ -270,7 +215,7 @@ def calibrate(name: str, scores: ArrayLike, statistics: Statistics) -> Scores:
         BadInput: on an unknown name.
     """
     values = np.asarray(scores, np.float64)
-    _require_known(name)
+    check_calibration(name)
     if name == "none":
         return values
     if name == "zscore-clip":
@@ -386,10 +331,3 @@ def _nearest(centres: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 def _scale(spread: Scores, size: Scores) -> Scores:
     """`spread`, or 1 where it is no more than rounding beside the `size` of the scores."""
     return np.where(spread > 1e-12 * np.abs(size), spread, 1.0)
-
-
-def _require_known(calibration: str) -> None:
-    if calibration not in CALIBRATIONS:
-        raise BadInput(
-            f"calibration: {calibration!r} is unknown; choose one of {', '.join(CALIBRATIONS)}"
-        )

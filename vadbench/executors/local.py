@@ -4,50 +4,42 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
-from vadbench.plans.plan import Job
-from vadbench.results.records import Results, RunRecord
-from vadbench.runner.job import Curves, failed_record, run_one_fit
+from vadbench.plans.jobs import Job
+from vadbench.results.records import RunRecord
+
+Run = Callable[[Sequence[Job]], Iterator[tuple[Job, RunRecord]]]
 
 
 def run_jobs(
     jobs: Sequence[Job],
-    results: Results,
-    cache: Path,
+    run: Run,
+    fail: Callable[[Job, Exception], RunRecord],
     *,
     processes: int = 1,
-    quiet: bool = False,
-    curves: Curves | None = None,
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Run the jobs and yield each with its record as it ends; those that differ only in scoring are
     fitted once.
 
     Args:
         jobs: what to run.
-        results: where the records go.
-        cache: where the features are.
+        run: runs the jobs of one fit; picklable where there are several processes.
+        fail: the record of a job whose process was killed.
         processes: how many fits at a time; each process gets its share of the cores.
-        quiet: no progress of single jobs.
-        curves: where networks' training curves are logged; it must be picklable where there are
-            several processes.
     """
     if processes == 1:
         for group in one_fit_each(jobs):
-            yield from run_one_fit(group, results, cache, quiet=quiet, curves=curves)
+            yield from run(group)
         return
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         processes, mp_context=context, initializer=_share_cores, initargs=(processes,)
     ) as pool:
-        waiting = {
-            pool.submit(_run_all, group, results, cache, curves): group
-            for group in one_fit_each(jobs)
-        }
+        waiting = {pool.submit(_run_all, run, group): group for group in one_fit_each(jobs)}
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -55,14 +47,7 @@ def run_jobs(
                 try:
                     yield from future.result()
                 except BrokenProcessPool as error:  # killed from outside, mostly for lack of memory
-                    yield from (
-                        (
-                            job,
-                            _done(job, results)
-                            or results.write_run(failed_record(job, error), None),
-                        )
-                        for job in group
-                    )
+                    yield from ((job, fail(job, error)) for job in group)
 
 
 def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -73,15 +58,8 @@ def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(groups.values())
 
 
-def _done(job: Job, results: Results) -> RunRecord | None:
-    record = results.run(job.document, job.identity)
-    return record if record is not None and record.status == "done" else None
-
-
-def _run_all(
-    group: list[Job], results: Results, cache: Path, curves: Curves | None
-) -> list[tuple[Job, RunRecord]]:
-    return list(run_one_fit(group, results, cache, quiet=True, curves=curves))
+def _run_all(run: Run, group: list[Job]) -> list[tuple[Job, RunRecord]]:
+    return list(run(group))
 
 
 def _share_cores(processes: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
-from vadbench.evaluation.intervals import with_intervals
+from vadbench.evaluation.intervals import add_intervals
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
 from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import frame_metrics
@@ -29,11 +29,15 @@ from vadbench.external.files import (
 )
 from vadbench.report.tables.layout import UNSURE, unsure
 from vadbench.report.tables.table import Cell
+from vadbench.spec import Value
 
 Result = dict[str, Any]
 NO_LENGTHS = (
     "the frames of each video are not known; give --frames a file with the columns video, frames"
 )
+ENDS = ("low", "high", "videos", "interval_reason")
+WHOLE = ("metric", "convention", "value", "n", "reason", *ENDS)  # what a line says of a metric
+SINGLE = ("metric", "video", "value", "n", "reason")  # likewise of a video
 
 
 def score_frames(
@@ -72,10 +76,11 @@ def score_frames(
     names, lengths = list(labels.lengths), list(labels.lengths.values())
     values = rules.smooth(scores.values, lengths, smoothing)
     jackknives = frame_jackknives(values, labels.values, lengths)
-    rows = with_intervals(frame_metrics(values, labels.values, lengths, names), jackknives)
+    metrics = frame_metrics(values, labels.values, lengths, names)
+    found = add_intervals([Value(**row) for row in metrics], jackknives)
     return {
-        "rows": [_without(row, "video") for row in rows if row["video"] is None],
-        "per_video": [_without(row, "convention") for row in rows if row["video"] is not None],
+        "rows": [_describe(value, WHOLE) for value in found if value.video is None],
+        "per_video": [_describe(value, SINGLE) for value in found if value.video is not None],
         "videos": len(names),
         "frames": len(values),
         "smoothing": smoothing or None,
@@ -135,12 +140,11 @@ def score_regions(
         **measured.summary(),
         "videos": len(n_frames) if isinstance(n_frames, Mapping) else None,
     }
-    for row in with_intervals(measured.rows(), jackknives, NO_LENGTHS):
-        ends = None if row["low"] is None else [row["low"], row["high"]]
-        result[f"{row['metric']}_interval"], result[f"{row['metric']}_interval_reason"] = (
-            ends,
-            row["interval_reason"],
-        )
+    values = [Value(**row) for row in measured.rows()]
+    for value in add_intervals(values, jackknives, NO_LENGTHS):
+        ends = None if value.low is None else [value.low, value.high]
+        result[f"{value.metric}_interval"] = ends
+        result[f"{value.metric}_interval_reason"] = value.interval_reason
     return result
 
 
@@ -260,8 +264,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in names}
+def _describe(value: Value, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
 def _frame_counts(frames: int | str | Path) -> int | dict[str, int]:

@@ -14,7 +14,8 @@ from vadbench.datasets.base import SPLITS
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.files.canonical import canonical_hash
-from vadbench.plans.plan import Job, Plan
+from vadbench.plans.jobs import Job
+from vadbench.plans.plan import Plan
 from vadbench.results.records import Results
 
 

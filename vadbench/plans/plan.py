@@ -1,158 +1,75 @@
-"""Suite -> the jobs to run and the recipes to evaluate; a job's identity.
+"""Suite -> the jobs to run and the results to make of them.
 
 `make_plan` resolves presets and settings, so that two ways to say one thing give one identity.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from pydantic import ValidationError
-
 from vadbench import registry
-from vadbench.datasets.base import SPLITS, Dataset, Resplit, Split
+from vadbench.datasets.base import Dataset, Resplit
+from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import resplit_of
-from vadbench.detector import Detector, MethodConfig, Nature, Part, Recipe
+from vadbench.detector import Part, Recipe
 from vadbench.errors import BadInput
+from vadbench.evaluation.protocol import check_calibration, make_protocol
 from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan, declared_nature, is_available, plan_stream
-from vadbench.files.canonical import canonical_hash
-from vadbench.plans.suite import Scope, Settings, Suite, SuiteRow
-from vadbench.results.records import SCHEMA_VERSION
+from vadbench.plans.config import describe_asked, resolve_config
+from vadbench.plans.jobs import Job, Source
+from vadbench.spec import Result, ScoredPart, Settings, Split, Training, Wanted
+from vadbench.suite import Suite, SuiteRow
 from vadbench.versions import code_of
 
 
 @dataclass(frozen=True)
-class Source:
-    """The data set that a cross-data-set job is trained on, and its stream."""
+class Planned:
+    """A result to make, and the jobs whose calibrated scores are added."""
 
-    dataset: str
-    revision: str
-    stream: StreamPlan
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: a method with its settings on one stream of one data set with one seed."""
-
-    method: str
-    dataset: str
-    revision: str
-    stream: StreamPlan
-    config: MethodConfig
-    seed: int
-    resplit: Resplit | None = None  # of the unsupervised setting
-    scope: Scope = "pooled"
-    source: Source | None = None  # where it is not the tested data set
-    code: dict[str, Any] = field(default_factory=dict)  # as `code_of` tells of the method
+    wanted: Wanted
+    jobs: tuple[Job, ...]
 
     @property
-    def streams(self) -> dict[Split, StreamPlan]:
-        """The stream that is read of each split: that of the training videos may be another data
-        set's.
-        """
-        splits: tuple[Split, ...] = SPLITS if self.resplit is None else self.resplit.splits
-        own = dict.fromkeys(splits, self.stream)
-        return own if self.source is None else {**own, "train": self.source.stream}
+    def result(self) -> Result:
+        """What is to be made."""
+        return self.wanted.result
 
     @property
-    def document(self) -> dict[str, Any]:
-        """What the identity hashes: all that decides the scores, nothing else."""
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "method": self.method,
-            "config": self.config.settings("fit", "scoring"),
-            "dataset": self.dataset,
-            "train_dataset": f"{self.dataset}@{self.revision}",
-            "stream": self.stream.name,
-            "fingerprint": self.stream.fingerprint,
-            "scope": self.scope,
-            "setting": "one-class",
-            "seed": self.seed,
-        }
-        if self.code:
-            document["code"] = self.code
-        if self.source is not None:
-            trained = f"{self.source.dataset}@{self.source.revision}"
-            document |= {
-                "train_dataset": trained,
-                "train_fingerprint": self.source.stream.fingerprint,
-            }
-        return (
-            document
-            if self.resplit is None
-            else {**document, "setting": "unsupervised", "resplit": self.resplit.document}
-        )
-
-    @property
-    def identity(self) -> str:
-        """sha256 of the canonical document."""
-        return canonical_hash(self.document)
-
-    @property
-    def fit_identity(self) -> str:
-        """The identity of the training alone: equal for jobs that differ only in what is computed
-        from the fitted model.
-        """
-        return canonical_hash({**self.document, "config": self.config.settings("fit")})
-
-
-@dataclass(frozen=True)
-class PlannedPart:
-    """A part of a recipe and the job that scores it."""
-
-    part: Part
-    job: Job
-
-
-@dataclass(frozen=True)
-class PlannedRecipe:
-    """One row of a table for one seed: the jobs whose calibrated scores are added."""
-
-    method: str
-    dataset: str
-    seed: int
-    parts: tuple[PlannedPart, ...]
-    label: str = ""  # in the table, in place of the method's name
-    read_out: str | None = None  # shown in place of the method's default
-    # fields of the protocol that differ from its defaults
-    protocol: tuple[tuple[str, Any], ...] = ()
-    published: str | None = None  # what a paper calls the same method with the same settings
-
-    @property
-    def shown(self) -> str:
-        """What the table shows: the label, or the method, and how it was trained if that is not
-        usual and the label does not end in it.
-        """
-        job, name = self.parts[0].job, self.label or self.method
-        trained = "" if job.source is None else f"trained on {job.source.dataset}"
-        unusual = "per scene" if job.scope == "scene" else trained
-        return name if name.rstrip(")").endswith(unusual) else f"{name} ({unusual})"
-
-    @property
-    def resplit(self) -> Resplit | None:
-        """The videos trained on and tested, where they are not the data set's own splits."""
-        return self.parts[0].job.resplit
-
-    @property
-    def name(self) -> str:
-        """`method@stream+stream`, also the folder's name."""
-        return f"{self.method}@{'+'.join(part.job.stream.name for part in self.parts)}"
+    def runs(self) -> tuple[str, ...]:
+        """Identities of the jobs."""
+        return self.wanted.runs
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs (each once) and the recipes of a suite."""
+    """The jobs (each once) and the results of a suite."""
 
     suite: Suite
     jobs: tuple[Job, ...]
-    recipes: tuple[PlannedRecipe, ...]
+    planned: tuple[Planned, ...]
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """What the suite's table shows."""
+        return tuple(one.wanted for one in self.planned)
+
+
+def plan_suite(suite: Suite) -> Plan:
+    """The suite's jobs and results.
+
+    Raises:
+        BadInput: on an unknown name or a setting that is none.
+    """
+    names = (*suite.datasets, *suite.sources)
+    return make_plan(suite, {name: open_dataset(name) for name in names})
 
 
 def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
-    """Resolve a suite into jobs and recipes; reads no video and no feature.
+    """Resolve a suite into jobs and results; reads no video and no feature.
 
     Args:
         suite: what to run.
@@ -162,11 +79,37 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         BadInput: on an unknown method, stream or setting, with the choices; if a stream is fused
             with itself, or two rows look the same.
     """
-    recipes: list[PlannedRecipe] = []
-    named: list[tuple[str, SuiteRow | None]] = [
-        *((method, None) for method in suite.methods),
-        *((row.method, row) for row in suite.rows),
-    ]
+    planned: list[Planned] = []
+    for dataset in (datasets[name] for name in suite.datasets):
+        for method, row in _name_rows(suite):
+            if not _is_on(row, dataset.name):
+                continue
+            source = datasets.get((row.train_on if row else None) or suite.train_on or "")
+            own = [
+                one
+                for parts in _choose_parts(method, suite, dataset)
+                for one in _Planner(suite, row, dataset, source).plan(method, parts)
+            ]
+            if row is not None:
+                where = f"component in the settings of row {row.label!r}"
+                _refuse_unused(row.settings, own, where)
+            planned += own
+    if not planned:
+        raise BadInput(
+            f"suite {suite.name}: none of its rows is on {', '.join(suite.datasets)}; name data"
+            " sets that its rows are on"
+        )
+    _refuse_unused(suite.settings, planned, "component in --set")
+    jobs = {job.identity: job for one in planned for job in one.jobs}
+    return Plan(suite, tuple(jobs.values()), _keep_distinct(planned))
+
+
+def _name_rows(suite: Suite) -> list[tuple[str, SuiteRow | None]]:
+    """The methods, with the rows that name them: those on single streams, then the suite's fusions
+    of each detector, then rows that name their streams.
+    """
+    methods: list[tuple[str, SuiteRow | None]] = [(method, None) for method in suite.methods]
+    named = [*methods, *((row.method, row) for row in suite.rows)]
     alone = [(method, row) for method, row in named if row is None or "@" not in method]
     fused = [
         (f"{method}@{streams}", row)
@@ -174,31 +117,7 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
         for method, row in alone
         if method in registry.names("detectors")
     ]
-    rest = [each for each in named if each not in alone]
-    for dataset in (datasets[name] for name in suite.datasets):
-        resplit = resplit_of(dataset) if suite.setting == "unsupervised" else None
-        for method, row in (*alone, *fused, *rest):
-            if not _is_on(row, dataset.name):
-                continue
-            planned = []
-            for parts in _recipes_of(method, suite, dataset):
-                planned += _over_seeds(
-                    method.partition("@")[0], parts, suite, row, dataset, datasets, resplit
-                )
-            if row is not None:
-                _refuse_unused(
-                    row.settings, planned, f"component in the settings of row {row.label!r}"
-                )
-            recipes += planned
-    if not recipes:
-        there = ", ".join(suite.datasets)
-        raise BadInput(
-            f"suite {suite.name}: none of its rows is on {there}; name data sets that its rows"
-            " are on"
-        )
-    _refuse_unused(suite.settings, recipes, "component in --set")
-    jobs = {part.job.identity: part.job for recipe in recipes for part in recipe.parts}
-    return Plan(suite, tuple(jobs.values()), _told_apart(recipes))
+    return [*alone, *fused, *(each for each in named if each not in alone)]
 
 
 def _is_on(row: SuiteRow | None, dataset: str) -> bool:
@@ -209,69 +128,13 @@ def _is_on(row: SuiteRow | None, dataset: str) -> bool:
     return row is None or not row.datasets or dataset in row.datasets
 
 
-def _told_apart(recipes: list[PlannedRecipe]) -> tuple[PlannedRecipe, ...]:
-    """The recipes, each once; refuses two that differ and that the table would show by one name."""
-    known: dict[tuple[str, str, str, int], PlannedRecipe] = {}
-    for recipe in recipes:
-        streams = recipe.name.partition("@")[2]
-        first = known.setdefault((recipe.shown, streams, recipe.dataset, recipe.seed), recipe)
-        if _content(first) != _content(recipe):
-            raise BadInput(
-                f"{recipe.shown!r} is there twice on {streams}, for different things; give each row"
-                " a label of its own"
-            )
-    return tuple(known.values())
-
-
-def _content(recipe: PlannedRecipe) -> tuple[object, ...]:
-    """What a row of a table is of, whatever its label."""
-    return (
-        tuple((each.part, each.job.identity) for each in recipe.parts),
-        recipe.read_out,
-        recipe.protocol,
-        recipe.published,
-    )
-
-
-def resolve_config(
-    method: type[Detector],
-    preset: str,
-    dataset: str,
-    stream: str,
-    settings: dict[str, Any],
-    nature: Nature | None = None,
-) -> MethodConfig:
-    """The method's settings: defaults, then the preset's, then the user's.
-
-    Args:
-        method: whose settings.
-        preset: its name.
-        dataset: trained on.
-        stream: its name.
-        settings: what the user chose.
-        nature: of the stream; none: what the extractor in its name declares.
-
-    Raises:
-        BadInput: naming the setting that is wrong, with the fields there are.
-    """
-    try:
-        return method.Config(
-            **{**method.preset(preset, dataset, nature or declared_nature(stream)), **settings}
-        )
-    except ValidationError as error:
-        raise BadInput(
-            f"{method.info.name}: {registry.first_fault(error, method.Config)}"
-        ) from error
-
-
-def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part, ...]]:
-    """The parts of each recipe that the name stands for: one a stream, or one fused."""
+def _choose_parts(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part, ...]]:
+    """The parts of each result that the name stands for: one a stream, or one fused."""
     name, at, streams_text = method.partition("@")
     streams = tuple(streams_text.split("+")) if at else suite.features or dataset.streams
     if name in registry.names("recipes"):
-        return _parts_present(
-            registry.load("recipes", name), streams if at or suite.features else None, dataset
-        )
+        named = streams if at or suite.features else None
+        return _fill_recipe(registry.load("recipes", name), named, dataset)
     if name not in registry.names("detectors"):
         raise registry.unknown("method", name, registry.names("detectors", "recipes"))
     if at and len(streams) > 1:
@@ -280,25 +143,26 @@ def _recipes_of(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part,
     return [(Part(name, stream, "none"),) for stream in streams]
 
 
-def _parts_present(
+def _fill_recipe(
     recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dataset
 ) -> list[tuple[Part, ...]]:
     """The recipe on the given streams, matched by extractor (several of one extractor: one row
     each), or else on all whose weights are here.
     """
-    known = registry.names("extractors")
     choices = []
     for part in recipe.parts:
         extractor = part.stream.partition(".")[0]
-        given = [part.stream] if extractor in known and is_available(part.stream, dataset) else []
         if streams is not None:
-            given = [
+            own = [
                 stream
                 for stream in streams
                 if StreamName.parse(stream, dataset.boxes).extractor == extractor
             ]
-        if given:
-            choices.append([replace(part, stream=stream) for stream in given])
+        else:
+            known = extractor in registry.names("extractors")
+            own = [part.stream] if known and is_available(part.stream, dataset) else []
+        if own:
+            choices.append([replace(part, stream=stream) for stream in own])
     if not choices:
         wanted = ", ".join(part.stream for part in recipe.parts)
         raise BadInput(
@@ -307,127 +171,207 @@ def _parts_present(
     return list(product(*choices))
 
 
-def _over_seeds(
-    name: str,
-    parts: tuple[Part, ...],
-    suite: Suite,
-    row: SuiteRow | None,
-    dataset: Dataset,
-    datasets: dict[str, Dataset],
-    resplit: Resplit | None,
-) -> list[PlannedRecipe]:
-    settings = suite.settings_of(row)
-    scope = (row.scope if row else None) or suite.scope
-    methods = {part.method: registry.load("detectors", part.method) for part in parts}
-    streams = {part.stream: plan_stream(dataset, part.stream, settings) for part in parts}
-    scored = [(part.method, streams[part.stream].name) for part in parts]
-    if twice := next(
-        (stream for method, stream in scored if scored.count((method, stream)) > 1), None
-    ):
-        raise BadInput(
-            f"{name}@{'+'.join(stream for _, stream in scored)}: {twice} is there twice; a fusion"
-            " takes each stream once"
+@dataclass(frozen=True)
+class _Planner:
+    """What the parts of a row share."""
+
+    suite: Suite
+    row: SuiteRow | None
+    dataset: Dataset
+    source: Dataset | None  # where `train_on` names one
+
+    def plan(self, method: str, parts: tuple[Part, ...]) -> list[Planned]:
+        """The result of every seed."""
+        name, settings = method.partition("@")[0], self.suite.settings_of(self.row)
+        streams = {part.stream: plan_stream(self.dataset, part.stream, settings) for part in parts}
+        _refuse_twice(name, [(part.method, streams[part.stream].name) for part in parts])
+        chosen = dict(settings.get("protocol", {}))
+        if "calibration" in chosen:
+            check_calibration(str(chosen["calibration"]))
+            parts = tuple(replace(part, calibration=str(chosen["calibration"])) for part in parts)
+        protocol = make_protocol({"smoothing": self.dataset.smoothing, **chosen})
+        resplit = resplit_of(self.dataset) if self.suite.setting == "unsupervised" else None
+        planned = []
+        for seed in self._seeds(parts):
+            jobs = tuple(
+                self._plan_job(part, streams[part.stream], seed, settings, resplit)
+                for part in parts
+            )
+            first = jobs[0]
+            result = Result(
+                dataset=self.dataset.name,
+                method=name,
+                parts=tuple(_score_part(part, job) for part, job in zip(parts, jobs, strict=True)),
+                training=Training(
+                    seed=seed,
+                    scope=first.scope,
+                    source=None if first.source is None else first.source.dataset,
+                    split=None if resplit is None else _describe_split(resplit),
+                ),
+                protocol=protocol,
+                chosen=_drop_usual(chosen, self.dataset),
+                read_out=_choose_read_out(jobs, self.row),
+            )
+            planned.append(Planned(self._want(result, jobs), jobs))
+        return planned
+
+    def _want(self, result: Result, jobs: tuple[Job, ...]) -> Wanted:
+        label, published = ("", None) if self.row is None else (self.row.label, self.row.published)
+        runs = tuple(job.identity for job in jobs)
+        paper = self.suite.preset == "paper"
+        unstated = tuple(job.stream.name for job in jobs if paper and _lacks_network(job))
+        return Wanted(result, runs, label, published, unstated)
+
+    def _seeds(self, parts: tuple[Part, ...]) -> range:
+        methods = {registry.load("detectors", part.method) for part in parts}
+        fixed = all(method.info.deterministic for method in methods)
+        return range(1) if fixed else range(self.suite.seeds)
+
+    def _plan_job(
+        self, part: Part, stream: StreamPlan, seed: int, settings: Settings, resplit: Resplit | None
+    ) -> Job:
+        method = registry.load("detectors", part.method)
+        source = self._plan_source(part.stream, settings)
+        trained = self.dataset.name if source is None else source.dataset
+        learnt = stream if source is None else source.stream
+        preset, own = self.suite.preset, settings.get(part.method, {})
+        config = resolve_config(method, preset, trained, learnt.name, own, learnt.nature)
+        return Job(
+            method=part.method,
+            dataset=self.dataset.name,
+            revision=self.dataset.revision,
+            stream=stream,
+            config=config,
+            seed=0 if method.info.deterministic else seed,
+            resplit=resplit,
+            scope=(self.row.scope if self.row else None) or self.suite.scope,
+            source=source,
+            code=code_of("detectors", part.method),
+            asked=describe_asked(method, preset, trained, learnt.nature, config),
         )
-    seeds = (
-        range(1)
-        if all(method.info.deterministic for method in methods.values())
-        else range(suite.seeds)
+
+    def _plan_source(self, stream: str, settings: Settings) -> Source | None:
+        """Where to train, None on the tested data set itself."""
+        if self.source is None or self.source.name == self.dataset.name:
+            return None
+        plan = plan_stream(self.source, stream, settings)
+        return Source(self.source.name, self.source.revision, plan)
+
+
+def _score_part(part: Part, job: Job) -> ScoredPart:
+    """What a result says of a part."""
+    return ScoredPart(
+        method=part.method,
+        stream=job.stream.name,
+        calibration=part.calibration,
+        empty=part.empty,
+        config=job.document["config"],
+        asked=job.asked,
+        fingerprint=job.stream.fingerprint,
+        extraction=job.stream.changed,
+        code=_describe_code(job),
     )
-    protocol = dict(settings.get("protocol", {}))
-    calibration = protocol.pop("calibration", None)
-    planned = []
-    for seed in seeds:
-        jobs = []
-        for part in parts:
-            method, stream = methods[part.method], streams[part.stream]
-            source = _source(
-                datasets.get((row.train_on if row else None) or suite.train_on or ""),
-                dataset,
-                part.stream,
-                settings,
-            )
-            trained, learnt = (
-                (dataset.name, stream) if source is None else (source.dataset, source.stream)
-            )
-            config = resolve_config(
-                method,
-                suite.preset,
-                trained,
-                learnt.name,
-                settings.get(part.method, {}),
-                learnt.nature,
-            )
-            job_seed = 0 if method.info.deterministic else seed
-            code = code_of("detectors", part.method)
-            job = Job(
-                part.method,
-                dataset.name,
-                dataset.revision,
-                stream,
-                config,
-                job_seed,
-                resplit,
-                scope,
-                source,
-                code,
-            )
-            jobs.append(
-                PlannedPart(
-                    replace(part, stream=stream.name, calibration=calibration or part.calibration),
-                    job,
-                )
-            )
-        shown = _read_out(jobs, row)
-        label, published = ("", None) if row is None else (row.label, row.published)
-        planned.append(
-            PlannedRecipe(
-                name,
-                dataset.name,
-                seed,
-                tuple(jobs),
-                label,
-                shown,
-                tuple(protocol.items()),
-                published,
-            )
-        )
-    return planned
 
 
-def _source(
-    trained: Dataset | None, tested: Dataset, stream: str, settings: Settings
-) -> Source | None:
-    """Where to train, None on the tested data set itself."""
-    if trained is None or trained.name == tested.name:
-        return None
-    return Source(trained.name, trained.revision, plan_stream(trained, stream, settings))
+def _describe_code(job: Job) -> dict[str, Any]:
+    """What tells apart the code that decided a part: of version 1 of ours, nothing."""
+    components = {"extractor": job.stream.extractor, "boxes": job.stream.boxes}
+    code: dict[str, Any] = {"method": job.code} if job.code else {}
+    for what, component in components.items():
+        own: dict[str, Any] = {
+            name: component[name] for name in ("code", "reader") if name in component
+        }
+        own |= {"version": component["version"]} if component.get("version", 1) != 1 else {}
+        code |= {what: own} if own else {}
+    return code
 
 
-def _read_out(parts: list[PlannedPart], row: SuiteRow | None) -> str | None:
+def _describe_split(resplit: Resplit) -> Split:
+    sizes = {"train_videos": len(resplit.train), "test_videos": len(resplit.test)}
+    return Split(**resplit.document, **sizes)
+
+
+def _drop_usual(chosen: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """What was chosen of a protocol, without what the data set has anyway."""
+    usual = make_protocol({"smoothing": dataset.smoothing})
+    return {
+        name: value
+        for name, value in chosen.items()
+        if name == "calibration"
+        or getattr(make_protocol({name: value}), name) != getattr(usual, name)
+    }
+
+
+def _choose_read_out(jobs: Iterable[Job], row: SuiteRow | None) -> str | None:
     """The read-out that the row shows, None where it is the default anyway."""
     if row is None or row.read_out is None:
         return None
-    there = [
-        registry.load("detectors", part.job.method)(part.job.config, seed=part.job.seed).read_outs
-        for part in parts
+    known = [
+        registry.load("detectors", job.method)(job.config, seed=job.seed).read_outs for job in jobs
     ]
-    for read_outs in there:
+    for read_outs in known:
         if row.read_out not in read_outs:
             raise registry.unknown(f"read-out in row {row.label!r}", row.read_out, read_outs)
-    return None if all(read_outs[0] == row.read_out for read_outs in there) else row.read_out
+    default = all(read_outs[0] == row.read_out for read_outs in known)
+    return None if default else row.read_out
 
 
-def _refuse_unused(settings: Settings, recipes: list[PlannedRecipe], what: str) -> None:
-    used = {"protocol"} | {
-        component
-        for recipe in recipes
-        for part in recipe.parts
-        for component in _components(part.job)
-    }
+def _lacks_network(job: Job) -> bool:
+    """Whether a network that the extractor knows would have another preset than the import, which
+    names none.
+    """
+    stream = job.stream.stream
+    if not stream.imported or job.stream.nature.network:
+        return False
+    variants = registry.load("extractors", stream.extractor).variants
+    networks = {declared_nature(f"{stream.extractor}.{variant}").network for variant in variants}
+    method = registry.load("detectors", job.method)
+    trained = job.dataset if job.source is None else job.source.dataset
+    natures = [replace(job.stream.nature, network=network) for network in ("", *networks)]
+    usual, *others = (method.preset("paper", trained, nature) for nature in natures)
+    return any(other != usual for other in others)
+
+
+def _refuse_twice(name: str, scored: list[tuple[str, str]]) -> None:
+    """Refuse a fusion of a stream with itself."""
+    twice = [stream for method, stream in scored if scored.count((method, stream)) > 1]
+    if twice:
+        streams = "+".join(stream for _, stream in scored)
+        raise BadInput(
+            f"{name}@{streams}: {twice[0]} is there twice; a fusion takes each stream once"
+        )
+
+
+def _keep_distinct(planned: list[Planned]) -> tuple[Planned, ...]:
+    """Each result once; refuses two that differ and that the table would show by one name."""
+    known: dict[tuple[str, str, str, int], Planned] = {}
+    for one in planned:
+        result, shown = one.result, one.wanted.shown
+        place = shown, result.features, result.dataset, result.training.seed
+        first = known.setdefault(place, one)
+        if _content(first) != _content(one):
+            raise BadInput(
+                f"{shown!r} is there twice on {result.features}, for different things; give each"
+                " row a label of its own"
+            )
+    return tuple(known.values())
+
+
+def _content(planned: Planned) -> tuple[object, ...]:
+    """What a row of a table is of, whatever its label."""
+    return planned.result.key, planned.runs, planned.wanted.published
+
+
+def _refuse_unused(settings: Settings, planned: list[Planned], what: str) -> None:
+    used = {"protocol", *(name for one in planned for job in one.jobs for name in _components(job))}
     for component in settings:
         if component not in used:
             raise registry.unknown(what, component, used)
 
 
-def _components(job: Job) -> tuple[str, ...]:
-    return (job.method, *job.stream.components)
+def _components(job: Job) -> Iterator[str]:
+    """Whose settings the job uses."""
+    yield job.method
+    yield from job.stream.components
+    if job.source is not None:
+        yield from job.source.stream.components

@@ -9,26 +9,18 @@ other (vadbench.evaluation.metrics.uncertainty).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.intervals import (
-    NOT_COMPUTED,
-    REGIONS,
-    estimate_of,
-    read_jackknife,
-    stored_name,
-    why_none,
-)
+from vadbench.evaluation.intervals import aggregate, read_jackknife
 from vadbench.evaluation.metrics.uncertainty import difference
-from vadbench.files.npz import Arrays
 from vadbench.report.tables.layout import table_lines
-from vadbench.report.tables.table import METRICS, USUAL, Key
-from vadbench.results.names import called, find
-from vadbench.results.records import RecipeRecord, Results
+from vadbench.results.frame import look_up, make_frame, video_values
+from vadbench.results.names import locate
+from vadbench.results.records import ResultRecord, Results
+from vadbench.spec import METRICS, NOT_COMPUTED, USUAL, Metric, Value
 
 # of the protocol; what two recipes must share
-RULES = ("smoothing", "windows", "ties", "alpha", "beta")
+RULES = ("smoothing", "ties", "alpha", "beta")
 CAPTION = (
     "Interval of the paired difference over the test videos (jackknife, Student's t with one degree"
     " of freedom less than `videos`), each metric by itself; `neither`: it holds 0, the difference"
@@ -89,6 +81,11 @@ class VideoDifference:
         """`first - second`."""
         return None if self.first is None or self.second is None else self.first - self.second
 
+    @property
+    def size(self) -> float:
+        """How large the difference is; -1 where there is none."""
+        return -1.0 if self.value is None else abs(self.value)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -96,8 +93,8 @@ class Comparison:
     undefined ones last.
     """
 
-    first: RecipeRecord
-    second: RecipeRecord
+    first: ResultRecord
+    second: ResultRecord
     metrics: tuple[Difference, ...]
     videos: tuple[VideoDifference, ...]
 
@@ -114,24 +111,30 @@ def compare(results: Results, first: str, second: str) -> Comparison:
     Raises:
         BadInput: if a text names no record or several, or if data set, labels or protocol differ.
     """
-    (a, a_frames), (b, b_frames) = find(results, first), find(results, second)
+    sides = locate(results, first), locate(results, second)
+    (_, a), (_, b) = sides
     require_comparable(a, b)
-    metrics = tuple(
-        _difference(title, key, better, (a, a_frames), (b, b_frames))
-        for title, (key, better) in ((name, METRICS[name]) for name in USUAL)
+    frame = make_frame([a, b], videos=True)
+    metrics = []
+    for title in USUAL:
+        metric = METRICS[title]
+        values = look_up(frame, metric, [a.identity, b.identity])
+        metrics.append(_differ(title, metric, values, sides))
+    first_videos, second_videos = (
+        video_values(frame, METRICS["micro AUC"], one.identity) for one in (a, b)
     )
-    return Comparison(a, b, metrics, _videos(a, b))
+    return Comparison(a, b, tuple(metrics), _differ_by_video(first_videos, second_videos))
 
 
 def render(comparison: Comparison) -> str:
     """The comparison as Markdown text, in percent."""
     a, b = comparison.first, comparison.second
-    sigma = a.protocol["smoothing"]
+    sigma = a.result.protocol.smoothing
     smoothed = "unsmoothed" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect)"
     labels = a.labels
     lines = [
-        f"A  {called(a)}",
-        f"B  {called(b)}",
+        f"A  {a.name}",
+        f"B  {b.name}",
         (
             f"{a.dataset}, labels `{labels['name']}`, {labels['videos']} test videos; {smoothed};"
             " percent."
@@ -153,7 +156,7 @@ def render(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
+def require_comparable(a: ResultRecord, b: ResultRecord) -> None:
     """Refuse records whose numbers do not go together.
 
     Raises:
@@ -180,7 +183,7 @@ def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
             " same"
         )
     for rule in RULES:
-        one, other = a.protocol.get(rule), b.protocol.get(rule)
+        one, other = (getattr(record.result.protocol, rule) for record in (a, b))
         if one != other:
             raise BadInput(
                 f"{what}: protocol {rule} {one} and {other}; expected the same; vadbench evaluate"
@@ -188,93 +191,56 @@ def require_comparable(a: RecipeRecord, b: RecipeRecord) -> None:
             )
 
 
-def _difference(
-    title: str, key: Key, better: int, *sides: tuple[RecipeRecord, Arrays | None]
+def _differ(
+    title: str,
+    metric: Metric,
+    values: list[Value],
+    sides: tuple[tuple[Results, ResultRecord], ...],
 ) -> Difference:
-    metric, convention, smoothed = key
-    convention = sides[0][0].protocol["ties"] if metric in REGIONS else convention
-    smoothing = _smoothing(sides[0][0]) if smoothed else "none"
-    rows = [_row(record, metric, convention, smoothing) for record, _ in sides]
-    first, second = (row["value"] for row in rows)
+    """The difference of one metric."""
+    first, second = (value.value for value in values)
+    better = metric.better
     if first is None or second is None:
-        reasons = {
-            letter: row["reason"]
-            for letter, row in zip("AB", rows, strict=True)
-            if row["value"] is None
-        }
-        same = len(reasons) == 2 and reasons["A"] == reasons["B"]
-        return Difference(
-            title,
-            better,
-            first,
-            second,
-            note=(
-                reasons["A"]
-                if same
-                else "; ".join(f"{letter}: {why}" for letter, why in reasons.items())
-            ),
+        return Difference(title, better, first, second, note=_why_undefined(values))
+    totals = [
+        aggregate(
+            [value],
+            [read_jackknife(where.jackknife(record), metric, record.result.protocol)],
         )
-    stored = [
-        read_jackknife(
-            frames, stored_name(metric, smoothed, _smoothing(record) != "none"), convention
-        )
-        for record, frames in sides
+        for value, (where, record) in zip(values, sides, strict=True)
     ]
-    one, other = (
-        estimate_of([row], [jackknife]) for row, jackknife in zip(rows, stored, strict=True)
-    )
+    one, other = (total.estimate for total in totals)
     if one is None or other is None:
-        return Difference(
-            title, better, first, second, note=why_none(rows[0] if one is None else rows[1])
-        )
-    found = difference(one, other)
-    return Difference(
-        title, better, first, second, found.low, found.high, found.reason, found.videos
-    )
+        lacking = values[0] if one is None else values[1]
+        note = lacking.interval_reason or NOT_COMPUTED
+        return Difference(title, better, first, second, note=note)
+    ends = difference(one, other)
+    return Difference(title, better, first, second, ends.low, ends.high, ends.reason, ends.videos)
 
 
-def _smoothing(record: RecipeRecord) -> str:
-    sigma = record.protocol["smoothing"]
-    return "none" if sigma is None else f"gaussian-{sigma:g}"
+def _why_undefined(values: list[Value]) -> str | None:
+    """The reason, which both share or with the letter of whose it is."""
+    reasons = {
+        letter: value.reason
+        for letter, value in zip("AB", values, strict=True)
+        if value.value is None
+    }
+    if len(reasons) == 2 and reasons["A"] == reasons["B"]:
+        return reasons["A"]
+    return "; ".join(f"{letter}: {reason}" for letter, reason in reasons.items())
 
 
-def _row(
-    record: RecipeRecord, metric: str, convention: str | None, smoothing: str
-) -> dict[str, Any]:
-    """The row of the whole set and the ranked read-out."""
-    wanted = (metric, convention, smoothing, record.read_outs[0], None)
-    fields = ("metric", "convention", "smoothing", "read_out", "video")
-    missing = {"value": None, "reason": NOT_COMPUTED}
-    return next(
-        (row for row in record.rows if tuple(row[field] for field in fields) == wanted), missing
-    )
-
-
-def _videos(a: RecipeRecord, b: RecipeRecord) -> tuple[VideoDifference, ...]:
-    first, second = _video_rows(a), _video_rows(b)
+def _differ_by_video(
+    first: dict[str, Value], second: dict[str, Value]
+) -> tuple[VideoDifference, ...]:
     lines = [
         VideoDifference(
-            video, row["value"], second[video]["value"], row["reason"] or second[video]["reason"]
+            video, value.value, second[video].value, value.reason or second[video].reason
         )
-        for video, row in first.items()
+        for video, value in first.items()
         if video in second
     ]
-    return tuple(
-        sorted(
-            lines, key=lambda line: -1.0 if line.value is None else abs(line.value), reverse=True
-        )
-    )
-
-
-def _video_rows(record: RecipeRecord) -> dict[str, dict[str, Any]]:
-    """Video -> its row; those of scenes, whose `video` is `scene:<id>`, are left out."""
-    wanted = ("micro_auc", _smoothing(record), record.read_outs[0])
-    rows = [
-        row for row in record.rows if (row["metric"], row["smoothing"], row["read_out"]) == wanted
-    ]
-    return {
-        row["video"]: row for row in rows if row["video"] and not row["video"].startswith("scene:")
-    }
+    return tuple(sorted(lines, key=lambda line: line.size, reverse=True))
 
 
 def _metric_texts(line: Difference, notes: list[str]) -> list[str]:

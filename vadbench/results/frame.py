@@ -1,19 +1,22 @@
-"""All records as one tidy table, a row a metric: `load_results` gives it as a data frame,
-`export_results` writes it.
+"""The one tidy frame of all results, a row a value, that every view reads.
+
+`load_results` gives it as a data frame, `export_results` writes it, `look_up` takes a metric of
+every result from it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.intervals import FIELDS, row_interval
-from vadbench.evaluation.protocol import current_fields
 from vadbench.files.atomic import replace_file
-from vadbench.results.records import RecipeRecord, Results, RunRecord
+from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Metric, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +30,11 @@ COLUMNS: dict[str, str] = {
     "split": "the re-split of an unsupervised setting; missing: the data set's own",
     "scope": "`pooled`, or `scene`: one training a camera",
     "train_dataset": "what was trained on",
+    "preset": "`fast`, `paper`, or `default` where both are one; missing: not recorded",
+    "settings": "the preset, and the settings that differ from it, in words",
+    "options": "the extractors' settings that are not their defaults, in words",
+    "chosen": "JSON: what was chosen of the protocol; missing: nothing",
+    "given": "of whom the scores are, where they were not computed here",
     "metric": (
         "`micro_auc`, `macro_auc`, `eer`, `average_precision`, `fpr_at_95_tpr`, `prevalence`,"
         " `rbdc` or `tbdc`"
@@ -56,18 +64,9 @@ COLUMNS: dict[str, str] = {
     "labels_sha256": "their hash: figures under other labels are not comparable",
     "regions": "what the region tracks are: derived, exact or published; missing: there are none",
     "regions_sha256": "their hash, likewise",
-    "fit_seconds": "training time, wall clock, summed over the recipe's jobs",
-    "score_seconds": "time to score the test set, summed likewise",
-    "train_rows": "training rows, summed likewise",
-    "test_rows": "test rows, summed likewise",
-    "parameters": (
-        "numbers learnt or kept, summed likewise; missing where a method does not count them"
-    ),
-    "peak_memory_mib": (
-        "largest resident size of a job's process, MiB, at its end; earlier jobs of the same"
-        " process count"
-    ),
+    **{name: str(field.description) for name, field in Cost.model_fields.items()},
     "config": "JSON list: method, stream and settings of each part",
+    "calibrations": "of each part, joined by `+`",
     "code": (
         "JSON: versions of the code of each part, and of plug-ins their package and source;"
         " missing: version 1 of all"
@@ -79,22 +78,62 @@ COLUMNS: dict[str, str] = {
         "of the streams' features, joined by `+`: which files and options they were extracted with"
     ),
     "protocol": "JSON: the protocol",
+    "sigma": "of the protocol's smoothing, in frames; missing: none",
     "commit": "git commit of the code that ran, `+` where it was changed; of the last job",
+    "key": "equal for results that differ in their seed and in the files they were made from alone",
     "identity": "hash of the recipe's record",
     "runs": "identities of its jobs, joined by `,`",
 }
+VALUES = tuple(Value.__dataclass_fields__)
+COUNTS = tuple(name for name, field in Cost.model_fields.items() if field.annotation == int | None)
+FLOATS = ("value", "low", "high", "sigma", *(name for name in COSTS if name not in COUNTS))
+INTEGERS = ("seed", "n", "videos", *COUNTS)
 TYPES: dict[str, str] = {  # of the columns that are no text; Int64 may be missing
-    **dict.fromkeys(
-        ("value", "low", "high", "fit_seconds", "score_seconds", "peak_memory_mib"), "float64"
-    ),
-    **dict.fromkeys(("seed", "n", "videos", "train_rows", "test_rows", "parameters"), "Int64"),
+    **dict.fromkeys(FLOATS, "float64"),
+    **dict.fromkeys(INTEGERS, "Int64"),
     "ranked": "bool",
 }
 
 
+class Frame:
+    """All results of a folder, read once: the records, and their values as one tidy data frame.
+
+    Attributes:
+        results: the folder.
+        records: by identity.
+        runs: by identity.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.records = {record.identity: record for record in results.all_records()}
+        self.runs = {run.identity: run for run in results.all_runs()}
+        self._by_metric: dict[Metric, dict[str, Value]] = {}
+
+    @cached_property
+    def values(self) -> pd.DataFrame:
+        """A row a value of whole test sets; `COLUMNS` says what each column holds."""
+        return make_frame(self.records.values(), self.runs.values())
+
+    @cached_property
+    def by_key(self) -> dict[str, list[ResultRecord]]:
+        """The records by the key of their result."""
+        found: dict[str, list[ResultRecord]] = {}
+        for record in self.records.values():
+            found.setdefault(record.result.key, []).append(record)
+        return found
+
+    def look_up(self, metric: Metric, records: Iterable[ResultRecord]) -> list[Value]:
+        """The value of a metric of each record, as `look_up`."""
+        if metric not in self._by_metric:
+            self._by_metric[metric] = _read_values(select(self.values, metric))
+        values = self._by_metric[metric]
+        return [values.get(one.identity, _missing(metric)) for one in records]
+
+
 def load_results(results: str | Path = "results", *, videos: bool = False) -> pd.DataFrame:
-    """The records under a results folder as a data frame, one row a metric; `COLUMNS` says what
-    each column holds.
+    """The records under a results folder as a data frame, one row a value; `COLUMNS` says what each
+    column holds.
 
     What has not run, or failed, has no row. A missing text is None, a missing number NaN or NA.
 
@@ -105,15 +144,20 @@ def load_results(results: str | Path = "results", *, videos: bool = False) -> pd
     Raises:
         BadInput: if there is no such folder, or a record is damaged.
     """
+    store = Results(Path(results))
+    store.require_records()
+    return make_frame(store.all_records(), store.all_runs(), videos=videos)
+
+
+def make_frame(
+    records: Iterable[ResultRecord], runs: Iterable[RunRecord] = (), *, videos: bool = False
+) -> pd.DataFrame:
+    """The data frame of records, with what their runs cost."""
     import pandas as pd
 
-    root = Path(results)
-    store = Results(root)
-    store.require_records()
-    runs = {run.identity: run for run in store.all_runs()}
-    return pd.DataFrame(
-        _rows(store.all_recipes(), runs, videos), columns=list(COLUMNS), dtype=object
-    ).astype(TYPES)
+    known = {run.identity: run for run in runs}
+    rows = list(_rows(records, known, videos))
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype(TYPES)
 
 
 def export_results(results: str | Path, path: Path) -> int:
@@ -130,99 +174,127 @@ def export_results(results: str | Path, path: Path) -> int:
             table.to_csv(aside, index=False)
         else:
             # a text column without any text would be stored without a type
-            table.astype({name: "string" for name in COLUMNS if name not in TYPES}).to_parquet(
-                aside, index=False
-            )
+            texts = {name: "string" for name in COLUMNS if name not in TYPES}
+            table.astype(texts).to_parquet(aside, index=False)
     return len(table)
 
 
+def list_results(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a result, indexed by its identity: what all its values share."""
+    return frame.drop_duplicates("identity").set_index("identity", drop=False)
+
+
+def look_up(frame: pd.DataFrame, metric: Metric, identities: Iterable[str]) -> list[Value]:
+    """The one look-up of a metric: the value of each result, of the whole test set and the read-out
+    that tables show.
+
+    One that is not there is undefined, with the reason `NOT_COMPUTED`.
+    """
+    values = _read_values(select(frame, metric))
+    return [values.get(identity, _missing(metric)) for identity in identities]
+
+
+def _missing(metric: Metric) -> Value:
+    return Value(metric.metric, metric.convention, reason=NOT_COMPUTED)
+
+
+def select(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """The rows of a metric, indexed by the results' identities: as `look_up`."""
+    rows = frame[frame["video"].isna() & frame["ranked"] & (frame["metric"] == metric.metric)]
+    smoothed = rows["smoothing"] != "none"
+    rows = rows[smoothed == (rows["sigma"].notna() & metric.smoothed)]
+    if metric.metric not in REGIONS:
+        convention = rows["convention"]
+        same = convention.isna() if metric.convention is None else convention == metric.convention
+        rows = rows[same]
+    return rows.drop_duplicates("identity").set_index("identity", drop=False)
+
+
+def value_of(record: ResultRecord, metric: Metric) -> Value:
+    """The value of a metric of one record, as `look_up`."""
+    return look_up(make_frame([record]), metric, [record.identity])[0]
+
+
+def video_values(frame: pd.DataFrame, metric: Metric, identity: str) -> dict[str, Value]:
+    """Video -> its value of a result; those of scenes are left out. The frame has videos."""
+    rows = frame[(frame["identity"] == identity) & frame["ranked"] & frame["video"].notna()]
+    rows = rows[rows["metric"] == metric.metric]
+    smoothed = rows["smoothing"] != "none"
+    rows = rows[smoothed == (rows["sigma"].notna() & metric.smoothed)]
+    values = _read_values(rows.set_index("video", drop=False))
+    return {video: one for video, one in values.items() if not video.startswith("scene:")}
+
+
+def _read_values(rows: pd.DataFrame) -> dict[str, Value]:
+    """The values of a frame's rows, by their index."""
+    columns = rows[list(VALUES)].astype(object)
+    columns = columns.where(columns.notna(), None)
+    values = {}
+    for index, row in zip(rows.index, columns.itertuples(index=False), strict=True):
+        value = Value(*row)
+        left_out = tuple(str(value.left_out).split("+")) if value.left_out else ()
+        values[str(index)] = replace(value, left_out=left_out)
+    return values
+
+
 def _rows(
-    records: Iterable[RecipeRecord], runs: dict[str, RunRecord], videos: bool
+    records: Iterable[ResultRecord], runs: dict[str, RunRecord], videos: bool
 ) -> Iterator[dict[str, Any]]:
     for record in records:
-        common = {**_described(record), **_cost([runs.get(identity) for identity in record.runs])}
-        shown = record.parts[0].get("read_out") or record.read_outs[0]
-        for row in record.rows:
-            if videos or row["video"] is None:
-                left_out = "+".join(row.get("left_out", ())) or None
-                yield {
-                    **common,
-                    **row,
-                    **_interval(row),
-                    "left_out": left_out,
-                    "ranked": row["read_out"] == shown,
-                }
+        common = {**_describe(record), **_describe_cost([runs.get(run) for run in record.runs])}
+        for value in record.values:
+            if videos or value.video is None:
+                own = {name: getattr(value, name) for name in VALUES}
+                own["left_out"] = "+".join(value.left_out) or None
+                yield {**common, **own, "ranked": value.read_out == record.shown}
 
 
-def _interval(row: dict[str, Any]) -> dict[str, Any]:
-    """The interval of a row as this version makes it; an earlier one's is left out."""
-    if "low" not in row:  # a single video, another read-out
-        return {}
-    found = row_interval(row)
-    return dict(zip(FIELDS, (found.low, found.high, found.videos, found.reason), strict=True))
-
-
-def _described(record: RecipeRecord) -> dict[str, Any]:
+def _describe(record: ResultRecord) -> dict[str, Any]:
     """What all rows of a record share, cost apart."""
-    method, _, features = record.recipe.partition("@")
-    part = record.parts[0]
+    result, training = record.result, record.result.training
+    parts = result.parts
+    split = training.split
     return {
-        "dataset": record.dataset,
-        "method": method,
-        "features": features,
-        "seed": record.seed,
-        "setting": "unsupervised" if "resplit" in part else "one-class",
-        "split": part["resplit"]["name"] if "resplit" in part else None,
-        "scope": part.get("scope", "pooled"),
-        "train_dataset": part.get("train_dataset", record.dataset),
+        "dataset": result.dataset,
+        "method": result.method,
+        "features": result.features,
+        "seed": training.seed,
+        "setting": training.setting,
+        "split": None if split is None else split.name,
+        "scope": training.scope,
+        "train_dataset": training.source or result.dataset,
+        "preset": result.preset,
+        "settings": result.settings_label,
+        "options": ", ".join(result.extraction_words) or None,
+        "chosen": json.dumps(result.chosen) if result.chosen else None,
+        "given": result.given,
         "labels": record.labels["name"],
         "labels_sha256": record.labels.get("sha256"),
         "regions": record.labels.get("tracks"),
         "regions_sha256": record.labels.get("regions_sha256"),
         "config": json.dumps(
-            [
-                {"method": one["method"], "stream": one["stream"], **one["config"]}
-                for one in record.parts
-            ]
+            [{"method": part.method, "stream": part.stream, **part.config} for part in parts]
         ),
-        "code": (
-            json.dumps([one.get("code") for one in record.parts])
-            if any(one.get("code") for one in record.parts)
-            else None
-        ),
-        "extraction": (
-            json.dumps([one.get("extraction") for one in record.parts])
-            if any(one.get("extraction") for one in record.parts)
-            else None
-        ),
-        "fingerprints": "+".join(one.get("fingerprint", "") for one in record.parts),
-        "protocol": json.dumps(current_fields(record.protocol), sort_keys=True),
+        "calibrations": "+".join(part.calibration for part in parts),
+        "code": _write_any([part.code or None for part in parts]),
+        "extraction": _write_any([part.extraction or None for part in parts]),
+        "fingerprints": "+".join(part.fingerprint for part in parts),
+        "protocol": json.dumps(result.protocol.model_dump(mode="json"), sort_keys=True),
+        "sigma": result.protocol.smoothing,
+        "key": result.key,
         "identity": record.identity,
         "runs": ",".join(record.runs),
     }
 
 
-def _cost(jobs: list[RunRecord | None]) -> dict[str, Any]:
-    """What a recipe's jobs cost together; nothing where the record of a job is not there."""
+def _write_any(values: list[Any]) -> str | None:
+    return json.dumps(values) if any(values) else None
+
+
+def _describe_cost(jobs: list[RunRecord | None]) -> dict[str, Any]:
+    """What a result's jobs cost together; nothing where the record of a job is not there."""
     runs = [run for run in jobs if run is not None]
-    if len(runs) < len(jobs):
+    if len(runs) < len(jobs) or not runs:
         return {}
-    peaks = [run.peak_memory_mib for run in runs]
-    git = runs[-1].environment.get("git")
-    return {
-        "fit_seconds": _sum(run.seconds.get("fit") for run in runs),
-        "score_seconds": _sum(run.seconds.get("score") for run in runs),
-        "train_rows": sum(run.train_rows for run in runs),
-        "test_rows": sum(run.test_rows for run in runs),
-        "parameters": _sum(run.parameters for run in runs),
-        "peak_memory_mib": (
-            None if None in peaks else max(peak for peak in peaks if peak is not None)
-        ),
-        "commit": None if git is None else git["commit"] + ("+" if git["dirty"] else ""),
-    }
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """The sum, None where a summand is not known."""
-    known = list(values)
-    return None if None in known else sum(value for value in known if value is not None)
+    cost = Cost.over_jobs([run.cost for run in runs])
+    return {**{name: getattr(cost, name) for name in COSTS}, "commit": runs[-1].commit}

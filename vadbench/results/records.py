@@ -1,10 +1,12 @@
-"""What lies under results/: run records and recipe records, read and written here alone.
+"""What lies under results/: read and written here alone.
 
-    runs/<dataset>/<stream>/<method>/<identity[:12]>/{rows.npz, run.json}   immutable once written
-    recipes/<dataset>/<recipe>/<hash[:12]>/{frames.npz, metrics.json}   recomputable from the runs
+    runs/<dataset>/<stream>/<method>/<identity[:12]>/{rows.npz, run.json}    immutable once written
+    frames/<dataset>/<stream>/<method>/<identity[:12]>.npz                   a run's frame maxima
+    recipes/<dataset>/<recipe>/<identity[:12]>/{jackknife.npz, metrics.json}
 
-A folder is written aside, then renamed: a reader never sees half a record. run.json and
-metrics.json are written last.
+The last two are made by evaluation. Row scores stay out of git; frame maxima, from which every
+protocol can be evaluated again, do not. A folder is written aside, then renamed: a reader never
+sees half a record. run.json and metrics.json are written last.
 """
 
 from __future__ import annotations
@@ -17,34 +19,38 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import SkipValidation, ValidationError
 
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_file, replace_folder
 from vadbench.files.npz import Arrays, load_arrays
+from vadbench.results import schema1
+from vadbench.spec import Asked, Cost, Record, Result, Value
 
-SCHEMA_VERSION = 1
-DIGITS = 1e-9  # relative: two numbers closer than this are one number that two machines computed
-Record = TypeVar("Record", bound=BaseModel)
+SCHEMA_VERSION = 2
+# two fractions closer than this are one number that two machines computed
+TOLERANCE = 1e-6
+COLUMNS = tuple(field.name for field in fields(Value))
+AnyRecord = TypeVar("AnyRecord", "RunRecord", "ResultRecord")
 
 
-class RunRecord(BaseModel):
+class RunRecord(Record):
     """run.json: what one job was, what it cost and what its rows.npz holds.
 
     `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole
-    process at its peak. `data` is, by split, the digest of the files that the features were
-    extracted from, where they were read. `notes` is what the method said of its training, such as
-    rows that it left out. `fit_shared_with` is the identity of the run whose fit this one took
-    over: `fit` is then that fit's time, and `read_outs` what this run added.
+    process at its peak. `asked` is how its settings were asked for. `data` is, by split, the digest
+    of the files that the features were extracted from, where they were read. `notes` is what the
+    method said of its training, such as rows that it left out. `fit_shared_with` is the identity of
+    the run whose fit this one took over: `fit` is then that fit's time, and `read_outs` what this
+    run added.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = SCHEMA_VERSION
     status: Literal["done", "failed"]
@@ -52,6 +58,7 @@ class RunRecord(BaseModel):
     identity: str
     fit_identity: str
     job: dict[str, Any]
+    asked: Asked | None = None
     runtime: dict[str, Any]
     data: dict[str, str] = {}
     read_outs: tuple[str, ...] = ()
@@ -66,92 +73,144 @@ class RunRecord(BaseModel):
     rows_sha256: str | None = None
     environment: dict[str, Any]
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """[V] frames of the test videos."""
+        return np.array([frames for _, frames in self.test_videos], np.int64)
 
-class RecipeRecord(BaseModel):
-    """metrics.json: the metrics of a recipe (one stream or several fused) under a named protocol.
+    @property
+    def cost(self) -> Cost:
+        """What the job cost."""
+        return Cost(
+            fit_seconds=self.seconds.get("fit"),
+            score_seconds=self.seconds.get("score"),
+            train_rows=self.train_rows,
+            test_rows=self.test_rows,
+            parameters=self.parameters,
+            peak_memory_mib=self.peak_memory_mib,
+        )
 
-    `evaluation` is the version of the code that computed them (`evaluate.EVALUATION`).
-    `rows` hold metric, convention, smoothing, read_out, video (null = the whole set), value (a
-    fraction, null = undefined), n and reason.
+    @property
+    def commit(self) -> str | None:
+        """Git commit of the code that ran, `+` where it was changed; None outside a checkout."""
+        git = self.environment.get("git")
+        return None if git is None else git["commit"] + ("+" if git["dirty"] else "")
+
+
+class ResultRecord(Record):
+    """metrics.json: the values of a result, one stream or several fused.
+
+    `runs` are the identities of its jobs, `labels` what it was held against. `evaluation` is the
+    version of the code that computed the values (`evaluate.EVALUATION`).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = SCHEMA_VERSION
     identity: str
-    dataset: str
-    recipe: str
-    seed: int
-    parts: tuple[dict[str, Any], ...]
+    result: Result
     runs: tuple[str, ...]
-    protocol: dict[str, Any]
     labels: dict[str, Any]
     evaluation: int = 1
     read_outs: tuple[str, ...]
-    rows: tuple[dict[str, Any], ...]
+    values: Annotated[tuple[Value, ...], SkipValidation]
+
+    @property
+    def dataset(self) -> str:
+        """The tested data set."""
+        return self.result.dataset
+
+    @property
+    def recipe(self) -> str:
+        """`method@stream+stream`."""
+        return self.result.recipe
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+        return self.result.training.seed
+
+    @property
+    def shown(self) -> str:
+        """The read-out that tables show, the only one that is ranked."""
+        return self.result.read_out or self.read_outs[0]
+
+    @property
+    def name(self) -> str:
+        """`dataset/recipe:seed identity`."""
+        return f"{self.result.name} {self.identity[:12]}"
 
 
-def same_record(record: RecipeRecord, arrays: Arrays, other: RecipeRecord, others: Arrays) -> bool:
-    """Whether two records of a recipe say the same, but for the last digits that another machine
-    computes.
+def same_record(record: ResultRecord, arrays: Arrays, other: ResultRecord, others: Arrays) -> bool:
+    """Whether two records say the same, but for the last digits that another machine computes, or
+    that frame maxima of 32 bits give.
     """
     one, two = (each.model_dump(mode="json") for each in (record, other))
-    alike = arrays.keys() == others.keys() and all(
-        _same_values(arrays[name], others[name]) for name in arrays
+    names_alike = arrays.keys() == others.keys()
+    return (
+        names_alike
+        and all(_same_values(arrays[name], others[name]) for name in arrays)
+        and _same(one, two)
     )
-    return alike and _same(one, two)
 
 
 def _same(one: Any, two: Any) -> bool:
-    """Whether two JSON documents are the same, numbers with a fraction to nine digits."""
+    """Whether two JSON documents are the same, numbers with a fraction within `TOLERANCE`."""
     if isinstance(one, dict) and isinstance(two, dict):
         return one.keys() == two.keys() and all(_same(one[name], two[name]) for name in one)
     if isinstance(one, list) and isinstance(two, list):
         return len(one) == len(two) and all(map(_same, one, two))
     if isinstance(one, float) and isinstance(two, float):
-        return math.isclose(one, two, rel_tol=DIGITS, abs_tol=1e-12)
+        return math.isclose(one, two, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return bool(one == two)
 
 
 def _same_values(one: NDArray[Any], two: NDArray[Any]) -> bool:
     if one.shape != two.shape or one.dtype != two.dtype:
         return False
-    return (
-        np.allclose(one, two, rtol=DIGITS, atol=1e-12, equal_nan=True)
-        if one.dtype.kind == "f"
-        else bool(np.array_equal(one, two))
-    )
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, two))
+    return np.allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
 
 
 class Results:
-    """The records under one results folder."""
+    """The records under one results folder.
+
+    >>> from pathlib import Path
+    >>> list(Results(Path("nowhere")).all_records())
+    []
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def run_folder(self, job: dict[str, Any], identity: str) -> Path:
         """Where the run of `job` lies."""
-        return self.root.joinpath(
-            "runs", job["dataset"], job["stream"], job["method"], identity[:12]
-        )
+        return self.root / "runs" / _place(job) / identity[:12]
 
-    def recipe_folder(self, dataset: str, recipe: str, identity: str) -> Path:
-        """Where the metrics of a recipe lie."""
+    def record_folder(self, dataset: str, recipe: str, identity: str) -> Path:
+        """Where the values of a recipe lie."""
         return self.root / "recipes" / dataset / recipe / identity[:12]
 
     def run(self, job: dict[str, Any], identity: str) -> RunRecord | None:
         """The record of a job, or None if it has not been run."""
-        record = _read(self.run_folder(job, identity) / "run.json", RunRecord)
+        folder = self.run_folder(job, identity)
+        record = _read(folder / "run.json", RunRecord)
         if record is not None and record.identity != identity:
             raise BadInput(
-                f"{self.run_folder(job, identity)}: holds run {record.identity[:16]}, expected"
-                f" {identity[:16]}; remove the folder"
+                f"{folder}: holds run {record.identity[:16]}, expected {identity[:16]}; remove the"
+                " folder"
             )
         return record
 
-    def recipe(self, dataset: str, recipe: str, identity: str) -> RecipeRecord | None:
-        """The metrics of a recipe, or None if it has not been evaluated."""
-        return _read(self.recipe_folder(dataset, recipe, identity) / "metrics.json", RecipeRecord)
+    def run_of(self, record: ResultRecord, position: int) -> RunRecord | None:
+        """The run of one of a record's parts, or None if it is not here."""
+        part = record.result.parts[position]
+        job = {"dataset": record.dataset, "stream": part.stream, "method": part.method}
+        return self.run(job, record.runs[position])
+
+    def record(self, dataset: str, recipe: str, identity: str) -> ResultRecord | None:
+        """The values of a recipe, or None if it has not been evaluated."""
+        folder = self.record_folder(dataset, recipe, identity)
+        return _read(folder / "metrics.json", ResultRecord)
 
     def all_runs(self) -> Iterator[RunRecord]:
         """Every run record, in the order of their paths."""
@@ -160,10 +219,10 @@ class Results:
             if record is not None:
                 yield record
 
-    def all_recipes(self, dataset: str = "*", recipe: str = "*") -> Iterator[RecipeRecord]:
-        """Every recipe record, or those of one data set or recipe, in the order of their paths."""
-        for path in sorted(self.root.glob(f"recipes/{dataset}/{recipe}/*/metrics.json")):
-            record = _read(path, RecipeRecord)
+    def all_records(self) -> Iterator[ResultRecord]:
+        """Every result, in the order of their paths."""
+        for path in sorted(self.root.glob("recipes/*/*/*/metrics.json")):
+            record = _read(path, ResultRecord)
             if record is not None:
                 yield record
 
@@ -183,10 +242,20 @@ class Results:
             )
         return load_arrays(path)
 
-    def frames(self, record: RecipeRecord) -> Arrays | None:
-        """The frame scores of a recipe, or None where they are not there."""
-        path = self.recipe_folder(record.dataset, record.recipe, record.identity) / "frames.npz"
+    def frames_path(self, record: RunRecord) -> Path:
+        """Where the frame maxima of a run lie."""
+        return self.root / "frames" / _place(record.job) / f"{record.identity[:12]}.npz"
+
+    def frames(self, record: RunRecord) -> Arrays | None:
+        """The frame maxima of a run, or None where they are not there."""
+        path = self.frames_path(record)
         return load_arrays(path) if path.is_file() else None
+
+    def jackknife(self, record: ResultRecord) -> Arrays:
+        """What each video does to a record's values; empty where that is not there."""
+        folder = self.record_folder(record.dataset, record.recipe, record.identity)
+        path = folder / "jackknife.npz"
+        return load_arrays(path) if path.is_file() else schema1.read_jackknife(folder)
 
     def write_run(self, record: RunRecord, rows: Arrays | None) -> RunRecord:
         """Write a run; a finished record that is already there stays, a failed one is replaced."""
@@ -194,20 +263,26 @@ class Results:
         with self._aside(folder) as aside:
             if rows is not None:
                 np.savez(aside / "rows.npz", **rows)  # type: ignore[arg-type]
-                record = record.model_copy(
-                    update={
-                        "rows_sha256": hashlib.sha256((aside / "rows.npz").read_bytes()).hexdigest()
-                    }
-                )
+                digest = hashlib.sha256((aside / "rows.npz").read_bytes()).hexdigest()
+                record = record.model_copy(update={"rows_sha256": digest})
             _write_json(aside / "run.json", record)
         return record
 
-    def write_recipe(self, record: RecipeRecord, frames: Arrays) -> None:
-        """Write the metrics of a recipe, replacing what was there."""
-        with self._aside(
-            self.recipe_folder(record.dataset, record.recipe, record.identity)
-        ) as aside:
-            np.savez_compressed(aside / "frames.npz", **frames)  # type: ignore[arg-type]
+    def write_frames(self, record: RunRecord, frames: Arrays) -> None:
+        """Write the frame maxima of a run; ones that say the same stay."""
+        there = self.frames(record) or {}
+        names_alike = there.keys() == frames.keys()
+        if names_alike and all(_same_values(frames[name], there[name]) for name in frames):
+            return
+        with replace_file(self.frames_path(record)) as aside, aside.open("wb") as file:
+            np.savez_compressed(file, **frames)  # type: ignore[arg-type]
+
+    def write_record(self, record: ResultRecord, jackknife: Arrays) -> None:
+        """Write the values of a recipe, replacing what was there."""
+        folder = self.record_folder(record.dataset, record.recipe, record.identity)
+        with self._aside(folder) as aside:
+            if jackknife:
+                np.savez_compressed(aside / "jackknife.npz", **jackknife)  # type: ignore[arg-type]
             _write_json(aside / "metrics.json", record)
 
     def write_text(self, relative: str, text: str) -> Path:
@@ -223,17 +298,14 @@ class Results:
         Raises:
             BadInput: naming the folder and why.
         """
-        there = next(
-            folder
-            for folder in (self.root, *self.root.absolute().parents)
-            if os.path.lexists(folder)
-        )
+        above = (self.root, *self.root.absolute().parents)
+        nearest = next(folder for folder in above if os.path.lexists(folder))
         try:
-            with tempfile.TemporaryDirectory(prefix=".vadbench-", dir=there):
+            with tempfile.TemporaryDirectory(prefix=".vadbench-", dir=nearest):
                 pass
         except OSError as error:
             raise BadInput(
-                f"--results {self.root}: records cannot be written here ({there}:"
+                f"--results {self.root}: records cannot be written here ({nearest}:"
                 f" {error.strerror}); choose another folder"
             ) from error
 
@@ -259,29 +331,63 @@ class Results:
         return replace_folder(folder, self.root / ".tmp" / f"{folder.name}-{os.getpid()}")
 
 
-def _read(path: Path, model: type[Record]) -> Record | None:
+def _place(job: dict[str, Any]) -> Path:
+    return Path(job["dataset"], job["stream"], job["method"])
+
+
+def _read(path: Path, model: type[AnyRecord]) -> AnyRecord | None:
     if not path.is_file():
         return None
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document.get("schema_version") != SCHEMA_VERSION:
+        version = document.get("schema_version")
+        if version == 1:
+            document = schema1.upgrade(document)
+        elif version != SCHEMA_VERSION:
             raise BadInput(
-                f"{path}: schema version {document.get('schema_version')}, expected"
-                f" {SCHEMA_VERSION}; remove the folder and run again"
+                f"{path}: schema version {version}, expected {SCHEMA_VERSION}; remove the folder"
+                " and run again"
             )
+        if "values" in document:
+            document["values"] = _read_values(document["values"])
         return model.model_validate(document)
-    except (json.JSONDecodeError, AttributeError, ValidationError) as error:
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(
             f"{path}: not a record ({first}); remove the folder and run again"
         ) from error
 
 
-def _write_json(path: Path, record: BaseModel) -> None:
+def _read_values(table: dict[str, Any]) -> tuple[Value, ...]:
+    """A record's values from their columns and rows; ends of a row that are defaults are absent."""
+    names, rows = tuple(table["columns"]), table["rows"]
+    for row in rows:
+        if len(row) == len(COLUMNS):
+            row[-1] = tuple(row[-1])  # left_out
+    if names == COLUMNS[: len(names)]:
+        return tuple(Value(*row) for row in rows)
+    return tuple(Value(**dict(zip(names, row, strict=False))) for row in rows)
+
+
+def _write_json(path: Path, record: Record) -> None:
     document = record.model_dump(mode="json")
-    rows = document.pop("rows", None)
+    values = document.pop("values", None)
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
-    if rows is not None:  # one line a row: readable in a diff, and a third of the size
-        lines = ",\n".join("  " + json.dumps(row, allow_nan=False) for row in rows)
-        text = text.removesuffix("\n}") + f',\n "rows": [\n{lines}\n ]\n}}'
+    if values is not None:
+        text = text.removesuffix("\n}") + f',\n "values": {_write_values(values)}\n}}'
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def _write_values(values: list[dict[str, Any]]) -> str:
+    """Columns, and one line a value: readable in a diff, and a fifth of the size."""
+    defaults = {field.name: field.default for field in fields(Value)}
+    defaults["left_out"] = []
+    lines = []
+    for value in values:
+        row = [value[name] for name in COLUMNS]
+        while row and row[-1] == defaults[COLUMNS[len(row) - 1]]:
+            row.pop()
+        lines.append("  " + json.dumps(row, allow_nan=False, separators=(",", ":")))
+    columns = json.dumps(COLUMNS)
+    body = ",\n".join(lines)
+    return f'{{"columns": {columns}, "rows": [\n{body}\n ]}}'

@@ -29,7 +29,7 @@ from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import Stream, read_manifest
 from vadbench.features.stream import open_stream
 from vadbench.files.npz import Arrays
-from vadbench.plans.plan import Job
+from vadbench.plans.jobs import Job
 from vadbench.results.records import Results, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
 
@@ -233,6 +233,7 @@ def _scored(
         identity=job.identity,
         fit_identity=job.fit_identity,
         job=job.document,
+        asked=job.asked,
         runtime=_runtime(job),
         read_outs=detector.read_outs,
         test_videos=tuple(test.lengths.items()),
@@ -294,6 +295,7 @@ def failed_record(job: Job, error: Exception) -> RunRecord:
         identity=job.identity,
         fit_identity=job.fit_identity,
         job=job.document,
+        asked=job.asked,
         runtime=_runtime(job),
         environment=environment(),
     )

@@ -1,37 +1,54 @@
 """A suite from features to table: extract what is missing, run the jobs that have no record,
-evaluate, write the table.
+evaluate each result as soon as its jobs are there, write the table.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
-from vadbench import registry
-from vadbench.datasets.base import SPLITS, Check, Dataset, Split
-from vadbench.datasets.contents import contents_of
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import changes_since, evaluate, protocol_of, recipe_identity
-from vadbench.features.store import MANIFEST
-from vadbench.features.stream import StreamPlan
-from vadbench.locations import cache_root, data_root
-from vadbench.plans.plan import Job, Plan, PlannedRecipe, make_plan
-from vadbench.plans.suite import Suite
+from vadbench.evaluation.evaluate import changes_since, evaluate
+from vadbench.evaluation.protocol import identity_of
+from vadbench.executors.local import run_jobs
+from vadbench.locations import cache_root
+from vadbench.plans.jobs import Job
+from vadbench.plans.needs import (
+    Need,
+    extract_features,
+    find_lacking,
+    group_reasons,
+    streams_read,
+)
+from vadbench.plans.plan import Plan, Planned
+from vadbench.plans.states import State, job_states
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
-from vadbench.results.records import Results, RunRecord
-
-if TYPE_CHECKING:
-    from vadbench.report.wandb import Sink
+from vadbench.results.frame import Frame, value_of
+from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.runner.job import Curves, failed_record, run_one_fit
+from vadbench.spec import METRICS
 
 Existing = Literal["skip", "rerun", "fail"]
-# outdated: done on files that have changed since
-State = Literal["done", "failed", "missing", "outdated"]
+Say = Callable[[str], None]
+CHANGED = "its files have changed since"
+
+
+class Sink(Protocol):
+    """Where training curves and, at the end, the records of a run are sent, such as W&B."""
+
+    @property
+    def curves(self) -> Curves:
+        """Gives the logger of a job's training, while it lasts."""
+
+    def publish(self, identities: set[str], name: str, say: Say) -> None:
+        """Send the records of these identities, with a leaderboard of this name."""
 
 
 @dataclass(frozen=True)
@@ -46,66 +63,6 @@ class Outcome:
     lacking: tuple[str, ...]
 
 
-def open_dataset(name: str) -> Dataset:
-    """The data set `name`; those we make ourselves live in the cache, the others under
-    `$VADBENCH_DATA`. Opened once a process.
-    """
-    dataset: type[Dataset] = registry.load("datasets", name)
-    return _opened(dataset, cache_root() if dataset.generated else data_root())
-
-
-@cache
-def _opened(dataset: type[Dataset], root: Path) -> Dataset:
-    return dataset(root)
-
-
-def plan_suite(suite: Suite) -> Plan:
-    """The suite's jobs and recipes.
-
-    Raises:
-        BadInput: on an unknown name or a setting that is none.
-    """
-    names = (*suite.datasets, *suite.sources)
-    return make_plan(suite, {name: open_dataset(name) for name in names})
-
-
-def job_states(plan: Plan, results: Results, thorough: bool = False) -> dict[str, State]:
-    """For every job of the plan, by identity, whether its record is there, and of the files that
-    are on this machine.
-
-    Args:
-        plan: whose jobs.
-        results: where the records are.
-        thorough: whether contents are compared although names, sizes and times of the data's files
-            are known ones.
-    """
-    states: dict[str, State] = {}
-    there = cache(
-        lambda dataset, split: contents_of(open_dataset(dataset), split, cache_root(), thorough)
-    )
-    for job in plan.jobs:
-        record = results.run(job.document, job.identity)
-        states[job.identity] = "missing" if record is None else record.status
-        if record is not None and record.status == "done" and _is_outdated(job, record, there):
-            states[job.identity] = "outdated"
-    return states
-
-
-def _is_outdated(job: Job, record: RunRecord, there: Callable[[str, Split], str | None]) -> bool:
-    """Whether the record is of other files than those on this machine; not where either are not
-    known.
-    """
-    for split, stream in job.streams.items():
-        was = record.data.get(split)
-        if (
-            was is not None
-            and stream.reads_frames
-            and there(stream.dataset.partition("@")[0], split) not in (None, was)
-        ):
-            return True
-    return False
-
-
 def run_suite(
     plan: Plan,
     results: Results,
@@ -115,10 +72,10 @@ def run_suite(
     quiet: bool = False,
     thorough: bool = False,
     sink: Sink | None = None,
-    say: Callable[[str], None],
+    say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
-    told before anything is extracted.
+    named before anything is extracted.
 
     Args:
         plan: what to run.
@@ -129,7 +86,7 @@ def run_suite(
         quiet: no progress bars.
         thorough: whether contents are compared although names, sizes and times of the data's files
             are known ones.
-        sink: where training curves and, at the end, the records are told too; its failure fails
+        sink: where training curves and, at the end, the records are sent too; its failure fails
             nothing.
         say: receives one line an event.
 
@@ -138,151 +95,62 @@ def run_suite(
             with nothing done before, or under `existing="fail"` if a record exists.
     """
     results.require_writable()
-    for recipe in _distinct(plan):
-        protocol_of(recipe, open_dataset(recipe.dataset))  # refused before anything is trained
     results.sweep_temporary()
     states = job_states(plan, results, thorough)
     done = [job for job in plan.jobs if states[job.identity] == "done"]
-    if existing == "fail" and done:
-        others = f", and so do {len(done) - 1} others" if len(done) > 1 else ""
-        raise BadInput(
-            f"{results.run_folder(done[0].document, done[0].identity)}: exists{others}; use"
-            " --existing skip or rerun"
-        )
-    todo = (
-        list(plan.jobs)
-        if existing == "rerun"
-        else [job for job in plan.jobs if states[job.identity] != "done"]
-    )
-    _tell_reuse([job for job in done if job not in todo], states, results, say)
-    lacking = _lacking(todo, thorough)
-    able = _without(todo, lacking)
+    if existing == "fail":
+        _refuse_existing(done, results)
+    again = existing == "rerun"
+    todo = [job for job in plan.jobs if again or states[job.identity] != "done"]
+    _say_reuse([job for job in done if job not in todo], todo, states, results, say)
+    lacking = find_lacking(todo, thorough)
+    able = _drop_lacking(todo, lacking)
     _require_some(able or done, lacking)
-    for reason in _by_reason(lacking):
+    for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
     lacking |= extract_features(able, quiet, processes)
-    able = _without(able, lacking)
+    able = _drop_lacking(able, lacking)
     _require_some(able or done, lacking)
-    failed = _run(able, results, processes, quiet, sink, say)
-    broken = {job.identity for job, _ in failed} | {job.identity for job in todo if job not in able}
-    whole = [
-        recipe
-        for recipe in _distinct(plan)
-        if not {planned.job.identity for planned in recipe.parts} & broken
-    ]
-    evaluate_outdated(whole, results, {job.identity for job in able}, say)
-    outdated = [job for job in todo if states[job.identity] == "outdated" and job not in able]
-    table, path = write_table(
-        plan, results, {job.identity: _why_withheld(job, lacking) for job in outdated}
+    ready = {job.identity for job in done if job not in todo}
+    evaluation = _Evaluation(_list_distinct(plan), results, say)
+    evaluation.evaluate_ready(ready, fresh=set())
+    failed = []
+    run = partial(
+        run_one_fit,
+        results=results,
+        cache_root=cache_root(),
+        quiet=quiet or processes > 1,
+        curves=None if sink is None else sink.curves,
     )
+    ended = run_jobs(able, run, _fail_in(results), processes=processes)
+    for number, (job, record) in enumerate(ended, 1):
+        say(f"[{number}/{len(able)}] {_describe_run(job, record)}")
+        if record.status == "failed":
+            failed.append((job, record.error or "unknown error"))
+            continue
+        ready.add(job.identity)
+        evaluation.evaluate_ready(ready, fresh={job.identity for job in able})
+    evaluation.summarise()
+    outdated = [job for job in todo if states[job.identity] == "outdated" and job not in able]
+    withheld = {job.identity: _why_withheld(job, lacking) for job in outdated}
+    table, path = write_table(plan, results, withheld)
     if sink is not None:
-        sink.publish(plan, say)
-    return Outcome(table, path, tuple(failed), _by_reason(lacking))
+        sink.publish(set(evaluation.identities), plan.suite.name, say)
+    return Outcome(table, path, tuple(failed), group_reasons(lacking))
 
 
-def _without(jobs: list[Job], lacking: dict[Wanted, str]) -> list[Job]:
-    """The jobs that read nothing of what is lacking."""
-    return [job for job in jobs if not set(_wanted(job)) & set(lacking)]
-
-
-def _require_some(jobs: list[Job], lacking: dict[Wanted, str]) -> None:
-    if lacking and not jobs:
-        raise BadInput(f"nothing of this can be run here: {'; '.join(_by_reason(lacking))}")
-
-
-def _why_withheld(job: Job, lacking: dict[Wanted, str]) -> str:
-    """The note of a record that does not hold any more, and cannot be made anew here."""
-    reasons = [lacking[wanted] for wanted in _wanted(job) if wanted in lacking]
-    return f"its files have changed since; {reasons[0]}"
-
-
-def _tell_reuse(
-    reused: list[Job], states: dict[str, State], results: Results, say: Callable[[str], None]
-) -> None:
-    """One line for the records that are taken as they are, and by what they were made; one for
-    those of other files.
-    """
-    if reused:
-        makers = Counter(_maker(results.run(job.document, job.identity)) for job in reused)
-        counted = [
-            maker if len(makers) == 1 else f"{maker} ({count})"
-            for maker, count in makers.most_common(3)
-        ]
-        more = f" and {len(makers) - 3} other versions" if len(makers) > 3 else ""
-        say(f"{_count(len(reused), 'record')} reused, made by {', '.join(counted)}{more}")
-    outdated = list(states.values()).count("outdated")
-    if outdated:
-        say(f"{_count(outdated, 'record')} of files that have changed since: run again")
-
-
-def _maker(record: RunRecord | None) -> str:
-    """`vadbench 0.1.0 at c268aa5`."""
-    environment = {} if record is None else record.environment
-    git = environment.get("git") or {}
-    at = f" at {git['commit'][:7]}{' with changes' if git.get('dirty') else ''}" if git else ""
-    return f"vadbench {environment.get('packages', {}).get('vadbench', 'of unknown version')}{at}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
-def evaluate_outdated(
-    recipes: list[PlannedRecipe], results: Results, fresh: set[str], say: Callable[[str], None]
-) -> None:
-    """Evaluate the recipes that have no record, or one that does not hold any more, and say why in
-    one line a data set.
-
-    Args:
-        recipes: whose jobs are all done.
-        results: where the records are.
-        fresh: identities of the jobs that have just been run.
-        say: receives the lines.
-
-    Raises:
-        BadInput: if a recipe without a record cannot be evaluated.
-    """
-    again: Counter[tuple[str, str]] = Counter()
-    unread: dict[str, str] = {}
-    for recipe in recipes:
-        dataset = open_dataset(recipe.dataset)
-        protocol = protocol_of(recipe, dataset)
-        record = results.recipe(recipe.dataset, recipe.name, recipe_identity(recipe, protocol))
-        if record is None or fresh & {planned.job.identity for planned in recipe.parts}:
-            evaluate(recipe, dataset, results, protocol)
-            continue
-        try:
-            changed = changes_since(record, recipe, dataset)
-        except BadInput as error:
-            unread.setdefault(recipe.dataset, str(error))
-            continue
-        if changed:
-            evaluate(recipe, dataset, results, protocol)
-            again[recipe.dataset, changed] += 1
-    for (name, changed), count in again.items():
-        say(f"{name}: {changed}; {_count(count, 'record')} evaluated again")
-    for name, reason in unread.items():
-        say(
-            f"{name}: its records stand as they were evaluated, the labels cannot be read here:"
-            f" {reason}"
-        )
-
-
-def evaluate_suite(plan: Plan, results: Results) -> tuple[Table, Path]:
-    """Recompute every metric of the plan's finished recipes from stored scores, and the table;
+def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
+    """Recompute every value of the plan's finished results from stored scores, and the table;
     trains nothing.
     """
     states = job_states(plan, results)
-    for recipe in _distinct(plan):
-        if all(states[planned.job.identity] == "done" for planned in recipe.parts):
-            dataset = open_dataset(recipe.dataset)
-            evaluate(recipe, dataset, results, protocol_of(recipe, dataset))
+    done = [one for one in _list_distinct(plan) if all(states[run] == "done" for run in one.runs)]
+    for number, one in enumerate(done, 1):
+        record = evaluate(one.result, one.runs, open_dataset(one.result.dataset), results)
+        say(f"[{number}/{len(done)}] evaluated {_describe_value(record)}")
     outdated = [identity for identity, state in states.items() if state == "outdated"]
-    return write_table(
-        plan,
-        results,
-        dict.fromkeys(outdated, "its files have changed since; vadbench run makes it anew"),
-    )
+    withheld = dict.fromkeys(outdated, f"{CHANGED}; vadbench run makes it anew")
+    return write_table(plan, results, withheld)
 
 
 def write_table(
@@ -291,204 +159,150 @@ def write_table(
     """The plan's table from the records there are, written as Markdown and CSV under tables/;
     `withheld` as `make_table`.
     """
-    table = make_table(plan, results, withheld)
+    table = make_table(plan.suite, plan.wanted, Frame(results), withheld)
     results.write_text(f"tables/{plan.suite.name}.csv", csv.render(table))
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
 
-def extract_features(
-    jobs: Iterable[Job], quiet: bool = False, processes: int = 1, again: bool = False
-) -> dict[Wanted, str]:
-    """Extract every stream of the jobs that is not in the cache, several clips at a time where
-    `processes` says so.
+class _Evaluation:
+    """Evaluates results as their jobs end, each once."""
 
-    Args:
-        jobs: whose streams.
-        quiet: no progress.
-        processes: clips at a time.
-        again: whether features of files that have changed since are removed and made anew.
+    def __init__(self, planned: list[Planned], results: Results, say: Say) -> None:
+        self.waiting = planned
+        self.results = results
+        self.say = say
+        self.identities: list[str] = []
+        self.again: Counter[tuple[str, str]] = Counter()
+        self.unread: dict[str, str] = {}
 
-    Returns:
-        What could not be extracted, each with the reason.
-    """
-    from vadbench.features.extract import ensure
+    def evaluate_ready(self, ready: set[str], fresh: set[str]) -> None:
+        """Evaluate what has no record, or one that does not hold any more, and whose jobs are
+        `ready`; those with a `fresh` job in any case.
+        """
+        able = [one for one in self.waiting if set(one.runs) <= ready]
+        self.waiting = [one for one in self.waiting if one not in able]
+        for one in able:
+            record = self._evaluate(one, bool(fresh & set(one.runs)))
+            self.identities.append(record.identity)
 
-    def extract(wanted: Wanted) -> None:
-        ensure(
-            open_dataset(wanted.dataset),
-            wanted.stream,
-            cache_root(),
-            quiet,
-            processes,
-            wanted.splits,
-            again,
-        )
+    def _evaluate(self, one: Planned, fresh: bool) -> ResultRecord:
+        dataset = open_dataset(one.result.dataset)
+        identity = identity_of(one.result, one.runs)
+        record = self.results.record(dataset.name, one.result.recipe, identity)
+        if record is not None and not fresh:
+            try:
+                changed = changes_since(record, dataset)
+            except BadInput as error:
+                self.unread.setdefault(dataset.name, str(error))
+                return record
+            if not changed:
+                return record
+            self.again[dataset.name, changed] += 1
+            return evaluate(one.result, one.runs, dataset, self.results)
+        record = evaluate(one.result, one.runs, dataset, self.results)
+        self.say(f"evaluated {_describe_value(record)}")
+        return record
 
-    return _refusals(jobs, extract)
-
-
-def verify_features() -> tuple[int, list[str]]:
-    """Verify every cached file against its manifest, and the videos it was extracted from where
-    they are on this machine; reads all of both.
-
-    Returns:
-        The number of cached folders, and a line for each that is damaged or of files that have
-        changed.
-    """
-    from vadbench.features.current import outdated_folders
-    from vadbench.features.store import stored, verify
-
-    folders = stored(cache_root())
-    told = {}
-    for folder in folders:
-        try:
-            verify(folder)
-        except BadInput as error:
-            told[folder] = str(error)
-    whole = [folder for folder in folders if folder not in told]
-    names = dict.fromkeys(
-        folder.relative_to(cache_root()).parts[0].partition("@")[0] for folder in whole
-    )
-    for dataset in (open_dataset(name) for name in names if name in registry.names("datasets")):
-        for folder in outdated_folders(dataset, whole, cache_root()):
-            told[folder] = (
-                f"{folder}: of other files than {dataset.name} has now; `vadbench features extract"
-                " ... --again` makes it anew"
+    def summarise(self) -> None:
+        """Say why records were evaluated again, or could not be, in one line a data set."""
+        for (dataset, changed), count in self.again.items():
+            self.say(f"{dataset}: {changed}; {_count(count, 'record')} evaluated again")
+        for dataset, reason in self.unread.items():
+            self.say(
+                f"{dataset}: its records stand as they were evaluated, the labels cannot be read"
+                f" here: {reason}"
             )
-    return len(folders), list(told.values())
 
 
-def check_cached(dataset: Dataset) -> Check:
-    """Whether what is cached of a data set was extracted from the files that it has now; reads
-    them.
-    """
-    from vadbench.features.current import outdated_folders
-    from vadbench.features.store import stored
-
-    expected = "of these files"
-    try:
-        outdated = outdated_folders(dataset, stored(cache_root()), cache_root())
-    except BadInput as error:
-        return Check("cached features", expected, str(error))
-    names = ", ".join("/".join(folder.parts[-2:]) for folder in outdated)
-    return Check(
-        "cached features",
-        expected,
-        f"of other files: {names}; vadbench features extract --again" if outdated else expected,
-    )
+def _list_distinct(plan: Plan) -> list[Planned]:
+    """The results, each once though several rows may show it."""
+    return list({(one.result.key, one.runs): one for one in plan.planned}.values())
 
 
-def lacking_sources(jobs: Iterable[Job]) -> tuple[str, ...]:
-    """What the jobs need that is neither in the cache nor can be extracted here, each with how to
-    get it; extracts nothing.
-    """
-    return _by_reason(_lacking(jobs))
+def _refuse_existing(done: list[Job], results: Results) -> None:
+    if done:
+        others = f", and so do {len(done) - 1} others" if len(done) > 1 else ""
+        folder = results.run_folder(done[0].document, done[0].identity)
+        raise BadInput(f"{folder}: exists{others}; use --existing skip or rerun")
 
 
-def _lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Wanted, str]:
-    """What cannot be extracted here, or is cached of files that have changed, each with the
-    reason.
-    """
-    from vadbench.features.current import check_current
-    from vadbench.features.extract import require_sources
-
-    def check(wanted: Wanted) -> None:
-        dataset = open_dataset(wanted.dataset)
-        if not all(
-            (wanted.stream.folder(cache_root(), split) / MANIFEST).is_file()
-            for split in wanted.splits
-        ):
-            require_sources(dataset, wanted.stream, cache_root(), wanted.splits)
-        check_current(dataset, wanted.stream, cache_root(), wanted.splits, thorough)
-
-    return _refusals(jobs, check)
+def _drop_lacking(jobs: list[Job], lacking: dict[Need, str]) -> list[Job]:
+    """The jobs that read nothing of what is lacking."""
+    return [job for job in jobs if not set(streams_read(job)) & set(lacking)]
 
 
-def _refusals(jobs: Iterable[Job], each: Callable[[Wanted], None]) -> dict[Wanted, str]:
-    """Do something for each stream that the jobs read; what was refused, with the reason."""
-    refused = {}
-    for wanted in dict.fromkeys(wanted for job in jobs for wanted in _wanted(job)):
-        try:
-            each(wanted)
-        except BadInput as error:
-            refused[wanted] = str(error)
-    return refused
+def _require_some(jobs: list[Job], lacking: dict[Need, str]) -> None:
+    if lacking and not jobs:
+        raise BadInput(f"nothing of this can be run here: {'; '.join(group_reasons(lacking))}")
 
 
-def _by_reason(lacking: dict[Wanted, str]) -> tuple[str, ...]:
-    """One line for all streams that lack the same."""
-    streams: dict[tuple[str, str], list[str]] = {}
-    for wanted, reason in lacking.items():
-        streams.setdefault((wanted.dataset, reason), []).append(wanted.stream.name)
-    told = {
-        reason: f"{dataset} {', '.join(names)}: " for (dataset, reason), names in streams.items()
-    }
-    return tuple(
-        reason if reason.startswith(prefix) else prefix + reason for reason, prefix in told.items()
-    )
+def _why_withheld(job: Job, lacking: dict[Need, str]) -> str:
+    """The note of a record that does not hold any more, and cannot be made anew here."""
+    reasons = [lacking[need] for need in streams_read(job) if need in lacking]
+    return f"{CHANGED}; {reasons[0]}"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A stream that a job reads."""
+def _fail_in(results: Results) -> Callable[[Job, Exception], RunRecord]:
+    """What becomes of a job whose process was killed: its record, if it was written before."""
 
-    dataset: str
-    fingerprint: str
-    splits: tuple[Split, ...]
-    stream: StreamPlan = field(compare=False)
+    def fail(job: Job, error: Exception) -> RunRecord:
+        record = results.run(job.document, job.identity)
+        if record is not None and record.status == "done":
+            return record
+        return results.write_run(failed_record(job, error), None)
 
-
-def _wanted(job: Job) -> list[Wanted]:
-    splits = SPLITS if job.resplit is None else open_dataset(job.dataset).splits
-    own = Wanted(job.dataset, job.stream.fingerprint, splits, job.stream)
-    return (
-        [own]
-        if job.source is None
-        else [
-            own,
-            Wanted(job.source.dataset, job.source.stream.fingerprint, SPLITS, job.source.stream),
-        ]
-    )
+    return fail
 
 
-def _run(
-    jobs: list[Job],
+def _say_reuse(
+    reused: list[Job],
+    todo: list[Job],
+    states: dict[str, State],
     results: Results,
-    processes: int,
-    quiet: bool,
-    sink: Sink | None,
-    say: Callable[[str], None],
-) -> list[tuple[Job, str]]:
-    if not jobs:
-        return []
-    from vadbench.executors.local import run_jobs
+    say: Say,
+) -> None:
+    """One line for the records that are taken as they are, and by what they were made; one for
+    those of other files.
+    """
+    if reused:
+        makers = Counter(_describe_maker(results.run(job.document, job.identity)) for job in reused)
+        usual = [
+            maker if len(makers) == 1 else f"{maker} ({count})"
+            for maker, count in makers.most_common(3)
+        ]
+        more = f" and {len(makers) - 3} other versions" if len(makers) > 3 else ""
+        nothing = "" if todo else "; nothing is trained, --existing rerun trains them again"
+        say(f"{_count(len(reused), 'record')} reused, made by {', '.join(usual)}{more}{nothing}")
+    outdated = list(states.values()).count("outdated")
+    if outdated:
+        say(f"{_count(outdated, 'record')} of files that have changed since: run again")
 
-    failed = []
-    curves = None if sink is None else sink.curves
-    for number, (job, record) in enumerate(
-        run_jobs(jobs, results, cache_root(), processes=processes, quiet=quiet, curves=curves), 1
-    ):
-        say(f"[{number}/{len(jobs)}] {_told(job, record)}")
-        if record.status == "failed":
-            failed.append((job, record.error or "unknown error"))
-    return failed
+
+def _describe_maker(record: RunRecord | None) -> str:
+    """`vadbench 0.1.0 at c268aa5`."""
+    environment = {} if record is None else record.environment
+    git = environment.get("git") or {}
+    at = f" at {git['commit'][:7]}{' with changes' if git.get('dirty') else ''}" if git else ""
+    return f"vadbench {environment.get('packages', {}).get('vadbench', 'of unknown version')}{at}"
 
 
-def _told(job: Job, record: RunRecord) -> str:
+def _describe_run(job: Job, record: RunRecord) -> str:
     what = f"{job.method} on {job.dataset} {job.stream.name}, seed {job.seed}"
     if record.status == "failed":
         return f"{what}: failed: {record.error}"
     times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
-    times += f"; {'; '.join(record.notes)}" if record.notes else ""
-    times += f" (fit shared with {record.fit_shared_with[:12]})" if record.fit_shared_with else ""
-    return f"{what}: {record.train_rows} training rows, {record.test_rows} test rows; {times}"
+    notes = f"; {'; '.join(record.notes)}" if record.notes else ""
+    shared = f" (fit shared with {record.fit_shared_with[:12]})" if record.fit_shared_with else ""
+    rows = f"{record.train_rows} training rows, {record.test_rows} test rows"
+    return f"{what}: {rows}; {times}{notes}{shared}"
 
 
-def _distinct(plan: Plan) -> list[PlannedRecipe]:
-    """The recipes, each once though several rows may show it."""
-    return list(
-        {
-            (recipe.name, recipe.read_out, *(part.job.identity for part in recipe.parts)): recipe
-            for recipe in plan.recipes
-        }.values()
-    )
+def _describe_value(record: ResultRecord) -> str:
+    """`ped2/mulde@velocity:0: micro AUC 88.7`."""
+    value = value_of(record, METRICS["micro AUC"])
+    number = f"none ({value.reason})" if value.value is None else f"{100 * value.value:.1f}"
+    return f"{record.result.name}: micro AUC {number}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -11,11 +11,11 @@ from typing import Any
 
 from vadbench.errors import BadInput
 from vadbench.plans.plan import Plan
-from vadbench.plans.suite import Suite
 from vadbench.registry import load, names, unknown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Cell, Column
 from vadbench.results.records import Results
+from vadbench.suite import Suite
 
 READ_OUT = "read_out"
 

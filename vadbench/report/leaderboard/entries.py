@@ -5,26 +5,25 @@ entries of one group are comparable.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from vadbench.evaluation.protocol import Protocol, current_fields
+from vadbench.evaluation.intervals import Aggregate, aggregate, read_jackknife
+from vadbench.evaluation.metrics.uncertainty import Estimate
+from vadbench.files.npz import Arrays
 from vadbench.report.leaderboard import catalogue
 from vadbench.report.settled import why_settled
-from vadbench.report.tables.table import BOARD, Cell
+from vadbench.report.tables.make import make_cell
+from vadbench.report.tables.table import Cell
+from vadbench.results.frame import list_results, look_up
+from vadbench.spec import BOARD, COSTS, Protocol, Value, write_setting
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vadbench.results.records import RunRecord
 
-COSTS = ("fit_seconds", "score_seconds", "train_rows", "test_rows", "parameters", "peak_memory_mib")
 # to be comparable
 GROUPED = (
     "dataset",
@@ -35,16 +34,28 @@ GROUPED = (
     "labels",
     "labels_sha256",
     "regions_sha256",
-    "protocol",
 )
 # what the records of one entry share
-SAME = (*GROUPED, "method", "features", "config", "code", "fingerprints", "read_out")
+SAME = (
+    *GROUPED,
+    "protocol",
+    "chosen",
+    "method",
+    "features",
+    "config",
+    "calibrations",
+    "code",
+    "fingerprints",
+    "read_out",
+    "given",
+)
 NOT_PLACED = "no place: the records themselves are not at hand"
 SEEDS_APART = "its seeds' records are not at hand together"
 UNSETTLED = (
     "one of several settings, and no preset: an ablation or an older version; nothing may be chosen"
     " by the test labels"
 )
+Jackknives = Callable[[str], Arrays]  # of a record's identity
 
 
 @dataclass(frozen=True)
@@ -61,9 +72,7 @@ class Group:
         labels_sha256: their hash; None where nothing was evaluated, or the record has none.
         regions_sha256: the hash of the region tracks; None where there are none, or the record has
             none.
-        rules: the protocol's fields that differ from the data set's default protocol,
-            `field=value`; calibrations are part of them where a record's differ from those that its
-            method declares.
+        rules: what was chosen of the protocol, `field=value`, calibrations among it.
         smoothing: the protocol's sigma in frames, None without a filter.
     """
 
@@ -85,17 +94,8 @@ class Group:
         """
         setting = self.setting if self.split is None else f"{self.setting} ({self.split})"
         scope = "per scene" if self.scope == "scene" else self.scope
-        return ", ".join(
-            [
-                setting,
-                scope,
-                *(
-                    []
-                    if self.train_dataset == self.dataset
-                    else [f"trained on {self.train_dataset}"]
-                ),
-            ]
-        )
+        other = self.train_dataset != self.dataset
+        return ", ".join([setting, scope, *([f"trained on {self.train_dataset}"] if other else [])])
 
     @property
     def protocol(self) -> str:
@@ -138,16 +138,19 @@ class Entry:
 
     Attributes:
         group: what it is comparable with.
-        settings: the preset's name, or how the settings differ from it.
-        config: the settings, as in `vadbench.results.frame`.
+        preset: `fast`, `paper`, `default` where both are one; None: not recorded.
+        settings: the preset's name, and how the settings differ from it.
+        config: the settings, as in `load_results`.
         code: what tells the code apart, likewise; None for version 1 of ours.
         read_out: the score column that is shown.
         seeds, identities, runs, commits: of its records; `runs` are identities joined by `,`.
         cells: one for each of `BOARD`.
         cost: means over the seeds, of `COSTS`; None where it is not known.
         unranked: why it takes no part in places and ranks; None where it does.
-        extraction: beginnings of the features' fingerprints where the same features were extracted
-            in several ways; else empty.
+        extraction: what tells the features apart from others of their name, in words; else empty.
+        usual: whether this is the row of the first view: the data set's default features and the
+            preset `fast`, trained and evaluated as usual.
+        estimates: one for each of `BOARD`; None where something is not stored.
         failures: errors of jobs that failed, for seeds that have no record.
         places: one for each of `BOARD`: shared by rows that do not differ significantly; a text
             says why there is none.
@@ -156,6 +159,7 @@ class Entry:
     group: Group
     method: str
     features: str
+    preset: str | None
     settings: str
     config: str
     code: str | None
@@ -169,6 +173,8 @@ class Entry:
     cost: dict[str, float | None]
     unranked: str | None = None
     extraction: str = ""
+    usual: bool = False
+    estimates: tuple[Estimate | None, ...] = (None,) * len(BOARD)
     failures: tuple[str, ...] = ()
     places: tuple[int | str, ...] = (NOT_PLACED,) * len(BOARD)
 
@@ -207,90 +213,57 @@ class Entry:
         return None if fit is None or score is None else fit + score
 
 
-def make_entries(frame: pd.DataFrame, runs: Iterable[RunRecord] = ()) -> list[Entry]:
-    """The entries of a data frame of `load_results`, by group, method and features;
-    read-outs that it does not rank are left out.
+def make_entries(
+    frame: pd.DataFrame,
+    runs: Iterable[RunRecord] = (),
+    jackknives: Jackknives | None = None,
+) -> list[Entry]:
+    """The entries of a data frame of `load_results`, by group, method and features; read-outs that
+    it does not rank are left out.
 
     Args:
         frame: rows of whole test sets are used.
         runs: run records, where they are at hand: they say which read-out is a method's default.
+        jackknives: what each video does to a record's values, by identity; None: not at hand.
     """
     whole = frame[frame["video"].isna() & frame["ranked"]]
     if whole.empty:
         return []
-    heads = (
-        whole.drop_duplicates("identity").sort_values("seed", kind="stable").reset_index(drop=True)
-    )
-    values = _pivoted(whole, heads["identity"])
+    heads = list_results(whole).sort_values("seed", kind="stable")
+    known = heads.astype(object).where(heads.notna(), None)
+    rows: list[dict[str, Any]] = known.to_dict("records")  # type: ignore[assignment]
+    values = {name: look_up(whole, metric, heads.index) for name, metric in BOARD.items()}
+    places = {identity: place for place, identity in enumerate(heads.index)}
     defaults = {run.identity: run.read_outs[0] for run in runs if run.read_outs}
-    records: list[dict[str, Any]] = (
-        heads.astype(object).where(heads.notna(), None).to_dict("records")  # type: ignore[assignment]
-    )
-    alike: dict[tuple[Any, ...], list[int]] = {}
-    for position, record in enumerate(records):
-        alike.setdefault(tuple(record[name] for name in SAME), []).append(position)
-    entries = [
-        _entry(
-            [records[position] for position in positions],
-            {name: table[positions] for name, table in values.items()},
-            defaults,
-        )
-        for positions in alike.values()
-    ]
-    return _told_apart(_settled(sorted(entries, key=lambda entry: entry.order)))
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(row[name] for name in SAME), []).append(row)
+    entries = []
+    for records in alike.values():
+        own = [places[record["identity"]] for record in records]
+        of_entry = {name: [of_metric[place] for place in own] for name, of_metric in values.items()}
+        entries.append(_make_entry(records, of_entry, defaults, jackknives))
+    ordered = sorted(entries, key=lambda entry: entry.order)
+    return _tell_apart(_unrank_ablations(ordered))
 
 
-def _pivoted(whole: pd.DataFrame, identities: pd.Series) -> dict[str, Any]:
-    """value, low, high, videos (float64), reason and interval_reason (text), each [records,
-    BOARD].
-    """
-    import pandas as pd
-
-    smoothed = whole["smoothing"] != "none"
-    filtered = whole["identity"].isin(whole.loc[smoothed, "identity"])
-    columns: dict[str, list[Any]] = {
-        "value": [],
-        "low": [],
-        "high": [],
-        "videos": [],
-        "reason": [],
-        "interval_reason": [],
-    }
-    for (metric, convention, wanted), _ in BOARD.values():
-        there = (whole["metric"] == metric) & (smoothed == (filtered & wanted))
-        if metric not in ("rbdc", "tbdc"):
-            there &= (
-                whole["convention"].isna()
-                if convention is None
-                else whole["convention"] == convention
-            )
-        found = whole[there].drop_duplicates("identity").set_index("identity").reindex(identities)
-        for name, of_metric in columns.items():
-            of_metric.append(
-                found[name].to_numpy(float, na_value=np.nan)
-                if name == "videos"
-                else found[name].to_numpy()
-            )
-    stacked: dict[str, Any] = {
-        name: np.stack(of_metric, axis=1) for name, of_metric in columns.items()
-    }
-    for name in ("reason", "interval_reason"):
-        stacked[name] = np.where(pd.isna(stacked[name]), "", stacked[name]).astype(str)
-    return stacked
-
-
-def _entry(
-    records: list[dict[str, Any]], values: dict[str, Any], defaults: dict[str, str]
+def _make_entry(
+    records: list[dict[str, Any]],
+    values: Mapping[str, Sequence[Value]],
+    defaults: dict[str, str],
+    jackknives: Jackknives | None,
 ) -> Entry:
-    """The entry of records that are alike, given with their `_pivoted` values [S, BOARD]."""
+    """The entry of records that are alike, given with their values by title of the metric."""
     first = records[0]
     seeds = tuple(int(record["seed"]) for record in records)
-    costs = {name: [record[name] for record in records] for name in COSTS}
+    totals = _aggregate(records, values, jackknives)
+    group = make_group(first)
     return Entry(
-        group=_group(first),
+        group=group,
         method=first["method"],
         features=first["features"],
-        settings=catalogue.settings_label(first["train_dataset"], first["config"]),
+        preset=first["preset"],
+        settings=first["settings"],
         config=first["config"],
         code=first["code"],
         fingerprints=first["fingerprints"],
@@ -299,85 +272,68 @@ def _entry(
         identities=tuple(record["identity"] for record in records),
         runs=tuple(record["runs"] for record in records),
         commits=tuple(dict.fromkeys(record["commit"] for record in records if record["commit"])),
-        cells=_cells(values),
-        cost={name: None if None in known else fmean(known) for name, known in costs.items()},
-        unranked=_unranked(first, seeds, defaults),
+        cells=tuple(_make_cell(total, len(records)) for total in totals),
+        cost={name: _mean([record[name] for record in records]) for name in COSTS},
+        unranked=_why_unranked(first, seeds, defaults),
+        extraction=first["options"] or "",
+        usual=_is_usual(first, group),
+        estimates=tuple(total.estimate for total in totals),
     )
 
 
-def _group(record: dict[str, Any]) -> Group:
-    rules, smoothing = _rules(record["dataset"], record["method"], record["protocol"])
-    trained = {name: record[name] for name in GROUPED if name != "protocol"}
-    return Group(**trained, rules=rules, smoothing=smoothing)
-
-
-@cache
-def _rules(dataset: str, method: str, protocol: str) -> tuple[tuple[str, ...], float | None]:
-    """The fields that differ from the default protocol, and the smoothing; calibrations are
-    compared with the method's own.
-    """
-    fields = current_fields(json.loads(protocol))
-    parts, smoothing = fields.pop("parts", []), fields.get("smoothing")
-    known = catalogue.dataset_class(dataset)
-    usual = Protocol(smoothing=None if known is None else known.smoothing).model_dump(mode="json")
-    told = [
-        f"{name}={catalogue.short(value)}"
-        for name, value in fields.items()
-        if usual.get(name) != value
+def _aggregate(
+    records: list[dict[str, Any]],
+    values: Mapping[str, Sequence[Value]],
+    jackknives: Jackknives | None,
+) -> list[Aggregate]:
+    """Over the seeds, for each of `BOARD`."""
+    stored = [jackknives(record["identity"]) if jackknives else {} for record in records]
+    protocol = Protocol(smoothing=records[0]["sigma"])
+    return [
+        aggregate(values[name], [read_jackknife(one, metric, protocol) for one in stored])
+        for name, metric in BOARD.items()
     ]
-    return (*told, *catalogue.unusual_calibrations(method, parts)), smoothing
 
 
-def _cells(values: dict[str, Any]) -> tuple[Cell, ...]:
-    """Mean over seeds of `_pivoted` values [S, BOARD] and its deviation; a single record's
-    interval; the first reason where none has a value.
+def _make_cell(total: Aggregate, records: int) -> Cell:
+    if total.value is None:
+        return Cell(None, note=total.reason)
+    undefined = f"undefined for {total.undefined} of {records} seeds" if total.undefined else None
+    cell = make_cell(total, undefined)
+    apart = records > 1 and total.estimate is None and cell.why is None
+    return replace(cell, why=SEEDS_APART) if apart else cell
+
+
+def _mean(costs: list[float | None]) -> float | None:
+    known = [float(cost) for cost in costs if cost is not None]
+    return sum(known) / len(known) if len(known) == len(costs) else None
+
+
+def make_group(record: Mapping[str, Any]) -> Group:
+    """The group of a row of `list_results`."""
+    chosen = json.loads(record["chosen"]) if record["chosen"] else {}
+    rules = tuple(f"{name}={write_setting(value)}" for name, value in chosen.items())
+    trained = {name: record[name] for name in GROUPED}
+    return Group(**trained, rules=rules, smoothing=record["sigma"])
+
+
+def _is_usual(record: Mapping[str, Any], group: Group) -> bool:
+    """Whether a record is of the data set's default features, by the preset for a laptop, trained
+    and evaluated as usual.
     """
-    cells = []
-    names = ("value", "low", "high", "videos", "reason", "interval_reason")
-    for value, low, high, videos, reasons, why in zip(
-        *(values[name].T.tolist() for name in names), strict=True
-    ):
-        there = _defined(value)
-        if not there:
-            cells.append(
-                Cell(
-                    None,
-                    note=next(
-                        filter(None, reasons),
-                        "not computed by the version that evaluated it; vadbench evaluate adds it",
-                    ),
-                )
-            )
-            continue
-        note = (
-            f"undefined for {len(value) - len(there)} of {len(value)} seeds"
-            if len(there) < len(value)
-            else None
-        )
-        cell = Cell(fmean(there), stdev(there) if len(there) > 1 else None, len(there), note)
-        if len(value) > 1:
-            cells.append(replace(cell, why=next(filter(None, why), SEEDS_APART)))
-            continue
-        lower, upper, counted = (
-            None if math.isnan(end[0]) else end[0] for end in (low, high, videos)
-        )
-        cells.append(
-            replace(
-                cell,
-                low=lower,
-                high=upper,
-                videos=None if counted is None else int(counted),
-                why=why[0] or None,
-            )
-        )
-    return tuple(cells)
+    known = catalogue.dataset_class(group.dataset)
+    plain = (group.setting, group.scope, group.train_dataset) == (
+        "one-class",
+        "pooled",
+        group.dataset,
+    )
+    preset = record["settings"] in ("fast", "default")
+    streams = () if known is None else known.streams
+    own = record["features"] in streams or record["features"] == "+".join(streams)
+    return plain and preset and own and not group.rules and not record["options"]
 
 
-def _defined(values: list[float]) -> list[float]:
-    return [value for value in values if not math.isnan(value)]
-
-
-def _unranked(
+def _why_unranked(
     record: dict[str, Any], seeds: tuple[int, ...], defaults: dict[str, str]
 ) -> str | None:
     """Why records that are alike take no part in places and ranks."""
@@ -386,32 +342,30 @@ def _unranked(
     declared = [defaults[run] for run in record["runs"].split(",") if run in defaults]
     if declared and record["read_out"] not in (*declared, "+".join(declared)):
         return f"read-out {record['read_out']}, which is not the method's default"
-    if catalogue.settings_label(record["train_dataset"], record["config"]) == "paper" and (
-        chosen := catalogue.test_chosen(record["config"])
-    ):
+    chosen = catalogue.test_chosen(record["config"]) if record["settings"] == "paper" else []
+    if chosen:
         return f"preset paper: its authors chose {', '.join(chosen)} by test labels"
-    if known := why_settled(record["dataset"], record["method"], _parts(record)):
-        return f"settled with test figures known: {' '.join(known)}"
-    return None
+    settled = why_settled(record["dataset"], record["method"], _read_parts(record))
+    return f"settled with test figures known: {' '.join(settled)}" if settled else None
 
 
-def _parts(record: dict[str, Any]) -> list[dict[str, Any]]:
+def _read_parts(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Method, stream, calibration and extraction of a record's parts."""
     parts = json.loads(record["config"])
-    calibrated = json.loads(record["protocol"]).get("parts") or [{}] * len(parts)
-    changed = json.loads(record["extraction"]) if record.get("extraction") else [None] * len(parts)
+    calibrations = record["calibrations"].split("+")
+    changed = json.loads(record["extraction"]) if record["extraction"] else [None] * len(parts)
     return [
         {
             "method": part["method"],
             "stream": part["stream"],
-            "calibration": own.get("calibration"),
+            "calibration": calibration,
             "extraction": extraction,
         }
-        for part, own, extraction in zip(parts, calibrated, changed, strict=True)
+        for part, calibration, extraction in zip(parts, calibrations, changed, strict=True)
     ]
 
 
-def _settled(entries: list[Entry]) -> list[Entry]:
+def _unrank_ablations(entries: list[Entry]) -> list[Entry]:
     """Of one method on one choice of features under several settings, only presets are ranked:
     nothing may be chosen by the test labels.
     """
@@ -420,48 +374,40 @@ def _settled(entries: list[Entry]) -> list[Entry]:
         if entry.unranked is None:
             settings.setdefault((entry.group, entry.recipe), set()).add(entry.config)
     return [
-        (
-            replace(entry, unranked=UNSETTLED)
-            if entry.unranked is None
-            and not catalogue.is_preset(entry.settings)
-            and len(settings[entry.group, entry.recipe]) > 1
-            else entry
-        )
+        replace(entry, unranked=UNSETTLED)
+        if entry.unranked is None
+        and entry.settings != entry.preset
+        and len(settings[entry.group, entry.recipe]) > 1
+        else entry
         for entry in entries
     ]
 
 
-def _told_apart(entries: list[Entry]) -> list[Entry]:
-    """The entries, with their features' fingerprints where a group has several extractions of
-    features of one name, and their code likewise.
+def _tell_apart(entries: list[Entry]) -> list[Entry]:
+    """The entries, their settings with their code where that differs, and of features of one name
+    and one extraction that were made from other files the beginnings of their fingerprints.
     """
     codes: dict[tuple[Group, str, str], set[str | None]] = {}
+    files: dict[tuple[Group, str, str], set[str]] = {}
     for entry in entries:
         codes.setdefault((entry.group, entry.recipe, entry.config), set()).add(entry.code)
-    entries = [
-        (
-            replace(entry, settings=f"{entry.settings}, {_code_words(entry.code)}")
-            if len(codes[entry.group, entry.recipe, entry.config]) > 1
-            else entry
-        )
-        for entry in entries
-    ]
-    ways: dict[tuple[Group, str], set[str]] = {}
+        place = entry.group, entry.features, entry.extraction
+        files.setdefault(place, set()).add(entry.fingerprints)
+    apart = []
     for entry in entries:
-        ways.setdefault((entry.group, entry.features), set()).add(entry.fingerprints)
-    several = {key for key, fingerprints in ways.items() if len(fingerprints) > 1}
-    return [
-        (
-            replace(entry, extraction="+".join(one[:6] for one in entry.fingerprints.split("+")))
-            if (entry.group, entry.features) in several
-            else entry
-        )
-        for entry in entries
-    ]
+        words: dict[str, Any] = {}
+        if len(codes[entry.group, entry.recipe, entry.config]) > 1:
+            words["settings"] = f"{entry.settings}, {_describe_code(entry.code)}"
+        if len(files[entry.group, entry.features, entry.extraction]) > 1:
+            short = "+".join(one[:6] for one in entry.fingerprints.split("+"))
+            made = f"made from other files ({short})"
+            words["extraction"] = f"{entry.extraction}, {made}" if entry.extraction else made
+        apart.append(replace(entry, **words))
+    return apart
 
 
-def _code_words(code: str | None) -> str:
+def _describe_code(code: str | None) -> str:
     """`version 2`, or `mine 0.2` of a plug-in."""
-    told = [found for part in json.loads(code or "[]") for found in (part or {}).values()]
-    words = [str(one.get("package") or f"version {one.get('version', 1)}") for one in told]
+    own = [component for part in json.loads(code or "[]") for component in (part or {}).values()]
+    words = [str(one.get("package") or f"version {one.get('version', 1)}") for one in own]
     return ", ".join(dict.fromkeys(words)) or "version 1"

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vadbench.report.leaderboard import catalogue
-from vadbench.report.leaderboard.entries import COSTS, Entry, Group
-from vadbench.report.tables.table import BOARD, Cell
+from vadbench.report.leaderboard.entries import Entry, Group
+from vadbench.report.tables.table import Cell
+from vadbench.spec import BOARD, COSTS
 
 if TYPE_CHECKING:
     from vadbench.results.records import RunRecord
@@ -96,7 +97,8 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
         group=group,
         method=run.job["method"],
         features=run.job["stream"],
-        settings=catalogue.settings_label(str(train_dataset), config),
+        preset=None if run.asked is None else run.asked.preset,
+        settings=_describe_settings(run),
         config=config,
         code=json.dumps([{"method": run.job["code"]}]) if "code" in run.job else None,
         fingerprints=run.job["fingerprint"],
@@ -110,3 +112,9 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
         unranked=told[0],
         failures=told,
     )
+
+
+def _describe_settings(run: RunRecord) -> str:
+    if run.asked is None:
+        return "preset not recorded"
+    return ", ".join([run.asked.preset, *run.asked.words])

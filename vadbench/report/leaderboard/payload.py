@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vadbench.report.leaderboard.entries import COSTS, Entry
-from vadbench.report.tables.table import BOARD, USUAL, Cell
+from vadbench.report.leaderboard.entries import Entry
+from vadbench.report.tables.table import Cell
+from vadbench.spec import BOARD, COSTS, USUAL, Cost
 
 # of deviations and ends of intervals, which are only shown; a mean decides on places too
 DIGITS = 5
-COST_TITLES = {
-    "fit_seconds": ("training", "s"),
-    "score_seconds": ("scoring", "s"),
-    "train_rows": ("training rows", ""),
-    "test_rows": ("test rows", ""),
-    "parameters": ("parameters", ""),
-    "peak_memory_mib": ("peak memory", "MiB"),
-}
 
 
 class _Texts:
@@ -39,9 +32,9 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
 
     Returns:
         `metrics`, `costs`: the columns; `groups`, `methods`; `texts`; `rows`: [group, method,
-        features, remark, seeds, unranked, failures, cells, costs, places], texts by number, -1 for
-        none. A cell is [value, deviation, low, high, videos, why it has no interval, note], null
-        for none, or the number of the reason. A place below 0 is -1 - the number of the reason why
+        features, remark, seeds, unranked, failures, cells, costs, places, usual], texts by number,
+        -1 for none. A cell is [value, deviation, low, high, videos, why it has no interval, note],
+        null for none, or the number of the reason. A place below 0 is -1 - the number of the reason why
         there is none.
     """
     texts = _Texts()
@@ -64,14 +57,18 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
                     for name in COSTS
                 ],
                 [place if isinstance(place, int) else -1 - texts(place) for place in entry.places],
+                int(entry.usual),
             ]
         )
     return {
         "metrics": [
-            {"name": name, "better": better, "usual": name in USUAL}
-            for name, (_, better) in BOARD.items()
+            {"name": name, "better": metric.better, "usual": name in USUAL}
+            for name, metric in BOARD.items()
         ],
-        "costs": [{"name": COST_TITLES[name][0], "unit": COST_TITLES[name][1]} for name in COSTS],
+        "costs": [
+            {"name": field.title, "unit": Cost.extra(name)["unit"]}
+            for name, field in Cost.model_fields.items()
+        ],
         "groups": [
             {
                 "dataset": group.dataset,
@@ -91,12 +88,12 @@ def remark(entry: Entry) -> str:
     """What is said below the method's name: its settings, and a read-out that is not its
     default.
     """
-    told = [entry.settings]
+    words = [entry.settings]
     if entry.unranked and entry.unranked.startswith("read-out"):
-        told.append(f"read-out {entry.read_out}")
+        words.append(f"read-out {entry.read_out}")
     if entry.extraction:
-        told.append(f"features {entry.extraction}")
-    return "; ".join(told)
+        words.append(entry.extraction)
+    return "; ".join(words)
 
 
 def _cell(cell: Cell, texts: _Texts) -> Any:

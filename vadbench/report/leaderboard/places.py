@@ -11,85 +11,41 @@ from dataclasses import replace
 
 import numpy as np
 
-from vadbench.evaluation.intervals import NOT_COMPUTED, load_jackknives, read_jackknife, stored_name
-from vadbench.evaluation.metrics.uncertainty import Estimate, Jackknife, average, interval, pairwise
+from vadbench.evaluation.metrics.uncertainty import Estimate, pairwise
 from vadbench.report.leaderboard.entries import Entry, Group
-from vadbench.report.tables.table import BOARD, Cell
-from vadbench.results.records import Results
+from vadbench.report.tables.table import Cell
+from vadbench.spec import BOARD, NOT_COMPUTED
 
 LEVEL = 0.05
 Place = int | str  # or why there is none
 
 
-def add_places(entries: Sequence[Entry], results: Results) -> list[Entry]:
-    """The entries with their places and, over their seeds, their intervals, from the stored
-    records.
-    """
-    estimates = [_estimates(entry, results) for entry in entries]
-    found = [
-        replace(entry, cells=_sure(entry.cells, own))
-        for entry, own in zip(entries, estimates, strict=True)
-    ]
+def add_places(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with their places, from what each video does to their values."""
+    placed = list(entries)
     groups: dict[Group, list[int]] = {}
     for index, entry in enumerate(entries):
         if entry.unranked is None:
             groups.setdefault(entry.group, []).append(index)
     for members in groups.values():
         columns = [
-            _places([found[i].cells[m] for i in members], [estimates[i][m] for i in members], m)
-            for m in range(len(BOARD))
+            _places(
+                [entries[i].cells[m] for i in members],
+                [entries[i].estimates[m] for i in members],
+                title,
+            )
+            for m, title in enumerate(BOARD)
         ]
         for place, index in enumerate(members):
-            found[index] = replace(found[index], places=tuple(column[place] for column in columns))
-    return found
+            own = tuple(column[place] for column in columns)
+            placed[index] = replace(placed[index], places=own)
+    return placed
 
 
-def _estimates(entry: Entry, results: Results) -> list[Estimate | None]:
-    """For each of `BOARD`, over the entry's records; None where one of them stores no jackknife."""
-    folders = [
-        results.recipe_folder(entry.group.dataset, entry.recipe, identity)
-        for identity in entry.identities
-    ]
-    stored = [load_jackknives(folder / "frames.npz") for folder in folders]
-    smoothed = entry.group.smoothing is not None
-    estimates: list[Estimate | None] = []
-    for (key, _), cell in zip(BOARD.values(), entry.cells, strict=True):
-        metric, convention, wanted = key
-        name = stored_name(metric, wanted, smoothed)
-        jackknives = [read_jackknife(frames, name, convention) for frames in stored]
-        estimates.append(_estimate(cell, jackknives))
-    return estimates
-
-
-def _estimate(cell: Cell, jackknives: Sequence[Jackknife | None]) -> Estimate | None:
-    there = [one for one in jackknives if one is not None]
-    if cell.value is None or len(there) < len(jackknives) or not there or cell.n < len(there):
-        return None
-    return Estimate(cell.value, average(there), (cell.spread or 0.0) ** 2 / cell.n, cell.n)
-
-
-def _sure(cells: Sequence[Cell], estimates: Sequence[Estimate | None]) -> tuple[Cell, ...]:
-    """The cells with the intervals of their estimates."""
-    sure = []
-    for cell, estimate in zip(cells, estimates, strict=True):
-        if estimate is None:
-            sure.append(cell)
-            continue
-        found = interval(estimate)
-        sure.append(
-            replace(cell, low=found.low, high=found.high, videos=found.videos, why=found.reason)
-        )
-    return tuple(sure)
-
-
-def _places(
-    cells: Sequence[Cell], estimates: Sequence[Estimate | None], metric: int
-) -> list[Place]:
+def _places(cells: Sequence[Cell], estimates: Sequence[Estimate | None], title: str) -> list[Place]:
     """The places of a group's ranked rows by one of `BOARD`."""
-    _, better = list(BOARD.values())[metric]
-    title = list(BOARD)[metric]
     there = [i for i, cell in enumerate(cells) if cell.value is not None]
-    values = np.array([better * (cells[i].value or 0.0) for i in there])
+    values = np.array([BOARD[title].better * (cells[i].value or 0.0) for i in there])
     p = pairwise([estimates[i] for i in there])
     # [i, k]: k is significantly better than i
     beaten = (values[None, :] > values[:, None]) & (p < LEVEL)

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
 from vadbench.report.leaderboard.catalogue import about, dataset_class
-from vadbench.report.leaderboard.entries import Entry, make_entries
+from vadbench.report.leaderboard.entries import Entry, Jackknives, make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload, remark
 from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.standings import Standing, make_standings
 from vadbench.report.leaderboard.videos import by_features, make_clips
-from vadbench.report.tables.table import BOARD
 from vadbench.results.records import Results
+from vadbench.spec import BOARD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,9 +69,10 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
         BadInput: if the frame is empty, or `out` holds something else.
     """
     runs = [] if results is None else list(results.all_runs())
-    entries = add_failures(make_entries(frame, runs), runs)
+    jackknives = None if results is None else _read_jackknives(results)
+    entries = add_failures(make_entries(frame, runs, jackknives), runs)
     if results is not None:
-        entries = add_places(entries, results)
+        entries = add_places(entries)
     if not entries:
         raise BadInput("leaderboard: no record; vadbench run makes some")
     by_dataset: dict[str, list[Entry]] = {}
@@ -118,6 +119,12 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
                 clips=clips,
             )
     return out / "index.html"
+
+
+def _read_jackknives(results: Results) -> Jackknives:
+    """What each video does to a record's values, by its identity."""
+    records = {record.identity: record for record in results.all_records()}
+    return lambda identity: results.jackknife(records[identity])
 
 
 def slug(name: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from vadbench.report.leaderboard.catalogue import UNKNOWN
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.ranks import RankTable, rank_table
-from vadbench.report.tables.table import BOARD, Cell, Column, Row, Table
+from vadbench.report.tables.table import Cell, Column, Row, Table
+from vadbench.spec import BOARD
 
 MOST_DATASETS = 12  # of which every choice is weighed
 MOST_STANDINGS = 12  # of many features: as much as a page can show
@@ -103,7 +103,7 @@ def row_name(entry: Entry) -> str:
     """
     return (
         entry.method
-        if entry.settings in ("fast", "default", UNKNOWN)
+        if entry.settings in ("fast", "default")
         else f"{entry.method} ({entry.settings})"
     )
 
@@ -133,8 +133,8 @@ def shared_datasets(there: dict[str, set[str]]) -> tuple[str, ...]:
 def _tables(
     features: str, datasets: Sequence[str], results: dict[tuple[str, str], tuple[Cell, ...]]
 ) -> Iterable[RankTable]:
-    for position, (title, (key, better)) in enumerate(BOARD.items()):
-        columns = tuple(Column(dataset, title, key, better) for dataset in datasets)
+    for position, (title, metric) in enumerate(BOARD.items()):
+        columns = tuple(Column(dataset, title, metric, metric.better) for dataset in datasets)
         names = sorted({name for name, dataset in results if dataset in datasets})
         rows = tuple(
             Row(

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.evaluation.protocol import smooth
 from vadbench.report.leaderboard.charts import Timeline, timeline
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.leaderboard.standings import row_name
-from vadbench.results.records import RecipeRecord, Results
+from vadbench.results.frame import make_frame, video_values
+from vadbench.results.records import ResultRecord, Results
+from vadbench.spec import METRICS, Value
 
 MOST_METHODS = 8  # whose clips and timelines are shown
 MOST_TIMELINES = 6
@@ -104,7 +107,7 @@ def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
     if not records:
         return None
     first = next(iter(records.values()))[0]
-    aucs = {entry: _clip_aucs(of_entry, entry) for entry, of_entry in records.items()}
+    aucs = {entry: _clip_aucs(of_entry) for entry, of_entry in records.items()}
     clips = _summaries(first, list(aucs.values()))
     stored = {
         entry: scores
@@ -123,18 +126,17 @@ def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
     )
 
 
-def ground_truth(record: RecipeRecord) -> tuple[dict[str, NDArray[np.uint8]] | None, str | None]:
+def ground_truth(record: ResultRecord) -> tuple[dict[str, NDArray[np.uint8]] | None, str | None]:
     """Frame labels by clip where the data set is on this machine and they are the ones that the
     record was evaluated by; else None and why.
     """
-    from vadbench.datasets.resplit import labels_tested, resplit_of
-    from vadbench.runner.run import open_dataset
+    from vadbench.datasets.open import open_dataset
+    from vadbench.datasets.resplit import labels_tested
+    from vadbench.evaluation.evaluate import find_resplit
 
     try:
         dataset = open_dataset(record.dataset)
-        labels = labels_tested(
-            dataset, resplit_of(dataset) if record.parts[0].get("resplit") else None
-        )
+        labels = labels_tested(dataset, find_resplit(record.result, dataset))
     except BadInput:  # its message names this machine's folders, which are nobody else's business
         return (
             None,
@@ -154,64 +156,51 @@ def ground_truth(record: RecipeRecord) -> tuple[dict[str, NDArray[np.uint8]] | N
     return labels.videos, None
 
 
-def _records(entry: Entry, results: Results) -> list[RecipeRecord]:
+def _records(entry: Entry, results: Results) -> list[ResultRecord]:
     found = (
-        results.recipe(entry.group.dataset, entry.recipe, identity)
+        results.record(entry.group.dataset, entry.recipe, identity)
         for identity in entry.identities[:MOST_SEEDS]
     )
     return [record for record in found if record is not None]
 
 
-def _clip_aucs(records: list[RecipeRecord], entry: Entry) -> dict[str, float]:
+def _clip_aucs(records: list[ResultRecord]) -> dict[str, float]:
     """Clip -> micro AUC of the shown read-out under the protocol's smoothing, mean over seeds;
     clips without one are left out.
     """
-    found: dict[str, list[float]] = {}
+    aucs: dict[str, list[float]] = {}
     for record in records:
-        for row in _clip_rows(record):
-            if row["value"] is not None and row["read_out"] == entry.read_out:
-                found.setdefault(row["video"], []).append(row["value"])
-    return {video: fmean(values) for video, values in found.items()}
+        for video, value in _read_clip_values(record).items():
+            if value.value is not None:
+                aucs.setdefault(video, []).append(value.value)
+    return {video: fmean(values) for video, values in aucs.items()}
 
 
-def _clip_rows(record: RecipeRecord) -> list[dict[str, Any]]:
-    """The rows of single clips (not of scenes) under the protocol's smoothing."""
-    smoothed = record.protocol["smoothing"] is not None
-    rows = [
-        row
-        for row in record.rows
-        if row["metric"] == "micro_auc"
-        and row["video"] is not None
-        and not row["video"].startswith("scene:")
-    ]
-    return [row for row in rows if (row["smoothing"] != "none") == smoothed]
+def _read_clip_values(record: ResultRecord) -> dict[str, Value]:
+    """Clip -> micro AUC under the protocol's smoothing."""
+    frame = make_frame([record], videos=True)
+    return video_values(frame, METRICS["micro AUC"], record.identity)
 
 
-def _summaries(record: RecipeRecord, aucs: list[dict[str, float]]) -> list[Clip]:
+def _summaries(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]:
     clips = []
-    for row in {row["video"]: row for row in _clip_rows(record)}.values():
-        name, frames = row["video"], row["n"]
+    for name, value in _read_clip_values(record).items():
         values = [of_method[name] for of_method in aucs if name in of_method]
         if values:
-            clips.append(Clip(name, frames, fmean(values), min(values), max(values)))
+            clips.append(Clip(name, value.n, fmean(values), min(values), max(values)))
         else:
-            clips.append(Clip(name, frames, None, reason=row["reason"]))
+            clips.append(Clip(name, value.n, None, reason=value.reason))
     return clips
 
 
-def _frame_scores(record: RecipeRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
-    """Clip -> frame scores [T] as evaluated; None where the record kept none."""
-    frames = results.frames(record)
+def _frame_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
+    """Clip -> frame scores [T] as evaluated; None where they are not here."""
+    frames = read_frame_scores(record, results)
     if frames is None:
         return None
-    scores = smooth(frames["scores"], frames["lengths"], record.protocol["smoothing"])[:, 0]
-    return dict(
-        zip(
-            frames["videos"].tolist(),
-            np.split(scores, np.cumsum(frames["lengths"])[:-1]),
-            strict=True,
-        )
-    )
+    scores = smooth(frames.scores, frames.lengths, record.result.protocol.smoothing)
+    each = np.split(scores, np.cumsum(frames.lengths)[:-1])
+    return dict(zip(frames.videos, each, strict=True))
 
 
 def _timeline(

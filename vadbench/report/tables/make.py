@@ -1,4 +1,4 @@
-"""Records to a table: recipes x metrics, aggregated over seeds, best and peers marked, published
+"""Results to a table: rows x metrics, aggregated over seeds, best and peers marked, published
 figures beside the measured.
 """
 
@@ -6,29 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import described, protocol_of
-from vadbench.evaluation.intervals import (
-    NOT_COMPUTED,
-    estimate_of,
-    read_jackknife,
-    stored_name,
-    why_none,
-)
-from vadbench.evaluation.metrics.uncertainty import Estimate, interval, pairwise
-from vadbench.evaluation.protocol import read_protocol
-from vadbench.plans.plan import Plan, PlannedRecipe
-from vadbench.plans.suite import Suite
+from vadbench.evaluation.intervals import Aggregate, aggregate, read_jackknife
+from vadbench.evaluation.metrics.uncertainty import Estimate, pairwise
 from vadbench.report.published import Figure, of_tables
-from vadbench.report.tables.caption import caption_of
+from vadbench.report.tables.caption import write_caption
 from vadbench.report.tables.papers import published_rows, remark, same_figure, stands_in
-from vadbench.report.tables.table import METRICS, USUAL, Cell, Column, Key, Row, Table
-from vadbench.results.records import RecipeRecord, Results
+from vadbench.report.tables.table import Cell, Column, Row, Table
+from vadbench.results.frame import Frame
+from vadbench.results.records import ResultRecord, Results
+from vadbench.spec import METRICS, NOT_COMPUTED, USUAL, Metric, Wanted
+from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
 FOREIGN = "a data set of the paper that this suite is not on"
@@ -36,71 +28,89 @@ DECISIONS = "`vadbench binarised RECORD` prints it of a record, for every k"
 LEVEL = 0.05  # of the test that decides marks
 
 
-def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None = None) -> Table:
-    """The table of a plan from the records there are; what has not run or failed is an empty cell
+def make_table(
+    suite: Suite,
+    wanted: Sequence[Wanted],
+    frame: Frame,
+    withheld: Mapping[str, str] | None = None,
+) -> Table:
+    """The table of a suite from the results there are; what has not run or failed is an empty cell
     with a note.
 
-    Records are found by what was run, not by the features' files, so a clone without the data makes
+    Results are found by their key, not by the features' files, so a clone without the data makes
     the same table.
 
     Args:
-        plan: whose rows.
-        results: the records.
+        suite: whose columns and caption.
+        wanted: its rows, as `vadbench.plans.plan.Plan.wanted` gives them.
+        frame: the results.
         withheld: identities of jobs whose records do not hold any more, with the reason.
 
     Raises:
-        BadInput: if one row has records of several feature extractions, or the suite names a column
+        BadInput: if one row has results of several feature extractions, or the suite names a column
             or a published table that is none.
     """
     withheld = withheld or {}
-    records = [record for record in results.all_recipes() if not withheld.keys() & set(record.runs)]
-    failures = {
-        run.identity: f"failed: {run.error}" for run in results.all_runs() if run.status == "failed"
-    } | dict(withheld)
-    published = of_tables(plan.suite.published)
-    columns = _columns(plan.suite, published)
+    failed = [run for run in frame.runs.values() if run.status == "failed"]
+    failures = {run.identity: f"failed: {run.error}" for run in failed} | dict(withheld)
+    published = of_tables(suite.published)
+    columns = _list_columns(suite, published)
+    records = {one.place: find_record(one, frame, withheld) for one in wanted}
+    used = [record for record in records.values() if record is not None]
+    _require_one_truth(used)
+    jackknives = {record.identity: frame.results.jackknife(record) for record in used}
     rows, estimates = [], []
-    for shown, name in dict.fromkeys((recipe.shown, recipe.name) for recipe in plan.recipes):
-        planned = [
-            recipe for recipe in plan.recipes if (recipe.shown, recipe.name) == (shown, name)
-        ]
-        cells: list[Cell] = []
-        of_row: list[Estimate | None] = []
-        for dataset in dict.fromkeys(column.dataset for column in columns):
-            there = [recipe for recipe in planned if recipe.dataset == dataset]
-            found = [record for recipe in there for record in matching(recipe, records)]
-            keys = [column.key for column in columns if column.dataset == dataset]
-            sure = _estimates(found, results, keys)
-            of_row += sure
-            known = dataset in plan.suite.datasets
-            cells += (
-                _cells(there, found, failures, keys, sure, plan.suite)
-                if known
-                else [Cell(None, note=FOREIGN)] * len(keys)
-            )
-        estimates.append(of_row)
-        paper = plan.suite.preset == "paper"
+    for shown, features in dict.fromkeys((one.shown, one.result.features) for one in wanted):
+        own = [one for one in wanted if (one.shown, one.result.features) == (shown, features)]
+        cells, of_row = _Cells(suite, frame, records, failures, jackknives).fill(own, columns)
+        paper = suite.preset == "paper"
         cells = [
-            _beside(cell, planned, column, published, paper)
+            _set_beside(cell, own, column, published, paper)
             for cell, column in zip(cells, columns, strict=True)
         ]
-        rows.append(Row(shown, name.partition("@")[2].replace("+", " + "), tuple(cells)))
-    used = [record for recipe in plan.recipes for record in matching(recipe, records)]
-    _require_one_truth(used)
+        rows.append(Row(shown, features.replace("+", " + "), tuple(cells)))
+        estimates.append(of_row)
     notes = tuple(dict.fromkeys(note for row in rows for cell in row.cells for note in cell.notes))
     block = published_rows(published, columns)
-    columns, ranked = _ranked(rows, columns, estimates)
-    return Table(
-        plan.suite.title or plan.suite.name,
-        caption_of(plan, used, block),
-        columns,
-        ranked,
-        notes,
-        block,
-    )
+    columns, ranked = _mark_best(rows, columns, estimates)
+    caption = write_caption(suite, wanted, used, block)
+    return Table(suite.title or suite.name, caption, columns, ranked, notes, block)
 
 
-def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
+def find_record(
+    wanted: Wanted, frame: Frame, withheld: Mapping[str, str] | None = None
+) -> ResultRecord | None:
+    """The record of a row's result, None where there is none that holds.
+
+    Raises:
+        BadInput: if several could be meant.
+    """
+    gone = (withheld or {}).keys()
+    seed = wanted.result.training.seed
+    found = [
+        record
+        for record in frame.by_key.get(wanted.result.key, [])
+        if record.seed == seed and not gone & set(record.runs)
+    ]
+    if len(found) > 1:
+        exact = [record for record in found if record.runs == wanted.runs]
+        if len(exact) != 1:
+            raise BadInput(
+                f"{wanted.result.recipe} on {wanted.result.dataset}: {len(found)} records of other"
+                " features or protocols; remove those not meant"
+            )
+        found = exact
+    return found[0] if found else None
+
+
+def find_records(wanted: Iterable[Wanted], results: Results) -> list[ResultRecord]:
+    """The records that a table of these rows shows, each once."""
+    frame = Frame(results)
+    found = [find_record(one, frame) for one in wanted]
+    return list({record.identity: record for record in found if record is not None}.values())
+
+
+def _list_columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
     """The suite's metrics for each of its data sets, and those that its published tables have of
     others.
 
@@ -114,18 +124,95 @@ def _columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
     apart = not {figure.dataset for figure in published} & set(suite.datasets)
     known = set(suite.datasets) if apart else set(registry.names("datasets"))
     others = dict.fromkeys(figure.dataset for figure in published if figure.dataset not in known)
-    own, foreign = (_of_datasets(datasets, metrics) for datasets in (suite.datasets, others))
+    own, foreign = (_cross(datasets, metrics) for datasets in (suite.datasets, others))
     reported = {stands_in(figure, foreign) for figure in published}
     return own + tuple(column for column in foreign if column in reported)
 
 
-def _of_datasets(datasets: Iterable[str], metrics: Sequence[str]) -> tuple[Column, ...]:
-    return tuple(Column(dataset, name, *METRICS[name]) for dataset in datasets for name in metrics)
+def _cross(datasets: Iterable[str], metrics: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(
+        Column(dataset, title, METRICS[title], METRICS[title].better)
+        for dataset in datasets
+        for title in metrics
+    )
 
 
-def _beside(
+class _Cells:
+    """Fills the cells of a row."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        frame: Frame,
+        records: Mapping[tuple[str, int], ResultRecord | None],
+        failures: Mapping[str, str],
+        jackknives: Mapping[str, dict[str, np.ndarray]],
+    ) -> None:
+        self.suite = suite
+        self.frame = frame
+        self.records = records
+        self.failures = failures
+        self.jackknives = jackknives
+
+    def fill(
+        self, wanted: Sequence[Wanted], columns: Sequence[Column]
+    ) -> tuple[list[Cell], list[Estimate | None]]:
+        """A cell a column, and what differences to other rows are made from."""
+        cells: list[Cell] = []
+        estimates: list[Estimate | None] = []
+        for column in columns:
+            own = [one for one in wanted if one.result.dataset == column.dataset]
+            cell, estimate = self._fill_one(own, column)
+            cells.append(cell)
+            estimates.append(estimate)
+        return cells, estimates
+
+    def _fill_one(self, wanted: Sequence[Wanted], column: Column) -> tuple[Cell, Estimate | None]:
+        if column.dataset not in self.suite.datasets:
+            return Cell(None, note=FOREIGN), None
+        if not wanted:
+            return Cell(None, note="not asked for on this data set"), None
+        found = [record for one in wanted if (record := self.records[one.place]) is not None]
+        decisions = column.key.metric == "decision_auc"
+        if not found:
+            note = DECISIONS if decisions else self._why_empty(wanted)
+            return Cell(None, note=note), None
+        total = self._aggregate(found, column.key)
+        if total.value is None:
+            return Cell(None, note=DECISIONS if decisions else total.reason), None
+        missing = len(wanted) - len(found)
+        partly = f"{missing} of {len(wanted)} seeds failed or have not run" if missing else None
+        return make_cell(total, partly), total.estimate
+
+    def _aggregate(self, records: Sequence[ResultRecord], metric: Metric) -> Aggregate:
+        stored = [
+            read_jackknife(self.jackknives[one.identity], metric, one.result.protocol)
+            for one in records
+        ]
+        return aggregate(self.frame.look_up(metric, records), stored)
+
+    def _why_empty(self, wanted: Sequence[Wanted]) -> str:
+        errors = [self.failures[run] for one in wanted for run in one.runs if run in self.failures]
+        return errors[0] if errors else NOT_RUN.format(self.suite.options)
+
+
+def make_cell(total: Aggregate, note: str | None = None) -> Cell:
+    """What a table shows of a metric over seeds."""
+    return Cell(
+        total.value,
+        total.spread,
+        total.seeds,
+        note,
+        low=total.low,
+        high=total.high,
+        videos=total.videos,
+        why=total.why,
+    )
+
+
+def _set_beside(
     cell: Cell,
-    planned: Sequence[PlannedRecipe],
+    wanted: Sequence[Wanted],
     column: Column,
     published: tuple[Figure, ...],
     paper: bool,
@@ -133,69 +220,23 @@ def _beside(
     """The cell beside the papers' figures; other presets than `paper` are not theirs: nothing is
     subtracted.
     """
-    figure = same_figure(planned, column, published) if paper else None
-    told = remark(planned, column, published, paper)
+    figure = same_figure(wanted, column, published) if paper else None
+    said = remark(wanted, column, published, paper)
     # there is no difference that leaves anything open
     empty = figure is not None and cell.value is None
-    return replace(cell, published=figure, beside=None if empty else told)
+    return replace(cell, published=figure, beside=None if empty else said)
 
 
-def _cells(
-    planned: Sequence[PlannedRecipe],
-    found: list[RecipeRecord],
-    failures: Mapping[str, str],
-    keys: Sequence[Key],
-    estimates: Sequence[Estimate | None],
-    suite: Suite,
-) -> list[Cell]:
-    if not planned:
-        return [Cell(None, note="not asked for on this data set")] * len(keys)
-    if not found:
-        errors = [
-            failures[part.job.identity]
-            for recipe in planned
-            for part in recipe.parts
-            if part.job.identity in failures
-        ]
-        note = errors[0] if errors else NOT_RUN.format(suite.options)
-        return [Cell(None, note=DECISIONS if key[0] == "decision_auc" else note) for key in keys]
-    missing = len(planned) - len(found)
-    partly = f"{missing} of {len(planned)} seeds failed or have not run" if missing else None
-    return [
-        _cell(found, key, partly, estimate) for key, estimate in zip(keys, estimates, strict=True)
-    ]
-
-
-def matching(recipe: PlannedRecipe, records: list[RecipeRecord]) -> list[RecipeRecord]:
-    """The record of a planned recipe."""
-    found = [record for record in records if _same(recipe, record)]
-    if len(found) > 1:
-        exact = [
-            record
-            for record in found
-            if record.runs == tuple(planned.job.identity for planned in recipe.parts)
-        ]
-        if len(exact) != 1:
-            raise BadInput(
-                f"{recipe.name} on {recipe.dataset}: {len(found)} records of other features or"
-                " protocols; remove those not meant"
-            )
-        return exact
-    return found
-
-
-def _require_one_truth(records: list[RecipeRecord]) -> None:
+def _require_one_truth(records: Sequence[ResultRecord]) -> None:
     """Numbers under different labels or region tracks never share a table."""
-    sets: dict[str, dict[tuple[str, str], str]] = {}
+    truths: dict[str, dict[tuple[str, str], str]] = {}
     for record in records:
         labels, regions = record.labels, record.labels.get("regions_sha256") or ""
-        told = f"{labels['name']} ({labels.get('sha256', '')[:8]})" + (
-            f" with region tracks {regions[:8]}" if regions else ""
-        )
-        sets.setdefault(record.dataset, {})[f"{labels['name']} {labels.get('sha256')}", regions] = (
-            told
-        )
-    for dataset, found in sets.items():
+        beside = f" with region tracks {regions[:8]}" if regions else ""
+        words = f"{labels['name']} ({labels.get('sha256', '')[:8]}){beside}"
+        key = f"{labels['name']} {labels.get('sha256')}", regions
+        truths.setdefault(record.dataset, {})[key] = words
+    for dataset, found in truths.items():
         if len(found) > 1:
             raise BadInput(
                 f"{dataset}: records under different labels or region tracks,"
@@ -203,93 +244,7 @@ def _require_one_truth(records: list[RecipeRecord]) -> None:
             )
 
 
-def _same(recipe: PlannedRecipe, record: RecipeRecord) -> bool:
-    if (recipe.dataset, recipe.name, recipe.seed) != (record.dataset, record.recipe, record.seed):
-        return False
-    if read_protocol(record.protocol) != protocol_of(
-        recipe, registry.load("datasets", recipe.dataset)
-    ):
-        return False
-    return all(
-        _decisive(wanted) == _decisive(there)
-        for wanted, there in zip(described(recipe), record.parts, strict=True)
-    )
-
-
-def _decisive(part: dict[str, Any]) -> tuple[Any, ...]:
-    """What a part is found by: not its features' or videos' digests: a clone without the data makes
-    the same table.
-    """
-    trained = part.get("scope"), part.get("train_dataset"), part.get("resplit", {}).get("name")
-    return (
-        part["config"],
-        part.get("code"),
-        part.get("extraction"),
-        part["calibration"],
-        part.get("read_out"),
-        *trained,
-    )
-
-
-def _cell(
-    records: list[RecipeRecord], key: Key, note: str | None, estimate: Estimate | None
-) -> Cell:
-    rows = [_metric(record, key) for record in records]
-    values = [row["value"] for row in rows if row["value"] is not None]
-    if not values:
-        reason = next((row["reason"] for row in rows if row["reason"]), None)
-        return Cell(None, note=DECISIONS if key[0] == "decision_auc" else reason)
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    cell = Cell(float(np.mean(values)), spread, len(values), note)
-    if estimate is None:
-        return replace(cell, why=_why([row for row in rows if row["value"] is not None]))
-    found = interval(estimate)
-    return replace(cell, low=found.low, high=found.high, videos=found.videos, why=found.reason)
-
-
-def _why(rows: Sequence[dict[str, Any]]) -> str:
-    """Why a value has no estimate: what most of its rows say."""
-    reasons = [why_none(row) for row in rows]
-    return max(reasons, key=reasons.count)
-
-
-def _metric(record: RecipeRecord, key: Key) -> dict[str, Any]:
-    metric, convention, smoothed = key
-    smoothed = smoothed and record.protocol["smoothing"] is not None
-    for row in record.rows:
-        whole = row["video"] is None and row["read_out"] == record.read_outs[0]
-        if whole and (row["metric"], row["convention"], row["smoothing"] != "none") == (
-            metric,
-            convention,
-            smoothed,
-        ):
-            return row
-    return {"value": None, "reason": NOT_COMPUTED}
-
-
-def _estimates(
-    records: list[RecipeRecord], results: Results, keys: Sequence[Key]
-) -> list[Estimate | None]:
-    """For each key its value over seeds with what each video does to it, where all records store
-    that.
-    """
-    stored = [results.frames(record) for record in records]
-    estimates = []
-    for key in keys:
-        metric, convention, smoothed = key
-        jackknives = [
-            read_jackknife(
-                frames,
-                stored_name(metric, smoothed, record.protocol["smoothing"] is not None),
-                convention,
-            )
-            for record, frames in zip(records, stored, strict=True)
-        ]
-        estimates.append(estimate_of([_metric(record, key) for record in records], jackknives))
-    return estimates
-
-
-def _ranked(
+def _mark_best(
     rows: list[Row], columns: tuple[Column, ...], estimates: list[list[Estimate | None]]
 ) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
     """The columns, and the rows with the best and second-best cells of each column marked, and
@@ -310,15 +265,12 @@ def _ranked(
         peers = {i for i in there if i != leader and not worse[i]}
         if np.isnan(p).all():
             peers = set()
-            tested[j] = replace(
-                column,
-                untested=next((cells[i][j].why for i in there if cells[i][j].why), NOT_COMPUTED),
-            )
+            reasons = (cells[i][j].why for i in there if cells[i][j].why)
+            tested[j] = replace(column, untested=next(reasons, NOT_COMPUTED))
         for i in there:
             best = 1 + ranking.index(means[i]) if means[i] in ranking[:2] else 0
-            cells[i][j] = replace(
-                cells[i][j], best=best, peer=i in peers or (i == leader and bool(peers))
-            )
+            peer = i in peers or (i == leader and bool(peers))
+            cells[i][j] = replace(cells[i][j], best=best, peer=peer)
     ranked = tuple(
         replace(row, cells=tuple(of_row)) for row, of_row in zip(rows, cells, strict=True)
     )

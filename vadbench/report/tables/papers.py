@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
-from vadbench.evaluation.evaluate import protocol_of
-from vadbench.plans.plan import PlannedRecipe
 from vadbench.report.published import OFFICIAL, UNKNOWN, UNSTATED_SIGMA, Figure, same_streams
 from vadbench.report.tables.table import Column, PublishedRow
+from vadbench.spec import Result, Wanted
 
 OURS = "ours: the published tables have no such cell"
 NONE = "no difference to the paper: "
@@ -18,7 +17,7 @@ KIN = {"decision_auc": "micro_auc"}  # metrics of one name in the papers
 SIGMA = "the paper's Gaussian smoothing has no stated sigma"
 TIES = "the paper's code takes equal scores in the order of rows, here they are averaged"
 
-Planned = Sequence[PlannedRecipe]  # a row, over its data sets and seeds
+Rows = Sequence[Wanted]  # a row, over its data sets and seeds
 
 
 def published_rows(
@@ -61,59 +60,59 @@ def stands_in(figure: Figure, columns: tuple[Column, ...]) -> Column | None:
     return min(there, key=lambda column: _distance(figure, column), default=None)
 
 
-def same_figure(planned: Planned, column: Column, figures: tuple[Figure, ...]) -> float | None:
+def same_figure(wanted: Rows, column: Column, figures: tuple[Figure, ...]) -> float | None:
     """The published figure (a fraction) of what a row measures, None where anything that decides it
     differs.
 
     Method and settings are the same where the suite says so (`published`). Data set, training set,
     streams, metric, setting, split, scope, convention and smoothing are compared here.
     """
-    figure, _ = _compare(planned, column, figures)
+    figure, _ = _compare(wanted, column, figures)
     return None if figure is None else figure.value
 
 
 def remark(
-    planned: Planned, column: Column, figures: tuple[Figure, ...], differences: bool
+    wanted: Rows, column: Column, figures: tuple[Figure, ...], differences: bool
 ) -> str | None:
     """How a measured cell stands to the papers' figures: why there is no difference, what one
     leaves open.
 
     Args:
-        planned: the row.
+        wanted: the row.
         column: of the cell.
         figures: of the papers' tables that the suite shows.
         differences: whether the table shows differences; without, only what is ours alone is told.
     """
-    _, told = _compare(planned, column, figures)
+    _, told = _compare(wanted, column, figures)
     return told if differences or told == OURS else None
 
 
 def _compare(
-    planned: Planned,
+    wanted: Rows,
     column: Column,
     figures: tuple[Figure, ...],
 ) -> tuple[Figure | None, str | None]:
     """The figure of the same thing, if there is one, and what a reader has to know."""
-    recipe = next((recipe for recipe in planned if recipe.dataset == column.dataset), None)
-    if recipe is None or not any(_kin(figure, column) for figure in figures):
+    own = next((one for one in wanted if one.result.dataset == column.dataset), None)
+    if own is None or not any(_kin(figure, column) for figure in figures):
         return None, None
-    cell = next((figure for figure in figures if _is_cell_of(figure, recipe, column)), None)
+    cell = next((figure for figure in figures if _is_cell_of(figure, own, column)), None)
     if cell is None:
         return None, OURS
-    unlike = _unlike(cell, recipe, column)
+    unlike = _unlike(cell, own.result, column)
     return (cell, _open(cell)) if unlike is None else (None, NONE + unlike)
 
 
-def _is_cell_of(figure: Figure, recipe: PlannedRecipe, column: Column) -> bool:
+def _is_cell_of(figure: Figure, wanted: Wanted, column: Column) -> bool:
     """Whether it is of the row's method, data set, training set and streams, and of the kind of
     metric.
     """
-    job = recipe.parts[0].job
-    trained = job.source.dataset if job.source is not None else job.dataset
-    streams = tuple(part.job.stream.name for part in recipe.parts)
-    wanted = recipe.published, recipe.method, column.dataset, trained
-    if (figure.method, figure.method_id, figure.dataset, figure.train_dataset) != wanted:
+    result = wanted.result
+    trained = result.training.source or result.dataset
+    own = wanted.published, result.method, column.dataset, trained
+    if (figure.method, figure.method_id, figure.dataset, figure.train_dataset) != own:
         return False
+    streams = tuple(part.stream for part in result.parts)
     named = not figure.stream_id or same_streams(figure, streams)
     return named and _kin(figure, column)
 
@@ -123,19 +122,19 @@ def _kin(figure: Figure, column: Column) -> bool:
     return column.key[0] in (figure.metric, KIN.get(figure.metric))
 
 
-def _unlike(figure: Figure, recipe: PlannedRecipe, column: Column) -> str | None:
+def _unlike(figure: Figure, result: Result, column: Column) -> str | None:
     """The first of the things that decide a number and differ; None where none does."""
     metric, convention, _ = column.key
-    split = OFFICIAL if recipe.resplit is None else recipe.resplit.name
-    setting = "one-class" if recipe.resplit is None else "unsupervised"
-    smoothing = _smoothing(recipe, column)
+    training = result.training
+    split, setting = (training.split.name if training.split else OFFICIAL), training.setting
+    smoothing = _smoothing(result, column)
     differ = (
         (figure.metric != metric, "the paper's is the AUC of decisions, of scores here"),
         (not figure.stream_id, "the paper does not say which features it is of"),
         (figure.trained != setting, f"{figure.trained} there, {setting} here"),
         (figure.split != split, f"split `{figure.split}` there, `{split}` here"),
         (
-            recipe.parts[0].job.scope != "pooled",
+            training.scope != "pooled",
             "one training for all scenes there, one a scene here",
         ),
         (
@@ -150,17 +149,16 @@ def _unlike(figure: Figure, recipe: PlannedRecipe, column: Column) -> str | None
     return next((reason for unlike, reason in differ if unlike), None)
 
 
-def _smoothing(recipe: PlannedRecipe, column: Column) -> tuple[str, ...]:
+def _smoothing(result: Result, column: Column) -> tuple[str, ...]:
     """Our smoothing, and what papers may call the same.
 
     A Gaussian of no stated sigma is taken to be the data set's usual one.
     """
-    dataset = registry.load("datasets", recipe.dataset)
-    sigma = protocol_of(recipe, dataset).smoothing if column.key[2] else None
+    sigma = result.protocol.smoothing if column.key[2] else None
     if sigma is None:
         return ("none",)
-    usual = (UNSTATED_SIGMA,) if sigma == dataset.smoothing else ()
-    return (f"gaussian-{sigma:g}", *usual)
+    usual = sigma == registry.load("datasets", result.dataset).smoothing
+    return (f"gaussian-{sigma:g}", *((UNSTATED_SIGMA,) if usual else ()))
 
 
 def _open(figure: Figure) -> str | None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Key = tuple[str, str | None, bool]  # metric, convention, smoothed
+from vadbench.spec import BOARD as BOARD
+from vadbench.spec import METRICS as METRICS
+from vadbench.spec import USUAL as USUAL
+from vadbench.spec import Metric
 
 
 @dataclass(frozen=True)
@@ -23,27 +26,9 @@ class Column:
 
     dataset: str
     title: str
-    key: Key
+    key: Metric
     better: int
     untested: str | None = None
-
-
-METRICS: dict[str, tuple[Key, int]] = {
-    "micro AUC": (("micro_auc", None, True), 1),
-    "macro AUC (skip)": (("macro_auc", "skip", True), 1),
-    "macro AUC (pad-rank)": (("macro_auc", "pad-rank", True), 1),
-    "EER": (("eer", None, True), -1),
-    "AP": (("average_precision", None, True), 1),
-    "RBDC": (("rbdc", "average", False), 1),
-    "TBDC": (("tbdc", "average", False), 1),
-    "micro AUC, unsmoothed": (("micro_auc", None, False), 1),
-    "macro AUC (pad-0-1)": (("macro_auc", "pad-0-1", True), 1),
-    "macro AUC (pad-0-max)": (("macro_auc", "pad-0-max", True), 1),
-    "EER, unsmoothed": (("eer", None, False), -1),
-    "decision AUC": (("decision_auc", None, False), 1),
-}
-USUAL = tuple(METRICS)[:8]  # the columns of a suite that names none
-BOARD = dict(tuple(METRICS.items())[:10])  # the leaderboard's; the others stand beside papers alone
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vadbench.evaluation.intervals import row_interval
 from vadbench.files.canonical import canonical_hash
-from vadbench.results.records import RecipeRecord, Results, RunRecord
+from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.spec import Cost
 
-LAYOUT = 1  # another number publishes everything again
+LAYOUT = 2  # another number publishes everything again
 COLUMNS = (
     "recipe",
     "metric",
@@ -42,7 +42,8 @@ class Publication:
             `/low` and `/high`, and `cost/...`.
         rows: every metric of the records, single videos too, in the order of `COLUMNS`; an
             undefined one is None, with its reason.
-        files: the frame scores and the records themselves, by their names in the artifact.
+        files: the frame maxima and the records themselves, by their names in the artifact.
+        first: the record whose frame scores are drawn.
     """
 
     identity: str
@@ -50,6 +51,7 @@ class Publication:
     summary: dict[str, float]
     rows: list[list[Any]]
     files: dict[str, Path]
+    first: ResultRecord
 
     @property
     def content(self) -> str:
@@ -75,10 +77,10 @@ def described_job(job: dict[str, Any], identity: str) -> dict[str, Any]:
     }
 
 
-def publications(results: Results, records: Sequence[RecipeRecord]) -> Iterator[Publication]:
+def publications(results: Results, records: Sequence[ResultRecord]) -> Iterator[Publication]:
     """What to publish of records: those of one job together, each fusion for itself."""
     runs = {run.identity: run for run in results.all_runs() if run.status == "done"}
-    of_run: dict[str, list[RecipeRecord]] = {}
+    of_run: dict[str, list[ResultRecord]] = {}
     for record in records:
         of_run.setdefault(record.runs[0] if len(record.runs) == 1 else record.identity, []).append(
             record
@@ -90,7 +92,7 @@ def publications(results: Results, records: Sequence[RecipeRecord]) -> Iterator[
 
 
 def _publication(
-    identity: str, records: list[RecipeRecord], runs: list[RunRecord], results: Results
+    identity: str, records: list[ResultRecord], runs: list[RunRecord], results: Results
 ) -> Publication:
     first = records[0]
     described = (
@@ -99,7 +101,10 @@ def _publication(
         else _described_recipe(first, identity)
     )
     protocols = {
-        record.identity: {"protocol": record.protocol, "labels": record.labels}
+        record.identity: {
+            "result": record.result.model_dump(mode="json"),
+            "labels": record.labels,
+        }
         for record in records
     }
     made_with = {run.identity: _made_with(run) for run in runs}
@@ -110,23 +115,21 @@ def _publication(
     }
     summary = {**_metrics(records), **(_cost(runs) if len(runs) == len(first.runs) else {})}
     rows = [
-        [{"recipe": record.recipe, "record": record.identity, **row}.get(name) for name in COLUMNS]
+        [
+            {"recipe": record.recipe, "record": record.identity, **asdict(value)}[name]
+            for name in COLUMNS
+        ]
         for record in records
-        for row in record.rows
+        for value in record.values
     ]
-    return Publication(identity, described, summary, rows, dict(_files(records, runs, results)))
+    files = dict(_files(records, runs, results))
+    return Publication(identity, described, summary, rows, files, first)
 
 
-def _described_recipe(record: RecipeRecord, identity: str) -> dict[str, Any]:
+def _described_recipe(record: ResultRecord, identity: str) -> dict[str, Any]:
     """As `described_job`, of a fusion, or of a stream alone whose run is not here."""
-    method = record.recipe.partition("@")[0]
-    config = {
-        "method": method,
-        "dataset": record.dataset,
-        "seed": record.seed,
-        "parts": list(record.parts),
-        "identity": identity,
-    }
+    method = record.result.method
+    config = {**record.result.model_dump(mode="json"), "seed": record.seed, "identity": identity}
     return {
         "name": f"{record.recipe} seed {record.seed}",
         "group": record.dataset,
@@ -143,79 +146,48 @@ def _made_with(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _metrics(records: list[RecipeRecord]) -> dict[str, float]:
+def _metrics(records: list[ResultRecord]) -> dict[str, float]:
     """The defined metrics of the whole test set.
 
     Where records of one job disagree (other protocols), each one's name ends with its record.
     """
-    found: dict[str, dict[str, float]] = {}
+    numbers: dict[str, dict[str, float]] = {}
     for record in records:
-        shown = record.parts[0].get("read_out") or record.read_outs[0]
-        for row in record.rows:
-            if row["video"] is None:
-                read_out = None if row["read_out"] == shown else row["read_out"]
-                name = "/".join(
-                    filter(
-                        None,
-                        (
-                            record.dataset,
-                            row["metric"],
-                            row["convention"],
-                            row["smoothing"],
-                            read_out,
-                        ),
-                    )
-                )
-                ends = row_interval(row)
-                for end, value in (("", row["value"]), ("/low", ends.low), ("/high", ends.high)):
-                    if value is not None:
-                        found.setdefault(name + end, {})[record.identity] = value
+        for value in record.values:
+            if value.video is not None:
+                continue
+            read_out = None if value.read_out == record.shown else value.read_out
+            words = record.dataset, value.metric, value.convention, value.smoothing, read_out
+            name = "/".join(word for word in words if word)
+            ends = {"": value.value, "/low": value.low, "/high": value.high}
+            for end, number in ends.items():
+                if number is not None:
+                    numbers.setdefault(name + end, {})[record.identity] = number
     named: dict[str, float] = {}
-    for name, values in found.items():
-        agree = len(set(values.values())) == 1
-        named |= {
-            name if agree else f"{name}/{identity[:12]}": value
-            for identity, value in values.items()
-        }
+    for name, by_record in numbers.items():
+        agree = len(set(by_record.values())) == 1
+        for identity, number in by_record.items():
+            named[name if agree else f"{name}/{identity[:12]}"] = number
     return named
 
 
 def _cost(runs: list[RunRecord]) -> dict[str, float]:
-    """What the jobs cost, summed (memory: the largest); what one of them does not know is left
-    out.
-    """
-    told: dict[str, list[float | None]] = {
-        "fit_seconds": [run.seconds.get("fit") for run in runs],
-        "score_seconds": [run.seconds.get("score") for run in runs],
-        "train_rows": [run.train_rows for run in runs],
-        "test_rows": [run.test_rows for run in runs],
-        "parameters": [run.parameters for run in runs],
-        "peak_memory_mib": [run.peak_memory_mib for run in runs],
-    }
-    known = {
-        name: [value for value in values if value is not None]
-        for name, values in told.items()
-        if None not in values
-    }
-    return {
-        f"cost/{name}": max(values) if name == "peak_memory_mib" else sum(values)
-        for name, values in known.items()
-    }
+    """What the jobs cost; what one of them does not know is left out."""
+    cost = Cost.over_jobs([run.cost for run in runs]).model_dump(exclude_none=True)
+    return {f"cost/{name}": value for name, value in cost.items()}
 
 
 def _files(
-    records: list[RecipeRecord], runs: list[RunRecord], results: Results
+    records: list[ResultRecord], runs: list[RunRecord], results: Results
 ) -> Iterator[tuple[str, Path]]:
     """Frame scores and records; the row scores, a hundred times as large, stay where they are."""
     for run in runs:
-        yield (
-            f"{run.identity[:12]}/run.json",
-            results.run_folder(run.job, run.identity) / "run.json",
-        )
+        short = run.identity[:12]
+        yield f"{short}/run.json", results.run_folder(run.job, run.identity) / "run.json"
+        if results.frames_path(run).is_file():
+            yield f"{short}/frames.npz", results.frames_path(run)
     for record in records:
-        folder = results.recipe_folder(record.dataset, record.recipe, record.identity)
-        yield from (
-            (f"{record.identity[:12]}/{name}", folder / name)
-            for name in ("metrics.json", "frames.npz")
-            if (folder / name).is_file()
-        )
+        folder = results.record_folder(record.dataset, record.recipe, record.identity)
+        for name in ("metrics.json", "jackknife.npz"):
+            if (folder / name).is_file():
+                yield f"{record.identity[:12]}/{name}", folder / name

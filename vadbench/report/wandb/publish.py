@@ -11,22 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.files.canonical import canonical_hash
-from vadbench.files.npz import load_arrays
 from vadbench.report.wandb.definition import report_definition
 from vadbench.report.wandb.publication import COLUMNS, LAYOUT, Publication, publications
 from vadbench.report.wandb.session import ID_LENGTH, Target, library, mark, marks, start
 from vadbench.report.wandb.timeline import draw_timeline
-from vadbench.results.records import RecipeRecord, Results
+from vadbench.results.frame import make_frame
+from vadbench.results.records import ResultRecord, Results
 
 if TYPE_CHECKING:
     import pandas as pd
     import wandb
 
-    from vadbench.plans.plan import Plan
 
-
-def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
+def publish(target: Target, records: Sequence[ResultRecord], board: str) -> str:
     """Publish records as W&B runs, their leaderboard as one more, and write the report's
     definition; what is there already is left alone.
 
@@ -47,7 +46,14 @@ def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
     results, there = Results(target.folder), marks(target)
     table = leaderboard(results, records)
     new = [
-        _once(target, there, each.identity, each.content, each.described, partial(_fill, each))
+        _once(
+            target,
+            there,
+            each.identity,
+            each.content,
+            each.described,
+            partial(_fill, each, results),
+        )
         for each in publications(results, records)
     ]
     identity = canonical_hash(["leaderboard", board])
@@ -65,35 +71,22 @@ def publish(target: Target, records: Sequence[RecipeRecord], board: str) -> str:
         f"wandb/report-{board}.json",
         json.dumps(report_definition(target.project, board, table), indent=1) + "\n",
     )
-    told = (
+    sentence = (
         f"Weights & Biases, {target.mode}: {sum(new)} runs published, {len(new) - sum(new)} there"
         " already and unchanged"
     )
-    return (
-        f"{told}; to send them: wandb sync {target.folder / 'wandb'}/offline-run-*"
-        if target.mode == "offline" and any(new)
-        else told
-    )
+    if target.mode != "offline" or not any(new):
+        return sentence
+    return f"{sentence}; to send them: wandb sync {target.folder / 'wandb'}/offline-run-*"
 
 
-def records_of(plan: Plan, results: Results) -> list[RecipeRecord]:
-    """The records that the table of a plan shows, each once."""
-    from vadbench.report.tables.make import matching
-
-    records = list(results.all_recipes())
-    found = [record for recipe in plan.recipes for record in matching(recipe, records)]
-    return list({record.identity: record for record in found}.values())
-
-
-def leaderboard(results: Results, records: Sequence[RecipeRecord]) -> pd.DataFrame:
+def leaderboard(results: Results, records: Sequence[ResultRecord]) -> pd.DataFrame:
     """The rows of `load_results` of these records' ranked read-outs, without the columns that the
     runs' configs hold.
     """
-    from vadbench.results.frame import load_results
-
-    table = load_results(results.root)
-    wanted = table["ranked"] & table["identity"].isin([record.identity for record in records])
-    return table[wanted].drop(columns=["config", "protocol"]).reset_index(drop=True)
+    known = [run for run in results.all_runs() if run.status == "done"]
+    table = make_frame(records, known)
+    return table[table["ranked"]].drop(columns=["config", "protocol"]).reset_index(drop=True)
 
 
 def _once(
@@ -115,15 +108,15 @@ def _once(
     return True
 
 
-def _fill(publication: Publication, run: wandb.Run) -> None:
+def _fill(publication: Publication, results: Results, run: wandb.Run) -> None:
     """Metrics, their table, the picture of the scores over time, and the artifact.
 
     All in the summary, which a second time overwrites.
     """
     wandb, folder = library(), Path(run.dir).parent
     run.summary.update({**publication.summary, "metrics": _table(list(COLUMNS), publication.rows)})
-    frames = next((path for path in publication.files.values() if path.name == "frames.npz"), None)
-    if frames is not None and draw_timeline(load_arrays(frames), folder / "timeline.png"):
+    frames = read_frame_scores(publication.first, results)
+    if frames is not None and draw_timeline(frames, folder / "timeline.png"):
         run.summary["timeline"] = wandb.Image(str(folder / "timeline.png"))
     artifact = wandb.Artifact(
         f"scores-{publication.identity[:ID_LENGTH]}",

@@ -8,13 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from vadbench.plans.plan import Job, Plan
 from vadbench.report.wandb.publication import described_job
-from vadbench.report.wandb.publish import publish, records_of
+from vadbench.report.wandb.publish import publish
 from vadbench.report.wandb.session import Target, failed, mark, start, warn
 from vadbench.results.records import Results
+
+
+class HasDocument(Protocol):
+    """A job, as far as its W&B run says what it is."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What its identity hashes."""
+
+    @property
+    def identity(self) -> str:
+        """Of the job."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,7 @@ class Sink(Target):
     """Weights & Biases during `vadbench run`; picklable, for jobs in other processes."""
 
     @contextmanager
-    def curves(self, job: Job) -> Iterator[Any]:
+    def curves(self, job: HasDocument) -> Iterator[Any]:
         """A pytorch-lightning logger for the training of a job, None where W&B fails; an error of
         the training passes through.
         """
@@ -44,14 +55,13 @@ class Sink(Target):
         finally:
             self._finish(run, code)
 
-    def publish(self, plan: Plan, say: Callable[[str], None]) -> None:
-        """Publish the records of a plan that has been run and evaluated, with a leaderboard named
-        as its suite.
-        """
+    def publish(self, identities: set[str], name: str, say: Callable[[str], None]) -> None:
+        """Publish the records of these identities, with a leaderboard of this name."""
         if failed(self.folder):
             return
         try:
-            say(publish(self, records_of(plan, Results(self.folder)), plan.suite.name))
+            records = Results(self.folder).all_records()
+            say(publish(self, [one for one in records if one.identity in identities], name))
         except Exception as error:
             warn(self.folder, error)
 

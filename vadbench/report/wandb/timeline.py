@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vadbench.files.npz import Arrays
+from vadbench.evaluation.frames import FrameScores
 
 
-def draw_timeline(frames: Arrays, path: Path) -> bool:
+def draw_timeline(frames: FrameScores, path: Path) -> bool:
     """Draw the frame scores before smoothing, one video after the other, as PNG; returns False, and
     draws nothing, without matplotlib.
 
@@ -21,12 +21,12 @@ def draw_timeline(frames: Arrays, path: Path) -> bool:
         from matplotlib.figure import Figure
     except ImportError:
         return False
-    scores = frames["scores"][:, 0]
+    scores = frames.scores
     lower = np.searchsorted(np.sort(scores), scores) / len(scores)
     figure = Figure(figsize=(10, 2.4), layout="constrained")
     axes = figure.subplots()
     axes.plot(lower, linewidth=0.8)
-    for end in np.cumsum(frames["lengths"])[:-1]:
+    for end in np.cumsum(frames.lengths)[:-1]:
         axes.axvline(end, color="0.8", linewidth=0.6, zorder=0)
     axes.set(
         xlabel="frame, test videos in order",

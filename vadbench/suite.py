@@ -5,27 +5,22 @@ line.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.files.text import read_text
+from vadbench.spec import Preset, Scope, Setting, Settings
 
-Setting = Literal["one-class", "unsupervised"]
-Scope = Literal["pooled", "scene"]
-Preset = Literal["fast", "paper"]
 LATEST = "latest"  # the name of a suite that is one command line
 # fields that are options of the command line
 OPTIONS = {"methods", "datasets", "features", "seeds", "preset", "scope", "train_on", "setting"}
-# component (method, extractor, boxes, `protocol`) -> field -> value
-Settings = dict[str, dict[str, Any]]
 
 
 class SuiteRow(BaseModel):
@@ -63,6 +58,7 @@ class Suite(BaseModel):
 
     name: str = Field(LATEST, pattern=r"^[a-z0-9][a-z0-9._+@-]*$", description="name of the table")
     file: str = Field("", description="its TOML file, where it is a user's own")
+    variation: str = Field("", description="the options that `vary` it, as a shell takes them")
     title: str = Field("", description="title of the table")
     methods: tuple[str, ...] = Field(
         (), description="detectors, recipes, or `method@stream+stream` for a fusion"
@@ -133,8 +129,9 @@ class Suite(BaseModel):
 
     @property
     def called(self) -> str:
-        """What `--suite` takes for it: the name, or the user's own file, with the variation."""
-        return self.file + self.name.removeprefix(Path(self.file).stem)
+        """What `--suite` takes for it, with the options that vary it."""
+        name = self.file or self.name.partition("--")[0]
+        return f"{shlex.quote(name)} {self.variation}".strip()
 
     @property
     def options(self) -> str:
@@ -142,7 +139,7 @@ class Suite(BaseModel):
         shell takes them.
         """
         if self.name != LATEST:
-            return f"--suite {shlex.quote(self.called)}"
+            return f"--suite {self.called}"
         chosen = self.model_dump(include=OPTIONS, exclude_defaults=True)
         words = [
             (name, ",".join(value) if isinstance(value, tuple) else str(value))
@@ -175,29 +172,22 @@ class Suite(BaseModel):
 def read_suite(name: str, folder: Path) -> Suite:
     """The suite `name` of the folder, or of the file where it is a path that ends in `.toml`.
 
-    `suite--data+sets[--streams][--Nseeds][--paper][--unsupervised]` is a suite that `vary` has
-    changed.
-
     Raises:
         BadInput: on an unknown name, a file that is not there or has the name of a suite of the
             folder, broken TOML, or a field that is none.
     """
-    head, suffix, tail = name.partition(".toml")
-    if suffix:
-        (name, path), varied = (Path(head).name, Path(head + suffix)), tail.split("--")[1:]
+    if name.endswith(".toml"):
+        path = Path(name)
         if not path.is_file():
             raise BadInput(
                 f"{path}: no such suite file; vadbench list suites lists those that come with"
                 " vadbench"
             )
-        _require_own_name(name, path, folder)
-    else:
-        name, *varied = name.split("--")
-        if name not in suite_names(folder):
-            raise _unknown(name, folder)
-        path = folder / f"{name}.toml"
-    suite = _read(path, {"name": name, "file": str(path) if suffix else ""})
-    return vary(suite, *_variation(varied)) if varied else suite
+        _require_own_name(path.stem, path, folder)
+        return _read(path, {"name": path.stem, "file": name})
+    if name not in suite_names(folder):
+        raise _unknown(name, folder)
+    return _read(folder / f"{name}.toml", {"name": name, "file": ""})
 
 
 def _require_own_name(name: str, path: Path, folder: Path) -> None:
@@ -248,11 +238,12 @@ def vary(
     seeds: int | None = None,
     preset: str | None = None,
     setting: str | None = None,
+    add: tuple[str, ...] = (),
 ) -> Suite:
-    """The suite on other data sets, streams, with more seeds, another preset or setting, where
-    given.
+    """The suite on other data sets, streams, with more seeds, another preset or setting, or with
+    further methods, where given.
 
-    Its name says so, and `read_suite` reads it.
+    Its name says so, so that its table is a file of its own; `variation` are the options for it.
 
     Raises:
         BadInput: on a preset or setting that is none, or one that the suite cannot have.
@@ -260,31 +251,28 @@ def vary(
     lists = {"datasets": datasets, "features": features}
     given = {**lists, "seeds": seeds, "preset": preset, "setting": setting}
     changes = {name: value for name, value in given.items() if value}
+    if add:
+        changes["methods"] = tuple(dict.fromkeys((*suite.methods, *add)))
     if not changes:
         return suite
     changed = make_suite({**suite.model_dump(), **changes})
-    seeded = f"{seeds}seeds" if seeds else ""
-    places = ["+".join(datasets or suite.datasets), "+".join(features)]
-    words = [suite.name, *places, seeded, preset, setting]
-    return make_suite({**changed.model_dump(), "name": "--".join(word for word in words if word)})
-
-
-def _variation(
-    parts: list[str],
-) -> tuple[tuple[str, ...], tuple[str, ...], int | None, str | None, str | None]:
-    """What a varied suite's name says of data sets, streams, seeds, preset and setting."""
-    setting = _last_of(get_args(Setting), parts)
-    parts = parts[:-1] if setting else parts
-    preset = _last_of(get_args(Preset), parts)
-    parts = parts[:-1] if preset else parts
-    seeds = re.fullmatch(r"([1-9]\d*)seeds", parts[-1]) if parts else None
-    lists = [tuple(part.split("+")) for part in (parts[:-1] if seeds else parts)]
-    datasets, features = [*lists, (), ()][:2]
-    return datasets, features, int(seeds[1]) if seeds else None, preset, setting
-
-
-def _last_of(choices: tuple[str, ...], parts: list[str]) -> str | None:
-    return next((choice for choice in choices if parts and parts[-1] == choice), None)
+    words = [
+        suite.name,
+        "+".join(changed.datasets) if set(changes) - {"methods"} else "",
+        "+".join(features),
+        f"{seeds}seeds" if seeds else "",
+        preset or "",
+        setting or "",
+        f"with-{'+'.join(add)}" if add else "",
+    ]
+    options = {**{name: changes[name] for name in given if name in changes}, "add": add}
+    variation = " ".join(
+        f"--{name} {shlex.quote(','.join(value) if isinstance(value, tuple) else str(value))}"
+        for name, value in options.items()
+        if value
+    )
+    name = "--".join(word for word in words if word)
+    return make_suite({**changed.model_dump(), "name": name, "variation": variation})
 
 
 def suite_names(folder: Path) -> list[str]:

@@ -1,0 +1,56 @@
+"""Whether what is cached is whole, and of the files that are on this machine."""
+
+from __future__ import annotations
+
+from vadbench import registry
+from vadbench.datasets.base import Check, Dataset
+from vadbench.datasets.open import open_dataset
+from vadbench.errors import BadInput
+from vadbench.features.current import outdated_folders
+from vadbench.features.store import stored, verify
+from vadbench.locations import cache_root
+
+
+def verify_features() -> tuple[int, list[str]]:
+    """Verify every cached file against its manifest, and the videos it was extracted from where
+    they are on this machine; reads all of both.
+
+    Returns:
+        The number of cached folders, and a line for each that is damaged or of files that have
+        changed.
+    """
+    folders = stored(cache_root())
+    told = {}
+    for folder in folders:
+        try:
+            verify(folder)
+        except BadInput as error:
+            told[folder] = str(error)
+    whole = [folder for folder in folders if folder not in told]
+    names = dict.fromkeys(
+        folder.relative_to(cache_root()).parts[0].partition("@")[0] for folder in whole
+    )
+    for dataset in (open_dataset(name) for name in names if name in registry.names("datasets")):
+        for folder in outdated_folders(dataset, whole, cache_root()):
+            told[folder] = (
+                f"{folder}: of other files than {dataset.name} has now; `vadbench features extract"
+                " ... --again` makes it anew"
+            )
+    return len(folders), list(told.values())
+
+
+def check_cached(dataset: Dataset) -> Check:
+    """Whether what is cached of a data set was extracted from the files that it has now; reads
+    them.
+    """
+    expected = "of these files"
+    try:
+        outdated = outdated_folders(dataset, stored(cache_root()), cache_root())
+    except BadInput as error:
+        return Check("cached features", expected, str(error))
+    names = ", ".join("/".join(folder.parts[-2:]) for folder in outdated)
+    return Check(
+        "cached features",
+        expected,
+        f"of other files: {names}; vadbench features extract --again" if outdated else expected,
+    )

@@ -1,0 +1,115 @@
+"""What jobs read: streams of features, which of them are lacking, and their extraction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from vadbench.datasets.base import SPLITS, Split
+from vadbench.datasets.open import open_dataset
+from vadbench.errors import BadInput
+from vadbench.features.store import MANIFEST
+from vadbench.features.stream import StreamPlan
+from vadbench.locations import cache_root
+from vadbench.plans.jobs import Job
+
+
+@dataclass(frozen=True)
+class Need:
+    """A stream that a job reads."""
+
+    dataset: str
+    fingerprint: str
+    splits: tuple[Split, ...]
+    stream: StreamPlan = field(compare=False)
+
+
+def extract_features(
+    jobs: Iterable[Job], quiet: bool = False, processes: int = 1, again: bool = False
+) -> dict[Need, str]:
+    """Extract every stream of the jobs that is not in the cache, several clips at a time where
+    `processes` says so.
+
+    Args:
+        jobs: whose streams.
+        quiet: no progress.
+        processes: clips at a time.
+        again: whether features of files that have changed since are removed and made anew.
+
+    Returns:
+        What could not be extracted, each with the reason.
+    """
+    from vadbench.features.extract import ensure
+
+    def extract(need: Need) -> None:
+        ensure(
+            open_dataset(need.dataset),
+            need.stream,
+            cache_root(),
+            quiet,
+            processes,
+            need.splits,
+            again,
+        )
+
+    return _refusals(jobs, extract)
+
+
+def lacking_sources(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """What the jobs need that is neither in the cache nor can be extracted here, each with how to
+    get it; extracts nothing.
+    """
+    return group_reasons(find_lacking(jobs))
+
+
+def find_lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Need, str]:
+    """What cannot be extracted here, or is cached of files that have changed, each with the
+    reason.
+    """
+    from vadbench.features.current import check_current
+    from vadbench.features.extract import require_sources
+
+    def check(need: Need) -> None:
+        dataset = open_dataset(need.dataset)
+        if not all(
+            (need.stream.folder(cache_root(), split) / MANIFEST).is_file() for split in need.splits
+        ):
+            require_sources(dataset, need.stream, cache_root(), need.splits)
+        check_current(dataset, need.stream, cache_root(), need.splits, thorough)
+
+    return _refusals(jobs, check)
+
+
+def _refusals(jobs: Iterable[Job], each: Callable[[Need], None]) -> dict[Need, str]:
+    """Do something for each stream that the jobs read; what was refused, with the reason."""
+    refused = {}
+    for need in dict.fromkeys(need for job in jobs for need in streams_read(job)):
+        try:
+            each(need)
+        except BadInput as error:
+            refused[need] = str(error)
+    return refused
+
+
+def group_reasons(lacking: dict[Need, str]) -> tuple[str, ...]:
+    """One line for all streams that lack the same."""
+    streams: dict[tuple[str, str], list[str]] = {}
+    for need, reason in lacking.items():
+        streams.setdefault((need.dataset, reason), []).append(need.stream.name)
+    prefixes = {
+        reason: f"{dataset} {', '.join(names)}: " for (dataset, reason), names in streams.items()
+    }
+    return tuple(
+        reason if reason.startswith(prefix) else prefix + reason
+        for reason, prefix in prefixes.items()
+    )
+
+
+def streams_read(job: Job) -> list[Need]:
+    """The streams that a job reads: of the tested data set, and of one trained on beside it."""
+    splits = SPLITS if job.resplit is None else open_dataset(job.dataset).splits
+    own = Need(job.dataset, job.stream.fingerprint, splits, job.stream)
+    if job.source is None:
+        return [own]
+    learnt = job.source.stream
+    return [own, Need(job.source.dataset, learnt.fingerprint, SPLITS, learnt)]
