@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vadbench.cli.options import Datasets, Quiet, Set, Streams, plan_of
+from vadbench.cli.options import Datasets, Options, Quiet, Set, Streams
 from vadbench.cli.options import split as listed
 from vadbench.errors import BadInput
 
@@ -38,9 +38,8 @@ def features_extract(
             "give --datasets, and --features for other streams than their own (vadbench list"
             " datasets|features)"
         )
-    refused = extract_features(
-        plan_of("magnitude", datasets, features, None, None, settings, "").jobs, quiet, jobs, again
-    )
+    options = Options("magnitude", datasets, features, settings=settings)
+    refused = extract_features(options.read_plan().jobs, quiet, jobs, again)
     if refused:
         raise BadInput("; ".join(refused.values()))
 

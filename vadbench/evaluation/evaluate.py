@@ -303,7 +303,10 @@ def _frame_values(
                 *_scene_metrics(scores, labels, scenes),
             ]
             own = [Value(**row, smoothing=smoothing, read_out=read_out) for row in metrics]
-            values += add_intervals(own, jackknives) if column == 0 else own
+            if column == 0:
+                values += add_intervals(own, jackknives)
+            else:  # single videos of the ranked read-out alone: a record is to stay small
+                values += [value for value in own if value.video is None]
     return values, jackknives
 
 

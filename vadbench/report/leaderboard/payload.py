@@ -34,8 +34,8 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
         `metrics`, `costs`: the columns; `groups`, `methods`; `texts`; `rows`: [group, method,
         features, remark, seeds, unranked, failures, cells, costs, places, usual], texts by number,
         -1 for none. A cell is [value, deviation, low, high, videos, why it has no interval, note],
-        null for none, or the number of the reason. A place below 0 is -1 - the number of the reason why
-        there is none.
+        null for none, or the number of the reason. A place below 0 is -1 - the number of the reason
+        why there is none.
     """
     texts = _Texts()
     groups: dict[Any, int] = {}
