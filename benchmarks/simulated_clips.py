@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.regions import Matches, match
 from vadbench.evaluation.protocol import smooth
 from vadbench.results.records import Results
-from vadbench.runner.run import open_dataset
 
 Clips = list[tuple[NDArray[np.float64], NDArray[np.bool_]]]  # (scores, labels) of each video
 
@@ -129,7 +129,7 @@ def read_stored(dataset: str, results: Path) -> tuple[Clips, Clips]:
     store = Results(results)
     records = {
         record.seed: record
-        for record in store.all_recipes(dataset, STORED[dataset])
+        for record in store.all_records(dataset, STORED[dataset])
         if record.labels["sha256"] == labels.provenance()["sha256"] and record.seed in (0, 1)
     }
     if len(records) < 2:

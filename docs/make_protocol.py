@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from vadbench.datasets.base import Labels
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
 from vadbench.evaluation.protocol import smooth
 from vadbench.report.settled import settled
 from vadbench.report.tables.layout import table_lines
 from vadbench.results.records import Results
-from vadbench.runner.run import open_dataset
 
 PAGE = Path(__file__).with_name("protocol.md")
 SIMULATED = Path(__file__).resolve().parents[1] / "benchmarks" / "uncertainty.csv"
@@ -91,7 +91,7 @@ def block(results: Results, dataset: str) -> str:
     labels = open_dataset(dataset).labels()
     stored = {
         record.recipe: results.frames(record)
-        for record in results.all_recipes()
+        for record in results.all_records()
         if record.dataset == dataset and record.seed == 0
     }
     missing = [recipe for recipe in RECIPES if stored.get(recipe) is None]

@@ -95,11 +95,11 @@ def statistics(crops: int = 48) -> None:
     import numpy as np
     import torch
 
+    from vadbench.datasets.open import open_dataset
     from vadbench.features.boxes.foreground import Foreground
     from vadbench.features.extractors import efficientnet
     from vadbench.features.extractors.deep import resized, square
     from vadbench.features.footage import Footage
-    from vadbench.runner.run import open_dataset
 
     ped2 = open_dataset("ped2")
     footage = Footage(ped2, ped2.videos("train")[0])

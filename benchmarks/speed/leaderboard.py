@@ -26,9 +26,9 @@ import numpy as np
 from vadbench import registry
 from vadbench.evaluation.evaluate import make_protocol
 from vadbench.files.canonical import canonical_hash
-from vadbench.plans.plan import resolve_config
+from vadbench.plans.config import resolve_config
 from vadbench.report.tables.table import BOARD
-from vadbench.results.records import RecipeRecord, Results, RunRecord
+from vadbench.results.records import ResultRecord, Results, RunRecord
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
 LENGTH = 200  # frames a video
@@ -171,7 +171,7 @@ def write_records(root: Path, records: int, seeds: int) -> None:
             "anomalous": 50 * count,
             "sha256": "0" * 64,
         }
-        record = RecipeRecord(
+        record = ResultRecord(
             identity=canonical_hash([run.identity]),
             dataset=dataset,
             recipe=f"{method}@{stream}",
@@ -184,7 +184,7 @@ def write_records(root: Path, records: int, seeds: int) -> None:
             rows=tuple(rows(dataset, 0.6 + 0.3 * random.random(), random)),
         )
         _write(results.run_folder(job, run.identity) / "run.json", run.model_dump_json())
-        folder = results.recipe_folder(dataset, record.recipe, record.identity)
+        folder = results.record_folder(dataset, record.recipe, record.identity)
         _write(folder / "metrics.json", record.model_dump_json())
         (folder / "frames.npz").hardlink_to(root / f"{dataset}.npz")
 

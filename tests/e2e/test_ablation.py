@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from vadbench.suite import make_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.report.tables import markdown
 from vadbench.results.records import Results
-from vadbench.runner.run import evaluate_suite, plan_suite, run_suite
+from vadbench.runner.run import evaluate_suite, run_suite
+from vadbench.suite import make_suite
 
 SMALL = {"units": [16, 16], "max_steps": 20}
 ROWS = (
@@ -43,7 +44,7 @@ def test_an_ablation_is_a_row_a_setting_or_read_out_of_one_fit(run):
     assert second.fit_shared_with == first.identity
     records = {
         record.read_outs[0]: record
-        for record in results.all_recipes()
+        for record in results.all_records()
         if record.runs == (second.identity,)
     }
     assert set(records) == {"gmm5", "max"}
@@ -86,7 +87,7 @@ def test_the_unsupervised_setting_tests_the_videos_it_did_not_train_on(run):
         ::2
     ]
     assert together.train_rows + together.test_rows == apart.train_rows + apart.test_rows
-    (record,) = (record for record in results.all_recipes() if record.runs == (job.identity,))
+    (record,) = (record for record in results.all_records() if record.runs == (job.identity,))
     assert record.labels["videos"] == len(together.test_videos)
     assert "setting `unsupervised`" in outcome.table.caption
     assert "every-second-test-video" in markdown.render(outcome.table)

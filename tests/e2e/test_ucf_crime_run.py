@@ -13,9 +13,10 @@ from street import measured, records
 
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
-from vadbench.suite import make_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
-from vadbench.runner.run import plan_suite, run_suite
+from vadbench.runner.run import run_suite
+from vadbench.suite import make_suite
 
 pytestmark = pytest.mark.slow  # half a minute together; `make test-all` runs them
 
@@ -157,7 +158,7 @@ def test_without_labels_the_anomalous_training_videos_are_trained_on_too(
         "trained without labels on 4 videos, some anomalous, and tested on 3 others (split"
         " `all-training-videos`)" in told
     )
-    (record,) = Results(tmp_path / "results").all_recipes()
+    (record,) = Results(tmp_path / "results").all_records()
     assert (record.labels["videos"], record.labels["anomalous"]) == (3, 170)
     (trained,) = (
         json.loads(path.read_text()) for path in (tmp_path / "results").glob("runs/**/run.json")

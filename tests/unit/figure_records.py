@@ -5,8 +5,9 @@ video.
 import cv2
 import numpy as np
 
+from vadbench.plans.plan import plan_suite
+from vadbench.runner.run import run_suite
 from vadbench.suite import make_suite
-from vadbench.runner.run import plan_suite, run_suite
 
 SIZE, FRAMES = (96, 128), 24
 ANOMALOUS = {"a": range(8, 16), "b": range(4, 20), "c": range(0)}

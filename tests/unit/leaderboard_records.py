@@ -11,7 +11,7 @@ from vadbench.evaluation.intervals import UNSMOOTHED, jackknife_arrays
 from vadbench.evaluation.metrics.uncertainty import Jackknife
 from vadbench.evaluation.protocol import Protocol
 from vadbench.files.canonical import canonical_hash
-from vadbench.results.records import RecipeRecord, Results, RunRecord
+from vadbench.results.records import ResultRecord, Results, RunRecord
 
 VIDEOS = ("Test001", "Test002", "Test003")  # the last has one class
 LENGTH = 40
@@ -32,7 +32,7 @@ def write_record(
     sha256: str = "0" * 64,
     seconds: float = 2.0,
     moves: NDArray[np.float64] | None = None,
-) -> RecipeRecord:
+) -> ResultRecord:
     """A record whose micro AUC is `micro` (None: undefined), smoothed and unsmoothed; other metrics
     follow from it.
 
@@ -80,7 +80,7 @@ def write_record(
         for read_out in ((shown,) if "read_out" in part else read_outs)
         for row in _rows(micro, read_out)
     ]
-    record = RecipeRecord(
+    record = ResultRecord(
         identity=canonical_hash([run.identity, protocol, part]),
         dataset=dataset,
         recipe=f"{method}@{stream}",

@@ -5,10 +5,10 @@ from figure_records import run, write_dataset
 from typer.testing import CliRunner
 
 from vadbench.cli import app
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.metrics.binarised import auc_binarised, by_sensitivity
 from vadbench.results.records import Results
-from vadbench.runner.run import open_dataset
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def binarised(results, *options):
 
 
 def test_every_k_is_told_of_the_record_s_frame_scores(results):
-    (record,) = results.all_recipes()
+    (record,) = results.all_records()
     scores, labels = results.frames(record)["scores"][:, 0], open_dataset("folder").labels().flat()
     answer = binarised(results)
     assert answer.exit_code == 0, answer.output

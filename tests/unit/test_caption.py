@@ -2,10 +2,10 @@
 
 import pytest
 
-from vadbench.suite import make_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.report.tables.caption import caption_of
 from vadbench.report.tables.table import PublishedRow
-from vadbench.runner.run import plan_suite
+from vadbench.suite import make_suite
 
 ORACLE = "of diffusion as published, which the authors chose by test labels: an oracle's figures."
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from vadbench.locations import suites_root
-from vadbench.suite import read_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.results.records import Results
-from vadbench.runner.run import plan_suite
+from vadbench.suite import read_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Results(ROOT / "results")
@@ -40,6 +40,6 @@ def test_the_tables_are_what_the_records_say(name, bare, monkeypatch):
 def test_there_are_records_and_all_can_be_read():
     assert TABLES
     assert all(run.status == "done" for run in RESULTS.all_runs())
-    assert {run for recipe in RESULTS.all_recipes() for run in recipe.runs} <= {
+    assert {run for recipe in RESULTS.all_records() for run in recipe.runs} <= {
         run.identity for run in RESULTS.all_runs()
     }

@@ -1,16 +1,13 @@
 import numpy as np
 import pytest
+from record_builder import write_record
 from scipy import stats
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.intervals import UNSMOOTHED, jackknife_arrays
-from vadbench.evaluation.metrics.uncertainty import Jackknife
-from vadbench.evaluation.protocol import Protocol
-from vadbench.files.canonical import canonical_hash
 from vadbench.report.compare import Difference, compare, render
-from vadbench.report.tables.table import METRICS, USUAL
-from vadbench.results.names import find
-from vadbench.results.records import RecipeRecord, Results
+from vadbench.results.names import locate
+from vadbench.results.records import Results
+from vadbench.spec import USUAL, Protocol
 
 TITLES = list(USUAL)
 # what each video does to both recipes: much more than their difference
@@ -23,80 +20,21 @@ def results(tmp_path):
     return Results(tmp_path / "results")
 
 
-def row(metric, convention, smoothing, value, video=None, reason=None):
-    told = {
-        "metric": metric,
-        "convention": convention,
-        "smoothing": smoothing,
-        "read_out": "score",
-        "video": video,
-    }
-    return {**told, "value": value, "n": 1, "reason": reason}
-
-
-def store(
-    results,
-    recipe,
-    value=0.5,
-    moves=None,
-    seed=0,
-    dataset="ped2",
-    labels="a" * 64,
-    videos=None,
-    reason=None,
-    identity=None,
-    **protocol,
-):
-    """A record whose every metric is `value` (a number, or one a title), `moves` what each video
-    does to it (likewise), `videos` its AUC by video.
+def store(results, recipe, value=0.5, labels="a" * 64, videos=None, **fields):
+    """A record whose every metric is `value` (a number, or one a title), `videos` its AUC by
+    video.
     """
-    rules = Protocol(smoothing=3.0).model_copy(update=protocol)
-    smoothing = "none" if rules.smoothing is None else f"gaussian-{rules.smoothing:g}"
-    rows, frames = [], {"scores": np.zeros(1)}
-    for title, (metric, convention, smoothed) in ((name, METRICS[name][0]) for name in USUAL):
-        one = value[title] if isinstance(value, dict) else value
-        rows.append(
-            row(
-                metric,
-                convention,
-                smoothing if smoothed else "none",
-                one,
-                reason=reason if one is None else None,
-            )
-        )
-        if moves is not None:
-            # as evaluate stores them
-            name = (
-                UNSMOOTHED
-                if title == "micro AUC, unsmoothed" and rules.smoothing is not None
-                else metric
-            )
-            frames |= jackknife_arrays(
-                {
-                    (name, convention): Jackknife.of_left_out(
-                        -(moves[title] if isinstance(moves, dict) else moves)
-                    )
-                }
-            )
-    for video, auc in (videos or {}).items():
-        rows.append(
-            row("micro_auc", None, smoothing, auc, video, "one class only" if auc is None else None)
-        )
-        rows.append(row("macro_auc", "skip", smoothing, 0.123, video))
-    record = RecipeRecord(
-        identity=identity or canonical_hash([dataset, recipe, seed, labels]),
-        dataset=dataset,
-        recipe=recipe,
-        seed=seed,
-        parts=(),
-        runs=(),
-        protocol=rules.model_dump(mode="json"),
-        labels={"name": "exact", "sha256": labels, "videos": 2, "frames": 100, "anomalous": 10},
-        read_outs=("score",),
-        rows=tuple(rows),
+    rules = {name: fields.pop(name) for name in Protocol.model_fields if name in fields}
+    truth = {"name": "exact", "sha256": labels, "videos": 2, "frames": 100, "anomalous": 10}
+    one_of = dict.fromkeys(TITLES, fields["moves"]) if _is_array(fields.get("moves")) else {}
+    fields |= {"moves": one_of} if one_of else {}
+    return write_record(
+        results, recipe, value, labels=truth, videos=videos, protocol=rules, chosen={}, **fields
     )
-    results.write_recipe(record, frames)
-    return record
+
+
+def _is_array(moves):
+    return isinstance(moves, np.ndarray)
 
 
 def metric(comparison, title):
@@ -159,14 +97,6 @@ def test_the_same_difference_in_every_video_is_no_claim(results):
     store(results, "gmm@velocity", 0.9, moves=SHARED)
     store(results, "knn@velocity", 0.6, moves=SHARED)
     assert metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC").winner is None
-
-
-def test_draws_of_an_earlier_version_are_no_interval(results):
-    record = store(results, "gmm@velocity", 0.9)
-    results.write_recipe(record, {"resampled.micro_auc.plain": 0.9 + SHARED})
-    store(results, "knn@velocity", 0.6, moves=SHARED)
-    line = metric(compare(results, "gmm@velocity", "knn@velocity"), "micro AUC")
-    assert (line.low, line.note) == (None, "not computed by this version; run vadbench evaluate")
 
 
 def test_swapping_the_recipes_mirrors_everything(results):
@@ -325,7 +255,7 @@ def test_a_record_is_found_by_recipe_and_seed_dataset_identity_or_folder(results
     wanted = store(results, "mulde@velocity", seed=2, moves=SHARED)
     store(results, "mulde@velocity", seed=1)
     store(results, "gmm@velocity")
-    folder = results.recipe_folder("ped2", "mulde@velocity", wanted.identity)
+    folder = results.record_folder("ped2", "mulde@velocity", wanted.identity)
     for text in (
         "mulde@velocity:2",
         "ped2/mulde@velocity:2",
@@ -333,40 +263,41 @@ def test_a_record_is_found_by_recipe_and_seed_dataset_identity_or_folder(results
         wanted.identity,
         str(folder),
     ):
-        record, frames = find(results, text)
+        where, record = locate(results, text)
         assert record == wanted
-        assert np.array_equal(frames["left_out.micro_auc.plain"], -SHARED)
-    assert find(results, "gmm@velocity")[0].recipe == "gmm@velocity"
+        assert np.array_equal(where.jackknife(record)["left_out.micro_auc.plain"], -SHARED)
+    assert locate(results, "gmm@velocity")[1].recipe == "gmm@velocity"
 
 
 def test_a_dataset_tells_records_of_one_recipe_apart(results):
     for dataset in ("ped2", "avenue"):
         store(results, "gmm@velocity", dataset=dataset)
-    assert find(results, "avenue/gmm@velocity")[0].dataset == "avenue"
+    assert locate(results, "avenue/gmm@velocity")[1].dataset == "avenue"
     with pytest.raises(BadInput, match="names 2 records"):
-        find(results, "gmm@velocity")
+        locate(results, "gmm@velocity")
 
 
 def test_a_folder_under_other_results_is_found(results, tmp_path):
     wanted = store(Results(tmp_path / "elsewhere"), "gmm@velocity", moves=SHARED)
-    record, frames = find(
-        results, str(tmp_path / "elsewhere/recipes/ped2/gmm@velocity" / wanted.identity[:12])
-    )
+    folder = tmp_path / "elsewhere/recipes/ped2/gmm@velocity" / wanted.identity[:12]
+    where, record = locate(results, str(folder))
     assert record == wanted
-    assert "left_out.micro_auc.plain" in frames
+    assert "left_out.micro_auc.plain" in where.jackknife(record)
 
 
 def test_a_folder_is_found_relative_to_the_working_folder(results, monkeypatch):
     wanted = store(results, "gmm@velocity")
-    folder = results.recipe_folder("ped2", "gmm@velocity", wanted.identity)
+    folder = results.record_folder("ped2", "gmm@velocity", wanted.identity)
     monkeypatch.chdir(folder.parent)
-    assert find(results, folder.name)[0] == wanted
+    assert locate(results, folder.name)[1] == wanted
 
 
 def test_a_record_without_arrays_is_found_without_them(results):
     wanted = store(results, "gmm@velocity", moves=SHARED)
-    (results.recipe_folder("ped2", "gmm@velocity", wanted.identity) / "frames.npz").unlink()
-    assert find(results, "gmm@velocity") == (wanted, None)
+    folder = results.record_folder("ped2", "gmm@velocity", wanted.identity)
+    (folder / "jackknife.npz").unlink()
+    assert locate(results, "gmm@velocity")[1] == wanted
+    assert results.jackknife(wanted) == {}
 
 
 def test_a_folder_outside_a_results_tree_is_refused(results, tmp_path):
@@ -374,14 +305,14 @@ def test_a_folder_outside_a_results_tree_is_refused(results, tmp_path):
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text("{}")
     with pytest.raises(BadInput, match="RESULTS/recipes/DATASET/RECIPE/IDENTITY"):
-        find(results, str(folder))
+        locate(results, str(folder))
 
 
 def test_an_ambiguous_name_lists_only_the_records_it_fits(results):
     records = [store(results, "mulde@velocity", seed=seed) for seed in (1, 2)]
     store(results, "gmm@velocity")
     with pytest.raises(BadInput, match="names 2 records") as caught:
-        find(results, "mulde@velocity")
+        locate(results, "mulde@velocity")
     for record in records:
         assert f"ped2/mulde@velocity:{record.seed} {record.identity[:12]}" in str(caught.value)
     assert "gmm" not in str(caught.value)
@@ -393,8 +324,8 @@ def test_an_ambiguous_identity_lists_the_records_it_begins(results):
     with pytest.raises(
         BadInput, match=r"names 2 records.*gmm@velocity:0 beef0.*knn@velocity:0 beef1"
     ):
-        find(results, "beef")
-    assert find(results, "beef1")[0].recipe == "knn@velocity"
+        locate(results, "beef")
+    assert locate(results, "beef1")[1].recipe == "knn@velocity"
 
 
 @pytest.mark.parametrize(
@@ -412,7 +343,7 @@ def test_an_ambiguous_identity_lists_the_records_it_begins(results):
 def test_an_unknown_name_lists_every_record(results, text):
     store(results, "gmm@velocity", identity="beef" * 16)
     with pytest.raises(BadInput, match=r"names no record.*ped2/gmm@velocity:0 beefbeefbeef"):
-        find(results, text)
+        locate(results, text)
 
 
 def test_without_records_the_error_says_what_makes_them(results):

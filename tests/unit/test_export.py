@@ -13,7 +13,7 @@ import pytest
 import vadbench
 from vadbench.errors import BadInput
 from vadbench.results.frame import COLUMNS, TYPES, export_results, load_results
-from vadbench.results.records import RecipeRecord, Results, RunRecord
+from vadbench.results.records import ResultRecord, Results, RunRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,7 +66,7 @@ def record(rows, runs=("a",), read_outs=("score",), **part):
         "protocol": {"smoothing": 3.0},
         "labels": {"name": "exact", "sha256": "e" * 64},
     }
-    return RecipeRecord(
+    return ResultRecord(
         **fields, parts=(described,) * len(runs), runs=runs, read_outs=read_outs, rows=tuple(rows)
     )
 
@@ -268,7 +268,7 @@ def test_a_write_that_fails_leaves_nothing(results, tmp_path, monkeypatch):
 
 
 def test_the_committed_records_are_all_there():
-    records = list(Results(ROOT / "results").all_recipes())
+    records = list(Results(ROOT / "results").all_records())
     table = vadbench.load_results(ROOT / "results", videos=True)
     assert len(table) == sum(len(one.rows) for one in records)
     assert set(table["identity"]) == {one.identity for one in records}

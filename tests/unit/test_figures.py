@@ -21,7 +21,6 @@ from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import micro_auc
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.locations import suites_root
-from vadbench.suite import read_suite
 from vadbench.report.figures.curves import percent, rate_at, region_curves, roc_curve
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.heatmap import draw_heatmap
@@ -34,6 +33,7 @@ from vadbench.report.figures.style import line_style, picture
 from vadbench.report.figures.sweep import axis_label, differences, sweeps
 from vadbench.report.figures.timeline import draw_timeline, paint_timeline, spans
 from vadbench.results.records import Results
+from vadbench.suite import read_suite
 
 METHODS = ("magnitude", "gaussian", "iforest")
 
@@ -341,8 +341,8 @@ def test_a_sweep_over_a_number_is_a_curve(results, tmp_path):
 
 
 def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(results, tmp_path):
+    from vadbench.plans.plan import plan_suite
     from vadbench.suite import make_suite
-    from vadbench.runner.run import plan_suite
 
     store = Results(tmp_path / "results")
     grid = [(trees, samples) for trees in (10, 20) for samples in (32, 64)]

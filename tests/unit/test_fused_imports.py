@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from figure_records import ANOMALOUS, FRAMES, run, write_dataset
 
+from vadbench.datasets.open import open_dataset
 from vadbench.features.importers import import_features
 from vadbench.results.records import Results
-from vadbench.runner.run import open_dataset
 
 FUSED = "mulde@deep@import.mine+velocity@import.mine"
 TINY = {"mulde": {"units": [8], "max_steps": 20, "read_outs": ["gmm1"]}}
@@ -50,7 +50,7 @@ def import_objects(tmp_path, stream, seed, dim, shift=0.0):
 
 
 def regions_of(results):
-    (record,) = results.all_recipes()
+    (record,) = results.all_records()
     return {
         row["metric"]: row
         for row in record.rows

@@ -145,7 +145,7 @@ def test_what_is_not_comparable_is_another_group_and_never_ranked_with_the_rest(
 
 def test_of_several_settings_none_but_presets_are_ranked(results):
     from vadbench import registry
-    from vadbench.plans.plan import resolve_config
+    from vadbench.plans.config import resolve_config
 
     preset = resolve_config(
         registry.load("detectors", "knn"), "fast", "street", "velocity", {}
@@ -160,7 +160,7 @@ def test_of_several_settings_none_but_presets_are_ranked(results):
 
 def test_published_settings_that_were_chosen_by_test_labels_are_not_ranked(results):
     from vadbench import registry
-    from vadbench.plans.plan import resolve_config
+    from vadbench.plans.config import resolve_config
 
     config = resolve_config(
         registry.load("detectors", "diffusion"), "paper", "street", "velocity", {}

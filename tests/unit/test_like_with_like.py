@@ -8,13 +8,13 @@ import pytest
 
 from vadbench.datasets.base import Resplit
 from vadbench.locations import suites_root
-from vadbench.suite import make_suite, read_suite, vary
+from vadbench.plans.plan import plan_suite
 from vadbench.report.published import of_tables
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import NONE, OURS, SIGMA, TIES, remark, same_figure
 from vadbench.report.tables.table import METRICS, Column
 from vadbench.results.records import Results
-from vadbench.runner.run import plan_suite
+from vadbench.suite import make_suite, read_suite, vary
 
 MULDE = "mulde-cvpr2024"
 TUR = "diffusion-vad-icip2023"

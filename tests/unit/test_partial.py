@@ -5,9 +5,11 @@ is missing for the rest.
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.suite import make_suite
+from vadbench.plans.needs import lacking_sources
+from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
-from vadbench.runner.run import lacking_sources, plan_suite, run_suite
+from vadbench.runner.run import run_suite
+from vadbench.suite import make_suite
 
 
 @pytest.fixture

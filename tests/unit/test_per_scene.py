@@ -13,11 +13,11 @@ from vadbench.detector import Features
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import PartFrames
 from vadbench.features import store
-from vadbench.suite import make_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
 from vadbench.runner.job import run_one_fit
 from vadbench.runner.per_scene import PerScene
-from vadbench.runner.run import plan_suite
+from vadbench.suite import make_suite
 
 SCENES = ["01", "02", "01"]
 

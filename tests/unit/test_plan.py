@@ -7,9 +7,9 @@ from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.locations import suites_root
 from vadbench.plans.cost import expected_seconds, told
-from vadbench.suite import make_suite, parse_settings, read_suite, suite_names, vary
+from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results, RunRecord
-from vadbench.runner.run import plan_suite
+from vadbench.suite import make_suite, parse_settings, read_suite, suite_names, vary
 
 
 @pytest.fixture(autouse=True)

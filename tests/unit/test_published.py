@@ -6,14 +6,14 @@ import pytest
 from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
-from vadbench.suite import make_suite, read_suite, suite_names
+from vadbench.plans.plan import plan_suite
 from vadbench.report.published import METRICS, of_tables, read_published, same_streams, stream_id
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import stands_in
 from vadbench.report.tables.table import METRICS as COLUMNS
 from vadbench.report.tables.table import Column
 from vadbench.results.records import Results
-from vadbench.runner.run import plan_suite
+from vadbench.suite import make_suite, read_suite, suite_names
 
 PAPER_SUITES = [
     name for name in suite_names(suites_root()) if read_suite(name, suites_root()).published

@@ -4,15 +4,15 @@ apart.
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from record_builder import write_record
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import described, protocol_of, recipe_identity
+from vadbench.evaluation.protocol import identity_of
+from vadbench.plans.plan import plan_suite
+from vadbench.results.names import locate
+from vadbench.results.records import Results
 from vadbench.suite import make_suite
-from vadbench.results.names import find
-from vadbench.results.records import RecipeRecord, Results
-from vadbench.runner.run import open_dataset, plan_suite
 
 COMMITTED = Results(Path(__file__).resolve().parents[2] / "results")
 
@@ -29,29 +29,15 @@ def results(tmp_path):
 
 
 def store(results, fingerprint=None, **fields):
-    """The record, without metrics, of kNN on the synthetic scene or of what `fields` say."""
-    (recipe,) = plan_suite(
-        make_suite({"methods": ("knn",), "datasets": ("synthetic",), **fields})
-    ).recipes
-    protocol = protocol_of(recipe, open_dataset(recipe.dataset))
-    identity = recipe_identity(recipe, protocol)
-    record = RecipeRecord(
-        identity=identity if fingerprint is None else fingerprint * 64,
-        dataset=recipe.dataset,
-        recipe=recipe.name,
-        seed=recipe.seed,
-        parts=tuple(
-            {**part, "fingerprint": fingerprint or part["fingerprint"]}
-            for part in described(recipe)
-        ),
-        runs=tuple(part.job.identity for part in recipe.parts),
-        protocol=protocol.model_dump(mode="json"),
-        labels={},
-        read_outs=("score",),
-        rows=(),
-    )
-    results.write_recipe(record, {"scores": np.zeros(1)})
-    return record
+    """The record of kNN on the synthetic scene or of what `fields` say."""
+    suite = make_suite({"methods": ("knn",), "datasets": ("synthetic",), **fields})
+    (planned,) = plan_suite(suite).planned
+    result = planned.result
+    if fingerprint is not None:
+        parts = (result.parts[0].model_copy(update={"fingerprint": fingerprint}),)
+        result = result.model_copy(update={"parts": parts})
+    identity = identity_of(result, planned.runs) if fingerprint is None else fingerprint * 64
+    return write_record(results, result=result, identity=identity)
 
 
 UNUSUAL = [
@@ -66,7 +52,7 @@ UNUSUAL = [
 def test_a_name_means_the_usual_record(results, fields, told):
     store(results, **fields)
     usual = store(results)
-    assert find(results, "knn@velocity")[0] == usual
+    assert locate(results, "knn@velocity")[1] == usual
 
 
 @pytest.mark.parametrize(("fields", "told"), UNUSUAL)
@@ -74,23 +60,23 @@ def test_what_differs_is_told_where_none_is_usual(results, fields, told):
     store(results, settings={"knn": {"k": 3}})
     store(results, **fields)
     with pytest.raises(BadInput, match=rf"names 2 records.*\({told}\)"):
-        find(results, "knn@velocity")
+        locate(results, "knn@velocity")
 
 
 def test_other_features_are_told_by_their_fingerprints(results):
     for fingerprint in "ab":
         store(results, fingerprint)
     with pytest.raises(BadInput, match=r"\(features a\); .*\(features b\)"):
-        find(results, "knn@velocity")
+        locate(results, "knn@velocity")
 
 
 def test_a_record_of_the_preset_paper_is_usual_where_it_is_alone(results):
     paper = store(results, methods=("mulde",), preset="paper")
     store(results, methods=("mulde",), settings={"mulde": {"beta": 0.5}})
-    assert find(results, "mulde@velocity")[0] == paper
+    assert locate(results, "mulde@velocity")[1] == paper
     store(results, methods=("mulde",))
     with pytest.raises(BadInput, match=r"names 3 records.*\(preset paper\)"):
-        find(results, "mulde@velocity")
+        locate(results, "mulde@velocity")
 
 
 def test_the_records_that_the_documentation_compares_are_found():
@@ -100,4 +86,4 @@ def test_the_records_that_the_documentation_compares_are_found():
         if "vadbench compare" in line
     )
     for name in words[2:]:
-        assert "train_dataset" not in find(COMMITTED, name)[0].parts[0]
+        assert locate(COMMITTED, name)[1].result.training.source is None

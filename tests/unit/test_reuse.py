@@ -11,15 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from vadbench.evaluation.reevaluation import evaluate_all
 
 from vadbench.errors import BadInput
 from vadbench.evaluation import evaluate
-from vadbench.evaluation.reevaluation import evaluate_all
-from vadbench.suite import make_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.report.tables.table import Table
 from vadbench.results.records import Results
 from vadbench.runner import run as benchmark
-from vadbench.runner.run import plan_suite, run_suite
+from vadbench.runner.run import run_suite
+from vadbench.suite import make_suite
 
 FRAMES, SIZE = 40, (48, 64)
 METHODS = ("magnitude", "gaussian")
@@ -226,7 +227,7 @@ def test_another_smoothing_keeps_the_regions_where_row_scores_are_not_here(
     evaluate_all(session.results, {"smoothing": 7}, pytest.fail)
     smoothed = [
         record
-        for record in session.results.all_recipes("folder", "magnitude@velocity@grid")
+        for record in session.results.all_records("folder", "magnitude@velocity@grid")
         if record.protocol["smoothing"] == 7
     ]
     (row,) = [row for record in smoothed for row in record.rows if row["metric"] == "rbdc"]
@@ -316,12 +317,12 @@ def test_recipes_of_the_same_runs_and_other_protocols_are_all_evaluated_again(
         methods=("knn", "knn@velocity@grid+velocity.hof1@grid"),
     )
     evaluate_all(session.results, {"smoothing": 7, "calibration": "minmax"}, pytest.fail)
-    records = {record.identity for record in session.results.all_recipes()}
+    records = {record.identity for record in session.results.all_records()}
     assert len(records) == 6
     monkeypatch.setattr(evaluate, "EVALUATION", evaluate.EVALUATION + 1)
     assert evaluate_all(session.results, {}, pytest.fail) == 6
     assert {
-        record.identity: record.evaluation for record in session.results.all_recipes()
+        record.identity: record.evaluation for record in session.results.all_records()
     } == dict.fromkeys(records, evaluate.EVALUATION)
 
 

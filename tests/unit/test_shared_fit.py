@@ -8,10 +8,10 @@ from vadbench.datasets.base import SPLITS
 from vadbench.detector import Features
 from vadbench.executors.local import one_fit_each
 from vadbench.features import store
-from vadbench.suite import make_suite
+from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results, RunRecord
 from vadbench.runner.job import run_one_fit
-from vadbench.runner.run import plan_suite
+from vadbench.suite import make_suite
 
 SMALL = {"epochs": 3, "max_steps": 6, "batch_size": 64, "progress": "off"}
 SWEEPS = {

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 pytest.importorskip("matplotlib")
 
 from vadbench.cli import app
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.report.figures.detected import detected
 from vadbench.report.figures.scored import read_scored
@@ -29,7 +30,6 @@ from vadbench.report.video.show import (
     write_video,
 )
 from vadbench.results.records import Results
-from vadbench.runner.run import open_dataset
 
 RECORD = "gaussian@velocity@grid"
 

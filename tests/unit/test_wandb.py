@@ -54,7 +54,7 @@ def published(tmp_path_factory):
 def test_summary_names_metric_convention_smoothing_and_a_read_out_that_is_not_ranked(results):
     told = {
         each.identity: each
-        for each in publications(results, list(results.all_recipes(recipe="mulde@velocity")))
+        for each in publications(results, list(results.all_records(recipe="mulde@velocity")))
     }
     ((identity, publication),) = told.items()
     assert identity == next(
@@ -79,7 +79,7 @@ def test_summary_names_metric_convention_smoothing_and_a_read_out_that_is_not_ra
 
 
 def test_an_undefined_metric_is_in_the_table_with_its_reason_and_in_no_summary(results):
-    (publication,) = publications(results, list(results.all_recipes(recipe="mulde@deep")))
+    (publication,) = publications(results, list(results.all_records(recipe="mulde@deep")))
     row = next(
         dict(zip(COLUMNS, row, strict=True))
         for row in publication.rows
@@ -98,7 +98,7 @@ def test_records_of_one_job_share_its_run_and_what_they_disagree_in_names_the_re
         rows=(metric("micro_auc", 1 / 3), metric("micro_auc", 0.9, "gaussian-3")),
         alpha=0.5,
     )
-    records = list(results.all_recipes(recipe="mulde@velocity"))
+    records = list(results.all_records(recipe="mulde@velocity"))
     (publication,) = publications(results, records)
     assert len(records) == 2
     assert publication.summary["ped2/micro_auc/none"] == 1 / 3
@@ -107,7 +107,7 @@ def test_records_of_one_job_share_its_run_and_what_they_disagree_in_names_the_re
 
 
 def test_a_fusion_is_a_run_of_its_own_with_the_cost_of_its_jobs(results):
-    (record,) = results.all_recipes(recipe="mulde@velocity+deep")
+    (record,) = results.all_records(recipe="mulde@velocity+deep")
     (publication,) = publications(results, [record])
     assert publication.identity == record.identity
     assert publication.summary["cost/fit_seconds"] == 4.0
@@ -126,7 +126,7 @@ def test_config_and_summary_reach_wandb(results, monkeypatch):
     monkeypatch.setattr(wandb.Run, "finish", read_then_finish)
     monkeypatch.setattr(wandb.Run, "__exit__", lambda run, *_: run.finish())
     publish_all(results)
-    for publication in publications(results, list(results.all_recipes())):
+    for publication in publications(results, list(results.all_records())):
         config, summary, *where = seen[publication.identity[:ID_LENGTH]]
         assert {
             name: config[name] for name in publication.described["config"]
@@ -136,7 +136,7 @@ def test_config_and_summary_reach_wandb(results, monkeypatch):
 
 
 def test_what_lies_on_disk_is_what_was_published_and_nothing_private(published):
-    (publication,) = publications(published, list(published.all_recipes(recipe="mulde@deep")))
+    (publication,) = publications(published, list(published.all_records(recipe="mulde@deep")))
     written = transactions(folder_of(published, publication.identity))
     (run,) = (entry["run"] for entry in written if entry["type"] == "run")
     assert (run["run_id"], run["run_group"], run["job_type"]) == (
@@ -164,7 +164,7 @@ def test_what_lies_on_disk_is_what_was_published_and_nothing_private(published):
 
 
 def test_the_tables_read_back_are_the_records(published):
-    for publication in publications(published, list(published.all_recipes())):
+    for publication in publications(published, list(published.all_records())):
         table = table_in(folder_of(published, publication.identity), "metrics_summary")
         assert list(table.columns) == list(COLUMNS)
         assert table.to_numpy().tolist() == publication.rows
@@ -184,19 +184,19 @@ def test_the_leaderboard_read_back_is_the_same_data_frame(published):
 
 def test_a_table_of_more_rows_than_wandbs_limit_is_whole(results, monkeypatch):
     monkeypatch.setattr(wandb.Table, "MAX_ROWS", 3)
-    (record,) = results.all_recipes(recipe="mulde@deep")
+    (record,) = results.all_records(recipe="mulde@deep")
     publish(Target("offline", results.root), [record], "one")
     assert len(table_in(folder_of(results, record.runs[0]), "metrics_summary")) == len(ROWS)
 
 
 def test_the_scores_are_an_artifact_beside_the_run(published):
-    (record,) = published.all_recipes(recipe="mulde@velocity+deep")
+    (record,) = published.all_records(recipe="mulde@velocity+deep")
     folder = folder_of(published, record.identity)
     kept = folder / "scores" / record.identity[:12] / "frames.npz"
     assert (
         kept.read_bytes()
         == (
-            published.recipe_folder("ped2", record.recipe, record.identity) / "frames.npz"
+            published.record_folder("ped2", record.recipe, record.identity) / "frames.npz"
         ).read_bytes()
     )
 
@@ -279,7 +279,7 @@ def test_the_report_shows_metrics_that_are_in_the_summaries(published):
         for node in panel.get("metrics", ())
     ]
     assert named == ["ped2/micro_auc/gaussian-3"]
-    (publication,) = publications(published, list(published.all_recipes(recipe="mulde@deep")))
+    (publication,) = publications(published, list(published.all_records(recipe="mulde@deep")))
     assert set(named) <= set(publication.summary)
 
 

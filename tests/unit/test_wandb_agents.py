@@ -74,7 +74,7 @@ def test_publishing_again_changes_nothing(tmp_path, monkeypatch, agent):
     assert "4 runs published" in publish_all(results)
     ids = {folder.name.rpartition("-")[2] for folder in folders(results)}
     assert {
-        each.identity[:ID_LENGTH] for each in publications(results, list(results.all_recipes()))
+        each.identity[:ID_LENGTH] for each in publications(results, list(results.all_records()))
     } < ids
     assert "0 runs published, 4 there already" in publish_all(results)
 

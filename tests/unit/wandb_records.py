@@ -14,7 +14,7 @@ import pandas as pd
 from vadbench.files.canonical import canonical_hash
 from vadbench.report.wandb.publish import publish
 from vadbench.report.wandb.session import ID_LENGTH, Target
-from vadbench.results.records import RecipeRecord, Results, RunRecord
+from vadbench.results.records import ResultRecord, Results, RunRecord
 
 
 def private_folders(place, monkeypatch):
@@ -101,7 +101,7 @@ def add_run(results, stream, seed=0):
 
 
 def add_recipe(results, recipe, runs, rows=ROWS, **protocol):
-    record = RecipeRecord(
+    record = ResultRecord(
         identity=canonical_hash([recipe, [run.identity for run in runs], protocol]),
         dataset="ped2",
         recipe=recipe,
@@ -138,7 +138,7 @@ def made(folder):
 
 
 def publish_all(results, **changes):
-    return publish(Target("offline", results.root, **changes), list(results.all_recipes()), "all")
+    return publish(Target("offline", results.root, **changes), list(results.all_records()), "all")
 
 
 def folders(results):

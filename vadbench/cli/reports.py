@@ -114,10 +114,10 @@ def ranks(
     critical difference.
     """
     from vadbench.locations import suites_root
+    from vadbench.plans.plan import plan_suite
     from vadbench.report import ranks as ranking
     from vadbench.report.tables.make import make_table
     from vadbench.results.records import Results
-    from vadbench.runner.run import plan_suite
     from vadbench.suite import read_suite
 
     records = Results(results)

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Dataset, Labels, Resplit
+from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
@@ -21,7 +22,6 @@ from vadbench.registry import unknown
 from vadbench.report.compare import require_comparable
 from vadbench.results.names import locate
 from vadbench.results.records import RecipeRecord, Results
-from vadbench.runner.run import open_dataset
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Dataset, Video
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.features.names import StreamName
 from vadbench.files.atomic import replace_file
@@ -22,7 +23,6 @@ from vadbench.report.figures.scored import Scored, read_scored
 from vadbench.report.figures.style import require_matplotlib
 from vadbench.report.video.panel import SCORE_COLOURS, Panel, make_panel
 from vadbench.results.records import Results
-from vadbench.runner.run import open_dataset
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
