@@ -1,8 +1,7 @@
 """Diffusion's scoring against the plain loop: rows/s as ratios within one run, and how the time
 falls with the steps left from t.
 
-The plain loop, written here from specs/methods.md section 5 as k-diffusion runs it: every row
-carries its own sigma, so the sigma branch of the network works on the whole batch at every step; D
+The plain loop, written as k-diffusion runs it: every row carries its own sigma, so the sigma branch of the network works on the whole batch at every step; D
 is made and taken apart again; LMS coefficients by adaptive quadrature at every step. Both loops use
 the same network class and weights, so that ratios are of the loops. `film` has a learnt sigma
 branch (about 45 % of the network's FLOPs, the case of the target). The released `fourier` has only
