@@ -1,4 +1,5 @@
-# The command menu; `make` alone lists it. A fresh machine needs Python 3.11 or newer, make and git.
+# The command menu; `make` alone lists it. A fresh machine needs Python 3.11 to 3.13, make and git.
+# Another Python, in an environment of its own: make test-all PYTHON=python3.12 VENV=.venv-3.12
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,7 @@ READY := $(VENV)/.ready
 VISION := .venv-vision
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vision lint format types tables docs bench clean
+.PHONY: help demo test test-all test-vision lint format types tables pages docs bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,8 +18,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,docs]'
 	touch $@
 
-demo: $(READY) ## the main job on the built-in data set: features, training, table
+demo: $(READY) ## the main job on the built-in data set: features, training, table, a clip with its scores
 	$(BIN)/vadbench run --suite demo --results build/demo
+	$(BIN)/vadbench show synthetic test03 --record mulde@velocity --results build/demo --out build/demo/test03.mp4
 
 test: $(READY) ## the tests that run on every change
 	$(BIN)/python -m pytest -m 'not slow'
@@ -50,11 +52,16 @@ tables: $(READY) ## write results/tables/, and the output of the documentation's
 	$(BIN)/python benchmarks/make_tables.py
 	$(BIN)/python docs/run_examples.py
 
+pages: $(READY) ## write the generated parts of README.md and docs/ again: results, picture (after make demo), methods
+	$(BIN)/python docs/make_readme.py
+	$(BIN)/python docs/make_methods.py
+
 docs: $(READY) ## the documentation as a site, in build/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/docs
+	$(BIN)/python docs/make_gallery.py
+	$(BIN)/zensical build --clean --strict
 
 bench: $(READY) ## the speed benchmarks (minutes)
 	for script in benchmarks/speed/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VISION) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-* build dist .mypy_cache .ruff_cache .pytest_cache

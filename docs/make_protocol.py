@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from blocks import with_block
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
@@ -132,12 +133,6 @@ def simulated_block(question: str) -> str:
         for case, videos in places
     ]
     return "\n".join(table_lines(["methods", "videos", *methods], body))
-
-
-def with_block(page: str, name: str, text: str) -> str:
-    """The page with the block of a name (`measured: ped2`, `settled`) replaced."""
-    marked = re.compile(f"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    return marked.sub(lambda found: found.group(1) + text + found.group(2), page)
 
 
 def main() -> None:

@@ -344,7 +344,7 @@ class Standardisation:
     """Component-wise x' = (x - mean) / scale with the training set's statistics; a constant feature
     keeps scale 1.
 
-    Source: MULDE, Sec. 4 (unbiased std, + 1e-8); specs/methods.md section 1 on constant features.
+    Source: MULDE, Sec. 4 (unbiased std, + 1e-8).
 
     Attributes:
         mean: [D] float64.

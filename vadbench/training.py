@@ -220,9 +220,7 @@ class LightningDetector(Detector):
         return Standardisation.fit(x)
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """Adam on the network's weights, in one fused kernel (specs/methods.md section 7: .018 s a
-        step against .154 s).
-        """
+        """Adam on the network's weights, in one fused kernel where precision allows."""
         weights = list(self.net.parameters())
         # Lightning cannot clip gradients for a fused optimiser in mixed precision
         fused = self.config.precision == "32-true"

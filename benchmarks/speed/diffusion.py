@@ -1,14 +1,13 @@
 """Diffusion's scoring against the plain loop: rows/s as ratios within one run, and how the time
 falls with the steps left from t.
 
-The plain loop, written here from specs/methods.md section 5 as k-diffusion runs it: every row
-carries its own sigma, so the sigma branch of the network works on the whole batch at every step; D
-is made and taken apart again; LMS coefficients by adaptive quadrature at every step. Both loops use
-the same network class and weights, so that ratios are of the loops. `film` has a learnt sigma
-branch (about 45 % of the network's FLOPs, the case of the target). The released `fourier` has only
-cosines and sines there, so that the plain loop is mostly matrix products, which no way of
-conditioning can save: `products` times these alone, and is the bound (CPU seconds throughout; other
-work would disturb the wall's).
+The plain loop, written as k-diffusion runs it: every row carries its own sigma, so the sigma branch
+of the network works on the whole batch at every step; D is made and taken apart again; LMS
+coefficients by adaptive quadrature at every step. Both loops use the same network class and
+weights, so that ratios are of the loops. `film` has a learnt sigma branch (about 45 % of the
+network's FLOPs, the case of the target). The released `fourier` has only cosines and sines there,
+so that the plain loop is mostly matrix products, which no way of conditioning can save: `products`
+times these alone, and is the bound (CPU seconds throughout; other work would disturb the wall's).
 
 Run: python benchmarks/speed/diffusion.py [--repeats 5] [--dim 512] [--batch 1024] [--threads 1]
 """

@@ -1,9 +1,9 @@
 """MULDE's training step and scoring against the published formulation: time, rate and peak memory,
 as ratios within one run.
 
-The published formulation, written here from specs/methods.md sections 1 and 7: the input gradient
-by autograd with `create_graph`, the same gradient once more on the clean branch where nobody needs
-it, unfused Adam; scoring in one pass a noise scale, with gradients.
+The published formulation, written out here: the input gradient by autograd with `create_graph`, the
+same gradient once more on the clean branch where nobody needs it, unfused Adam; scoring in one pass
+a noise scale, with gradients.
 
 Run: python benchmarks/speed/mulde.py [--repeats 3] [--units 4096] [--dim 512] [--batch 2048]
 [--threads 2] On a machine that others use, `--threads 1 --clock cpu` is steadier.

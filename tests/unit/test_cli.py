@@ -2,6 +2,9 @@
 before anything is computed.
 """
 
+import re
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -29,8 +32,31 @@ def vadbench(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_the_version_is_told():
-    assert CliRunner().invoke(cli.app, ["--version"]).stdout == f"vadbench {version('vadbench')}\n"
+def test_the_version_is_told_with_the_commit_and_the_libraries():
+    first, *libraries = CliRunner().invoke(cli.app, ["--version"]).stdout.splitlines()
+    assert re.fullmatch(rf"vadbench {version('vadbench')}( \([0-9a-f]{{40}}\+?\))?", first)
+    assert f"torch {version('torch')}" in libraries
+
+
+def test_the_version_is_told_without_loading_the_libraries():
+    code = "import sys; from vadbench import cli; sys.argv[1:] = ['--version']; cli.app()"
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"torch", "numpy", "sklearn", "pytorch_lightning"}
+
+
+def test_completion_of_a_shell_can_be_shown():
+    shown = CliRunner().invoke(
+        cli.app, [], prog_name="vadbench", env={"_VADBENCH_COMPLETE": "source_bash"}
+    )
+    assert "complete" in shown.stdout
+    assert "_VADBENCH_COMPLETE" in shown.stdout
 
 
 def test_a_place_that_cannot_be_written_is_one_line(vadbench, tmp_path):

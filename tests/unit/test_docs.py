@@ -2,17 +2,22 @@
 adds, the site.
 """
 
-import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import make_gallery
+import make_methods
+import make_readme
 import pytest
+import run_examples as examples
 import typer
+from blocks import block_of
 
 import vadbench
 from vadbench import registry
@@ -21,18 +26,13 @@ from vadbench.suite import make_suite, suite_names
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = [
+    ROOT / "README.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted((DOCS / "methods").glob("*.md")),
+    ROOT / "benchmarks" / "README.md",
+]
 FENCED = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-examples = script("run_examples")
 
 
 def blocks(page, title):
@@ -54,6 +54,7 @@ def commands():
                 else []
             )
             for line in lines:
+                line = line.removeprefix(".venv/bin/")
                 if line.startswith("vadbench "):
                     words = shlex.split(line, comments=True)[1:]
                     yield page.name, tuple("1" if word == "N" else word for word in words)
@@ -196,42 +197,97 @@ def test_the_reference_has_every_public_name():
 
 
 def test_the_gallery_has_a_page_for_every_committed_table():
-    pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install -e '.[docs]')")
-    gallery = script("make_gallery")
-    found = gallery.tables()
-    assert set(found) == {path.stem for path in (ROOT / "results" / "tables").glob("*.md")} - {
-        "latest"
-    }
-    for suite, table in found.items():
-        assert f"(results/{suite}.md)" in gallery.index_page(found)
+    tables = make_gallery.read_tables()
+    assert set(tables) == {path.stem for path in make_gallery.TABLES.glob("*.md")} - {"latest"}
+    for suite, table in tables.items():
+        assert f"({suite}.md)" in make_gallery.index_page(tables)
+        assert f"({suite}.md)" in make_gallery.navigation(tables)
         rows = [line for line in table.splitlines() if line.startswith("|")]
-        page = gallery.page_of(suite, table).replace("\\[", "[").replace("\\]", "]")
+        page = make_gallery.page_of(suite, table).replace("\\[", "[").replace("\\]", "]")
         assert all(row in page for row in rows)
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning_and_asks_for_nothing_elsewhere(tmp_path):
-    pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install -e '.[docs]')")
-    command = [
-        sys.executable,
-        "-m",
-        "mkdocs",
-        "build",
-        "--strict",
-        "--site-dir",
-        str(tmp_path / "site"),
-    ]
+def test_tables_with_measured_figures_stand_before_those_without():
+    measured = [make_gallery.is_measured(suite) for suite in make_gallery.read_tables()]
+    assert any(measured)
+    assert not all(measured)
+    assert measured == sorted(measured, reverse=True)
+
+
+def test_the_table_of_the_front_page_is_that_of_the_committed_results():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert block_of(page, "results") == make_readme.results_block(), "run `make pages`"
+
+
+def test_the_picture_of_the_front_page_is_small():
+    assert "docs/images/demo.jpg" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert 10_000 < make_readme.PICTURE.stat().st_size < 60_000
+
+
+@pytest.mark.parametrize("name", registry.names("detectors", "recipes"))
+def test_the_page_of_a_method_says_what_the_method_declares(name):
+    page = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
+    assert block_of(page, "method") == make_methods.method_block(name), "run `make pages`"
+    assert "| what | here | why |" in page
+
+
+def test_the_list_of_methods_has_them_all():
+    page = (DOCS / "methods" / "index.md").read_text(encoding="utf-8")
+    assert block_of(page, "methods") == make_methods.list_block(), "run `make pages`"
+    assert sorted(make_methods.ORDER) == registry.names("detectors", "recipes")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_files_lead_somewhere(page):
+    written = {"results/index.md"}  # by docs/make_gallery.py
+    links = re.findall(
+        r"\]\(([^)#:]+\.[a-z]+|[^)#:]+/)(?:#[^)]*)?\)", FENCED.sub("", page.read_text())
+    )
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert set(missing) <= written
+
+
+def test_nothing_that_a_reader_opens_points_at_papers_of_the_workshop():
+    folders = [*DOCS.rglob("*.md"), *DOCS.glob("*.py"), *(ROOT / "benchmarks").rglob("*")]
+    read = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *folders]
+    for path in read:
+        if path.suffix in (".md", ".py", ".toml", ".csv"):
+            found = re.search(r"specs/|\.\./shared|closing note", path.read_text(encoding="utf-8"))
+            assert not found, f"{path}: {found[0]}"
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A copy of what the site is built from, beside the packages that its reference describes."""
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    for name in ("vadbench", "methods", "results"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def build(site):
+    """Build the site as `make docs` does; its exit code and what it said."""
+    subprocess.run([sys.executable, "docs/make_gallery.py"], cwd=site, check=True)
+    zensical = str(Path(sys.executable).with_name("zensical"))
     done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
+        [zensical, "build", "--strict"],
+        cwd=site,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
     )
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    pages = list((tmp_path / "site").rglob("*.html"))
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_asks_for_nothing_elsewhere(site):
+    pytest.importorskip("zensical", reason="zensical is not installed (pip install -e '.[docs]')")
+    code, said = build(site)
+    assert code == 0, said
+    assert "No issues found" in said
+    pages = list((site / "build" / "docs").rglob("*.html"))
     assert len(pages) > len(PAGES)
     for page in pages:
         asked = re.findall(
@@ -239,7 +295,20 @@ def test_the_site_builds_without_a_warning_and_asks_for_nothing_elsewhere(tmp_pa
             page.read_text(),
         )
         assert not asked, f"{page.name}: {asked}"
-    for sheet in (tmp_path / "site").rglob("*.css"):
+    for sheet in (site / "build" / "docs").rglob("*.css"):
         assert not re.findall(
             r"""(?:@import|url\()\s*["']?(?:https?:)?//[^)"']+""", sheet.read_text()
         ), sheet.name
+    reference = (site / "build" / "docs" / "api.html").read_text()
+    assert 'id="vadbench.detector.Detector.fit"' in reference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["no-such-page.md", "protocol.md#no-such-heading"])
+def test_a_broken_link_stops_the_build(site, link):
+    pytest.importorskip("zensical", reason="zensical is not installed (pip install -e '.[docs]')")
+    page = site / "docs" / "index.md"
+    page.write_text(f"{page.read_text()}\n[nowhere]({link})\n")
+    code, said = build(site)
+    assert code != 0
+    assert "1 issue found" in said

@@ -1,10 +1,11 @@
 """docs/protocol.md holds measured blocks; its generator does what the page says."""
 
-import importlib.util
 from pathlib import Path
 
+import make_protocol
 import numpy as np
 import pytest
+from blocks import block_of, with_block
 
 from vadbench.datasets.base import Labels
 from vadbench.errors import BadInput
@@ -12,10 +13,6 @@ from vadbench.report.settled import settled
 from vadbench.results.records import Results
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("make_protocol", ROOT / "docs" / "make_protocol.py")
-make_protocol = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_protocol)
-
 LABELS = Labels(
     "toy",
     "toy",
@@ -48,8 +45,8 @@ def test_a_constant_changes_zero_padded_filters_and_literal_padding(scores):
 
 def test_a_block_is_replaced_between_its_marks():
     page = "before\n<!-- measured: toy -->\nold\n<!-- end -->\nafter\n"
-    assert make_protocol.with_block(page, "measured: toy", "new") == page.replace("old", "new")
-    assert make_protocol.with_block(page, "measured: other", "new") == page
+    assert with_block(page, "measured: toy", "new") == page.replace("old", "new")
+    assert with_block(page, "measured: other", "new") == page
 
 
 def test_missing_records_are_named(tmp_path, monkeypatch):
@@ -69,16 +66,14 @@ def test_the_page_has_a_filled_block_for_each_data_set():
         assert all(f"| {name} " in text for name in make_protocol.CONVENTIONS)
 
 
-def block_of(name):
-    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
-    return page.partition(f"<!-- {name} -->\n")[2].partition("\n<!-- end -->")[0]
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("question", ["false claims", "seeds", "coverage", "false tables"])
 def test_the_page_has_the_tables_of_the_simulation(question):
-    assert block_of(f"simulated: {question}") == make_protocol.simulated_block(question)
+    assert block_of(PAGE, f"simulated: {question}") == make_protocol.simulated_block(question)
 
 
 def test_the_page_lists_what_the_leaderboard_does_not_rank():
-    listed = [line.removeprefix("- ") for line in block_of("settled").splitlines()]
+    listed = [line.removeprefix("- ") for line in block_of(PAGE, "settled").splitlines()]
     assert listed == list(dict.fromkeys(one.told for one in settled()))

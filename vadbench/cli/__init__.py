@@ -31,7 +31,6 @@ app = typer.Typer(
     help="The comparative benchmark of density-based video anomaly detection.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.add_typer(runs.app)
 app.add_typer(reports.app)
@@ -47,11 +46,17 @@ app.add_typer(data.app, name="data")
 
 
 def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
+    if not wanted:
+        return
+    from importlib.metadata import version
 
-        typer.echo(f"vadbench {version('vadbench')}")
-        raise typer.Exit
+    from vadbench.environment import read_commit, read_versions
+
+    commit = read_commit()
+    typer.echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
+    for name, installed in read_versions().items():
+        typer.echo(f"{name} {installed}")
+    raise typer.Exit
 
 
 @app.callback()
@@ -59,7 +64,10 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
+            "--version",
+            help="Print the version, the commit and the libraries' versions.",
+            callback=_print_version,
+            is_eager=True,
         ),
     ] = False,
 ) -> None:

@@ -1,5 +1,5 @@
-"""Person tracks: boxes from track files, and how each tracked person moves, without a pixel
-(specs/features.md section 3).
+"""Person tracks: boxes from track files, and how each tracked person moves, without a
+pixel.
 """
 
 from __future__ import annotations

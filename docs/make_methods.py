@@ -1,0 +1,164 @@
+"""Write the generated blocks of docs/methods/: citation, presets, settings and parts, as the
+registered methods declare them; and the list of methods.
+
+    python docs/make_methods.py
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from blocks import with_block
+
+from vadbench import registry
+from vadbench.detector import Detector, MethodConfig, Recipe
+from vadbench.features.stream import declared_nature
+from vadbench.training import NeuralConfig
+
+PAGES = Path(__file__).with_name("methods")
+ROLES = ("fit", "scoring", "runtime")
+# what the columns `fast` and `paper` are resolved for
+SHOWN = ("ped2", "velocity")
+# the order of the list: densities, baselines, fusions
+ORDER = (
+    *("mulde", "msma", "msma-mulde", "flow", "diffusion", "gmm", "knn"),
+    *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude"),
+    *("accivad", "accivad-root", "speed-appearance"),
+)
+
+
+def detector_block(name: str, detector: type[Detector]) -> str:
+    """What a detector declares: citation, read-outs, seeds, calibration, presets, settings."""
+    info = detector.info
+    seeds = "the same for every seed" if info.deterministic else "differs from seed to seed"
+    facts = [
+        "## Citation and settings",
+        "",
+        f"**Source**: {info.paper}. **Scores**: {seeds}. **In fusions**: calibrated by"
+        f" `{detector.calibration}`.",
+        "",
+    ]
+    if info.test_chosen:
+        chosen = ", ".join(f"`{field}`" for field in info.test_chosen)
+        facts += [f"Its authors chose by test labels, in preset `paper`: {chosen}.", ""]
+    return "\n".join(facts + presets(detector) + settings(name, detector)).rstrip()
+
+
+def presets(detector: type[Detector]) -> list[str]:
+    """What the docstring of its presets says, where it has presets of its own."""
+    if detector.preset.__func__ is Detector.preset.__func__:  # type: ignore[attr-defined]
+        return []
+    paragraphs = inspect.cleandoc(detector.preset.__doc__ or "").split("\n\n")
+    lines = [" ".join(paragraph.split()) for paragraph in paragraphs]
+    return [line for paragraph in lines for line in (paragraph, "")]
+
+
+def settings(name: str, detector: type[Detector]) -> list[str]:
+    """The table of its settings, with what the presets make of them."""
+    config, fields = detector.Config, detector.Config.model_fields
+    if not fields:
+        return ["It has no settings."]
+    dataset, stream = SHOWN
+    configs = [config(), *(preset_config(detector, each) for each in ("fast", "paper"))]
+    rows = [
+        f"| `{field}` | {' | '.join(value(getattr(each, field)) for each in configs)}"
+        f" | {escaped(described.description or '')}{role(config, field)} |"
+        for field, described in sorted(fields.items(), key=lambda item: place(config, item[0]))
+    ]
+    return [
+        f"`--set {name}.FIELD=VALUE` changes a setting. The presets are shown as they are for"
+        f" `{stream}` on `{dataset}`; *scoring*: changes only what is computed from a fitted"
+        " model; *runtime*: changes nothing but speed.",
+        "",
+        "| setting | default | `fast` | `paper` | what |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def preset_config(detector: type[Detector], preset: str) -> Any:
+    """The settings that a preset gives for the stream that is shown."""
+    dataset, stream = SHOWN
+    return detector.Config(**detector.preset(preset, dataset, declared_nature(stream)))
+
+
+def place(config: type[MethodConfig], field: str) -> tuple[int, bool]:
+    """What decides first stands first; a method's own settings before those of all networks."""
+    return ROLES.index(config.role(field)), field in NeuralConfig.model_fields
+
+
+def role(config: type[MethodConfig], field: str) -> str:
+    """The role of a field, where it is not the usual one."""
+    named = config.role(field)
+    return "" if named == "fit" else f" (*{named}*)"
+
+
+def value(setting: Any) -> str:
+    """A setting as `--set` would take it."""
+    if setting is None or setting == ():
+        return "none"
+    if isinstance(setting, tuple):
+        return "`" + ", ".join(map(str, setting)) + "`"
+    return f"`{setting}`"
+
+
+def escaped(text: str) -> str:
+    """Text in a cell of a table."""
+    return text.replace("|", "\\|").replace("[", "\\[")
+
+
+def recipe_block(recipe: Recipe) -> str:
+    """What a recipe declares: citation and parts."""
+    empty = {"train-min": "the training minimum", "zero": "a raw 0"}
+    return "\n".join(
+        [
+            "## Citation and parts",
+            "",
+            f"**Source**: {recipe.paper}.",
+            "",
+            "| stream | method | calibration | a frame without objects scores |",
+            "|---|---|---|---|",
+            *(
+                f"| `{part.stream}` | [`{part.method}`]({part.method}.md) |"
+                f" `{part.calibration}` | {empty[part.empty]} |"
+                for part in recipe.parts
+            ),
+        ]
+    )
+
+
+def method_block(name: str) -> str:
+    """The generated block of a method's page."""
+    if name in registry.names("recipes"):
+        return recipe_block(registry.load("recipes", name))
+    return detector_block(name, registry.load("detectors", name))
+
+
+def list_block() -> str:
+    """The table of all methods."""
+    rows = []
+    for name in ORDER:
+        recipe = name in registry.names("recipes")
+        declared: Any = registry.load("recipes" if recipe else "detectors", name)
+        info = declared if recipe else declared.info
+        rows.append(
+            f"| [`{name}`]({name}.md) | {info.title}{' (recipe)' * recipe} | {info.paper} |"
+        )
+    return "\n".join(["| name | what | source |", "|---|---|---|", *rows])
+
+
+def main() -> None:
+    """Rewrite the pages."""
+    for name in ORDER:
+        path = PAGES / f"{name}.md"
+        page = path.read_text(encoding="utf-8")
+        path.write_text(with_block(page, "method", method_block(name)), encoding="utf-8")
+    index = PAGES / "index.md"
+    page = index.read_text(encoding="utf-8")
+    index.write_text(with_block(page, "methods", list_block()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
