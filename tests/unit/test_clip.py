@@ -12,9 +12,9 @@ from shown import Shown, footage
 
 from vadbench.datasets.base import Video
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.backbones import Backbone
 from vadbench.features.extractors.clip import Clip, ClipOptions, centred, windows
-from vadbench.features.extractors.extractor import Objects
 from vadbench.features.footage import Footage
 
 NONE = Objects([])

@@ -16,8 +16,8 @@ from shown import footage
 
 from vadbench.errors import BadInput
 from vadbench.features.ahead import ahead
-from vadbench.features.extractors.deep import Deep, DeepOptions, batches, resized, square
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
+from vadbench.features.extractors.deep import Deep, DeepOptions, batches, resize, square
 
 COLOUR = (10, 20, 30)
 
@@ -83,7 +83,7 @@ def test_a_square_holds_the_box_in_its_middle_and_the_mean_colour_elsewhere(
 def test_resizing_keeps_a_flat_colour() -> None:
     flat = np.full((7, 7, 3), COLOUR, np.uint8)
     for size in (3, 7, 20):
-        assert np.array_equal(resized(flat, size), np.full((size, size, 3), COLOUR, np.uint8))
+        assert np.array_equal(resize(flat, size), np.full((size, size, 3), COLOUR, np.uint8))
 
 
 def test_rows_are_the_crops_in_order_channels_first(deep: Deep) -> None:
@@ -278,7 +278,7 @@ class TestEfficientNetLite0:
         from vadbench.features.weights import load_state
 
         state = load_state(weights_file().path)
-        pictures = [resized(picture[:, 106:533], 224) for picture in load_sample_images().images]
+        pictures = [resize(picture[:, 106:533], 224) for picture in load_sample_images().images]
         logits = (
             efficientnet_lite0(224)(np.stack(pictures)) @ state["_fc.weight"].numpy().T
             + state["_fc.bias"].numpy()

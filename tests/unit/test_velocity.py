@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.optical_flow import Flow, over_pairs
 from vadbench.features.extractors.velocity import (
     Velocity,

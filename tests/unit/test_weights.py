@@ -20,8 +20,8 @@ from vadbench.features.weights import (
     load_state,
     needed,
     onnx_session,
-    weights_root,
 )
+from vadbench.locations import weights_root
 
 
 def two_tensors() -> dict[str, torch.Tensor]:

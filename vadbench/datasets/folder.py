@@ -17,7 +17,7 @@ from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decoded, seen
 from vadbench.datasets.derived_tracks import COLUMNS, check_regions, derive_tracks
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
-from vadbench.datasets.manifest import Clip, Manifest, read_manifest
+from vadbench.datasets.manifest import ClipEntry, Manifest, read_manifest
 from vadbench.datasets.masks import iterate_masks
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
@@ -274,7 +274,7 @@ class Folder(Dataset):
             labels[first : last + 1] = 1
         return labels
 
-    def _clip(self, video: Video) -> Clip:
+    def _clip(self, video: Video) -> ClipEntry:
         return next(
             clip
             for clip in self.manifest.clip

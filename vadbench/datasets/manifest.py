@@ -15,7 +15,7 @@ from vadbench.errors import BadInput
 from vadbench.files.text import read_text
 
 
-class Clip(BaseModel):
+class ClipEntry(BaseModel):
     """One `[[clip]]`. Paths are relative to the manifest and stay inside its folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,7 +57,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    clip: tuple[Clip, ...] = Field(description="the clips, in order", min_length=1)
+    clip: tuple[ClipEntry, ...] = Field(description="the clips, in order", min_length=1)
     tracks: str | None = Field(
         None,
         description=(
@@ -116,13 +116,13 @@ def _parse(document: dict[str, object]) -> Manifest:
         raise BadInput(registry.first_fault(error, Manifest)) from error
 
 
-def _clip(number: int, entry: dict[str, object]) -> Clip:
+def _clip(number: int, entry: dict[str, object]) -> ClipEntry:
     told = f"clip {number} ({entry.get('path', 'no path')})"
     try:
-        _known(entry, Clip)
-        clip = Clip.model_validate(entry)
+        _known(entry, ClipEntry)
+        clip = ClipEntry.model_validate(entry)
     except ValidationError as error:
-        raise BadInput(f"{told}: {registry.first_fault(error, Clip)}") from error
+        raise BadInput(f"{told}: {registry.first_fault(error, ClipEntry)}") from error
     except BadInput as error:
         raise BadInput(f"{told}: {error}") from error
     labelled = [name for name in ("anomalous", "masks") if getattr(clip, name) is not None]

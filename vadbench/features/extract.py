@@ -20,8 +20,9 @@ from vadbench.datasets.base import SPLITS, Dataset, Split, Video
 from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
+from vadbench.features.boxes.provider import Objects, Provider
 from vadbench.features.current import check_current, remove_outdated
-from vadbench.features.extractors.extractor import Advance, Objects, Provider
+from vadbench.features.extractors.extractor import Advance
 from vadbench.features.footage import Footage
 from vadbench.features.parts import Arrays, Parts
 from vadbench.features.per_clip import compute_clips

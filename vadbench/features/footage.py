@@ -55,6 +55,17 @@ class Footage:
                 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
             )
 
+    def rgb(self) -> Iterator[NDArray[np.uint8]]:
+        """One pass in colour, [H, W, 3] each; a grey frame has three equal channels."""
+        import cv2
+
+        for frame in self:
+            yield (
+                frame
+                if frame.ndim == 3
+                else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
+            )
+
     def sampled(self, most: int) -> NDArray[np.uint8]:
         """[n, H, W] luma of at most `most` evenly spaced frames, the first and the last among them;
         one pass.

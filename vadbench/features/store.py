@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
 from vadbench.files.canonical import canonical_hash
 
 SCHEMA_VERSION = 1

@@ -18,7 +18,8 @@ from vadbench.datasets.base import Dataset, Split
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
-from vadbench.features.extractors.extractor import Extractor, NeededFile, Provider
+from vadbench.features.boxes.provider import NeededFile, Provider
+from vadbench.features.extractors.extractor import Extractor
 from vadbench.features.names import IMPORT, StreamName
 from vadbench.files.canonical import canonical_hash
 from vadbench.versions import code_of

@@ -19,7 +19,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from vadbench.features.extractors.extractor import NeededFile, Objects
+from vadbench.features.boxes.provider import NeededFile, Objects
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
@@ -130,7 +130,7 @@ class Foreground:
                 (x + x0, y + y0, x + x1, y + y1)
                 for x0, y0, x1, y1, _ in tiles or [(0, 0, width, height, area)]
             ]
-        return without_covered(np.array(found, np.float32).reshape(-1, 4), options.covered)
+        return drop_covered(np.array(found, np.float32).reshape(-1, 4), options.covered)
 
     def _tiles(
         self, pixels: NDArray[np.bool_], down: float, right: float
@@ -176,7 +176,7 @@ def differs(
     return np.maximum(frame, still) - np.minimum(frame, still) > threshold
 
 
-def without_covered(boxes: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def drop_covered(boxes: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """The boxes [n, 4] without those of which more than `share` lies in one larger box (among
     equals the first stays).
     """

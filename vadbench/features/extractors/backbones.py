@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import NeededFile
 from vadbench.features.extractors import efficientnet
-from vadbench.features.extractors.extractor import NeededFile
 from vadbench.features.weights import (
+    VISION_EXTRA,
     fill,
     load_package,
     load_state,
@@ -39,7 +40,6 @@ OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 HIERA_MEAN, HIERA_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 CLIP_MODEL = "ViT-B-16-quickgelu"  # OpenAI trained with x * sigmoid(1.702 x)
-EXTRA = "vision"  # the optional dependencies that bring timm, open_clip, hiera and torchvision
 FRAMES = 16  # of a window of the video models
 
 
@@ -142,7 +142,7 @@ def clip_vit_b16(path: Path) -> Backbone:
             model.
     """
     model = (
-        load_package("open_clip", EXTRA)
+        load_package("open_clip", VISION_EXTRA)
         .create_model(CLIP_MODEL, pretrained=None, load_weights=False)
         .visual
     )
@@ -167,7 +167,7 @@ def timm_backbone(name: str, path: Path) -> Backbone:
     Raises:
         BadInput: if the extra is not installed, timm has no such model, or the file is not of it.
     """
-    timm = load_package("timm", EXTRA)
+    timm = load_package("timm", VISION_EXTRA)
     if not timm.is_model(name):
         close = timm.list_models(f"{name[:6]}*")[:3]
         raise BadInput(
@@ -197,7 +197,7 @@ def hiera_large(path: Path) -> Backbone:
     """
     import torch
 
-    model = load_package("hiera", EXTRA).hiera_large_16x224(pretrained=False)
+    model = load_package("hiera", VISION_EXTRA).hiera_large_16x224(pretrained=False)
     model.head = torch.nn.Identity()
     run = _torch(
         fill(model, _without(load_state(path), "head."), path, "Hiera-L hiera_large_16x224")
@@ -213,7 +213,7 @@ def r3d_18(path: Path) -> Backbone:
     """
     import torch
 
-    model = load_package("torchvision.models.video", EXTRA).r3d_18(weights=None)
+    model = load_package("torchvision.models.video", VISION_EXTRA).r3d_18(weights=None)
     model.fc = torch.nn.Identity()
     run = _torch(fill(model, _without(load_state(path), "fc."), path, "torchvision r3d_18"))
     return _probed(112, KINETICS_MEAN, KINETICS_STD, run, FRAMES)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
-from vadbench.features.extractors.deep import resized, unit_length
-from vadbench.features.extractors.extractor import Advance, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import NeededFile, Objects
+from vadbench.features.extractors.deep import resize, unit_length
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.extractors.backbones import Backbone
@@ -140,10 +141,8 @@ class Clip:
     def _batches(self, footage: Footage, size: int) -> Iterator[Frame]:
         """[B, S, S, 3] pictures of grey channels, or [B, 16, S, S, 3] RGB windows."""
         grey = self.variant == EFFICIENTNET
-        shrunk = (
-            resized(frame if grey else as_rgb(frame), size)
-            for frame in (footage.grey() if grey else footage)
-        )
+        frames = footage.grey() if grey else footage.rgb()
+        shrunk = (resize(frame, size) for frame in frames)
         whole = windows(shrunk, self.offsets, self.options.stride)
         while some := list(islice(whole, BATCH[self.variant])):
             yield np.stack([np.stack(window, -1 if grey else 0) for window in some])
@@ -179,12 +178,3 @@ def windows(
     for centre in range(max(last + 1 - after, 0), last + 1):
         if centre % stride == 0:
             yield window(centre)
-
-
-def as_rgb(frame: Frame) -> Frame:
-    """[H, W, 3] of a grey or RGB frame."""
-    import cv2
-
-    return (
-        frame if frame.ndim == 3 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
-    )

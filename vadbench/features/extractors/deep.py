@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import Advance, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import NeededFile, Objects
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.extractors.backbones import Backbone
@@ -180,7 +181,7 @@ def batches(
     done = 0
     for frame, of_frame in zip(frames, boxes, strict=True):
         for box in of_frame:
-            waiting.append(resized(square(frame, box, colour), size))
+            waiting.append(resize(square(frame, box, colour), size))
             if len(waiting) == most:
                 yield np.stack(waiting), done
                 waiting, done = [], 0
@@ -216,7 +217,7 @@ def square(frame: Picture, box: Floats, colour: tuple[int, int, int]) -> Picture
     return out
 
 
-def resized(picture: Picture, size: int) -> Picture:
+def resize(picture: Picture, size: int) -> Picture:
     """The picture squashed to [size, size] or [size, size, 3]: area means where it shrinks, cubic
     where it grows.
     """

@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vadbench.features.extractors.extractor import NeededFile
+from vadbench.features.boxes.provider import NeededFile
 from vadbench.features.store import sha256
 from vadbench.features.weights import fill, load_package, load_state, needed
 

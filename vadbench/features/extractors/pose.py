@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
-from vadbench.features.boxes.detector import in_colour
-from vadbench.features.extractors.extractor import Advance, Floats, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import Floats, NeededFile, Objects
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.footage import Footage
@@ -140,14 +140,13 @@ class Pose:
         import cv2
 
         height, width = self.network.height, self.network.width
-        for frame, boxes in zip(footage, objects.boxes, strict=True):
-            colour = in_colour(frame) if len(boxes) else frame
+        for frame, boxes in zip(footage.rgb(), objects.boxes, strict=True):
             for scale, (left, top) in zip(*crop_geometry(boxes, height, width), strict=True):
                 to_crop = np.array(
                     [[scale, 0, -scale * left], [0, scale, -scale * top]], np.float64
                 )
                 yield np.asarray(
-                    cv2.warpAffine(colour, to_crop, (width, height), flags=cv2.INTER_LINEAR),
+                    cv2.warpAffine(frame, to_crop, (width, height), flags=cv2.INTER_LINEAR),
                     np.uint8,
                 )
             advance(1)

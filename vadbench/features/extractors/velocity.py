@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from vadbench.detector import Nature
-from vadbench.features.extractors.extractor import Advance, Floats, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import Floats, NeededFile, Objects
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.footage import Footage

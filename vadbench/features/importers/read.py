@@ -23,6 +23,8 @@ from vadbench.features.importers.per_video import clip_files, read_c3d_folder, r
 from vadbench.features.importers.placement import SNIPPET
 from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
+from vadbench.features.importers.write import write_import
+from vadbench.features.names import StreamName
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,6 @@ def import_features(
         BadInput: as `read_features`; if the splits disagree; on a stream or a field that does not
             fit.
     """
-    from vadbench.features.importers.write import write_import
-    from vadbench.features.names import StreamName
-
     if not StreamName.parse(stream, dataset.boxes).imported:
         raise BadInput(
             f"stream {stream!r}: expected <extractor>@import.<label>, for example"

@@ -17,7 +17,7 @@ from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.extract import circumstances, is_stored
-from vadbench.features.importers import ImportedRows
+from vadbench.features.importers.clips import ImportedRows
 from vadbench.features.names import StreamName
 from vadbench.features.stream import Imported, StreamPlan, import_record, plan_import
 
