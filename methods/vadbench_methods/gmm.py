@@ -98,15 +98,15 @@ class GMM(Detector):
         if not self.config.absolute:
             train = train.without_outliers()
         try:
-            self.mixture = self._fitted(train)
+            self.mixture = self._fit(train)
         # raw features take such a row for a component of its own, up to the size where EM fails
         except BadInput:
             rest = train.without_outliers()
             if rest is train:
                 raise
-            self.mixture = self._fitted(rest)
+            self.mixture = self._fit(rest)
 
-    def _fitted(self, train: Features) -> Mixture:
+    def _fit(self, train: Features) -> Mixture:
         config = self.config
         seed = self.seed if config.init_seed is None else config.init_seed
         known: dict[str, Any] = {"absolute": config.absolute, "rows": config.selection_rows}

@@ -288,12 +288,12 @@ class TestEfficientNetLite0:
         assert logits.argmax(1)[1] == 985
 
     def test_it_is_exported_once(self) -> None:
-        from vadbench.features.extractors.efficientnet import exported
+        from vadbench.features.extractors.efficientnet import ensure_onnx
         from vadbench.locations import cache_root
 
-        first = exported(cache_root())
+        first = ensure_onnx(cache_root())
         made = first.stat().st_mtime_ns
-        assert exported(cache_root()).stat().st_mtime_ns == made
+        assert ensure_onnx(cache_root()).stat().st_mtime_ns == made
         assert list(first.parent.iterdir()) == [first]
 
     def test_rows_do_not_depend_on_their_neighbours(self) -> None:
@@ -312,7 +312,7 @@ class TestEfficientNetLite0:
 
     def test_its_weights_are_the_packages(self) -> None:
         from vadbench.features.extractors.efficientnet import SHA256
-        from vadbench.features.store import sha256
+        from vadbench.files.digest import sha256
 
         (file,) = Deep("efficientnet-lite0", DeepOptions()).files()
         assert sha256(file.path) == SHA256

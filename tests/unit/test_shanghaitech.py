@@ -12,7 +12,7 @@ import pytest
 from video_writer import (
     complaint,
     loop,
-    own_cache,  # noqa: F401
+    private_cache,  # noqa: F401
     truncate,
     unknown_codec,
     write_images,

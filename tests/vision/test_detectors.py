@@ -138,5 +138,5 @@ def test_raft_gives_the_same_from_several_threads_at_once(flow: Raft) -> None:
 
 
 def test_raft_is_loaded_once_a_process() -> None:
-    assert raft.shared() is raft.shared()
+    assert raft.load_once() is raft.load_once()
     assert raft.file().path.name == "raft_large.pth"

@@ -115,7 +115,7 @@ class Actor:
             self.y + height * math.expm1(rate * swayed) / GROWTH + sway,
         )
 
-    def walked(self, frame: int) -> float:
+    def distance(self, frame: int) -> float:
         """The way since `start`, in person heights; turns legs and wheels."""
         return self.speed * (frame - self.start)
 
@@ -150,7 +150,7 @@ class Sprite:
         self.tone = np.zeros(shape, np.uint8)
         self.alpha = np.zeros(shape, np.uint8)
 
-    def _fixed(self, point: Point) -> tuple[int, int]:
+    def _fixed_point(self, point: Point) -> tuple[int, int]:
         x, y = (
             self.origin[0] + self.facing * point[0] * self.scale,
             self.origin[1] - point[1] * self.scale,
@@ -159,7 +159,7 @@ class Sprite:
 
     def limb(self, path: Sequence[Point], width: float, tone: float) -> None:
         """A line through `path` with round joints."""
-        points = [np.array([self._fixed(point) for point in path], np.int32)]
+        points = [np.array([self._fixed_point(point) for point in path], np.int32)]
         thickness = max(1, round(width * self.scale))
         for image, value in ((self.tone, tone), (self.alpha, 255)):
             cv2.polylines(image, points, False, float(value), thickness, cv2.LINE_8, SUB_BITS)
@@ -170,7 +170,7 @@ class Sprite:
         for image, value in ((self.tone, tone), (self.alpha, 255)):
             cv2.circle(
                 image,
-                self._fixed(centre),
+                self._fixed_point(centre),
                 round(radius * self.scale * 2**SUB_BITS),
                 float(value),
                 thickness,
@@ -180,7 +180,7 @@ class Sprite:
 
     def shape(self, corners: Sequence[Point], tone: float) -> None:
         """A filled polygon."""
-        points = [np.array([self._fixed(corner) for corner in corners], np.int32)]
+        points = [np.array([self._fixed_point(corner) for corner in corners], np.int32)]
         for image, value in ((self.tone, tone), (self.alpha, 255)):
             cv2.fillPoly(image, points, float(value), cv2.LINE_8, SUB_BITS)
 
@@ -341,7 +341,7 @@ def draw_actor(actor: Actor, frame: int, ground: Point) -> Sprite | None:
         return None
     lifted = (x, y - actor.lift(frame) * height)
     sprite = Sprite(lifted, height, extent, 1 if math.cos(actor.heading) >= 0 else -1)
-    way = actor.walked(frame)
+    way = actor.distance(frame)
     if actor.kind == "cyclist":
         draw_cyclist(sprite, actor.looks, way)
     elif actor.kind == "car":

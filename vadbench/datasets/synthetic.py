@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,9 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
+from vadbench.datasets.checks import report
 from vadbench.datasets.derived_tracks import COLUMNS
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.errors import BadInput
+from vadbench.files.atomic import replace_folder
 
 if TYPE_CHECKING:
     from vadbench.datasets.cast import Script
@@ -133,7 +133,7 @@ class Synthetic(Dataset):
                 Check(
                     f"{split} frames as rendered",
                     f"{frames} frames",
-                    _told(partial(self._unchanged, videos)),
+                    report(partial(self._pixels_agree, videos)),
                 )
             )
         test = self.videos("test")
@@ -142,12 +142,14 @@ class Synthetic(Dataset):
             Check(
                 "masks not empty = labels",
                 f"{frames} frames agree",
-                _told(partial(self._labels_agree, test)),
+                report(partial(self._labels_agree, test)),
             )
         )
         return [
             *checks,
-            Check("boxes of masks = tracks", "all agree", _told(partial(self._tracks_agree, test))),
+            Check(
+                "boxes of masks = tracks", "all agree", report(partial(self._tracks_agree, test))
+            ),
         ]
 
     def make(self) -> None:
@@ -162,15 +164,8 @@ class Synthetic(Dataset):
         with FileLock(self.folder.with_name("scene.lock")):
             if self.folder.is_dir():
                 return
-            # of a process that was killed: whoever lives waits for the lock
-            for stale in self.folder.parent.glob("scene.partial-*"):
-                shutil.rmtree(stale)
-            unfinished = Path(tempfile.mkdtemp(prefix="scene.partial-", dir=self.folder.parent))
-            try:
-                self._write(unfinished)
-                unfinished.rename(self.folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+            with replace_folder(self.folder, self.folder.with_name("scene.partial")) as aside:
+                self._write(aside)
 
     @property
     def _remedy(self) -> str:
@@ -237,7 +232,7 @@ class Synthetic(Dataset):
             ]
         return digest.hexdigest(), regions
 
-    def _unchanged(self, videos: tuple[Video, ...]) -> str:
+    def _pixels_agree(self, videos: tuple[Video, ...]) -> str:
         path = self.folder / "sha256.json"
         try:
             written = json.loads(path.read_text())
@@ -307,11 +302,3 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
     import cv2
 
     path.write_bytes(cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
-
-
-def _told(measure: Callable[[], str]) -> str:
-    """What `measure` found; damage becomes a line of the check instead of ending it."""
-    try:
-        return measure()
-    except BadInput as error:
-        return str(error)

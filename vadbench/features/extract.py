@@ -167,14 +167,14 @@ class Extraction:
         """Find the objects of a split, if they are not stored."""
         plan, folder = self.plan, self.plan.boxes_folder(self.cache, split)
         contents = self._contents(split, plan.boxes_read_frames)
-        with _unless_stored(folder, videos, contents, self.quiet) as parts:
+        with _lock_stage(folder, videos, contents, self.quiet) as parts:
             if parts is None:
                 return
             what = f"{self.dataset.name} boxes {plan.stream.provider} {split}"
             compute_clips(
                 parts, videos, BoxesOfClip(self.dataset, plan), what, self.quiet, self.processes
             )
-            index = _index_of_boxes([parts.kept(number) for number in range(len(videos))])
+            index = _index_of_boxes([parts.load(number) for number in range(len(videos))])
             if split == "train" and not len(index):
                 raise BadInput(
                     f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all"
@@ -199,7 +199,7 @@ class Extraction:
         boxes = plan.boxes_folder(self.cache, split) if plan.boxes else None
         columns = make_extractor(plan).columns()
         contents = self._contents(split, plan.reads_frames)
-        with _unless_stored(folder, videos, contents, self.quiet) as parts:
+        with _lock_stage(folder, videos, contents, self.quiet) as parts:
             if parts is None:
                 return
             what = f"{self.dataset.name} {plan.name} {split}"
@@ -211,10 +211,10 @@ class Extraction:
                 self.quiet,
                 self.processes,
             )
-            of = [parts.kept(number).get("of") for number in range(len(videos))]
+            of = [parts.load(number).get("of") for number in range(len(videos))]
             index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
             vectors = (
-                parts.kept(number)["x"].astype(np.float32, copy=False)
+                parts.load(number)["x"].astype(np.float32, copy=False)
                 for number in range(len(videos))
             )
             described = plan.manifest | {
@@ -319,7 +319,7 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
 
 
 @contextmanager
-def _unless_stored(
+def _lock_stage(
     folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool
 ) -> Iterator[Parts | None]:
     """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps
@@ -333,7 +333,7 @@ def _unless_stored(
     if is_stored(folder, videos) and not parts.folder.exists():
         yield None
         return
-    with store.disk_trouble_told(folder):
+    with store.explain_disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f".lock-{folder.name}"))
         try:

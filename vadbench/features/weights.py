@@ -27,7 +27,7 @@ NESTED = ("state_dict", "model_state", "model", "state_dict_ema")
 PREFIXES = ("module.", "_orig_mod.")  # left in the names by DataParallel and torch.compile
 
 
-def needed(file_name: str, model: str, where: str, sha256: str = "") -> NeededFile:
+def weights_file(file_name: str, model: str, where: str, sha256: str = "") -> NeededFile:
     """The file of a model's weights.
 
     Args:
@@ -57,7 +57,9 @@ def torchvision_file(stem: str, model: str, released: str) -> NeededFile:
     """
     end = "safetensors" if (weights_root() / f"{stem}.safetensors").is_file() else "pth"
     sha256 = released.rpartition("-")[2].removesuffix(".pth")
-    return needed(f"{stem}.{end}", model, f"https://download.pytorch.org/models/{released}", sha256)
+    return weights_file(
+        f"{stem}.{end}", model, f"https://download.pytorch.org/models/{released}", sha256
+    )
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:

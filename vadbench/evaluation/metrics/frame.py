@@ -306,7 +306,7 @@ def _mean(aucs: NDArray[np.float64], convention: str) -> float:
 
 
 def _roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
-    return Roc.of(*_checked(scores, labels))
+    return Roc.of(*_check(scores, labels))
 
 
 def split_videos(
@@ -317,7 +317,7 @@ def split_videos(
     Raises:
         BadInput: as `video_aucs`.
     """
-    values, positive = _checked(scores, labels)
+    values, positive = _check(scores, labels)
     counts = np.asarray(lengths)
     if counts.ndim != 1 or not len(counts) or (counts <= 0).any() or counts.sum() != len(values):
         raise BadInput(
@@ -328,7 +328,7 @@ def split_videos(
     return list(zip(np.split(values, ends), np.split(positive, ends), strict=True))
 
 
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, truth = np.asarray(scores, np.float64), np.asarray(labels)
     if values.ndim != 1 or values.shape != truth.shape:
         raise BadInput(

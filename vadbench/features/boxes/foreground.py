@@ -94,7 +94,7 @@ class Foreground:
 
     def objects(self, footage: Footage) -> Objects:
         """The components of every frame; two passes, one for the background."""
-        still = background(footage.sampled(self.options.samples))
+        still = background(footage.sample(self.options.samples))
         return Objects(
             [
                 self.components(differs(frame, still, self.options.threshold))

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features.boxes.detections import Detections
 from vadbench.features.boxes.provider import Floats
-from vadbench.features.weights import needed, onnx_session
+from vadbench.features.weights import onnx_session, weights_file
 
 if TYPE_CHECKING:
     from vadbench.features.boxes.provider import NeededFile
@@ -140,7 +140,7 @@ class OnnxBoxes:
 
 def file(label: str) -> NeededFile:
     """The ONNX file of a label."""
-    return needed(
+    return weights_file(
         f"{label}.onnx",
         f"the detector {label!r}",
         "export a YOLOX, YOLOv8 or NanoDet-Plus model to ONNX with a fixed input size, no NMS",

@@ -86,7 +86,7 @@ class Clip:
         from vadbench.features.extractors import backbones, efficientnet
 
         found = {
-            EFFICIENTNET: efficientnet.weights_file,
+            EFFICIENTNET: efficientnet.file,
             "hiera-l": backbones.hiera_file,
             "r3d-18": backbones.r3d_file,
         }
@@ -108,7 +108,9 @@ class Clip:
         from vadbench.features.extractors.backbones import FRAMES
 
         return (
-            (-2, 0, 2) if self.variant == EFFICIENTNET else centred(FRAMES, self.options.sampling)
+            (-2, 0, 2)
+            if self.variant == EFFICIENTNET
+            else window_offsets(FRAMES, self.options.sampling)
         )
 
     def columns(self) -> tuple[str, ...]:
@@ -148,7 +150,7 @@ class Clip:
             yield np.stack([np.stack(window, -1 if grey else 0) for window in some])
 
 
-def centred(frames: int, sampling: int) -> tuple[int, ...]:
+def window_offsets(frames: int, sampling: int) -> tuple[int, ...]:
     """Offsets of a window's frames from its centre: 16 frames of sampling 4 reach from -30 to 30,
     of sampling 1 from -8 to 7.
     """

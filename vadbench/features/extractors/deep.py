@@ -107,19 +107,13 @@ class Deep:
     def files(self) -> tuple[NeededFile, ...]:
         """The weights."""
         from vadbench.features.extractors import backbones, efficientnet
-        from vadbench.features.weights import needed
+        from vadbench.features.weights import weights_file
 
         if self.variant == "timm":
             return (backbones.timm_file(self.options.model, self.options.file),)
         if self.variant == "onnx":
-            return (needed(self.options.file, "deep.onnx", "where you exported it"),)
-        return (
-            (
-                backbones.clip_file()
-                if self.variant == "clip-vit-b16"
-                else efficientnet.weights_file()
-            ),
-        )
+            return (weights_file(self.options.file, "deep.onnx", "where you exported it"),)
+        return ((backbones.clip_file() if self.variant == "clip-vit-b16" else efficientnet.file()),)
 
     @cached_property
     def backbone(self) -> Backbone:

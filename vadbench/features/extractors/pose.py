@@ -79,17 +79,17 @@ class Pose:
 
     def files(self) -> tuple[NeededFile, ...]:
         """The network."""
-        from vadbench.features.weights import needed
+        from vadbench.features.weights import weights_file
 
         if self.variant == "movenet":
             where = "Kaggle, google/movenet singlepose-lightning or -thunder, converted by tf2onnx"
-            return (needed("movenet.onnx", "MoveNet (single pose)", where),)
+            return (weights_file("movenet.onnx", "MoveNet (single pose)", where),)
         released = "rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.zip"
         where = (
             f"https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/onnx_sdk/{released} (the"
             " end2end.onnx in it, renamed)"
         )
-        return (needed("rtmpose-m.onnx", "RTMPose-m, body7, 256x192", where),)
+        return (weights_file("rtmpose-m.onnx", "RTMPose-m, body7, 256x192", where),)
 
     def columns(self) -> tuple[str, ...]:
         """x and y of each joint, in box heights from the box's centre."""

@@ -85,18 +85,18 @@ def file() -> NeededFile:
     )
 
 
-def shared() -> Raft:
+def load_once() -> Raft:
     """The process's RAFT, loaded once for all clips.
 
     Raises:
         BadInput: as `Raft`.
     """
     path = file().path
-    return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _load(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, modified: int) -> Raft:
+def _load(path: Path, modified: int) -> Raft:
     return Raft(path)
 
 

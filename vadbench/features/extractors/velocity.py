@@ -116,7 +116,7 @@ class Velocity:
 
         footage.require(2, "optical flow")
         masked = self.variant == "stats" and self.options.pixels != "all"
-        still = background(footage.sampled(self.options.samples)) if masked else None
+        still = background(footage.sample(self.options.samples)) if masked else None
         solve = Flow(self.options.flow, self.options.enlarge_below)
 
         def pair(t: int, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> list[Floats]:

@@ -25,6 +25,7 @@ from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
 from vadbench.features.importers.write import write_import
 from vadbench.features.names import StreamName
+from vadbench.files.digest import sha256
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,13 @@ def import_features(
         for split, path in paths.items()
     }
     write_import(
-        dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache, nature
+        dataset,
+        stream,
+        rows,
+        digests,
+        {"format": format, **_record_layout(layout, format)},
+        cache,
+        nature,
     )
     return rows
 
@@ -227,8 +234,6 @@ def guess_format(path: Path) -> str:
 
 def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     """Sha256 of the file, or of the names and digests of a folder's files for these clips."""
-    from vadbench.features.store import sha256
-
     extension = FORMATS[format].extension
     if not extension:
         return sha256(path)
@@ -245,7 +250,7 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _used(layout: Layout, format: str) -> dict[str, Any]:
+def _record_layout(layout: Layout, format: str) -> dict[str, Any]:
     """What the format looked at, for the record: options that came later only where they are
     given.
     """
