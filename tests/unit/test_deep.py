@@ -274,10 +274,10 @@ class TestEfficientNetLite0:
         from sklearn.datasets import load_sample_images
 
         from vadbench.features.extractors.backbones import efficientnet_lite0
-        from vadbench.features.extractors.efficientnet import weights_file
+        from vadbench.features.extractors.efficientnet import file
         from vadbench.features.weights import load_state
 
-        state = load_state(weights_file().path)
+        state = load_state(file().path)
         pictures = [resize(picture[:, 106:533], 224) for picture in load_sample_images().images]
         logits = (
             efficientnet_lite0(224)(np.stack(pictures)) @ state["_fc.weight"].numpy().T

@@ -190,7 +190,12 @@ def load_package(module: str, extra: str) -> Any:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use: its share of them where it is one of several, which their pool
+    says in OMP_NUM_THREADS.
+    """
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdigit():
+        return max(int(share), 1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
