@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator
 
 from vadbench.detector import Part
 from vadbench.errors import BadInput
@@ -28,9 +28,9 @@ Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 MOST_SMOOTHING = 10_000
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 MACRO_CONVENTIONS: tuple[str, ...] = get_args(Macro)
-# fields that records of earlier versions have: intervals are made without draws now. They stay in
-# the identity of a recipe's record, so that every record keeps its place.
-RETIRED: dict[str, Any] = {"resamples": 1000, "resampling_seed": 0}
+# what records say and no protocol chooses: intervals are made without draws now, and windows score
+# their centre. It stays in the identity of a recipe's record, so that every record keeps its place.
+RETIRED: dict[str, Any] = {"resamples": 1000, "resampling_seed": 0, "windows": "centre"}
 
 
 class Protocol(BaseModel):
@@ -66,10 +66,14 @@ class Protocol(BaseModel):
     )
     alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
     beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
-    windows: Literal["centre"] = Field(
-        "centre",
-        description="the frame that a window scores; edges are replicated within the video",
-    )
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def windows(self) -> str:
+        """The frame that a window scores, recorded and no choice; edges are replicated within the
+        video.
+        """
+        return "centre"
 
     @field_validator("smoothing", mode="before")
     @classmethod
@@ -122,7 +126,7 @@ def read_protocol(document: Mapping[str, Any]) -> Protocol:
 
 
 def current_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A record's protocol without the fields that a protocol no longer has."""
+    """A record's protocol without what is no field of a protocol."""
     return {name: value for name, value in document.items() if name not in RETIRED}
 
 
