@@ -16,9 +16,7 @@ from vadbench_methods.mixture import Mixture, choose_components, choose_floor, f
 
 
 class GMMConfig(MethodConfig):
-    """Defaults are ours (preset `fast`); preset `paper` is AccI-VAD's released setting
-    (specs/methods.md section 3).
-    """
+    """Defaults are ours (preset `fast`); preset `paper` is AccI-VAD's released setting."""
 
     components: tuple[PositiveInt, ...] = Field(
         (1, 2, 4, 8, 16),

@@ -23,7 +23,7 @@ from vadbench_methods.nearest import Nearest
 
 
 class KNNConfig(MethodConfig):
-    """Defaults are AccI-VAD's released setting (specs/methods.md section 3)."""
+    """Defaults are AccI-VAD's released setting."""
 
     k: PositiveInt = scoring(1, "neighbours whose distances are averaged")
     squared: bool = scoring(True, "squared distances, as released; else distances")

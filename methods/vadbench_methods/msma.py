@@ -89,7 +89,7 @@ class ScoreNormConfig(NeuralConfig):
 
 
 class MSMAConfig(ScoreNormConfig):
-    """Defaults are the original's, whose data are images in [0, 1] (specs/methods.md section 2)."""
+    """Defaults are the original's, whose data are images in [0, 1] (Mahmood et al. 2021)."""
 
     epochs: PositiveInt = Field(
         200_000, description="passes over the training rows; max_steps is the limit that counts"

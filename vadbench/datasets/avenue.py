@@ -37,8 +37,8 @@ class Avenue(Dataset):
 
     A frame is anomalous where its released mask is not empty: 3712 of 15324, the labels of AccI-VAD
     and HF2VAD too. Another set circulates, with ano_pred and MNAD: 3867 anomalous frames, 441
-    labels differ. Numbers on one do not compare with numbers on the other (specs/evaluation.md
-    section 3); ours is named `masks-not-empty`.
+    labels differ. Numbers on one do not compare with numbers on the other;
+    ours is named `masks-not-empty`.
 
     Attributes:
         train_clips: training videos of the release; how long each is, is counted by decoding.

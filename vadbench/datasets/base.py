@@ -120,7 +120,7 @@ class Dataset(ABC):
         version: of the reader; rises with every change of what `read` gives for the same files.
         size: height and width of every frame in pixels, where the release states it; None where
             clips differ.
-        smoothing: sigma in frames of the default Gaussian filter (specs/evaluation.md section 2.5).
+        smoothing: sigma in frames of the default Gaussian filter.
         streams, boxes: what is extracted where the user names nothing.
         splits: what `videos` knows; with `unlabelled` where there are videos that only the
             unsupervised setting trains on, and it on all of them.

@@ -55,7 +55,7 @@ class UBnormal(Dataset):
       anomalous frames are opened; one that is missing or has other than one channel is refused.
 
     How many test frames there are is stated in two ways (89,908 in the authors' script, 92,640
-    labels in others' code; specs/evaluation.md section 3), so none is checked.
+    labels in others' code), so none is checked.
 
     Attributes:
         counts: videos of each split.

@@ -4,7 +4,7 @@ Scores are float64, higher = more anomalous; labels are 0 (normal) or 1 (anomalo
 the concatenation of its videos. All follow from the counts of true and false positives at each
 distinct score, so one sort serves them all; the values are scikit-learn's
 (tests/parity/test_metrics.py). A metric that needs both classes is NaN where there is one. Source:
-specs/evaluation.md section 2.
+Fawcett, An introduction to ROC analysis (2006).
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def macro_auc(
     scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, convention: str = "skip"
 ) -> float:
     """Unweighted mean over videos of the ROC-AUC; conventions differ in what a video with one class
-    counts (specs/evaluation.md 2.2).
+    counts.
 
     `skip` leaves such videos out. `pad-rank` adds to every video one normal frame below and one
     anomalous frame above all others; `pad-0-1` (UBnormal) and `pad-0-max` (AccI-VAD) add them with
@@ -178,8 +178,7 @@ def macro_auc(
 def legacy_micro_auc(
     scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, variant: str
 ) -> float:
-    """Micro AUC as older codes compute it, for comparison with their figures only
-    (specs/evaluation.md 2.1).
+    """Micro AUC as older codes compute it, for comparison with their figures only.
 
     `minmax-per-video` scales each video to [0, 1] first (MNAD), `drop-4` leaves out each video's
     first 4 frames (HF2VAD), `minmax-drop-4` scales and then leaves them out (ano_pred), `pad-0-0`

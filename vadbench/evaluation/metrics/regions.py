@@ -6,7 +6,8 @@ TBDR the part of tracks of which at least alpha of the regions are detected, FPR
 overlap no region, a frame. RBDC and TBDC are the areas under RBDR and TBDR over FPR in [0, 1].
 Which detection hits what is independent of the threshold, so each region and each track adds 1 -
 (false positives ranked before its decisive hit) / frames on its own: one sort, no threshold loop.
-Source: specs/evaluation.md section 1.
+Source: Ramachandra and Jones, Street Scene (WACV 2020), for the criteria; the conventions are those
+of the code that papers report with.
 """
 
 from __future__ import annotations

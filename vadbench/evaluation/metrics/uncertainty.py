@@ -11,7 +11,7 @@ seeds add the spread of training. What holds was found by simulation (docs/proto
 / V sum (A_-i - mean)^2, on the logit scale; - many rows: Holm over all pairs, since the best row is
 chosen by looking.
 
-Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 1979.
+Sources: Efron and Tibshirani 1993, ch. 11; Holm 1979.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Objects as an object detector finds them, plus what moves beside them: the provider
-`detector.<label>`.
+"""Objects as an object detector finds them, plus what moves beside them.
 
 Source of the steps and of the presets: Reiss and Hoshen, Attribute-based Representations for
 Accurate and Interpretable Video Anomaly Detection (AccI-VAD, 2022).

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class GridOptions(BaseModel):
     """Sizes are pixels of a 240 x 360 frame and scale with the frame.
 
-    Defaults: specs/features.md section 2.
+    Defaults are ours: a cell is as wide as a person, and neighbours overlap by half.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -2,8 +2,8 @@
 preprocessing and loading from disk.
 
 EfficientNet-Lite0 works everywhere (extra `deep`); the others need weights that have to be fetched
-first and, all but `onnx`, the extra `vision`. Sources: specs/features.md section 5; files and
-preprocessing as in open_clip_torch 3.3, timm 1.0, hiera-transformer 0.1.4, torchvision 0.29.
+first and, all but `onnx`, the extra `vision`. Files and preprocessing
+as in open_clip_torch 3.3, timm 1.0, hiera-transformer 0.1.4, torchvision 0.29.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Clip: frame-centric features, one vector for a window of frames around each frame.
 
-Sources: Micorek et al., MULDE (CVPR 2024) for Hiera-L; specs/features.md sections 3 and 5,
-specs/evaluation.md section 2.4.
+Source: Micorek et al., MULDE (CVPR 2024), whose frame-centric features are Hiera-L's.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class Clip:
 
     Variants: `efficientnet-lite0` (1280-d, works with no hub): the grey frames t - 2, t, t + 2 as
     the channels of one picture. Weak: an image network sees motion as coloured fringes and has no
-    notion of time (specs/features.md section 5). It is there so that frame-centric methods run
+    notion of time. It is there so that frame-centric methods run
     everywhere; `hiera-l` (1152-d, MULDE's) and `r3d-18` (512-d) see 16 frames, and need weights on
     disk and the extra `vision`.
 
@@ -66,7 +65,12 @@ class Clip:
     name: ClassVar[str] = "clip"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = tuple(BATCH)
+    variant_titles: ClassVar[dict[str, str]] = {
+        EFFICIENTNET: "EfficientNet-Lite0 of three grey frames, 1280-d, from a package; weak",
+        "hiera-l": "Hiera-L of 16 frames, 1152-d, MULDE's",
+        "r3d-18": "R3D-18 of 16 frames, 512-d",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = ClipOptions
 

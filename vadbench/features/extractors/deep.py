@@ -1,7 +1,7 @@
 """Deep: what an object looks like, as a network's embedding of its crop.
 
-Sources: Reiss and Hoshen, Attribute-based Representations for Accurate and Interpretable Video
-Anomaly Detection (CLIP ViT-B/16, RGB here); specs/features.md sections 3 and 5.
+Source: Reiss and Hoshen, Attribute-based Representations for Accurate and Interpretable Video
+Anomaly Detection (2022; CLIP ViT-B/16, RGB here).
 """
 
 from __future__ import annotations
@@ -79,7 +79,13 @@ class Deep:
     name: ClassVar[str] = "deep"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = tuple(USES)
+    variant_titles: ClassVar[dict[str, str]] = {
+        "efficientnet-lite0": "EfficientNet-Lite0, 1280-d, from a package",
+        "clip-vit-b16": "CLIP's ViT-B/16, 512-d",
+        "timm": "any backbone of timm (deep.model)",
+        "onnx": "any ONNX file (deep.file)",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = DeepOptions
     batch: ClassVar[int] = 32  # crops at a time, of one or several frames

@@ -42,6 +42,7 @@ class Extractor(Protocol):
         reads_frames: whether frames decide what is computed, or boxes alone. Taken as true where it
             is not said.
         variants: the first is the default.
+        variant_titles: a few words on each, for `vadbench list features`; may be left out.
         needs_boxes: whether a row describes an object; otherwise a row describes the frame at the
             centre of a window (frame-centric).
         Options: frozen pydantic; every field described.

@@ -64,7 +64,11 @@ class Pose:
     name: ClassVar[str] = "pose"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = ("rtmpose-m", "movenet")
+    variant_titles: ClassVar[dict[str, str]] = {
+        "rtmpose-m": "RTMPose-m, 256 x 192 crops",
+        "movenet": "MoveNet for a single pose",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = PoseOptions
 

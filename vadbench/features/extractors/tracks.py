@@ -41,7 +41,10 @@ class Tracks:
     name: ClassVar[str] = "tracks"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = False
-    variants: ClassVar[tuple[str, ...]] = ("motion",)
+    variant_titles: ClassVar[dict[str, str]] = {
+        "motion": "speed and shape, 5-d; 7-d with the position"
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = TracksOptions
 

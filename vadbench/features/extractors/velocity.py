@@ -2,7 +2,7 @@
 plain numbers.
 
 Source: Reiss and Hoshen, Attribute-based Representations for Accurate and Interpretable Video
-Anomaly Detection, for `hof`; specs/features.md section 3.
+Anomaly Detection (2022), for `hof`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,12 @@ class Velocity:
     name: ClassVar[str] = "velocity"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = ("stats", *BINS)
+    variant_titles: ClassVar[dict[str, str]] = {
+        "stats": "statistics of the flow, and the box's size, 6-d",
+        "hof1": "mean magnitude of the flow, 1-d",
+        "hof8": "histogram of the flow in 8 directions",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = VelocityOptions
 
