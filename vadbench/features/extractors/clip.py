@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -139,9 +139,10 @@ class Clip:
         x = np.empty((len(centres), network.dim), np.float32)
         row = 0
         for pictures in ahead(self._batches(footage, network.size)):
-            x[row : row + len(pictures)] = network(pictures)
-            row += len(pictures)
-            advance(min(stride * row, len(footage)) - stride * (row - len(pictures)))
+            end = row + len(pictures)
+            x[row:end] = network(pictures)
+            advance(min(stride * end, len(footage)) - stride * row)
+            row = end
         return Vectors(unit_length(x) if self.options.normalise else x, centres)
 
     def _batches(self, footage: Footage, size: int) -> Iterator[Frame]:
@@ -169,18 +170,22 @@ def windows(
 
     One pass, holding as many frames as a window spans.
     """
-    after = max(offsets[-1], 0)
-    held: deque[Frame] = deque(maxlen=after + max(-offsets[0], 0) + 1)
-    last = -1
-
-    def window(centre: int) -> list[Frame]:
-        return [held[min(max(centre + offset, 0), last) - last - 1] for offset in offsets]
-
-    for frame in frames:
+    before, after = max(-offsets[0], 0), max(offsets[-1], 0)
+    span = before + after + 1
+    held: deque[Frame] = deque(maxlen=span)
+    for t, frame in enumerate(_repeat_ends(frames, before, after)):
         held.append(frame)
-        last += 1
-        if last >= after and (last - after) % stride == 0:
-            yield window(last - after)
-    for centre in range(max(last + 1 - after, 0), last + 1):
-        if centre % stride == 0:
-            yield window(centre)
+        centre = t + 1 - span
+        if centre >= 0 and centre % stride == 0:
+            yield [held[before + offset] for offset in offsets]
+
+
+def _repeat_ends(frames: Iterable[Frame], before: int, after: int) -> Iterator[Frame]:
+    """The frames, the first so many times more before them and the last after them."""
+    source = iter(frames)
+    for first in islice(source, 1):
+        last = first
+        yield from repeat(first, before + 1)
+        for last in source:
+            yield last
+        yield from repeat(last, after)
