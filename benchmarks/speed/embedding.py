@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.clip import Clip, ClipOptions
 from vadbench.features.extractors.deep import Deep, DeepOptions
-from vadbench.features.extractors.extractor import Objects
 from vadbench.features.footage import Footage
 
 STREAMS = ("deep, 64 px", "deep, 96 px", "clip")

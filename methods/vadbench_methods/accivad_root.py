@@ -3,7 +3,7 @@ scores are (not published).
 
 A Gaussian's negative log-likelihood grows with the square of the distance from what is normal.
 Added to distances it drowns them, and smoothing spreads its few large values; its root is on their
-scale (specs/features.md section 6, where it was found with test labels in sight).
+scale (found with test labels in sight).
 """
 
 from __future__ import annotations

@@ -166,19 +166,19 @@ class TwoPlaceNetwork(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """F [B, D] of scaled rows x [B, D] at c [B, 1] or []."""
         if self.modulate:
-            latent = self.encoder(modulated(x, c, self.encoder_frequencies))
+            latent = self.encoder(modulate(x, c, self.encoder_frequencies))
             return cast(
-                Tensor, self.last(self.decoder(modulated(latent, c, self.decoder_frequencies)))
+                Tensor, self.last(self.decoder(modulate(latent, c, self.decoder_frequencies)))
             )
         return cast(
-            Tensor, self.last(self.decoder(concatenated(self.encoder(concatenated(x, c)), c)))
+            Tensor, self.last(self.decoder(concatenate(self.encoder(concatenate(x, c)), c)))
         )
 
     @torch.no_grad()
     def layers_at(self, c: float, wide: torch.dtype) -> list[Layer]:
         """The network in evaluation at one c as linear layers with ReLU between them, in `wide`."""
         layers = [
-            batch_norm_folded(part[i], part[i + 1], wide)  # type: ignore[arg-type]
+            fold_batch_norm(part[i], part[i + 1], wide)  # type: ignore[arg-type]
             for part in (self.encoder, self.decoder)
             for i in range(0, len(part), 3)
         ]
@@ -239,14 +239,14 @@ class FilmNetwork(nn.Module):
         layers = []
         for linear, norm, film in zip(self.linear, self.norm, self.film, strict=True):
             gamma, beta = film(embedding).to(wide).chunk(2)
-            weight, bias = batch_norm_folded(
+            weight, bias = fold_batch_norm(
                 cast(nn.Linear, linear), cast(nn.BatchNorm1d, norm), wide
             )
             layers.append((weight * (1 + gamma)[:, None], bias * (1 + gamma) + beta))
         return [*layers, (self.last.weight.to(wide), self.last.bias.to(wide))]
 
 
-def batch_norm_folded(linear: nn.Linear, norm: nn.BatchNorm1d, wide: torch.dtype) -> Layer:
+def fold_batch_norm(linear: nn.Linear, norm: nn.BatchNorm1d, wide: torch.dtype) -> Layer:
     """W [out, in] and bias [out] of a linear layer with the BatchNorm after it, in evaluation."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight.to(wide) / torch.sqrt(variance.to(wide) + norm.eps)
@@ -260,13 +260,13 @@ def block(wide: int, narrow: int, extra: int) -> list[nn.Module]:
     return [nn.Linear(wide + extra, narrow), nn.BatchNorm1d(narrow), nn.ReLU()]
 
 
-def modulated(x: Tensor, c: Tensor, frequencies: Tensor) -> Tensor:
+def modulate(x: Tensor, c: Tensor, frequencies: Tensor) -> Tensor:
     """X cos(2 pi w c) + sin(2 pi w c) for rows x [B, W], c [B, 1] or [], w [W]."""
     angle = 2 * math.pi * c * frequencies
     return torch.addcmul(angle.sin(), x, angle.cos())
 
 
-def concatenated(x: Tensor, c: Tensor) -> Tensor:
+def concatenate(x: Tensor, c: Tensor) -> Tensor:
     """[B, W + 3]: x [B, W] and c [B, 1] or [] with its sine and cosine."""
     columns = c.expand(len(x), 1)
     return torch.cat([x, columns, columns.sin(), columns.cos()], 1)

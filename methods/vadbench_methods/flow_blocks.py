@@ -137,7 +137,7 @@ def glow(
     flow: nn.Module = nf.NormalizingFlow(
         nf.distributions.DiagGaussian(dim, trainable=False), steps or [nf.flows.ActNorm(dim)]
     )
-    return _settled(flow)
+    return _mark_initialised(flow)
 
 
 def _coupling(nf: Any, dim: int, hidden: int, scale_map: ScaleMap) -> nn.Module:
@@ -193,7 +193,7 @@ def glow_maps(
         if levels > 1
         else nf.NormalizingFlow(bases[0], flows[0])
     )
-    return _settled(flow)
+    return _mark_initialised(flow)
 
 
 def initialise(flow: nn.Module, first: Tensor) -> None:
@@ -220,7 +220,7 @@ def initialise(flow: nn.Module, first: Tensor) -> None:
             norm.s.masked_fill_(norm.s < FLAT, 0)
 
 
-def _settled(flow: nn.Module) -> nn.Module:
+def _mark_initialised(flow: nn.Module) -> nn.Module:
     """Mark the ActNorms as initialised: normflows' own would fit itself to whatever it sees first,
     also test rows, also without gradients.
     """

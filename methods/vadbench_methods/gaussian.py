@@ -54,12 +54,12 @@ class Gaussian(Detector):
         """Covariance [D, D] of the standardised rows, and the mean of their norms to the fourth."""
         covariance, fourth = np.zeros((x.shape[1], x.shape[1])), 0.0
         for start in range(0, len(x), BLOCK):
-            z = self._standardised(x[start : start + BLOCK])
+            z = self._standardise(x[start : start + BLOCK])
             covariance += z.T @ z / len(x)
             fourth += float(np.square(np.square(z).sum(1)).sum()) / len(x)
         return covariance, fourth
 
-    def _standardised(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _standardise(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         return (x - self.standardisation.mean) / self.standardisation.scale
 
     def score(self, test: Features) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ class Gaussian(Detector):
         )
         out = np.empty((len(test), 1))
         for start in range(0, len(test), BLOCK):
-            whitened = self._standardised(test.x[start : start + BLOCK]) @ self.whiten
+            whitened = self._standardise(test.x[start : start + BLOCK]) @ self.whiten
             out[start : start + BLOCK, 0] = 0.5 * np.square(whitened).sum(1) + constant
         return out
 

@@ -16,9 +16,7 @@ from vadbench_methods.mixture import Mixture, choose_components, choose_floor, f
 
 
 class GMMConfig(MethodConfig):
-    """Defaults are ours (preset `fast`); preset `paper` is AccI-VAD's released setting
-    (specs/methods.md section 3).
-    """
+    """Defaults are ours (preset `fast`); preset `paper` is AccI-VAD's released setting."""
 
     components: tuple[PositiveInt, ...] = Field(
         (1, 2, 4, 8, 16),
@@ -98,15 +96,15 @@ class GMM(Detector):
         if not self.config.absolute:
             train = train.without_outliers()
         try:
-            self.mixture = self._fitted(train)
+            self.mixture = self._fit(train)
         # raw features take such a row for a component of its own, up to the size where EM fails
         except BadInput:
             rest = train.without_outliers()
             if rest is train:
                 raise
-            self.mixture = self._fitted(rest)
+            self.mixture = self._fit(rest)
 
-    def _fitted(self, train: Features) -> Mixture:
+    def _fit(self, train: Features) -> Mixture:
         config = self.config
         seed = self.seed if config.init_seed is None else config.init_seed
         known: dict[str, Any] = {"absolute": config.absolute, "rows": config.selection_rows}

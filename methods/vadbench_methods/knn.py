@@ -23,7 +23,7 @@ from vadbench_methods.nearest import Nearest
 
 
 class KNNConfig(MethodConfig):
-    """Defaults are AccI-VAD's released setting (specs/methods.md section 3)."""
+    """Defaults are AccI-VAD's released setting."""
 
     k: PositiveInt = scoring(1, "neighbours whose distances are averaged")
     squared: bool = scoring(True, "squared distances, as released; else distances")
@@ -79,7 +79,7 @@ class KNN(Detector):
         """[N, 1] mean distances, in the features' unit (squared: its square; standardised: standard
         deviations).
         """
-        return self._mean(self._nearest.squared(test.x, self.config.k))
+        return self._mean(self._nearest.squares(test.x, self.config.k))
 
     def score_normal(self, train: Features) -> NDArray[np.float64]:
         """[N, 1] leave-one-video-out: the training rows' distances to the rows of other training
@@ -90,9 +90,9 @@ class KNN(Detector):
         """
         k = self.config.k
         if len(np.unique(self.video)) > 1:
-            return self._mean(self._nearest.squared(train.x, k, train.video))
+            return self._mean(self._nearest.squares(train.x, k, train.video))
         # the first is the row's own, 0
-        return self._mean(self._nearest.squared(train.x, k + 1)[:, 1:])
+        return self._mean(self._nearest.squares(train.x, k + 1)[:, 1:])
 
     def _mean(self, squared: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean of each row of [N, k] over the neighbours that exist."""

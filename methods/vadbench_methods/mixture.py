@@ -4,8 +4,7 @@ and MSMA.
 The covariance floor is relative by default: columns are standardised before EM, so a floor of 1e-6
 means 1e-6 of *each column's* variance, and neither k-means nor the floor depends on the columns'
 units (pixels beside pixels per frame; log densities that shrink with MULDE's beta). `absolute=True`
-is scikit-learn's `reg_covar` on the raw columns: what AccI-VAD and MULDE released (specs/methods.md
-section 1, numerical traps).
+is scikit-learn's `reg_covar` on the raw columns: what AccI-VAD and MULDE released.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ gelu = functional.gelu  # exact, with the error function: the tanh form is anoth
 
 class NoiseConditionedMLP(nn.Module):
     """f: R^D x R -> R, hidden layers of GELU units; the noise scale sigma is the last input column,
-    as it is (specs/methods.md section 1).
+    as it is (as in MULDE's released code).
 
     With W_i and a_i the weights and pre-activations of hidden layer i, and w the last layer's
     weights, the input gradient of two hidden layers is W_1^T (G'(a_1) * W_2^T (G'(a_2) * w)); more

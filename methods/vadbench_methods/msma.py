@@ -89,7 +89,7 @@ class ScoreNormConfig(NeuralConfig):
 
 
 class MSMAConfig(ScoreNormConfig):
-    """Defaults are the original's, whose data are images in [0, 1] (specs/methods.md section 2)."""
+    """Defaults are the original's, whose data are images in [0, 1] (Mahmood et al. 2021)."""
 
     epochs: PositiveInt = Field(
         200_000, description="passes over the training rows; max_steps is the limit that counts"
@@ -346,10 +346,10 @@ class MSMA(LightningDetector):
         """
         k = cast(MSMAConfig, self.config).neighbours
         if left_out is not None and len(np.unique(self.video)) > 1:
-            return kth_distance(self.nearest.squared(norms, k, left_out))
+            return kth_distance(self.nearest.squares(norms, k, left_out))
         if left_out is not None:
-            return kth_distance(self.nearest.squared(norms, k + 1))  # the first is the row's own, 0
-        return kth_distance(self.nearest.squared(norms, k))
+            return kth_distance(self.nearest.squares(norms, k + 1))  # the first is the row's own, 0
+        return kth_distance(self.nearest.squares(norms, k))
 
     def read_out_arrays(self) -> dict[str, NDArray[Any]]:
         """Each scale's statistics, the mixtures and the remembered norms."""

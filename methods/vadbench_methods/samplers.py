@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 Slope = Callable[[Tensor, float], Tensor]  # x [B, D] and sigma -> dx/dsigma [B, D]
@@ -28,8 +29,9 @@ def karras_sigmas(
     """The `steps` falling noise levels from exp(P_mean + 5 P_std) to exp(P_mean - 5 P_std), evenly
     spaced in sigma^(1/rho), and a final 0.
     """
-    low, high = (np.exp(p_mean + sign * NOISE_RANGE * p_std) ** (1 / rho) for sign in (-1, 1))
-    return (*np.linspace(high, low, steps).__pow__(rho).tolist(), 0.0)
+    low, high = (np.exp(p_mean + end * p_std) ** (1 / rho) for end in (-NOISE_RANGE, NOISE_RANGE))
+    levels = np.linspace(high, low, steps) ** rho
+    return (*levels.tolist(), 0.0)
 
 
 @lru_cache(maxsize=64)
@@ -42,21 +44,25 @@ def lms_coefficients(
     A weight is the integral over the step of the slope's Lagrange polynomial. A Gauss-Legendre rule
     with half as many nodes as the order integrates it exactly.
     """
-    nodes, weights = np.polynomial.legendre.leggauss((order + 1) // 2)
+    nodes, weights = np.polynomial.legendre.leggauss((order + 1) // 2)  # on [-1, 1]
     steps = []
     for i, (start, end) in enumerate(pairwise(sigmas)):
-        at = (start + end) / 2 + nodes * (end - start) / 2
-        known = [sigmas[i - j] for j in range(min(i + 1, order))]
-        basis = [
-            np.prod(
-                [(at - other) / (one - other) for other in known if other != one]
-                or [np.ones_like(at)],
-                axis=0,
-            )
-            for one in known
-        ]
-        steps.append(tuple(float(weights @ values) * (end - start) / 2 for values in basis))
+        knots = sigmas[max(i + 1 - order, 0) : i + 1][::-1]
+        sigma = (start + end) / 2 + nodes * (end - start) / 2
+        integrals = [float(weights @ lagrange(sigma, knot, knots)) for knot in knots]
+        steps.append(tuple(integral * (end - start) / 2 for integral in integrals))
     return tuple(steps)
+
+
+def lagrange(
+    sigma: NDArray[np.float64], knot: float, knots: tuple[float, ...]
+) -> NDArray[np.float64]:
+    """At `sigma` [n] the Lagrange polynomial that is 1 at `knot` and 0 at the other `knots`."""
+    value = np.ones_like(sigma)
+    for other in knots:
+        if other != knot:
+            value *= (sigma - other) / (knot - other)
+    return value
 
 
 def lms(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
@@ -79,11 +85,9 @@ def heun(slope: Slope, x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
     for sigma, following in pairwise(sigmas):
         first = slope(x, sigma)
         ahead = x.add(first, alpha=following - sigma)
-        x = (
-            x.add(first + slope(ahead, following), alpha=(following - sigma) / 2)
-            if following
-            else ahead
-        )
+        if following:
+            ahead = x.add(first + slope(ahead, following), alpha=(following - sigma) / 2)
+        x = ahead
     return x
 
 

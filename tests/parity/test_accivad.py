@@ -45,7 +45,7 @@ def oracle_features(oracle, dataset, split, stream):
     return features(oracle[name], oracle[f"{name}_count"], oracle[f"{dataset}/{split}_cum"])
 
 
-def fitted(method, dataset, stream, train):
+def fit_on(method, dataset, stream, train):
     detector = METHODS[method](
         METHODS[method].Config(**METHODS[method].preset("paper", dataset, declared_nature(stream))),
         seed=0,
@@ -60,7 +60,7 @@ def frame_scores(oracle, dataset):
     for part in RECIPE.parts:
         train, _ = oracle_features(oracle, dataset, "train", part.stream)
         test, lengths = oracle_features(oracle, dataset, "test", part.stream)
-        detector = fitted(part.method, dataset, part.stream, train)
+        detector = fit_on(part.method, dataset, part.stream, train)
         statistics = calibration_statistics(detector.score_normal(train)[:, 0])
         fill = 0.0 if part.empty == "zero" else statistics.minimum
         frames = frame_maximum(detector.score(test)[:, 0], test.video, test.frame, lengths, fill)
@@ -72,7 +72,7 @@ def frame_scores(oracle, dataset):
 @pytest.mark.parametrize("stream", ["pose", "deep"])
 def test_calibration_scores_leave_out_the_row_s_own_video(oracle, dataset, stream):
     train, _ = oracle_features(oracle, dataset, "train", stream)
-    scores = fitted("knn", dataset, stream, train).score_normal(train)[:, 0]
+    scores = fit_on("knn", dataset, stream, train).score_normal(train)[:, 0]
     np.testing.assert_allclose(scores, oracle[f"{dataset}/calib_{stream}"], rtol=1e-6, atol=1e-6)
 
 
@@ -105,7 +105,7 @@ def real_pose(oracle, shared_data):
         ) as arrays:
             streams.append(features(arrays["pose"], arrays["count"], cumulative))
     (train, _), (test, lengths) = streams
-    scores = fitted("knn", "ped2", "pose", train).score(test)[:, 0]
+    scores = fit_on("knn", "ped2", "pose", train).score(test)[:, 0]
     return frame_maximum(scores, test.video, test.frame, lengths, 0.0), lengths
 
 

@@ -72,7 +72,7 @@ def test_weighted_norms_of_an_analytic_score(oracle: dict[str, np.ndarray]) -> N
 
 @pytest.mark.parametrize("name", ["cifar", "svhn"])
 def test_distance_to_the_fifth_nearest_norms(oracle: dict[str, np.ndarray], name: str) -> None:
-    squared = Nearest(oracle["real/train_sub"]).squared(oracle[f"real/{name}_sub"], 5)
+    squared = Nearest(oracle["real/train_sub"]).squares(oracle[f"real/{name}_sub"], 5)
     np.testing.assert_allclose(kth_distance(squared), oracle[f"real/kd5_{name}_sub"], rtol=1e-10)
 
 

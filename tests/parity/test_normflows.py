@@ -46,7 +46,7 @@ def ours(reference: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return out
 
 
-def loaded(state: dict[str, torch.Tensor], dim: int, layers: int, hidden: int) -> DensityFlow:
+def load_flow(state: dict[str, torch.Tensor], dim: int, layers: int, hidden: int) -> DensityFlow:
     flow = glow(dim, layers, hidden).double()
     flow.load_state_dict(state)
     return DensityFlow(flow, torch.ones(dim, dtype=torch.bool))
@@ -55,7 +55,7 @@ def loaded(state: dict[str, torch.Tensor], dim: int, layers: int, hidden: int) -
 @pytest.mark.parametrize("dim", [6, 7])
 def test_vector_glow_equals_normflows(oracle: Any, dim: int) -> None:
     group = f"vec_d{dim}"
-    net = loaded(ours(weights(oracle, group)), dim, layers=4, hidden=16)
+    net = load_flow(ours(weights(oracle, group)), dim, layers=4, hidden=16)
     z, log_det = net.latent(oracle[f"{group}/x"])
     torch.testing.assert_close(z, oracle[f"{group}/z"], **F64)
     torch.testing.assert_close(log_det, oracle[f"{group}/logdet"], **F64)
@@ -99,7 +99,7 @@ def test_vector_glow_equals_image_blocks_on_single_pixels(oracle: Any) -> None:
         }
         state.update({keys[part]: values for part, values in parts.items()})
     x = oracle[f"{group}/x"].flatten(1)
-    net = loaded(ours(state), 6, layers=4, hidden=16)
+    net = load_flow(ours(state), 6, layers=4, hidden=16)
     z, log_det = net.latent(x)
     torch.testing.assert_close(z, oracle[f"{group}/z"].flatten(1), **F64)
     torch.testing.assert_close(log_det, oracle[f"{group}/logdet"], **F64)

@@ -31,7 +31,7 @@ def labels(shared_data):
         )
 
 
-def made_tracks(labels, rng):
+def make_tracks(labels, rng):
     """Tracks of one drifting box, cut from the anomalous frames so that all are covered, some
     twice.
     """
@@ -51,7 +51,7 @@ def made_tracks(labels, rng):
     )
 
 
-def made_detections(labels, tracks, rng):
+def make_detections(labels, tracks, rng):
     """Half near a region, the others anywhere; those near one score higher on average."""
     near = (
         tracks.drop(columns="track")
@@ -83,8 +83,8 @@ def made_detections(labels, tracks, rng):
 @pytest.mark.slow
 def test_every_metric_of_shanghaitech_has_an_interval(tmp_path, labels):
     rng = np.random.default_rng(0)
-    tracks = made_tracks(labels, rng)
-    detections = made_detections(labels, tracks, rng)
+    tracks = make_tracks(labels, rng)
+    detections = make_detections(labels, tracks, rng)
     tables = {"labels": labels, "tracks": tracks, "detections": detections}
     tables["scores"] = (
         labels[["video", "frame"]]

@@ -57,7 +57,7 @@ def save_objects(path: Path, entries: list[Any]) -> Path:
     return path
 
 
-def refused(
+def refusal(
     path: Path, format: str, dataset: Dataset, split: Split = "train", **layout: Any
 ) -> str:
     with pytest.raises(BadInput) as told:

@@ -26,7 +26,7 @@ def train() -> Features:
     return features(generator.normal(size=(600, 5)) @ generator.normal(size=(5, 5)) + 3)
 
 
-def fitted(cls: type[Detector], train: Features, seed: int = 0, **changes: object) -> Detector:
+def fit_on(cls: type[Detector], train: Features, seed: int = 0, **changes: object) -> Detector:
     quick = {"progress": "off", "max_steps": 30} if cls is Autoencoder else {}
     detector = cls(
         cls.Config(**{**cls.preset("fast", "", Nature()), **quick, **changes}), seed=seed
@@ -64,7 +64,7 @@ def test_magnitude_adds_columns_of_speed_where_others_stand_beside_them(
 def test_saved_and_loaded_scores_are_equal_to_the_bit(
     cls: type[Detector], train: Features, tmp_path
 ) -> None:
-    detector = fitted(cls, train)
+    detector = fit_on(cls, train)
     detector.save(tmp_path)
     np.testing.assert_array_equal(cls.load(tmp_path).score(train), detector.score(train))
 
@@ -75,9 +75,9 @@ def test_saved_and_loaded_scores_are_equal_to_the_bit(
 def test_blocks_of_rows_do_not_show(
     cls: type[Detector], module, train: Features, monkeypatch
 ) -> None:
-    whole = fitted(cls, train).score(train)
+    whole = fit_on(cls, train).score(train)
     monkeypatch.setattr(module, "BLOCK", 7)
-    np.testing.assert_allclose(fitted(cls, train).score(train), whole, rtol=1e-9)
+    np.testing.assert_allclose(fit_on(cls, train).score(train), whole, rtol=1e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -92,7 +92,7 @@ def test_shrinkage_is_that_of_scikit_learn(rows: int, dim: int, seed: int) -> No
 def test_gaussian_is_the_log_density_of_a_gaussian() -> None:
     covariance = np.array([[2.0, 0.8], [0.8, 1.0]])
     x = np.random.default_rng(0).multivariate_normal([3, -1], covariance, size=50_000)
-    found = fitted(Gaussian, features(x)).score(features(x[:500]))[:, 0]
+    found = fit_on(Gaussian, features(x)).score(features(x[:500]))[:, 0]
     expected = -multivariate_normal([3, -1], covariance).logpdf(x[:500])
     np.testing.assert_allclose(found - found.mean(), expected - expected.mean(), atol=0.1)
     assert spearmanr(found, expected).statistic > 0.999
@@ -121,7 +121,7 @@ def test_isolation_forest_scores_as_scikit_learn(train: Features) -> None:
     test = features(np.random.default_rng(1).normal(size=(300, 5)) * 5)
     reference = SklearnForest(n_estimators=100, max_samples=256, random_state=7).fit(train.x)
     np.testing.assert_allclose(
-        fitted(IsolationForest, train, seed=7).score(test)[:, 0],
+        fit_on(IsolationForest, train, seed=7).score(test)[:, 0],
         -reference.score_samples(test.x),
         rtol=1e-12,
     )
@@ -131,7 +131,7 @@ def test_ocsvm_folds_the_map_into_one_weight_a_landmark(train: Features) -> None
     from sklearn.kernel_approximation import Nystroem
     from sklearn.linear_model import SGDOneClassSVM
 
-    detector = fitted(OCSVM, train, landmarks=50)
+    detector = fit_on(OCSVM, train, landmarks=50)
     x = (
         ((train.x - train.x.mean(0, dtype=float)) / train.x.std(0, ddof=1, dtype=float))
         .astype(np.float32)
@@ -147,7 +147,7 @@ def test_ocsvm_folds_the_map_into_one_weight_a_landmark(train: Features) -> None
 
 
 def test_ocsvm_leaves_about_nu_of_the_training_rows_outside(train: Features) -> None:
-    outside = (fitted(OCSVM, train, nu=0.2).score(train) > 0).mean()
+    outside = (fit_on(OCSVM, train, nu=0.2).score(train) > 0).mean()
     assert 0.1 < outside < 0.3
 
 
@@ -160,7 +160,7 @@ def test_ocsvm_uses_no_more_rows_than_told(train: Features) -> None:
 def test_autoencoder_reconstructs_a_curve_through_its_bottleneck() -> None:
     t = np.random.default_rng(0).uniform(-2, 2, size=(2000, 1))
     curve = np.concatenate([t, t**2, np.sin(t)], 1)
-    detector = fitted(
+    detector = fit_on(
         Autoencoder,
         features(curve),
         code=1,

@@ -14,13 +14,14 @@ from shown import footage
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
+from vadbench.features.boxes.file import BoxesFile, FileOptions
 from vadbench.features.boxes.foreground import (
     Foreground,
     ForegroundOptions,
     background,
-    without_covered,
+    drop_covered,
 )
-from vadbench.features.boxes.provider import BoxesFile, FileOptions, Grid, GridOptions
+from vadbench.features.boxes.grid import Grid, GridOptions
 from vadbench.features.footage import Footage
 from vadbench.features.stream import require
 
@@ -129,7 +130,7 @@ def test_covered_boxes_are_dropped_and_equal_ones_kept_once() -> None:
         np.float32,
     )
 
-    assert without_covered(boxes, 0.6).tolist() == [
+    assert drop_covered(boxes, 0.6).tolist() == [
         [0, 0, 10, 10],
         [8, 0, 12, 10],
         [50, 50, 60, 60],

@@ -12,20 +12,20 @@ from shown import Shown, footage
 
 from vadbench.datasets.base import Video
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.backbones import Backbone
-from vadbench.features.extractors.clip import Clip, ClipOptions, centred, windows
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.extractors.clip import Clip, ClipOptions, window_offsets, windows
 from vadbench.features.footage import Footage
 
 NONE = Objects([])
 
 
-def numbered(count: int) -> np.ndarray:
+def number_frames(count: int) -> np.ndarray:
     """[count, 2, 2]: frame k is grey level k."""
     return np.tile(np.arange(count, dtype=np.uint8)[:, None, None], (1, 2, 2))
 
 
-def seeing(variant: str, **options: object) -> Clip:
+def see_frames(variant: str, **options: object) -> Clip:
     """The extractor with a network that gives the mean grey level of each channel or frame it is
     shown.
     """
@@ -45,7 +45,7 @@ def test_windows_are_the_frames_around_each_centre_with_edges_repeated(
     offsets = tuple(sorted(some))
     found = [
         [int(frame[0, 0]) for frame in window]
-        for window in windows(iter(numbered(count)), offsets, stride)
+        for window in windows(iter(number_frames(count)), offsets, stride)
     ]
     expected = [
         [min(max(centre + offset, 0), count - 1) for offset in offsets]
@@ -59,7 +59,7 @@ def test_windows_read_no_further_than_they_reach() -> None:
 
     def frames() -> Iterator[np.ndarray]:
         nonlocal read
-        for frame in numbered(100):
+        for frame in number_frames(100):
             read += 1
             yield frame
 
@@ -70,8 +70,8 @@ def test_windows_read_no_further_than_they_reach() -> None:
 
 
 def test_sixteen_frames_are_centred() -> None:
-    assert centred(16, 1) == tuple(range(-8, 8))
-    assert centred(16, 4) == tuple(range(-30, 31, 4))
+    assert window_offsets(16, 1) == tuple(range(-8, 8))
+    assert window_offsets(16, 4) == tuple(range(-30, 31, 4))
 
 
 @settings(max_examples=25, deadline=None)
@@ -85,29 +85,31 @@ def test_a_row_sees_the_window_of_the_frame_it_describes(
     count: int, stride: int, variant: str, sampling: int
 ) -> None:
     told: list[int] = []
-    clip = seeing(variant, stride=stride, sampling=sampling)
+    clip = see_frames(variant, stride=stride, sampling=sampling)
 
-    found = clip.extract(footage(numbered(count)), NONE, told.append)
+    found = clip.extract(footage(number_frames(count)), NONE, told.append)
 
     assert found.of is not None
     assert found.of.tolist() == list(range(0, count, stride))
-    reach = np.array((-2, 0, 2) if variant == "efficientnet-lite0" else centred(16, sampling))
+    reach = np.array(
+        (-2, 0, 2) if variant == "efficientnet-lite0" else window_offsets(16, sampling)
+    )
     np.testing.assert_allclose(found.x, (found.of[:, None] + reach).clip(0, count - 1), atol=1e-3)
     assert sum(told) == count
     assert min(told) > 0
 
 
 def test_every_frame_has_a_window_by_default() -> None:
-    assert seeing("hiera-l").extract(
-        footage(numbered(5)), NONE, lambda frames: None
+    assert see_frames("hiera-l").extract(
+        footage(number_frames(5)), NONE, lambda frames: None
     ).of.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_images_are_read_in_luma_and_videos_in_rgb() -> None:
     red = np.tile(np.uint8([200, 0, 0]), (3, 4, 4, 1))
-    grey = seeing("efficientnet-lite0").extract(footage(red), NONE, lambda frames: None).x
+    grey = see_frames("efficientnet-lite0").extract(footage(red), NONE, lambda frames: None).x
     np.testing.assert_allclose(grey, round(0.299 * 200), atol=1e-3)
-    clip = seeing("r3d-18")
+    clip = see_frames("r3d-18")
     clip.backbone = Backbone(
         4, 3, (0, 0, 0), (1 / 255,) * 3, lambda pictures: pictures.mean((2, 3, 4))
     )
@@ -118,8 +120,8 @@ def test_images_are_read_in_luma_and_videos_in_rgb() -> None:
 
 def test_a_clip_of_fewer_frames_than_it_says_is_refused() -> None:
     with pytest.raises(BadInput, match="decodes to 2 frames, expected 3"):
-        seeing("hiera-l").extract(
-            Footage(Shown(numbered(2)), Video("clip", "train", 3)), NONE, lambda frames: None
+        see_frames("hiera-l").extract(
+            Footage(Shown(number_frames(2)), Video("clip", "train", 3)), NONE, lambda frames: None
         )
 
 

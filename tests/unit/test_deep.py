@@ -16,8 +16,8 @@ from shown import footage
 
 from vadbench.errors import BadInput
 from vadbench.features.ahead import ahead
-from vadbench.features.extractors.deep import Deep, DeepOptions, batches, resized, square
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
+from vadbench.features.extractors.deep import Deep, DeepOptions, batches, resize, square
 
 COLOUR = (10, 20, 30)
 
@@ -83,7 +83,7 @@ def test_a_square_holds_the_box_in_its_middle_and_the_mean_colour_elsewhere(
 def test_resizing_keeps_a_flat_colour() -> None:
     flat = np.full((7, 7, 3), COLOUR, np.uint8)
     for size in (3, 7, 20):
-        assert np.array_equal(resized(flat, size), np.full((size, size, 3), COLOUR, np.uint8))
+        assert np.array_equal(resize(flat, size), np.full((size, size, 3), COLOUR, np.uint8))
 
 
 def test_rows_are_the_crops_in_order_channels_first(deep: Deep) -> None:
@@ -274,11 +274,11 @@ class TestEfficientNetLite0:
         from sklearn.datasets import load_sample_images
 
         from vadbench.features.extractors.backbones import efficientnet_lite0
-        from vadbench.features.extractors.efficientnet import weights_file
+        from vadbench.features.extractors.efficientnet import file
         from vadbench.features.weights import load_state
 
-        state = load_state(weights_file().path)
-        pictures = [resized(picture[:, 106:533], 224) for picture in load_sample_images().images]
+        state = load_state(file().path)
+        pictures = [resize(picture[:, 106:533], 224) for picture in load_sample_images().images]
         logits = (
             efficientnet_lite0(224)(np.stack(pictures)) @ state["_fc.weight"].numpy().T
             + state["_fc.bias"].numpy()
@@ -288,12 +288,12 @@ class TestEfficientNetLite0:
         assert logits.argmax(1)[1] == 985
 
     def test_it_is_exported_once(self) -> None:
-        from vadbench.features.extractors.efficientnet import exported
+        from vadbench.features.extractors.efficientnet import ensure_onnx
         from vadbench.locations import cache_root
 
-        first = exported(cache_root())
+        first = ensure_onnx(cache_root())
         made = first.stat().st_mtime_ns
-        assert exported(cache_root()).stat().st_mtime_ns == made
+        assert ensure_onnx(cache_root()).stat().st_mtime_ns == made
         assert list(first.parent.iterdir()) == [first]
 
     def test_rows_do_not_depend_on_their_neighbours(self) -> None:
@@ -312,7 +312,7 @@ class TestEfficientNetLite0:
 
     def test_its_weights_are_the_packages(self) -> None:
         from vadbench.features.extractors.efficientnet import SHA256
-        from vadbench.features.store import sha256
+        from vadbench.files.digest import sha256
 
         (file,) = Deep("efficientnet-lite0", DeepOptions()).files()
         assert sha256(file.path) == SHA256

@@ -17,7 +17,7 @@ def stream(object_id, scores):
     }
 
 
-def joined(*streams):
+def join_streams(*streams):
     parts = [Part("gmm", "velocity", "minmax")] * len(streams)
     return detections(
         streams,
@@ -28,18 +28,18 @@ def joined(*streams):
 
 
 def test_a_box_has_its_objects_own_calibrated_score():
-    found = joined(stream([0, 1], [1.0, 4.0]))
+    found = join_streams(stream([0, 1], [1.0, 4.0]))
     np.testing.assert_array_equal(found["score"], [0.5, 2.0])
 
 
 def test_streams_are_added_on_the_object_and_an_object_that_one_lacks_keeps_what_it_has():
-    found = joined(stream([0, 1, 2], [2.0, 2.0, 2.0]), stream([2, 0], [4.0, 6.0]))
+    found = join_streams(stream([0, 1, 2], [2.0, 2.0, 2.0]), stream([2, 0], [4.0, 6.0]))
     np.testing.assert_array_equal(found["frame"], [0, 1, 2])
     np.testing.assert_array_equal(found["score"], [1.0 + 3.0, 1.0, 1.0 + 2.0])
 
 
 def test_boxes_end_on_their_last_pixel():
-    found = joined(stream([5], [1.0]))
+    found = join_streams(stream([5], [1.0]))
     assert (found["x0"][0], found["x1"][0], found["y0"][0], found["y1"][0]) == (5, 14, 0, 19)
     assert found["video"][0] == "Test001"
 

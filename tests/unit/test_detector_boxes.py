@@ -16,7 +16,8 @@ from onnx_files import brightest_detector, constant_detector
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features.boxes.detector import Detector, DetectorOptions, Found, choose, moving
+from vadbench.features.boxes.detections import Detections
+from vadbench.features.boxes.detector import DetectorBoxes, DetectorOptions, choose, moving
 from vadbench.features.boxes.onnx import NANODET, YOLOV8, YOLOX, OnnxBoxes, cells, letterbox
 from vadbench.features.extractors.raft import Raft
 
@@ -29,10 +30,10 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def found(*rows: tuple[float, float, float, float, float, bool]) -> Found:
+def detections(*rows: tuple[float, float, float, float, float, bool]) -> Detections:
     """Rows x0, y0, x1, y1, score, person."""
     table = np.array(rows, np.float32).reshape(-1, 6)
-    return Found(table[:, :4], table[:, 4], table[:, 5] > 0)
+    return Detections(table[:, :4], table[:, 4], table[:, 5] > 0)
 
 
 def say(path: Path, raw: np.ndarray, side: tuple[int, int] = (64, 64)) -> OnnxBoxes:
@@ -172,8 +173,8 @@ def test_confidences_without_their_sigmoid_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_absent_model_is_named_with_its_file(tmp_path: Path) -> None:
-    (file,) = Detector(PLAIN, None, "yolox_s").files()
-    (torch_file,) = Detector(PLAIN, None, "maskrcnn").files()
+    (file,) = DetectorBoxes(PLAIN, None, "yolox_s").files()
+    (torch_file,) = DetectorBoxes(PLAIN, None, "maskrcnn").files()
 
     assert file.path == tmp_path / "yolox_s.onnx"
     assert "export" in file.what
@@ -183,7 +184,7 @@ def test_an_absent_model_is_named_with_its_file(tmp_path: Path) -> None:
         in torch_file.what
     )
     (tmp_path / "maskrcnn_resnet50_fpn_v2.safetensors").touch()
-    assert Detector(PLAIN, None, "maskrcnn").files()[0].path.suffix == ".safetensors"
+    assert DetectorBoxes(PLAIN, None, "maskrcnn").files()[0].path.suffix == ".safetensors"
 
 
 def test_without_torchvision_the_extra_is_named(
@@ -192,7 +193,7 @@ def test_without_torchvision_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "torchvision", None)
 
     with pytest.raises(BadInput, match=r"torchvision.* pip install 'vadbench\[vision\]'"):
-        Detector(PLAIN, None, "fasterrcnn").objects(footage(np.zeros((2, 40, 60), np.uint8)))
+        DetectorBoxes(PLAIN, None, "fasterrcnn").objects(footage(np.zeros((2, 40, 60), np.uint8)))
     with pytest.raises(BadInput, match=r"torchvision.* pip install 'vadbench\[vision\]'"):
         Raft(tmp_path / "raft_large.pth")
 
@@ -204,7 +205,7 @@ def test_boxes_follow_what_the_model_sees_in_pixels_of_the_frame(tmp_path: Path)
         clip[t, 20 + 8 * t : 24 + 8 * t, 60 + 20 * t : 64 + 20 * t] = 250
 
     for shown in (clip, np.repeat(clip[..., None], 3, 3)):
-        objects = Detector(PLAIN, None, "spot").objects(footage(shown))
+        objects = DetectorBoxes(PLAIN, None, "spot").objects(footage(shown))
         assert [len(boxes) for boxes in objects.boxes] == [1] * 5
         for t, boxes in enumerate(objects.boxes):
             centre = (boxes[0, :2] + boxes[0, 2:]) / 2
@@ -218,7 +219,7 @@ def test_boxes_follow_what_the_model_sees_in_pixels_of_the_frame(tmp_path: Path)
 def test_a_model_that_sees_nothing_gives_frames_without_boxes(tmp_path: Path) -> None:
     constant_detector(tmp_path / "blind.onnx", (64, 64), np.zeros((1, 6, 84)))
 
-    objects = Detector(DetectorOptions(), None, "blind").objects(
+    objects = DetectorBoxes(DetectorOptions(), None, "blind").objects(
         footage(np.full((3, 40, 60), 90, np.uint8))
     )
 
@@ -226,7 +227,7 @@ def test_a_model_that_sees_nothing_gives_frames_without_boxes(tmp_path: Path) ->
 
 
 def test_choosing_keeps_the_confident_and_the_most_confident_of_what_overlaps() -> None:
-    answer = found(
+    answer = detections(
         (10, 10, 30, 50, 0.6, True),
         (11, 10, 31, 50, 0.9, True),
         (60, 10, 80, 50, 0.24, True),
@@ -240,7 +241,10 @@ def test_one_object_called_two_names_stays_one() -> None:
     assert (
         len(
             choose(
-                found((10, 10, 30, 50, 0.6, True), (10, 10, 30, 49, 0.5, False)), 240, 360, PLAIN
+                detections((10, 10, 30, 50, 0.6, True), (10, 10, 30, 49, 0.5, False)),
+                240,
+                360,
+                PLAIN,
             )
         )
         == 1
@@ -248,7 +252,7 @@ def test_one_object_called_two_names_stays_one() -> None:
 
 
 def test_choosing_can_be_limited_to_persons() -> None:
-    answer = found((10, 10, 30, 50, 0.6, False), (60, 10, 80, 50, 0.5, True))
+    answer = detections((10, 10, 30, 50, 0.6, False), (60, 10, 80, 50, 0.5, True))
 
     assert choose(answer, 240, 360, PLAIN.model_copy(update={"classes": "person"})).tolist() == [
         [60, 10, 80, 50]
@@ -256,7 +260,7 @@ def test_choosing_can_be_limited_to_persons() -> None:
 
 
 def test_what_is_small_inside_the_frame_is_dropped() -> None:
-    answer = found(
+    answer = detections(
         (-30, 10, 4, 30, 0.9, True),
         (350, 10, 380, 20, 0.9, True),
         (100, 100, 110, 110, 0.9, True),
@@ -268,7 +272,7 @@ def test_what_is_small_inside_the_frame_is_dropped() -> None:
 
 
 def test_what_a_larger_box_covers_is_dropped() -> None:
-    answer = found(
+    answer = detections(
         (0, 0, 100, 100, 0.5, True), (90, 0, 110, 20, 0.9, True), (50, 50, 70, 90, 0.8, True)
     )
 
@@ -276,16 +280,16 @@ def test_what_a_larger_box_covers_is_dropped() -> None:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Found:
+def answers(draw: st.DrawFn) -> Detections:
     number = draw(st.integers(0, 12))
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
     low = random.uniform(-40, 140, (number, 2))
     boxes = np.concatenate([low, low + random.uniform(0, 60, (number, 2))], 1).astype(np.float32)
-    return Found(boxes, random.random(number).astype(np.float32), random.random(number) < 0.5)
+    return Detections(boxes, random.random(number).astype(np.float32), random.random(number) < 0.5)
 
 
 @given(answers())
-def test_chosen_boxes_lie_in_the_frame_and_hardly_overlap(answer: Found) -> None:
+def test_chosen_boxes_lie_in_the_frame_and_hardly_overlap(answer: Detections) -> None:
     boxes = choose(answer, 100, 120, DetectorOptions(min_area=9)).astype(np.float64)
 
     assert boxes.shape[1] == 4
@@ -367,14 +371,16 @@ def test_the_provider_adds_what_moves_and_the_first_frame_has_the_next_pair(tmp_
     constant_detector(tmp_path / "blind.onnx", (64, 64), np.zeros((1, 6, 84)))
     clip = np.stack([square(t) for t in range(4)])
 
-    boxes = Detector(DetectorOptions(gradient_blur=1), None, "blind").objects(footage(clip)).boxes
+    boxes = (
+        DetectorBoxes(DetectorOptions(gradient_blur=1), None, "blind").objects(footage(clip)).boxes
+    )
 
     assert boxes[0].tolist() == boxes[1].tolist()
     for t in (1, 2, 3):
         x = 40 + 12 * (t - 1)
         assert sorted(boxes[t].tolist()) == [[x, 50, x + 12, 74], [x + 24, 50, x + 36, 74]]
     with pytest.raises(BadInput, match="has 1 frame; a temporal gradient needs two"):
-        Detector(DetectorOptions(), None, "blind").objects(footage(clip[:1]))
+        DetectorBoxes(DetectorOptions(), None, "blind").objects(footage(clip[:1]))
 
 
 def test_long_clips_give_what_held_ones_give(tmp_path: Path) -> None:
@@ -382,7 +388,7 @@ def test_long_clips_give_what_held_ones_give(tmp_path: Path) -> None:
     clip = np.stack([square(t) for t in range(6)])
 
     held, streamed = (
-        Detector(DetectorOptions(), None, "spot").objects(footage(clip, bytes_held))
+        DetectorBoxes(DetectorOptions(), None, "spot").objects(footage(clip, bytes_held))
         for bytes_held in (2**30, 0)
     )
 

@@ -39,7 +39,7 @@ def rows(count=200, dim=5, seed=0):
     )
 
 
-def fitted(train=None, **settings):
+def fit_on(train=None, **settings):
     detector = Diffusion(Config(**{**SMALL, **settings}), seed=1)
     detector.fit(rows() if train is None else train)
     return detector
@@ -48,7 +48,7 @@ def fitted(train=None, **settings):
 @pytest.fixture(scope="module")
 def model():
     torch.set_num_threads(1)
-    return fitted(t=(4, 6, 9))
+    return fit_on(t=(4, 6, 9))
 
 
 def denoiser(conditioning="fourier", dim=3):
@@ -265,7 +265,7 @@ def test_many_features_take_hutchinson_probes(model):
 def test_trained_likelihood_of_a_gaussian_to_one_percent():
     rng, std = np.random.default_rng(0), np.array([0.3, 2.0])
     train, test = (rng.normal(size=(count, 2)) * std for count in (8000, 500))
-    detector = fitted(
+    detector = fit_on(
         features(train),
         units=(128, 64),
         batch_size=512,
@@ -374,13 +374,13 @@ def test_batches_are_capped_at_the_rows_and_of_equal_size(count, batch, sizes):
 
 
 def test_a_batch_larger_than_the_data_trains():
-    untrained = fitted(max_steps=1, warmup=0.999999)
-    trained = fitted(batch_size=8192)
+    untrained = fit_on(max_steps=1, warmup=0.999999)
+    trained = fit_on(batch_size=8192)
     assert not np.allclose(untrained.score(rows(10)), trained.score(rows(10)), rtol=1e-3)
 
 
 def test_two_rows_in_batches_of_one():
-    assert np.isfinite(fitted(rows(2), batch_size=1).score(rows(5))).all()
+    assert np.isfinite(fit_on(rows(2), batch_size=1).score(rows(5))).all()
 
 
 def test_global_scaling_is_one_factor_to_the_released_deviation(model):
@@ -393,24 +393,24 @@ def test_global_scaling_is_one_factor_to_the_released_deviation(model):
 
 def test_other_scalings():
     x = rows().x
-    component, none = fitted(scaling="component", max_steps=1), fitted(scaling="none", max_steps=1)
+    component, none = fit_on(scaling="component", max_steps=1), fit_on(scaling="none", max_steps=1)
     np.testing.assert_allclose(
         component.standardisation.apply(x).std(0, ddof=1), RELEASED_STD, rtol=1e-5
     )
     np.testing.assert_array_equal(none.standardisation.apply(x), x)
     assert float(none.net.sigma_data) == pytest.approx(x.std(dtype=np.float64, ddof=1), rel=1e-6)
-    assert float(fitted(sigma_data=0.4, max_steps=1).net.sigma_data) == pytest.approx(0.4)
+    assert float(fit_on(sigma_data=0.4, max_steps=1).net.sigma_data) == pytest.approx(0.4)
 
 
 def test_overall_std_of_a_constant_is_one():
-    detector = fitted(features(np.full((10, 2), 7.0)), max_steps=1)
+    detector = fit_on(features(np.full((10, 2), 7.0)), max_steps=1)
     assert overall_std(np.full((10, 2), 7.0, np.float32), detector.standardisation) == 1.0
     assert np.isfinite(detector.score(rows(3, 2))).all()
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_rows_are_independent_and_saving_is_exact(conditioning, tmp_path):
-    detector, test = fitted(conditioning=conditioning), rows(40, seed=3)
+    detector, test = fit_on(conditioning=conditioning), rows(40, seed=3)
     scores = detector.score(test)
     np.testing.assert_allclose(detector.score(test.rows(slice(5, 6))), scores[5:6], rtol=1e-5)
     order = np.random.default_rng(0).permutation(len(test))
@@ -420,7 +420,7 @@ def test_rows_are_independent_and_saving_is_exact(conditioning, tmp_path):
 
 
 def test_far_rows_score_higher_on_all_sides():
-    detector = fitted(features(np.random.default_rng(0).normal(size=(500, 5))), max_steps=100)
+    detector = fit_on(features(np.random.default_rng(0).normal(size=(500, 5))), max_steps=100)
     far = 20 * np.concatenate([np.eye(5), -np.eye(5)])
     assert detector.score(features(far)).min() > np.quantile(detector.score(rows(100)), 0.99)
 

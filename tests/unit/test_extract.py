@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -458,3 +459,38 @@ def test_extracting_what_is_there_takes_next_to_no_time(dataset: Moving, tmp_pat
     began = time.process_time()
     ensure(dataset, plan, tmp_path, quiet=True)
     assert time.process_time() - began < 0.5
+
+
+# several processes
+
+
+class Deadly(Moving):
+    """Kills its process at one clip, unless `<root>/tame` is there."""
+
+    def read(self, video: Video) -> Any:
+        if video.name == "train2" and not (self.root / "tame").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(video)
+
+
+def test_a_killed_process_ends_the_extraction_which_then_goes_on(
+    dataset: Moving, tmp_path: Path
+) -> None:
+    plan, deadly = plan_stream(dataset, "velocity", {}), Deadly(dataset.root)
+    with pytest.raises(BrokenProcessPool):
+        ensure(deadly, plan, tmp_path / "cache", quiet=True, processes=2)
+
+    (dataset.root / "tame").touch()
+    ensure(deadly, plan, tmp_path / "cache", quiet=True, processes=2)
+    ensure(dataset, plan, tmp_path / "whole", quiet=True)
+    assert contents(tmp_path / "cache") == contents(tmp_path / "whole")
+
+
+def test_an_error_in_a_process_is_the_extractions(dataset: Moving, tmp_path: Path) -> None:
+    class Short(Moving):
+        def read(self, video: Video) -> Any:
+            return list(super().read(video))[:-1]
+
+    plan = plan_stream(dataset, "velocity", {})
+    with pytest.raises(BadInput, match=r"decodes to \d frames, expected"):
+        ensure(Short(dataset.root), plan, tmp_path, quiet=True, processes=2)

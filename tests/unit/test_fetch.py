@@ -81,7 +81,7 @@ def refusal(do, *arguments):
     return str(raised.value)
 
 
-def zipped(files):
+def zip_files(files):
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in files.items():
@@ -89,7 +89,7 @@ def zipped(files):
     return target.getvalue()
 
 
-def tarred(*members):
+def tar_members(*members):
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz") as archive:
         for name, content, link in members:
@@ -159,7 +159,7 @@ class Asked(list):
         super().append(request)
 
 
-def started(tmp_path, content, version='"one"'):
+def begin_download(tmp_path, content, version='"one"'):
     """A download broken off after `content`."""
     (tmp_path / "a.zip.part").write_bytes(content)
     if version:
@@ -172,7 +172,7 @@ def started(tmp_path, content, version='"one"'):
 def test_a_part_of_another_file_or_without_support_is_started_anew(
     server, tmp_path, resumes, version
 ):
-    started(tmp_path, b"another file's beginning", version)
+    begin_download(tmp_path, b"another file's beginning", version)
     server.resumes = resumes
     download(server.url("a.zip"), tmp_path / "a.zip")
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
@@ -180,14 +180,14 @@ def test_a_part_of_another_file_or_without_support_is_started_anew(
 
 
 def test_a_part_that_is_already_whole_is_not_downloaded_again(server, tmp_path):
-    started(tmp_path, CONTENT)
+    begin_download(tmp_path, CONTENT)
     download(server.url("a.zip"), tmp_path / "a.zip")
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
     assert server.asked == [(f"bytes={len(CONTENT)}-", 416)]
 
 
 def test_a_part_longer_than_the_file_is_started_anew(server, tmp_path):
-    started(tmp_path, CONTENT + b"more")
+    begin_download(tmp_path, CONTENT + b"more")
     download(server.url("a.zip"), tmp_path / "a.zip")
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
 
@@ -213,7 +213,7 @@ def test_refusals_are_one_line(server, tmp_path):
 
 
 def test_the_checksum_is_recorded_at_first_use(server, tmp_path):
-    server.content = zipped({"Tiny/clip.txt": "frames"})
+    server.content = zip_files({"Tiny/clip.txt": "frames"})
     assert fetch(OfServer(tmp_path, server.url("tiny.zip")), silent) is True
     assert (tmp_path / "Tiny" / "clip.txt").read_text() == "frames"
     entry = json.loads((tmp_path / CHECKSUMS).read_text())[server.url("tiny.zip")]
@@ -224,7 +224,7 @@ def test_the_checksum_is_recorded_at_first_use(server, tmp_path):
 
 
 def test_a_fetched_archive_is_unpacked_again_without_the_server(server, tmp_path):
-    server.content = zipped({"Tiny/clip.txt": "frames"})
+    server.content = zip_files({"Tiny/clip.txt": "frames"})
     dataset = OfServer(tmp_path, server.url("tiny.zip"))
     fetch(dataset, silent)
     (tmp_path / "Tiny" / "clip.txt").unlink()
@@ -234,11 +234,11 @@ def test_a_fetched_archive_is_unpacked_again_without_the_server(server, tmp_path
 
 
 def test_another_file_than_the_first_time_is_refused(server, tmp_path):
-    server.content = zipped({"Tiny/clip.txt": "frames"})
+    server.content = zip_files({"Tiny/clip.txt": "frames"})
     dataset = OfServer(tmp_path, server.url("tiny.zip"))
     fetch(dataset, silent)
     (tmp_path / DOWNLOADS / "tiny.zip").unlink()
-    server.content = zipped({"Tiny/clip.txt": "changed"})
+    server.content = zip_files({"Tiny/clip.txt": "changed"})
     told = refusal(fetch, dataset, silent)
     assert "when it was first used" in told
     assert CHECKSUMS in told
@@ -246,7 +246,7 @@ def test_another_file_than_the_first_time_is_refused(server, tmp_path):
 
 
 def test_a_damaged_table_of_checksums_is_named(server, tmp_path):
-    server.content = zipped({"a": "b"})
+    server.content = zip_files({"a": "b"})
     (tmp_path / CHECKSUMS).write_text("{")
     assert "not a table of checksums" in refusal(
         fetch, OfServer(tmp_path, server.url("tiny.zip")), silent
@@ -270,7 +270,7 @@ def test_a_data_set_without_a_link_is_not_fetched(tmp_path):
 
 def test_a_tar_is_unpacked_over_what_is_there(tmp_path):
     archive = tmp_path / "a.tar.gz"
-    archive.write_bytes(tarred(("data/1.txt", b"new", ""), ("data/link", b"", "1.txt")))
+    archive.write_bytes(tar_members(("data/1.txt", b"new", ""), ("data/link", b"", "1.txt")))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "1.txt").write_text("old")
     unpack(archive, tmp_path)
@@ -280,16 +280,16 @@ def test_a_tar_is_unpacked_over_what_is_there(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [
-        tarred(("../out.txt", b"x", "")),
-        tarred(("data/../../out.txt", b"x", "")),
-        tarred(("data/link", b"", "../../out.txt")),
-        tarred(("data/link", b"", "/etc/passwd")),
-        tarred(("out", b"", ".."), ("out/out.txt", b"x", "")),
-        zipped({"../out.txt": "x"}),
-        zipped({"data/../../out.txt": "x"}),
-        zipped({"/out.txt": "x"}),
-        zipped({"..\\out.txt": "x"}),
-        zipped({"C:/out.txt": "x"}),
+        tar_members(("../out.txt", b"x", "")),
+        tar_members(("data/../../out.txt", b"x", "")),
+        tar_members(("data/link", b"", "../../out.txt")),
+        tar_members(("data/link", b"", "/etc/passwd")),
+        tar_members(("out", b"", ".."), ("out/out.txt", b"x", "")),
+        zip_files({"../out.txt": "x"}),
+        zip_files({"data/../../out.txt": "x"}),
+        zip_files({"/out.txt": "x"}),
+        zip_files({"..\\out.txt": "x"}),
+        zip_files({"C:/out.txt": "x"}),
     ],
 )
 def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, content):
@@ -301,7 +301,7 @@ def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content", [tarred(("data/1.bin", CONTENT, "")), zipped({"data/1.bin": CONTENT})]
+    "content", [tar_members(("data/1.bin", CONTENT, "")), zip_files({"data/1.bin": CONTENT})]
 )
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
 def test_a_truncated_archive_is_refused(tmp_path, content, share):
@@ -311,7 +311,7 @@ def test_a_truncated_archive_is_refused(tmp_path, content, share):
 
 
 def test_a_zip_with_a_flipped_byte_is_refused(tmp_path):
-    content = bytearray(zipped({"data/1.bin": CONTENT}))
+    content = bytearray(zip_files({"data/1.bin": CONTENT}))
     content[1000] ^= 255
     archive = tmp_path / "archive.zip"
     archive.write_bytes(content)

@@ -47,7 +47,7 @@ def detector(**settings: Any) -> Flow:
     return Flow(Config(**{**small, **settings}), seed=0)
 
 
-def correlated(rows: int = 300, dim: int = 4, seed: int = 0) -> np.ndarray:
+def draw_correlated(rows: int = 300, dim: int = 4, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
     return generator.normal(size=(rows, dim)) @ generator.normal(size=(dim, dim)) + 3
 
@@ -174,7 +174,7 @@ def test_one_row_cannot_initialise() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_fit_score_save_load(architecture: str, tmp_path: Path) -> None:
-    flow, x = detector(architecture=architecture), correlated()
+    flow, x = detector(architecture=architecture), draw_correlated()
     flow.fit(features(x))
     scores = flow.score(features(x))
     assert scores.shape == (300, 1)
@@ -201,7 +201,7 @@ def test_other_architectures_keep_the_contract(architecture: str) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_same_seed_same_scores(architecture: str) -> None:
-    x = features(correlated())
+    x = features(draw_correlated())
     first, second = detector(architecture=architecture), detector(architecture=architecture)
     first.fit(x)
     second.fit(x)
@@ -210,7 +210,7 @@ def test_same_seed_same_scores(architecture: str) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_far_outliers_stay_finite(architecture: str) -> None:
-    flow, x = detector(architecture=architecture, epochs=20, lr=5e-3, layers=4), correlated()
+    flow, x = detector(architecture=architecture, epochs=20, lr=5e-3, layers=4), draw_correlated()
     flow.fit(features(x))
     for distance in (1e2, 1e4, 1e6):
         far = distance * np.random.default_rng(1).normal(size=(50, 4))
@@ -218,7 +218,7 @@ def test_far_outliers_stay_finite(architecture: str) -> None:
 
 
 def test_constant_columns_take_no_part() -> None:
-    x = correlated()
+    x = draw_correlated()
     wide = np.insert(x, [0, 2], [[7.25, -3e5]], axis=1)
     plain, constant = detector(), detector()
     plain.fit(features(x))
@@ -255,7 +255,7 @@ def test_one_column_works_with_zuko(architecture: str) -> None:
 
 
 def test_training_lowers_the_loss() -> None:
-    x = features(correlated())
+    x = features(draw_correlated())
     short, long = detector(max_steps=1), detector(epochs=60, lr=5e-3)
     short.fit(x)
     long.fit(x)
@@ -264,7 +264,7 @@ def test_training_lowers_the_loss() -> None:
 
 def test_cosine_schedule_ends_at_zero() -> None:
     flow = detector(epochs=3)
-    flow.fit(features(correlated()))
+    flow.fit(features(draw_correlated()))
     adam = flow.optimiser()
     schedule = flow.schedule(adam, 15)
     for _ in range(15):
@@ -276,7 +276,7 @@ def test_cosine_schedule_ends_at_zero() -> None:
 def test_divergence_stops_with_the_step() -> None:
     flow = detector(lr=1e4, scale_map="exp", gradient_clip=None, epochs=50)
     with pytest.raises(FloatingPointError, match=r"flow: the loss is \S+ at step \d+; lower lr"):
-        flow.fit(features(correlated()))
+        flow.fit(features(draw_correlated()))
 
 
 def test_backend_follows_the_architecture() -> None:
@@ -289,7 +289,7 @@ def test_backend_follows_the_architecture() -> None:
 
 
 def test_default_architectures_are_glow_and_splines() -> None:
-    x = features(correlated())
+    x = features(draw_correlated())
     for backend, architecture in (("normflows", "glow"), ("zuko", "nsf")):
         unnamed, named = detector(backend=backend), detector(architecture=architecture)
         unnamed.fit(x)
@@ -298,7 +298,7 @@ def test_default_architectures_are_glow_and_splines() -> None:
 
 
 def test_gradients_are_clipped_in_mixed_precision() -> None:
-    x = features(correlated())
+    x = features(draw_correlated())
     flow = detector(precision="bf16-mixed", gradient_clip=1.0)
     flow.fit(x)
     assert np.isfinite(flow.score(x)).all()
@@ -312,7 +312,7 @@ def test_absent_package_names_the_extra(
     with pytest.raises(
         BadInput, match=rf"{package} is not installed; run pip install 'vadbench\[flow\]'"
     ):
-        detector(architecture=architecture).fit(features(correlated()))
+        detector(architecture=architecture).fit(features(draw_correlated()))
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from video_writer import (
     complaint,
     loop,
-    own_cache,  # noqa: F401
+    private_cache,  # noqa: F401
     truncate,
     unknown_codec,
     write_images,

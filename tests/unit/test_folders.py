@@ -12,7 +12,7 @@ from vadbench.errors import BadInput
 PACKBITS = [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_PACKBITS]
 
 
-def encoded(image, suffix=".tif"):
+def encode(image, suffix=".tif"):
     return cv2.imencode(suffix, image, PACKBITS if suffix == ".tif" else [])[1].tobytes()
 
 
@@ -29,7 +29,7 @@ def clip(tmp_path):
     folder = tmp_path / "clip"
     folder.mkdir()
     for number in range(1, 5):
-        (folder / f"{number:03d}.tif").write_bytes(encoded(grey(number)))
+        (folder / f"{number:03d}.tif").write_bytes(encode(grey(number)))
     return folder
 
 
@@ -42,7 +42,7 @@ def test_a_grey_clip_is_read_in_order(clip):
 def test_order_is_numeric_not_lexicographic(tmp_path):
     for number in range(12):
         (tmp_path / f"frame{number}.png").write_bytes(
-            encoded(np.full((2, 2), number, np.uint8), ".png")
+            encode(np.full((2, 2), number, np.uint8), ".png")
         )
     assert read_clip(tmp_path)[:, 0, 0].tolist() == list(range(12))
 
@@ -50,7 +50,7 @@ def test_order_is_numeric_not_lexicographic(tmp_path):
 def test_colour_is_rgb(tmp_path):
     blue_green_red = np.zeros((4, 5, 3), np.uint8)
     blue_green_red[..., 2] = 200
-    (tmp_path / "1.png").write_bytes(encoded(blue_green_red, ".png"))
+    (tmp_path / "1.png").write_bytes(encode(blue_green_red, ".png"))
     frames = read_clip(tmp_path)
     assert frames.shape == (1, 4, 5, 3)
     assert frames[0, 0, 0].tolist() == [200, 0, 0]
@@ -65,7 +65,7 @@ def test_other_files_are_passed_over(clip):
 
 @pytest.mark.parametrize("suffix", [".TIF", ".Tiff", ".PNG", ".bmp", ".JPG", ".jpeg"])
 def test_suffixes_in_any_case(tmp_path, suffix):
-    (tmp_path / f"001{suffix}").write_bytes(encoded(grey(), ".png"))
+    (tmp_path / f"001{suffix}").write_bytes(encode(grey(), ".png"))
     assert len(read_clip(tmp_path)) == 1
 
 
@@ -95,20 +95,20 @@ def test_a_gap_is_refused(clip, gone, named):
 
 
 def test_two_images_of_one_number_are_refused(clip):
-    (clip / "2.png").write_bytes(encoded(grey(), ".png"))
+    (clip / "2.png").write_bytes(encode(grey(), ".png"))
     with pytest.raises(BadInput, match="frame 2 is also"):
         image_paths(clip)
 
 
 def test_an_image_without_a_number_is_refused(clip):
-    (clip / "cover.png").write_bytes(encoded(grey(), ".png"))
+    (clip / "cover.png").write_bytes(encode(grey(), ".png"))
     with pytest.raises(BadInput, match=r"cover\.png: no number"):
         image_paths(clip)
 
 
 @given(share=st.floats(0, 1), suffix=st.sampled_from([".tif", ".png", ".jpg", ".bmp"]))
 def test_a_truncated_image_is_never_read(tmp_path_factory, share, suffix):
-    whole = encoded(grey(shape=(40, 60)), suffix)
+    whole = encode(grey(shape=(40, 60)), suffix)
     path = tmp_path_factory.mktemp("cut") / f"001{suffix}"
     path.write_bytes(whole[: int(share * (len(whole) - 16))])
     with pytest.raises(BadInput, match=r"001\.\w+: truncated or not an image"):
@@ -125,7 +125,7 @@ def test_damage_is_told_once_and_quietly(clip, capfd):
 
 
 def test_a_frame_of_another_size_is_named(clip):
-    (clip / "003.tif").write_bytes(encoded(grey(shape=(12, 17))))
+    (clip / "003.tif").write_bytes(encode(grey(shape=(12, 17))))
     frames = iterate_clip(clip)
     next(frames), next(frames)
     with pytest.raises(BadInput, match=r"003\.tif: shape \(12, 17\), expected \(12, 16\)"):

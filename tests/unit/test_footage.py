@@ -47,8 +47,8 @@ def test_a_pass_that_is_left_early_is_not_held() -> None:
 
 
 def test_sampled_frames_are_evenly_spaced_with_both_ends() -> None:
-    assert np.array_equal(footage(clip()).sampled(4), clip()[[0, 2, 4, 6]])
-    assert np.array_equal(footage(clip()).sampled(99), clip())
+    assert np.array_equal(footage(clip()).sample(4), clip()[[0, 2, 4, 6]])
+    assert np.array_equal(footage(clip()).sample(99), clip())
 
 
 def test_grey_is_luma() -> None:

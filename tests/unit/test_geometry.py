@@ -7,7 +7,7 @@ from vadbench.errors import BadInput
 SIZE = (120, 160)
 
 
-def refused(*box: list[float]) -> str:
+def refusal(*box: list[float]) -> str:
     with pytest.raises(BadInput) as error:
         check_boxes(np.array(box, np.float32), SIZE, "boxes.npz")
     return str(error.value)
@@ -20,14 +20,14 @@ def test_boxes_may_overrun_and_touch_the_frame() -> None:
 
 
 def test_fractions_are_refused_with_the_frames_size() -> None:
-    assert "within one pixel, the frames are 160 x 120" in refused([0.1, 0.2, 0.4, 1.0])
+    assert "within one pixel, the frames are 160 x 120" in refusal([0.1, 0.2, 0.4, 1.0])
 
 
 @pytest.mark.parametrize(
     "box", [[200, 10, 230, 40], [-40, 10, -5, 40], [10, 130, 40, 150], [100, 10, 300, 40]]
 )
 def test_boxes_of_other_frames_are_refused_with_both_sizes(box: list[float]) -> None:
-    told = refused([10, 10, 20, 20], box)
+    told = refusal([10, 10, 20, 20], box)
     assert "row 1" in told
     assert "160 x 120" in told
     assert f"reach to {max(20, box[2]):g} x {max(20, box[3]):g}" in told

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shown import footage
 
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.velocity import Velocity, VelocityOptions, hof
 
 

@@ -15,7 +15,7 @@ COLOUR = np.random.default_rng(1).integers(1, 255, (12, 16, 3)).astype(np.uint8)
 OPAQUE = np.full((12, 16), 255, np.uint8)
 
 
-def saved(image, kind="PNG", **options):
+def picture_bytes(image, kind="PNG", **options):
     """The bytes of a picture of Pillow's or of an array."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
@@ -24,7 +24,7 @@ def saved(image, kind="PNG", **options):
     return file.getvalue()
 
 
-def encoded(image, suffix=".png"):
+def encode(image, suffix=".png"):
     return cv2.imencode(suffix, image)[1].tobytes()
 
 
@@ -53,21 +53,24 @@ def read(tmp_path):
 TWO = GREY > 128
 COLOURS = np.array([[0, 0, 0], [200, 10, 30]], np.uint8)
 READ = {
-    "grey": (saved(GREY), GREY),
-    "grey bmp": (saved(GREY, "BMP"), GREY),
-    "colour": (saved(COLOUR), COLOUR),
-    "colour tiff": (saved(COLOUR, "TIFF"), COLOUR),
-    "palette": (saved(palette(TWO, COLOURS)), COLOURS[TWO.astype(int)]),
-    "palette tiff": (saved(palette(TWO, COLOURS), "TIFF"), COLOURS[TWO.astype(int)]),
-    "palette bmp": (saved(palette(TWO, COLOURS), "BMP"), COLOURS[TWO.astype(int)]),
-    "opaque alpha": (saved(np.dstack([COLOUR, OPAQUE])), COLOUR),
-    "one bit": (saved(Image.fromarray(TWO)), TWO * np.uint8(255)),
+    "grey": (picture_bytes(GREY), GREY),
+    "grey bmp": (picture_bytes(GREY, "BMP"), GREY),
+    "colour": (picture_bytes(COLOUR), COLOUR),
+    "colour tiff": (picture_bytes(COLOUR, "TIFF"), COLOUR),
+    "palette": (picture_bytes(palette(TWO, COLOURS)), COLOURS[TWO.astype(int)]),
+    "palette tiff": (picture_bytes(palette(TWO, COLOURS), "TIFF"), COLOURS[TWO.astype(int)]),
+    "palette bmp": (picture_bytes(palette(TWO, COLOURS), "BMP"), COLOURS[TWO.astype(int)]),
+    "opaque alpha": (picture_bytes(np.dstack([COLOUR, OPAQUE])), COLOUR),
+    "one bit": (picture_bytes(Image.fromarray(TWO)), TWO * np.uint8(255)),
     "one bit tiff": (
-        saved(Image.fromarray(TWO), "TIFF", compression="group4"),
+        picture_bytes(Image.fromarray(TWO), "TIFF", compression="group4"),
         TWO * np.uint8(255),
     ),
-    "turned png": (saved(COLOUR, exif=with_orientation(3)), COLOUR[::-1, ::-1]),
-    "turned tiff": (saved(COLOUR, "TIFF", tiffinfo=with_orientation(6)), np.rot90(COLOUR, -1)),
+    "turned png": (picture_bytes(COLOUR, exif=with_orientation(3)), COLOUR[::-1, ::-1]),
+    "turned tiff": (
+        picture_bytes(COLOUR, "TIFF", tiffinfo=with_orientation(6)),
+        np.rot90(COLOUR, -1),
+    ),
 }
 
 
@@ -79,14 +82,15 @@ def test_pictures_of_eight_bits_are_read_as_they_are(read, kind):
 
 def test_a_jpeg_is_turned_as_its_tag_says(read):
     smooth = cv2.resize(COLOUR, (64, 48))
-    upright = read(saved(smooth, "JPEG"), "1.jpg")
+    upright = read(picture_bytes(smooth, "JPEG"), "1.jpg")
     np.testing.assert_array_equal(
-        read(saved(smooth, "JPEG", exif=with_orientation(6)), "2.jpg"), np.rot90(upright, -1)
+        read(picture_bytes(smooth, "JPEG", exif=with_orientation(6)), "2.jpg"),
+        np.rot90(upright, -1),
     )
 
 
 def test_a_jpeg_with_a_preview_behind_it_is_one_picture(read):
-    data = saved(
+    data = picture_bytes(
         Image.fromarray(COLOUR), "MPO", save_all=True, append_images=[Image.fromarray(COLOUR)]
     )
     assert read(data, "1.jpg").shape == (12, 16, 3)
@@ -123,21 +127,24 @@ def tiff(data, bits, sample=1):
 CMYK = Image.fromarray(COLOUR).convert("CMYK")
 REFUSED = {
     "16 bits": (
-        encoded(GREY.astype(np.uint16) * 16),
+        encode(GREY.astype(np.uint16) * 16),
         "a whole image of 16 bits a channel; expected 8 bits",
     ),
     "16 bits in colour": (
-        encoded(COLOUR.astype(np.uint16) * 256),
+        encode(COLOUR.astype(np.uint16) * 256),
         "a whole image of 16 bits a channel",
     ),
-    "16 bits tiff": (encoded(GREY.astype(np.uint16), ".tif"), "a whole image of 16 bits a channel"),
+    "16 bits tiff": (encode(GREY.astype(np.uint16), ".tif"), "a whole image of 16 bits a channel"),
     "signed 16 bits": (
         tiff(GREY.astype("<i2").tobytes(), 16, 2),
         "a whole image of signed 16 bits a channel",
     ),
-    "32 bits": (saved(GREY.astype(np.int32), "TIFF"), "a whole image of signed 32 bits a channel"),
+    "32 bits": (
+        picture_bytes(GREY.astype(np.int32), "TIFF"),
+        "a whole image of signed 32 bits a channel",
+    ),
     "float": (
-        saved(GREY.astype(np.float32), "TIFF"),
+        picture_bytes(GREY.astype(np.float32), "TIFF"),
         "a whole image of 32-bit floating point a channel",
     ),
     "four bits": (
@@ -145,29 +152,29 @@ REFUSED = {
         "a whole image of a kind that is not read (4 bits, mode L)",
     ),
     "transparent": (
-        saved(np.dstack([COLOUR, GREY])),
+        picture_bytes(np.dstack([COLOUR, GREY])),
         "has transparent pixels; expected an opaque frame",
     ),
     "transparent grey": (
-        saved(Image.merge("LA", [Image.fromarray(GREY)] * 2)),
+        picture_bytes(Image.merge("LA", [Image.fromarray(GREY)] * 2)),
         "has transparent pixels",
     ),
     "transparent colour of a palette": (
-        saved(palette(TWO, COLOURS), transparency=0),
+        picture_bytes(palette(TWO, COLOURS), transparency=0),
         "has transparent pixels",
     ),
-    "CMYK jpeg": (saved(CMYK, "JPEG"), "CMYK colours; expected grey or RGB"),
-    "CMYK tiff": (saved(CMYK, "TIFF"), "CMYK colours; expected grey or RGB"),
+    "CMYK jpeg": (picture_bytes(CMYK, "JPEG"), "CMYK colours; expected grey or RGB"),
+    "CMYK tiff": (picture_bytes(CMYK, "TIFF"), "CMYK colours; expected grey or RGB"),
     "pages": (
-        saved(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]),
+        picture_bytes(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]),
         "holds 2 pictures; expected one",
     ),
     "animated gif": (
-        saved(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+        picture_bytes(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)]),
         "holds 2 pictures",
     ),
     "animated png": (
-        saved(GREY, save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+        picture_bytes(GREY, save_all=True, append_images=[Image.fromarray(255 - GREY)]),
         "holds 2 pictures",
     ),
     "cut off in its pixels": (tiff(GREY.tobytes(), 8)[:-150], "truncated or not an image"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from clips_to_import import Toy, refused
+from clips_to_import import Toy, refusal
 from typer.testing import CliRunner
 
 from vadbench.cli import app
@@ -171,7 +171,7 @@ def test_names_of_features_are_not(name: str) -> None:
 def test_a_column_of_labels_is_refused_with_both_ways_out(
     toy: Toy, tmp_path: Path, name: str
 ) -> None:
-    told = refused(save(tmp_path / "f.csv", **{name: [0, 1, 0, 1, 0]}), "csv", toy, "test")
+    told = refusal(save(tmp_path / "f.csv", **{name: [0, 1, 0, 1, 0]}), "csv", toy, "test")
     assert f"column {name!r}" in told
     assert "leave it out of the file, or name the features: --columns" in told
 
@@ -210,7 +210,7 @@ def test_corners_are_boxes_unless_they_are_asked_for_and_not_all_there(
     toy: Toy, tmp_path: Path
 ) -> None:
     two = {"x0": 1.0, "x1": 2.0}
-    assert "no column y0 beside x0, x1" in refused(
+    assert "no column y0 beside x0, x1" in refusal(
         save(tmp_path / "two.csv", **two), "csv", toy, "test"
     )
     rows = read_features(tmp_path / "two.csv", "", toy, "test", Layout(columns=("x*",)))
@@ -253,9 +253,9 @@ def test_an_array_of_labels_is_never_taken_for_features(
     )
     assert read_features(tmp_path / "rows.npz", "", toy, "test").x.shape == (5, 2)
     np.savez(tmp_path / "counts.npz", count=np.ones(5, int), **{name: labels[:, None]})
-    assert f"array {name!r} is no feature" in refused(tmp_path / "counts.npz", "npz", toy, "test")
+    assert f"array {name!r} is no feature" in refusal(tmp_path / "counts.npz", "npz", toy, "test")
     np.savez(tmp_path / "clips.npz", y_=np.ones((1, 2)), z=np.ones((1, 2)), **{name: labels})
-    refused(tmp_path / "clips.npz", "npz", toy, "test")
+    refusal(tmp_path / "clips.npz", "npz", toy, "test")
 
 
 def rows(*columns: Any, names: tuple[str, ...] = ()) -> ImportedRows:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips_to_import import Toy, ragged, refused, save_objects
+from clips_to_import import Toy, ragged, refusal, save_objects
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,7 +126,7 @@ def test_a_hostile_pickle_runs_nothing_and_is_named(
     trap = tmp_path / "ran"
     filled = [each.format(trap) if isinstance(each, str) else each for each in arguments]
     path = save_objects(tmp_path / "pose.npy", [np.ones((1, 3)), Hostile(function, *filled)])
-    told = refused(path, "accivad", toy)
+    told = refusal(path, "accivad", toy)
     assert f"pose.npy: its pickle asks for {asked}" in told
     assert not trap.exists()
 
@@ -134,7 +134,7 @@ def test_a_hostile_pickle_runs_nothing_and_is_named(
 def test_a_pickle_cannot_call_numpys_own_types(toy: Toy, tmp_path: Path) -> None:
     for number, call in enumerate([(np.ndarray, (10**12,), "f8"), (np.dtype, "f8")]):
         path = save_objects(tmp_path / f"{number}.npy", [Hostile(*call)] * 5)
-        assert "expected" in refused(path, "accivad", toy, "test") or "not a readable" in refused(
+        assert "expected" in refusal(path, "accivad", toy, "test") or "not a readable" in refusal(
             path, "accivad", toy, "test"
         )
 
@@ -142,14 +142,14 @@ def test_a_pickle_cannot_call_numpys_own_types(toy: Toy, tmp_path: Path) -> None
 def test_a_small_file_cannot_become_a_huge_array(toy: Toy, tmp_path: Path) -> None:
     # pickled once, named five times
     path = save_objects(tmp_path / "pose.npy", [np.ones((1000, 30))] * 5)
-    assert "many times" in refused(path, "accivad", toy, "test")
+    assert "many times" in refusal(path, "accivad", toy, "test")
 
 
 @pytest.mark.parametrize("cut", [0, 5, 40, 130, 200, -1])
 def test_a_damaged_object_array_is_one_line(toy: Toy, tmp_path: Path, cut: int) -> None:
     path = save_objects(tmp_path / "pose.npy", ragged([1, 1, 1, 1, 1]))
     path.write_bytes(path.read_bytes()[:cut])
-    assert str(path) in refused(path, "accivad", toy, "test")
+    assert str(path) in refusal(path, "accivad", toy, "test")
 
 
 @given(st.binary(max_size=60))
@@ -158,26 +158,26 @@ def test_no_bytes_escape_as_another_error(
 ) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "pose.npy"
     path.write_bytes(header(5) + tail)
-    refused(path, "accivad", Toy(path.parent), "test")
+    refusal(path, "accivad", Toy(path.parent), "test")
 
 
 def test_accivad_names_the_clip_where_the_frames_end(toy: Toy, tmp_path: Path) -> None:
-    short = refused(save_objects(tmp_path / "s.npy", ragged([1] * 6)), "accivad", toy)
+    short = refusal(save_objects(tmp_path / "s.npy", ragged([1] * 6)), "accivad", toy)
     assert "6 frames, the train clips of toy have 9" in short
     assert "ends in c after 1 of its 4" in short
-    assert "goes on after z" in refused(
+    assert "goes on after z" in refusal(
         save_objects(tmp_path / "l.npy", ragged([1] * 9)), "accivad", toy, "test"
     )
 
 
 def test_accivad_names_the_entry_of_another_dimension(toy: Toy, tmp_path: Path) -> None:
     entries = [np.ones((1, 3)), np.ones((1, 3)), np.ones((2, 3)), np.ones((2, 4)), np.ones((1, 3))]
-    told = refused(save_objects(tmp_path / "p.npy", entries), "accivad", toy, "test")
+    told = refusal(save_objects(tmp_path / "p.npy", entries), "accivad", toy, "test")
     assert "frame 1 of clip z has shape [2, 4], expected [objects, 3]" in told
 
 
 def test_accivad_refuses_a_frame_without_any_object_anywhere(toy: Toy, tmp_path: Path) -> None:
-    assert "no object" in refused(
+    assert "no object" in refusal(
         save_objects(tmp_path / "p.npy", [np.empty((0, 3))] * 4 + [[]]), "accivad", toy, "test"
     )
 
@@ -186,5 +186,5 @@ def test_accivad_refuses_a_frame_without_any_object_anywhere(toy: Toy, tmp_path:
 def test_a_number_that_is_not_finite_is_placed(toy: Toy, tmp_path: Path, bad: float) -> None:
     entries = ragged([1, 2, 1, 1, 1])
     entries[3][0, 1] = bad
-    told = refused(save_objects(tmp_path / "p.npy", entries), "accivad", toy, "test")
+    told = refusal(save_objects(tmp_path / "p.npy", entries), "accivad", toy, "test")
     assert f"p.npy: row 4 (frame 1 of clip z), column 1 is {bad}" in told

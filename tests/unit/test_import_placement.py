@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips_to_import import Toy, refused
+from clips_to_import import Toy, refusal
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ def save(folder: Path, **arrays: Any) -> Path:
     return folder
 
 
-def counted(rows: int) -> Any:
+def number_rows(rows: int) -> Any:
     """Rows whose one number is their place."""
     return np.arange(rows, dtype=float)[:, None]
 
@@ -55,7 +55,7 @@ def of_frames(toy: Toy, folder: Path, **layout: Any) -> list[list[int]]:
 @pytest.mark.parametrize(("frame", "first"), [("first", 0), ("centre", 8), ("last", 15)])
 def test_windows_score_the_frame_that_is_asked_for(tmp_path: Path, frame: str, first: int) -> None:
     toy = dataset(tmp_path, a=60, b=41)
-    folder = save(tmp_path / "w", a=counted(45), b=counted(26))
+    folder = save(tmp_path / "w", a=number_rows(45), b=number_rows(26))
     for rows, found in zip(
         (45, 26), of_frames(toy, folder, window=16, window_frame=frame), strict=True
     ):
@@ -66,7 +66,7 @@ def test_windows_score_the_frame_that_is_asked_for(tmp_path: Path, frame: str, f
 def test_windows_some_frames_apart(tmp_path: Path, window: int, stride: int) -> None:
     toy = dataset(tmp_path, a=200, b=77)
     rows = [(frames - window) // stride + 1 for frames in (200, 77)]
-    folder = save(tmp_path / "w", a=counted(rows[0]), b=counted(rows[1]))
+    folder = save(tmp_path / "w", a=number_rows(rows[0]), b=number_rows(rows[1]))
     found = read_features(folder, "npy", toy, "train", Layout(window=window, stride=stride))
     assert found.frame.tolist() == [
         k * stride + window // 2 for count in rows for k in range(count)
@@ -79,8 +79,8 @@ def test_windows_are_recognised_and_their_command_is_told(
     tmp_path: Path, window: int, snippet: int | None
 ) -> None:
     toy = dataset(tmp_path, a=180, b=150)
-    folder = save(tmp_path / "w", a=counted(181 - window), b=counted(151 - window))
-    told = refused(folder, "npy", toy, snippet=snippet)
+    folder = save(tmp_path / "w", a=number_rows(181 - window), b=number_rows(151 - window))
+    told = refusal(folder, "npy", toy, snippet=snippet)
     assert f"--window {window}" in told
     assert "give --snippet" not in told
     assert (
@@ -90,16 +90,16 @@ def test_windows_are_recognised_and_their_command_is_told(
 
 def test_windows_of_clips_of_one_length_are_recognised(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a=180, b=180)
-    folder = save(tmp_path / "w", a=counted(165), b=counted(165))
+    folder = save(tmp_path / "w", a=number_rows(165), b=number_rows(165))
     for snippet in (None, 0, 1):
-        assert "--window 16" in refused(folder, "npy", toy, snippet=snippet)
+        assert "--window 16" in refusal(folder, "npy", toy, snippet=snippet)
 
 
 def test_rows_that_are_snippets_or_windows_are_refused_with_both(tmp_path: Path) -> None:
-    folder = save(tmp_path / "w", a=counted(2), b=counted(2))
+    folder = save(tmp_path / "w", a=number_rows(2), b=number_rows(2))
     assert of_frames(dataset(tmp_path, a=31, b=17), folder) == [[0] * 16 + [1] * 15, [0] * 16 + [1]]
     same = dataset(tmp_path, a=17, b=17)
-    told = refused(folder, "npy", same)
+    told = refusal(folder, "npy", same)
     assert "--snippet 16" in told
     assert "--window 16" in told
     assert of_frames(same, folder, snippet=16)[0] == [0] * 16 + [1]
@@ -109,7 +109,7 @@ def test_rows_that_are_snippets_or_windows_are_refused_with_both(tmp_path: Path)
 @pytest.mark.parametrize("frames", [30, 40, 48, 64, 180])
 def test_snippets_of_clips_of_one_length_are_no_windows(tmp_path: Path, frames: int) -> None:
     rows = -(-frames // 16)
-    folder = save(tmp_path / "w", a=counted(rows), b=counted(rows))
+    folder = save(tmp_path / "w", a=number_rows(rows), b=number_rows(rows))
     assert (
         of_frames(dataset(tmp_path, a=frames, b=frames), folder)[1]
         == (np.arange(frames) // 16).tolist()
@@ -117,14 +117,14 @@ def test_snippets_of_clips_of_one_length_are_no_windows(tmp_path: Path, frames: 
 
 
 def test_rows_that_are_no_windows_of_that_length_name_the_clip(tmp_path: Path) -> None:
-    folder = save(tmp_path / "w", a=counted(45), b=counted(25))
-    told = refused(folder, "npy", dataset(tmp_path, a=60, b=41), window=16)
+    folder = save(tmp_path / "w", a=number_rows(45), b=number_rows(25))
+    told = refusal(folder, "npy", dataset(tmp_path, a=60, b=41), window=16)
     assert (
         "b.npy: 25 rows for train clip b of toy, which has 41 frames, expected 26, windows of 16"
         " frames, one every 1" in told
     )
-    assert "expected 0" in refused(
-        save(tmp_path / "s", a=counted(1)), "npy", dataset(tmp_path, a=9), window=16
+    assert "expected 0" in refusal(
+        save(tmp_path / "s", a=number_rows(1)), "npy", dataset(tmp_path, a=9), window=16
     )
 
 
@@ -147,13 +147,13 @@ def test_no_hint_moves_a_row(frames: list[int], window: int, stride: int) -> Non
 
 def test_a_hint_says_what_fits(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a=320, b=100)
-    assert "give --snippet 1" in refused(
-        save(tmp_path / "a", a=counted(320), b=counted(100)), "npy", toy
+    assert "give --snippet 1" in refusal(
+        save(tmp_path / "a", a=number_rows(320), b=number_rows(100)), "npy", toy
     )
-    assert "--snippet 8 fits all clips" in refused(
-        save(tmp_path / "b", a=counted(40), b=counted(12)), "npy", toy
+    assert "--snippet 8 fits all clips" in refusal(
+        save(tmp_path / "b", a=number_rows(40), b=number_rows(12)), "npy", toy
     )
-    shared = refused(save(tmp_path / "c", a=counted(32), b=counted(32)), "npy", toy)
+    shared = refusal(save(tmp_path / "c", a=number_rows(32), b=number_rows(32)), "npy", toy)
     assert (
         "all clips have 32 rows: where these share their clip equally, give --snippet 0" in shared
     )
@@ -195,16 +195,22 @@ def test_each_frame_takes_the_row_that_covers_it(frames: int, snippet: int, part
 
 def test_clips_whose_length_the_snippet_divides_may_lack_the_last_row(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a=64, b=70, c=16)
-    found = of_frames(toy, save(tmp_path / "l", a=counted(3), b=counted(4), c=counted(1)))
+    found = of_frames(
+        toy, save(tmp_path / "l", a=number_rows(3), b=number_rows(4), c=number_rows(1))
+    )
     assert found[0] == [0] * 16 + [1] * 16 + [2] * 32
     assert found[1] == [0] * 16 + [1] * 16 + [2] * 16 + [3] * 22
-    eight = of_frames(dataset(tmp_path, a=24), save(tmp_path / "e", a=counted(2)), snippet=8)
+    eight = of_frames(dataset(tmp_path, a=24), save(tmp_path / "e", a=number_rows(2)), snippet=8)
     assert eight == [[0] * 8 + [1] * 16]
 
 
 @pytest.mark.parametrize(("a", "b"), [(3, 5), (2, 4), (3, 3), (5, 4)])
 def test_other_rows_that_lack_are_refused(tmp_path: Path, a: int, b: int) -> None:
-    refused(save(tmp_path / "l", a=counted(a), b=counted(b)), "npy", dataset(tmp_path, a=64, b=70))
+    refusal(
+        save(tmp_path / "l", a=number_rows(a), b=number_rows(b)),
+        "npy",
+        dataset(tmp_path, a=64, b=70),
+    )
 
 
 # a file a crop
@@ -252,24 +258,24 @@ def test_a_missing_crop_and_crops_of_other_rows_are_named(tmp_path: Path) -> Non
     (folder / "b__2.npy").unlink()
     assert (
         "no file b__2 for train clip b of toy, expected the crops 0 to 4 of every clip"
-        in refused(folder, "npy", toy)
+        in refusal(folder, "npy", toy)
     )
     np.save(folder / "b__2.npy", np.ones((2, 4)))
-    assert "b__2.npy: an array of shape [2, 4] beside [1, 4]" in refused(folder, "npy", toy)
+    assert "b__2.npy: an array of shape [2, 4] beside [1, 4]" in refusal(folder, "npy", toy)
     np.save(folder / "b__2.npy", np.ones((1, 4)))
     (folder / "b__0.npy").unlink()
     (folder / "a__0.npy").unlink()
     assert read_features(folder, "", toy, "train").x.shape == (4, 4)  # numbered from 1
     np.save(folder / "a__7.npy", x[:, 0])
-    assert "no file a__5 for train clip a" in refused(folder, "npy", toy)
+    assert "no file a__5 for train clip a" in refusal(folder, "npy", toy)
 
 
 def test_a_crop_beside_the_whole_clip_is_refused(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a=40)
     folder = crops(tmp_path / "c", "a", np.ones((3, 2, 4)))
-    assert "leave --suffix out" in refused(folder, "npy", toy, suffix="__0")
+    assert "leave --suffix out" in refusal(folder, "npy", toy, suffix="__0")
     np.save(folder / "a.npy", np.ones((3, 4)))
-    assert "a crop of the same clip" in refused(folder, "npy", toy)
+    assert "a crop of the same clip" in refusal(folder, "npy", toy)
 
 
 def test_a_clip_named_like_a_crop_is_a_clip(tmp_path: Path) -> None:
@@ -286,7 +292,7 @@ def test_a_clip_named_like_a_crop_is_a_clip(tmp_path: Path) -> None:
 
 def test_clips_of_other_numbers_of_crops_are_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "c", a=np.ones((3, 10, 4)), b=np.ones((1, 5, 4)))
-    assert "b.npy: 5 crops a row for train clip b of toy, the clips before it have 10" in refused(
+    assert "b.npy: 5 crops a row for train clip b of toy, the clips before it have 10" in refusal(
         folder, "npy", dataset(tmp_path, a=40, b=16)
     )
 
@@ -342,11 +348,11 @@ def test_rows_and_arrays_of_clips_spelt_otherwise_are_theirs(tmp_path: Path, spe
 
 def test_a_clip_spelt_in_two_ways_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "c", **{"1": np.zeros((3, 1)), "01": np.ones((3, 1))})
-    assert "file 1 belongs to no clip" in refused(folder, "npy", dataset(tmp_path, **{"01": 40}))
+    assert "file 1 belongs to no clip" in refusal(folder, "npy", dataset(tmp_path, **{"01": 40}))
 
 
 def test_what_has_no_partner_is_named_on_either_side(tmp_path: Path) -> None:
-    told = refused(
+    told = refusal(
         save(tmp_path / "c", x1=np.zeros((3, 1)), x2=np.zeros((1, 1))),
         "npy",
         dataset(tmp_path, a=40, b=16),

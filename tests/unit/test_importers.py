@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
-from clips_to_import import Long, Toy, ragged, refused, save_objects
+from clips_to_import import Long, Toy, ragged, refusal, save_objects
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -61,14 +61,14 @@ def test_npz_with_counts_takes_boxes_and_another_name(toy: Toy, tmp_path: Path) 
     np.testing.assert_array_equal(rows.box, box)
     box[3, 2] = -1
     np.savez(tmp_path / "f.npz", pose=np.ones((5, 2)), count=[1] * 5, xyxy=box)
-    assert "box of row 3" in refused(tmp_path / "f.npz", "npz", toy, "test")
+    assert "box of row 3" in refusal(tmp_path / "f.npz", "npz", toy, "test")
 
 
 def test_npz_counts_that_disagree_with_the_rows(toy: Toy, tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", x=np.ones((6, 2)), count=[1] * 5)
-    assert "adds up to 5 rows, x has 6" in refused(tmp_path / "f.npz", "npz", toy, "test")
+    assert "adds up to 5 rows, x has 6" in refusal(tmp_path / "f.npz", "npz", toy, "test")
     np.savez(tmp_path / "f.npz", count=[1] * 5)
-    assert "expected count, x" in refused(tmp_path / "f.npz", "npz", toy, "test")
+    assert "expected count, x" in refusal(tmp_path / "f.npz", "npz", toy, "test")
 
 
 @pytest.mark.parametrize("video", [[1, 0, 1, 0, 1], ["z", "y", "z", "y", "z"]])
@@ -83,7 +83,7 @@ def test_npz_of_rows_is_sorted_by_clip_and_frame(
 
 def test_npz_refuses_a_clip_index_that_there_is_not(toy: Toy, tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", x=np.ones((3, 1)), video=[0, 1, 2], frame=[0, 0, 0])
-    assert "row 2, video 2, expected an index from 0 to 1" in refused(
+    assert "row 2, video 2, expected an index from 0 to 1" in refusal(
         tmp_path / "f.npz", "npz", toy, "test"
     )
 
@@ -97,7 +97,7 @@ def test_npz_of_one_array_a_clip(long: Long, tmp_path: Path) -> None:
 
 def test_npz_with_objects_is_refused(toy: Toy, tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", x=np.array([{}], object), count=[1])
-    assert "cannot be read" in refused(tmp_path / "f.npz", "npz", toy)
+    assert "cannot be read" in refusal(tmp_path / "f.npz", "npz", toy)
 
 
 # folders of npy: I3D
@@ -133,7 +133,7 @@ def test_snippets_fill_the_clip(long: Long, tmp_path: Path, rows: int, good: boo
             3,
         ]
     else:
-        told = refused(folder, "npy", long, "test")
+        told = refusal(folder, "npy", long, "test")
         assert (
             f"03.npy: {rows} rows for test clip 03 of toy, which has 100 frames, expected 6 or 7,"
             " one per 16 frames" in told
@@ -146,7 +146,7 @@ def test_a_row_a_frame_and_equal_shares(long: Long, tmp_path: Path) -> None:
         *range(40),
         *range(16),
     ]
-    assert "expected 2 or 3" in refused(folder, "npy", long)
+    assert "expected 2 or 3" in refusal(folder, "npy", long)
     shared = read_features(
         save_folder(tmp_path / "s", {"01": np.ones((4, 2)), "02": np.ones((2, 2))}),
         "",
@@ -169,35 +169,35 @@ def test_files_are_found_in_subfolders_by_suffix_and_beside_the_other_splits(
     folder = save_folder(tmp_path / "i3d", files)
     assert len(read_features(folder, "", long, "train", Layout(suffix="_i3d")).x) == 3
     assert len(read_features(folder, "", long, "test", Layout(suffix="_i3d")).x) == 7
-    assert "no file for train clip 01 of toy but 01_i3d; --suffix" in refused(folder, "npy", long)
+    assert "no file for train clip 01 of toy but 01_i3d; --suffix" in refusal(folder, "npy", long)
 
 
 def test_a_folder_that_does_not_fit_names_the_first_clip(long: Long, tmp_path: Path) -> None:
     good = {"01": np.ones((2, 4)), "02": np.ones((1, 4))}
-    assert "no file for train clip 02 of toy" in refused(
+    assert "no file for train clip 02 of toy" in refusal(
         save_folder(tmp_path / "a", {"01": good["01"]}), "npy", long
     )
-    assert "file 09 belongs to no clip" in refused(
+    assert "file 09 belongs to no clip" in refusal(
         save_folder(tmp_path / "b", good | {"09": np.ones((1, 4))}), "npy", long
     )
-    assert "two files for clip 01" in refused(
+    assert "two files for clip 01" in refusal(
         save_folder(tmp_path / "c", good | {"x/01": good["01"]}), "npy", long
     )
-    told = refused(save_folder(tmp_path / "d", good | {"02": np.ones((1, 5))}), "npy", long)
+    told = refusal(save_folder(tmp_path / "d", good | {"02": np.ones((1, 5))}), "npy", long)
     assert "02.npy: rows of 5 numbers for train clip 02 of toy, the clips before it have 4" in told
     spoiled = np.ones((2, 10, 4))
     spoiled[1, 2, 3] = np.nan
-    assert "01.npy: row 1, column 3 is nan" in refused(
+    assert "01.npy: row 1, column 3 is nan" in refusal(
         save_folder(tmp_path / "e", good | {"01": spoiled}), "npy", long
     )
-    assert "expected [rows, features]" in refused(
+    assert "expected [rows, features]" in refusal(
         save_folder(tmp_path / "f", good | {"01": np.ones(4)}), "npy", long
     )
-    assert "real numbers" in refused(
+    assert "real numbers" in refusal(
         save_folder(tmp_path / "g", good | {"01": np.ones((2, 4), complex)}), "npy", long
     )
     save_objects(tmp_path / "a" / "02.npy", ragged([1]))
-    assert "02.npy: cannot be read" in refused(tmp_path / "a", "npy", long)
+    assert "02.npy: cannot be read" in refusal(tmp_path / "a", "npy", long)
 
 
 def test_splits_that_share_names_do_not_excuse_extra_files(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_splits_that_share_names_do_not_excuse_extra_files(tmp_path: Path) -> No
         clips = {"train": {"01": 16, "02": 16}, "test": {"01": 16}}
 
     folder = save_folder(tmp_path / "i3d", {"01": np.ones((1, 4)), "02": np.ones((1, 4))})
-    assert "file 02 belongs to no clip" in refused(folder, "npy", Shared(tmp_path), "test")
+    assert "file 02 belongs to no clip" in refusal(folder, "npy", Shared(tmp_path), "test")
 
 
 # C3D
@@ -230,17 +230,17 @@ def test_c3d_segments_cover_their_share_of_the_frames(long: Long, tmp_path: Path
 
 def test_c3d_that_does_not_fit(long: Long, tmp_path: Path) -> None:
     x = np.ones((32, 6))
-    assert "31 lines for test clip 04 of toy, expected 32" in refused(
+    assert "31 lines for test clip 04 of toy, expected 32" in refusal(
         save_c3d(tmp_path / "a", {"03": x, "04": x[:31]}), "c3d", long, "test"
     )
-    assert "rows of 5 numbers" in refused(
+    assert "rows of 5 numbers" in refusal(
         save_c3d(tmp_path / "b", {"03": x, "04": x[:, :5]}), "c3d", long, "test"
     )
     folder = save_c3d(tmp_path / "c", {"03": x, "04": x})
     (folder / "04.txt").write_text("1 2 3\n1 2\n")
-    assert "04.txt: cannot be read as txt" in refused(folder, "c3d", long, "test")
+    assert "04.txt: cannot be read as txt" in refusal(folder, "c3d", long, "test")
     (folder / "03.txt").write_text("1 2 inf\n" * 32)
-    assert "03.txt: row 0, column 2 is inf" in refused(folder, "c3d", long, "test")
+    assert "03.txt: row 0, column 2 is inf" in refusal(folder, "c3d", long, "test")
 
 
 @given(st.integers(1, 3000), st.integers(1, 64))
@@ -296,7 +296,7 @@ def test_tables_without_boxes_are_windows_unless_told(toy: Toy, tmp_path: Path) 
     table().iloc[:3].to_csv(path, index=False)
     assert read_features(path, "", toy, "test").windows
     table().to_csv(path, index=False)
-    assert "two rows for frame 1 of test clip z" in refused(path, "csv", toy, "test")
+    assert "two rows for frame 1 of test clip z" in refusal(path, "csv", toy, "test")
     assert not read_features(path, "", toy, "test", Layout(rows="objects")).windows
 
 
@@ -329,15 +329,15 @@ def test_a_table_that_does_not_fit(
 ) -> None:
     path = tmp_path / "f.csv"
     table().assign(**change).to_csv(path, index=False)
-    assert told in refused(path, "csv", toy, "test", rows="objects")
+    assert told in refusal(path, "csv", toy, "test", rows="objects")
 
 
 def test_a_table_without_features_or_with_half_a_box(toy: Toy, tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     table()[["video", "frame"]].to_csv(path, index=False)
-    assert "no column of features" in refused(path, "csv", toy, "test")
+    assert "no column of features" in refusal(path, "csv", toy, "test")
     table(x0=[0.0] * 4).to_csv(path, index=False)
-    assert "no column y0" in refused(path, "csv", toy, "test")
+    assert "no column y0" in refusal(path, "csv", toy, "test")
 
 
 # MATLAB
@@ -366,20 +366,20 @@ def test_mat_cells_of_clips_or_of_frames(toy: Toy, long: Long, tmp_path: Path) -
     assert rows.frame.tolist() == [0, 1, 1, 1, 2]
     assert not rows.windows
     scipy.io.savemat(tmp_path / "wrong.mat", {"features": cell(ragged([1, 2, 0]))})
-    assert "a cell of 3 entries, toy has 2 test clips and 5 frames" in refused(
+    assert "a cell of 3 entries, toy has 2 test clips and 5 frames" in refusal(
         tmp_path / "wrong.mat", "mat", toy, "test"
     )
     scipy.io.savemat(tmp_path / "text.mat", {"features": cell(["a", "b"])})
-    assert "cell 0: values of type" in refused(tmp_path / "text.mat", "mat", toy, "test")
+    assert "cell 0: values of type" in refusal(tmp_path / "text.mat", "mat", toy, "test")
 
 
 def test_mat_that_is_none(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "f.mat").write_bytes(b"MATLAB 5.0 but not really" * 20)
-    assert "f.mat" in refused(tmp_path / "f.mat", "mat", toy)
+    assert "f.mat" in refusal(tmp_path / "f.mat", "mat", toy)
     (tmp_path / "h.mat").write_bytes(
         b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF" * 100
     )
-    assert "save -v7" in refused(tmp_path / "h.mat", "mat", toy)
+    assert "save -v7" in refusal(tmp_path / "h.mat", "mat", toy)
 
 
 # formats, and both splits
@@ -410,7 +410,7 @@ def test_an_unknown_format_or_an_option_without_meaning_is_refused(
     toy: Toy, tmp_path: Path
 ) -> None:
     (tmp_path / "f.csv").touch()
-    assert "choose" in refused(tmp_path / "f.csv", "cvs", toy) or "csv" in refused(
+    assert "choose" in refusal(tmp_path / "f.csv", "cvs", toy) or "csv" in refusal(
         tmp_path / "f.csv", "cvs", toy
     )
     with pytest.raises(BadInput, match="--crops: means nothing for csv"):
@@ -493,7 +493,7 @@ def test_an_import_is_of_both_splits_or_neither(
 # released files
 
 
-def released(name: str) -> Path:
+def released_file(name: str) -> Path:
     if not (SHARED / name).exists():
         pytest.skip(f"{SHARED / name} is not on this machine")
     return SHARED / name
@@ -520,7 +520,7 @@ class Ped2Frames(Toy):
 def test_accivads_pose_as_npz_and_as_the_object_array_it_was_released_as(
     tmp_path: Path, split: Split, rows: int
 ) -> None:
-    path = released(f"ped2/features/accivad_pose_{split}.npz")
+    path = released_file(f"ped2/features/accivad_pose_{split}.npz")
     dataset = Ped2Frames(tmp_path)
     found = read_features(path, "accivad", dataset, split)
     assert found.x.shape == (rows, 34)
@@ -534,7 +534,7 @@ def test_accivads_pose_as_npz_and_as_the_object_array_it_was_released_as(
 
 
 def test_c3d_of_ucf_crime(tmp_path: Path) -> None:
-    with np.load(released("ucf_crime/c3d_fc6_32seg_sample.npz")) as arrays:
+    with np.load(released_file("ucf_crime/c3d_fc6_32seg_sample.npz")) as arrays:
         names = sorted(arrays.files)[:3]
         kept = {name: arrays[name] for name in names}
 

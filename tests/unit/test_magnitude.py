@@ -13,24 +13,24 @@ def features(x):
     return Features(x, np.zeros(len(x), np.int64), np.arange(len(x)))
 
 
-def fitted():
+def fit_on():
     detector = Magnitude(MagnitudeConfig(), seed=0)
     detector.fit(features([[1, 1], [2, 2]]))
     return detector
 
 
 def test_score_is_the_l1_norm_in_float64():
-    scores = fitted().score(features([[3, -4], [0, 0]]))
+    scores = fit_on().score(features([[3, -4], [0, 0]]))
     assert scores.dtype == np.float64
     np.testing.assert_array_equal(scores, [[7], [0]])
 
 
 def test_score_does_not_overflow_float32():
-    assert np.isfinite(fitted().score(features(np.full((1, 4), 3e38)))).all()
+    assert np.isfinite(fit_on().score(features(np.full((1, 4), 3e38)))).all()
 
 
 def test_saved_and_loaded_it_scores_the_same(tmp_path):
-    fitted().save(tmp_path)
+    fit_on().save(tmp_path)
     np.testing.assert_array_equal(Magnitude.load(tmp_path).score(features([[3, -4]])), [[7]])
 
 

@@ -5,7 +5,7 @@ refused.
 import numpy as np
 import pytest
 from PIL import Image
-from test_images import encoded, palette, saved, with_orientation
+from test_images import encode, palette, picture_bytes, with_orientation
 
 from vadbench.datasets.masks import iterate_masks, mark, read_ids, read_mask
 from vadbench.errors import BadInput
@@ -23,20 +23,24 @@ def path(tmp_path):
 
 
 READ = {
-    "white": saved(MARKED * np.uint8(255)),
-    "ones": saved(MARKED),
-    "an id in 16 bits": encoded(THREE.astype(np.uint16)),
-    "a high id in 16 bits": encoded(MARKED.astype(np.uint16) * 256),
-    "an id in 32 bits": saved(THREE.astype(np.int32), "TIFF"),
-    "whole floats": saved(THREE.astype(np.float32), "TIFF"),
-    "one bit": saved(Image.fromarray(MARKED > 0)),
-    "blue": saved(np.dstack([BLACK, BLACK, THREE])),
-    "16 bits in colour": encoded(np.dstack([THREE, BLACK, BLACK]).astype(np.uint16)),
-    "a palette, black at 0": saved(palette(THREE, [(0, 0, 0), (9, 9, 9), (8, 8, 8), (200, 0, 0)])),
-    "a palette in a tiff": saved(palette(MARKED, [(0, 0, 0), (200, 0, 0)]), "TIFF"),
-    "an opaque alpha": saved(np.dstack([THREE, BLACK, BLACK, WHITE])),
-    "painted on transparency": saved(np.dstack([THREE, BLACK, BLACK, MARKED * np.uint8(255)])),
-    "turned twice": saved(MARKED[::-1, ::-1].copy(), exif=with_orientation(3)),
+    "white": picture_bytes(MARKED * np.uint8(255)),
+    "ones": picture_bytes(MARKED),
+    "an id in 16 bits": encode(THREE.astype(np.uint16)),
+    "a high id in 16 bits": encode(MARKED.astype(np.uint16) * 256),
+    "an id in 32 bits": picture_bytes(THREE.astype(np.int32), "TIFF"),
+    "whole floats": picture_bytes(THREE.astype(np.float32), "TIFF"),
+    "one bit": picture_bytes(Image.fromarray(MARKED > 0)),
+    "blue": picture_bytes(np.dstack([BLACK, BLACK, THREE])),
+    "16 bits in colour": encode(np.dstack([THREE, BLACK, BLACK]).astype(np.uint16)),
+    "a palette, black at 0": picture_bytes(
+        palette(THREE, [(0, 0, 0), (9, 9, 9), (8, 8, 8), (200, 0, 0)])
+    ),
+    "a palette in a tiff": picture_bytes(palette(MARKED, [(0, 0, 0), (200, 0, 0)]), "TIFF"),
+    "an opaque alpha": picture_bytes(np.dstack([THREE, BLACK, BLACK, WHITE])),
+    "painted on transparency": picture_bytes(
+        np.dstack([THREE, BLACK, BLACK, MARKED * np.uint8(255)])
+    ),
+    "turned twice": picture_bytes(MARKED[::-1, ::-1].copy(), exif=with_orientation(3)),
 }
 
 
@@ -49,21 +53,27 @@ def test_what_is_not_zero_is_anomalous(path, kind):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (saved(palette(THREE, [(0, 0, 0)] * 4)), "palette index 3 is black"),
-        (saved(palette(1 - MARKED, [(255, 255, 255), (0, 0, 0)])), "palette index 1 is black"),
-        (saved(palette(MARKED, [(255, 255, 255), (9, 9, 9)])), "palette index 0 is not black"),
+        (picture_bytes(palette(THREE, [(0, 0, 0)] * 4)), "palette index 3 is black"),
         (
-            saved(np.dstack([BLACK, BLACK, BLACK, MARKED * np.uint8(255)])),
+            picture_bytes(palette(1 - MARKED, [(255, 255, 255), (0, 0, 0)])),
+            "palette index 1 is black",
+        ),
+        (
+            picture_bytes(palette(MARKED, [(255, 255, 255), (9, 9, 9)])),
+            "palette index 0 is not black",
+        ),
+        (
+            picture_bytes(np.dstack([BLACK, BLACK, BLACK, MARKED * np.uint8(255)])),
             "colour and opacity mark different pixels",
         ),
         (
-            saved(np.dstack([WHITE, WHITE, WHITE, MARKED * np.uint8(255)])),
+            picture_bytes(np.dstack([WHITE, WHITE, WHITE, MARKED * np.uint8(255)])),
             "colour and opacity mark different pixels",
         ),
-        (saved((MARKED * np.float32(0.7)), "TIFF"), "32-bit floating point with fractions"),
-        (saved(-THREE.astype(np.int32), "TIFF"), "negative values, the least -3"),
+        (picture_bytes((MARKED * np.float32(0.7)), "TIFF"), "32-bit floating point with fractions"),
+        (picture_bytes(-THREE.astype(np.int32), "TIFF"), "negative values, the least -3"),
         (
-            saved(Image.fromarray(MARKED * np.uint8(255)), "JPEG"),
+            picture_bytes(Image.fromarray(MARKED * np.uint8(255)), "JPEG"),
             "a JPEG, whose compression leaves values from 1 to 31",
         ),
     ],
@@ -77,17 +87,17 @@ def test_what_can_be_read_in_two_ways_is_refused(path, data, told):
 
 
 def test_a_jpeg_without_a_region_is_normal(path):
-    path.write_bytes(saved(Image.fromarray(BLACK), "JPEG"))
+    path.write_bytes(picture_bytes(Image.fromarray(BLACK), "JPEG"))
     assert not read_mask(path).any()
 
 
 def test_ids_keep_their_depth(path):
-    path.write_bytes(encoded(MARKED.astype(np.uint16) * 300))
+    path.write_bytes(encode(MARKED.astype(np.uint16) * 300))
     assert np.unique(read_ids(path)).tolist() == [0, 300]
 
 
 def test_ids_in_colour_are_refused(path):
-    path.write_bytes(saved(np.dstack([THREE] * 3)))
+    path.write_bytes(picture_bytes(np.dstack([THREE] * 3)))
     with pytest.raises(BadInput, match="3 channels, expected one that holds the objects' ids"):
         read_ids(path)
 
@@ -114,7 +124,7 @@ def test_arrays_that_are_no_masks_are_refused(values, told):
 
 @pytest.mark.parametrize("shape", [(6, 8), (24, 32), (16, 12)])
 def test_a_mask_of_another_size_than_the_frames_is_refused(path, shape):
-    path.write_bytes(saved(MARKED))
+    path.write_bytes(picture_bytes(MARKED))
     with pytest.raises(
         BadInput, match=rf"001\.png: a mask: 16 x 12 where clip a has {shape[1]} x {shape[0]}"
     ):

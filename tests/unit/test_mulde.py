@@ -23,7 +23,7 @@ def features(rows, dim=4, seed=0):
     return Features(x.astype(np.float32), np.zeros(rows, int), np.arange(rows))
 
 
-def fitted(rows=400, **changes):
+def fit_on(rows=400, **changes):
     detector = MULDE(MULDE.Config(**{**SMALL, **changes}), seed=0)
     detector.fit(features(rows))
     return detector
@@ -111,8 +111,8 @@ def test_without_regulariser_the_clean_branch_is_left_out():
 
 
 def test_read_outs_are_the_chosen_columns_in_order():
-    everything = fitted()
-    some = fitted(read_outs=("median", "gmm3"))
+    everything = fit_on()
+    some = fit_on(read_outs=("median", "gmm3"))
     test = features(50, seed=1)
     columns = dict(zip(everything.read_outs, everything.score(test).T, strict=True))
     assert everything.read_outs == ("gmm5", "gmm3", "gmm1", "mean", "max", "median")
@@ -120,7 +120,7 @@ def test_read_outs_are_the_chosen_columns_in_order():
 
 
 def test_scores_rank_distance_from_the_data():
-    detector = fitted(max_steps=300)
+    detector = fit_on(max_steps=300)
     near = features(200, seed=0).x
     far = Features((near + 6 * near.std(0)).astype(np.float32), np.zeros(200, int), np.arange(200))
     scores = detector.score(far)
@@ -142,11 +142,11 @@ def test_scores_rank_distance_from_the_data():
     ],
 )
 def test_every_setting_gives_finite_scores(settings):
-    assert np.isfinite(fitted(**settings, epochs=2).score(features(20))).all()
+    assert np.isfinite(fit_on(**settings, epochs=2).score(features(20))).all()
 
 
 def test_two_rows_are_enough():
-    assert np.isfinite(fitted(rows=2, epochs=3).score(features(20))).all()
+    assert np.isfinite(fit_on(rows=2, epochs=3).score(features(20))).all()
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_every_scale_can_be_a_column():
 
 def test_mixtures_of_a_subsample_leave_the_pools_as_they_are():
     every, some = (
-        fitted(read_outs=("gmm1", "mean")),
-        fitted(read_outs=("gmm1", "mean"), mixture_rows=50),
+        fit_on(read_outs=("gmm1", "mean")),
+        fit_on(read_outs=("gmm1", "mean"), mixture_rows=50),
     )
     test = features(60, seed=1)
     (all_gmm, all_mean), (some_gmm, some_mean) = every.score(test).T, some.score(test).T

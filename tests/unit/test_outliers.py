@@ -27,7 +27,7 @@ STANDARDISING = (
 )
 
 
-def spoilt(rows, columns, value):
+def spoil(rows, columns, value):
     x = ROWS.copy()
     x[np.ix_(np.atleast_1d(rows), np.atleast_1d(columns))] = value
     return x
@@ -47,13 +47,13 @@ def detector(method, preset="fast", **changed):
 @pytest.mark.parametrize("row", [0, 1234, 2999])
 @pytest.mark.parametrize("columns", [[2], range(6)], ids=["one column", "all columns"])
 def test_a_wild_row_is_found(row, columns, value):
-    found = find_outlier(spoilt(row, columns, value))
+    found = find_outlier(spoil(row, columns, value))
     assert (found.row, found.column, found.rows) == (row, columns[0], 1)
     assert found.value == np.float32(value)
 
 
 def test_some_wild_rows_of_several_sizes_are_found():
-    x = spoilt([5, 700, 701], 3, [[1e4], [1e5], [-1e6]])
+    x = spoil([5, 700, 701], 3, [[1e4], [1e5], [-1e6]])
     found = find_outlier(x)
     assert (found.row, found.column, found.rows) == (701, 3, 3)
     assert found.largest < 10
@@ -105,7 +105,7 @@ def test_constant_columns_and_few_rows_are_none():
     x[:, 1] = 7
     x[3, 1] = 8
     assert find_outlier(x) is None
-    assert find_outlier(spoilt(3, 0, 1e6)[:40]) is None
+    assert find_outlier(spoil(3, 0, 1e6)[:40]) is None
 
 
 QUICK = {"max_steps": 20, "units": (16,), "hidden": 16, "layers": 2}
@@ -123,7 +123,7 @@ def test_a_method_that_standardises_scores_as_without_the_row_and_says_so(method
     test = features(ROWS[::3].copy())
     spoilt_one, clean = quick(method), quick(method)
     with pytest.warns(LeftOut) as said:
-        spoilt_one.fit(features(spoilt(row, range(6), 1e6)))
+        spoilt_one.fit(features(spoil(row, range(6), 1e6)))
     clean.fit(features(ROWS).rows(np.delete(np.arange(len(ROWS)), row)))
     np.testing.assert_array_equal(spoilt_one.score(test), clean.score(test))
     told = str(said[0].message)
@@ -138,7 +138,7 @@ def test_a_method_that_standardises_scores_as_without_the_row_and_says_so(method
 
 
 def test_glitches_that_hide_behind_a_larger_one_are_found_too():
-    x = spoilt([5, 700, 701], 3, [[1e3], [1e6], [-1e10]])
+    x = spoil([5, 700, 701], 3, [[1e3], [1e6], [-1e10]])
     assert sorted(row for outlier in find_outliers(x) for row in outlier.all_rows) == [5, 700, 701]
 
 
@@ -160,7 +160,7 @@ def test_a_method_that_does_not_standardise_ranks_as_without_it(method, preset, 
     test = ROWS[::3].copy()
     test[::5, 0] += 6
     scores = detector(method, preset)
-    scores.fit(features(spoilt(2999, range(6), value)))
+    scores.fit(features(spoil(2999, range(6), value)))
     found = scores.score(features(test))[:, 0]
     anomalous = np.arange(len(test)) % 5 == 0
     assert np.median(found[anomalous]) > np.quantile(found[~anomalous], 0.9)

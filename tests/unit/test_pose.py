@@ -15,8 +15,8 @@ from onnx_files import brightest_pose, constant_movenet
 from shown import footage
 
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors import pose
-from vadbench.features.extractors.extractor import Objects
 from vadbench.features.extractors.pose import JOINTS, Pose, PoseOptions, crop_geometry, in_box
 
 

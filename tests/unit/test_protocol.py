@@ -1,5 +1,7 @@
 """Row scores become frame scores: maximum, calibration, fusion, smoothing, windows."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import make_protocol
 from vadbench.evaluation.protocol import (
     CALIBRATIONS,
+    RETIRED,
     Protocol,
     Statistics,
     calibrate,
@@ -218,7 +221,13 @@ def test_the_protocol_survives_json():
         calibration_level="frame",
         ties="order",
     )
-    assert Protocol.model_validate_json(protocol.model_dump_json()) == protocol
+    assert read_protocol(json.loads(protocol.model_dump_json())) == protocol
+
+
+def test_what_windows_score_is_recorded_and_no_choice():
+    assert Protocol().model_dump(mode="json")["windows"] == RETIRED["windows"] == "centre"
+    with pytest.raises(BadInput, match="unknown field 'windows'"):
+        make_protocol({"windows": "last"})
 
 
 def test_no_smoothing_has_one_spelling():

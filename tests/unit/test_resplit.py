@@ -10,9 +10,9 @@ from vadbench.datasets.base import Dataset, Labels, Resplit, Video
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.detector import Features
 from vadbench.errors import BadInput
-from vadbench.features.boxes.provider import BoxesFile
+from vadbench.features.boxes.file import BoxesFile
+from vadbench.features.boxes.tracks import TracksFile
 from vadbench.features.extract import ensure
-from vadbench.features.extractors.tracks import TracksFile
 from vadbench.features.footage import Footage
 from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import Stream

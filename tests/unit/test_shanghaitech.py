@@ -12,7 +12,7 @@ import pytest
 from video_writer import (
     complaint,
     loop,
-    own_cache,  # noqa: F401
+    private_cache,  # noqa: F401
     truncate,
     unknown_codec,
     write_images,
@@ -23,7 +23,8 @@ from vadbench.datasets.base import SPLITS
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.shanghaitech import ShanghaiTech
 from vadbench.errors import BadInput
-from vadbench.features.extractors.tracks import NoOptions, TracksFile
+from vadbench.features.boxes.file import FileOptions
+from vadbench.features.boxes.tracks import TracksFile
 from vadbench.features.footage import Footage
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "shanghaitech"
@@ -462,7 +463,7 @@ def test_names_that_leave_no_doubt_are_found(tiny):
 
 def test_person_tracks_are_compared_with_the_release_where_there_are_no_frames(tiny):
     alone = labels_alone(tiny)
-    boxes = TracksFile(NoOptions(), alone, "deepsort")
+    boxes = TracksFile(FileOptions(), alone, "deepsort")
     video = alone.videos("train")[0]
     assert len(boxes.objects(Footage(alone, video)).boxes) == 4
     path = alone.person_tracks
@@ -471,4 +472,4 @@ def test_person_tracks_are_compared_with_the_release_where_there_are_no_frames(t
     with pytest.raises(
         BadInput, match=r"clip 01_001: frame 0: box .* lies outside, the frames are 32 x 24"
     ):
-        TracksFile(NoOptions(), alone, "deepsort").objects(Footage(alone, video))
+        TracksFile(FileOptions(), alone, "deepsort").objects(Footage(alone, video))

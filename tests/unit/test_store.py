@@ -14,6 +14,7 @@ from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.parts import Parts
 from vadbench.files.canonical import canonical_hash
+from vadbench.files.digest import sha256
 
 COUNTS = [np.array([2, 0, 1]), np.array([0, 3])]
 DESCRIBED = {"stream": "velocity", "videos": [["b", 3], ["a", 2]]}
@@ -67,7 +68,7 @@ def test_the_manifest_says_what_the_files_are(tmp_path: Path) -> None:
     assert manifest["rows"] == 6
     assert manifest["files"]["x.npy"]["shape"] == [6, 3]
     assert manifest["files"]["x.npy"]["dtype"] == "float32"
-    assert manifest["files"]["index.parquet"]["sha256"] == store.sha256(folder / "index.parquet")
+    assert manifest["files"]["index.parquet"]["sha256"] == sha256(folder / "index.parquet")
 
 
 def test_a_stream_without_objects_can_be_read(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_parts_survive_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
     parts = Parts(tmp_path / ".parts-train")
     assert parts.read(0) is None
     parts.write(0, {"x": vectors()})
-    assert np.array_equal(Parts(tmp_path / ".parts-train").kept(0)["x"], vectors())
+    assert np.array_equal(Parts(tmp_path / ".parts-train").load(0)["x"], vectors())
 
     path = tmp_path / ".parts-train" / "00000.npz"
     content = bytearray(path.read_bytes())
@@ -177,7 +178,7 @@ def test_parts_survive_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
     path.write_bytes(content)
     assert parts.read(0) is None
     with pytest.raises(BadInput, match=r"00000\.npz: damaged"):
-        parts.kept(0)
+        parts.load(0)
 
 
 def test_a_full_disk_leaves_no_half_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +195,7 @@ def test_a_full_disk_leaves_no_half_part(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
     with (
         pytest.raises(BadInput, match="may not be written; set VADBENCH_CACHE"),
-        store.disk_trouble_told(tmp_path),
+        store.explain_disk_errors(tmp_path),
     ):
         raise PermissionError(errno.EACCES, "denied")
 

@@ -155,7 +155,7 @@ def test_it_is_made_once(own):
 
 
 def test_what_a_killed_process_left_is_never_read(tmp_path):
-    left = tmp_path / f"synthetic@{Synthetic.revision}" / "scene.partial-dead"
+    left = tmp_path / f"synthetic@{Synthetic.revision}" / "scene.partial"
     left.mkdir(parents=True)
     (left / "labels.csv").write_text("half")
     scene = ShortSynthetic(tmp_path)

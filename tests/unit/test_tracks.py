@@ -12,15 +12,10 @@ from shown import footage
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import Objects
+from vadbench.features.boxes.tracks import NPZ, read_tracks
 from vadbench.features.extract import ensure
-from vadbench.features.extractors.extractor import Objects
-from vadbench.features.extractors.tracks import (
-    NPZ,
-    Tracks,
-    TracksOptions,
-    oldest_within,
-    read_tracks,
-)
+from vadbench.features.extractors.tracks import Tracks, TracksOptions, oldest_within
 from vadbench.features.stream import open_stream, plan_stream
 
 # 2 pixels a frame, 40 high

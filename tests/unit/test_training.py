@@ -47,7 +47,7 @@ def features(rows, dim=5, seed=0):
     return Features(x, np.zeros(rows, int), np.arange(rows))
 
 
-def fitted(train, **settings):
+def fit_on(train, **settings):
     detector = Distance(
         NeuralConfig(**{"epochs": 3, "batch_size": 16, "progress": "off", **settings}), seed=1
     )
@@ -67,34 +67,34 @@ def test_each_epoch_has_every_row_once_in_whole_batches(rows, size, steps):
 
 
 def test_the_last_batch_is_kept_even_with_one_row():
-    assert fitted(features(33), epochs=2).seen == [16, 16, 1, 16, 16, 1]
+    assert fit_on(features(33), epochs=2).seen == [16, 16, 1, 16, 16, 1]
 
 
 def test_a_batch_larger_than_the_data_is_all_of_the_data():
-    assert fitted(features(7), epochs=2, batch_size=1000).seen == [7, 7]
+    assert fit_on(features(7), epochs=2, batch_size=1000).seen == [7, 7]
 
 
 def test_max_steps_ends_training_within_an_epoch():
-    assert len(fitted(features(64), max_steps=6).seen) == 6
+    assert len(fit_on(features(64), max_steps=6).seen) == 6
 
 
 def test_a_streamed_training_equals_one_from_memory_to_the_bit(tmp_path):
     train = features(100)
     np.save(tmp_path / "x.npy", train.x)
     mapped = Features(np.load(tmp_path / "x.npy", mmap_mode="r"), train.video, train.frame)
-    held, streamed = fitted(train), fitted(mapped, memory_gib=0)
+    held, streamed = fit_on(train), fit_on(mapped, memory_gib=0)
     assert np.array_equal(held.score(train), streamed.score(train))
 
 
 def test_training_finds_the_minimum_of_the_loss():
-    centre = fitted(features(200), epochs=300, batch_size=200, lr=0.02).net.weight.detach()
+    centre = fit_on(features(200), epochs=300, batch_size=200, lr=0.02).net.weight.detach()
     assert centre.abs().max() < 0.02  # the mean of standardised rows is 0
 
 
 @pytest.mark.parametrize("rows", [1, 2, 129, 300])
 def test_a_row_scores_the_same_among_any_others(rows):
     test = features(300, seed=2)
-    detector = fitted(features(50), score_batch=128)
+    detector = fit_on(features(50), score_batch=128)
     assert np.allclose(
         detector.score(test.rows(slice(0, rows))), detector.score(test)[:rows], rtol=1e-6
     )
@@ -102,7 +102,7 @@ def test_a_row_scores_the_same_among_any_others(rows):
 
 def test_gradient_clipping_and_moving_average_change_the_weights():
     weights = [
-        fitted(features(64), **settings).net.weight.detach().numpy()
+        fit_on(features(64), **settings).net.weight.detach().numpy()
         for settings in ({}, {"gradient_clip": 1e-7}, {"ema": 0.9})
     ]
     assert not np.allclose(weights[0], weights[1])
@@ -149,7 +149,7 @@ def test_fit_leaves_generators_flags_logs_and_handlers_alone(tmp_path, monkeypat
     before = state_of_the_process()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fitted(train, progress="lines", report_lines=0)
+        fit_on(train, progress="lines", report_lines=0)
     assert state_of_the_process() == before
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
@@ -173,7 +173,7 @@ def state_of_the_process():
 
 
 def test_lines_tell_step_loss_and_rate_about_ten_times(capsys):
-    fitted(features(640), epochs=10, progress="auto")
+    fit_on(features(640), epochs=10, progress="auto")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
     assert lines[-1].startswith("distance: step 400/400, loss ")
@@ -181,13 +181,13 @@ def test_lines_tell_step_loss_and_rate_about_ten_times(capsys):
 
 
 def test_the_bar_is_taken_away(capsys):
-    fitted(features(64), progress="bar")
+    fit_on(features(64), progress="bar")
     assert capsys.readouterr().out == ""
 
 
 def test_training_works_outside_the_main_thread():
     scores = []
-    thread = threading.Thread(target=lambda: scores.append(fitted(features(64)).score(features(8))))
+    thread = threading.Thread(target=lambda: scores.append(fit_on(features(64)).score(features(8))))
     thread.start()
     thread.join()
     assert np.isfinite(scores[0]).all()
@@ -201,24 +201,24 @@ def test_slurm_variables_do_not_matter(monkeypatch):
         "SLURM_JOB_NAME": "vadbench",
     }.items():
         monkeypatch.setenv(name, value)
-    assert len(fitted(features(64)).seen) == 12
+    assert len(fit_on(features(64)).seen) == 12
 
 
 def test_a_missing_device_is_refused():
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     with pytest.raises(BadInput, match="device: cuda is not available to torch"):
-        fitted(features(64), device="cuda")
+        fit_on(features(64), device="cuda")
 
 
 def test_other_columns_than_in_training_are_refused():
     with pytest.raises(BadInput, match="4 columns, distance was trained on 5"):
-        fitted(features(64)).score(features(8, dim=4))
+        fit_on(features(64)).score(features(8, dim=4))
 
 
 def test_rows_just_fitted_are_not_passed_through_the_network_again():
     train = features(64)
-    detector = fitted(train)
+    detector = fit_on(train)
     expected = detector.score(train)
     detector.anomaly = None
     assert np.array_equal(detector.score_normal(train), expected)

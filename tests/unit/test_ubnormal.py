@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_video  # noqa: F401
+from video_writer import complaint, loop, private_cache, truncate, unknown_codec, write_video  # noqa: F401
 
 from vadbench.datasets.base import SPLITS
 from vadbench.datasets.ubnormal import UBnormal, scene_of
@@ -186,7 +186,7 @@ def test_absent_data_says_how_to_get_it(tmp_path):
 # damage
 
 
-def rewritten(text):
+def rewrite(text):
     return lambda base: (annotations(base) / f"{ABNORMAL}_tracks.txt").write_text(text)
 
 
@@ -219,13 +219,13 @@ DAMAGE = {
         lambda base: shutil.rmtree(annotations(base)),
         r"_tracks\.txt: the anomalous objects of .* are missing",
     ),
-    "no label": (rewritten("\n"), "names no anomalous object"),
+    "no label": (rewrite("\n"), "names no anomalous object"),
     "label after the end": (
-        rewritten("3,6,9"),
+        rewrite("3,6,9"),
         r"line 1 is '3,6,9', expected id, first, last in frames 0 to 5",
     ),
-    "label inverted": (rewritten("3,1,3\n3,4,2"), r"line 2 is '3,4,2'"),
-    "label of text": (rewritten("fire"), r"line 1 is 'fire'"),
+    "label inverted": (rewrite("3,1,3\n3,4,2"), r"line 2 is '3,4,2'"),
+    "label of text": (rewrite("fire"), r"line 1 is 'fire'"),
     "mask truncated": (
         lambda base: truncate(annotations(base) / f"{ABNORMAL}_0002_gt.png"),
         r"_0002_gt\.png: truncated",

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from video_writer import complaint, loop, own_cache, truncate, unknown_codec, write_video  # noqa: F401
+from video_writer import complaint, loop, private_cache, truncate, unknown_codec, write_video  # noqa: F401
 
 from vadbench.datasets.base import SPLITS, Resplit
 from vadbench.datasets.resplit import resplit_of

@@ -34,7 +34,7 @@ from vadbench.evaluation.metrics.uncertainty import (
 MICRO = ("micro_auc", None)
 
 
-def made_frames(seed=0, videos=6, length=15):
+def make_frames(seed=0, videos=6, length=15):
     """Scores with ties, labels, lengths; the first video has no anomaly."""
     rng = np.random.default_rng(seed)
     scores = np.round(rng.normal(size=videos * length), 1)
@@ -65,7 +65,7 @@ def test_the_influence_of_a_video_is_the_derivative_of_micro_auc_by_its_weight(s
     """psi_i / (1 / V) is the derivative at equal weights 1 / V; the AUC does not change with the
     scale of all weights.
     """
-    scores, labels, lengths = made_frames(seed)
+    scores, labels, lengths = make_frames(seed)
     influence = frame_jackknives(scores, labels, lengths)[MICRO].influence
     step = 1e-6
     for video in range(len(lengths)):
@@ -78,10 +78,10 @@ def test_the_influence_of_a_video_is_the_derivative_of_micro_auc_by_its_weight(s
 
 
 def test_influences_sum_to_zero():
-    assert frame_jackknives(*made_frames())[MICRO].influence.sum() == pytest.approx(0, abs=1e-12)
+    assert frame_jackknives(*make_frames())[MICRO].influence.sum() == pytest.approx(0, abs=1e-12)
 
 
-def left_out_by_hand(metric, scores, labels, lengths):
+def leave_out_by_hand(metric, scores, labels, lengths):
     parts = np.split(np.arange(len(scores)), np.cumsum(lengths)[:-1])
     rows = [np.concatenate(parts[:left] + parts[left + 1 :]) for left in range(len(parts))]
     return np.array([metric(scores[kept], labels[kept]) for kept in rows])
@@ -93,14 +93,14 @@ def left_out_by_hand(metric, scores, labels, lengths):
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_left_out_is_the_metric_of_the_other_videos(metric, key, seed):
-    frames = made_frames(seed)
+    frames = make_frames(seed)
     assert frame_jackknives(*frames)[key].left_out == pytest.approx(
-        left_out_by_hand(metric, *frames), abs=1e-12
+        leave_out_by_hand(metric, *frames), abs=1e-12
     )
 
 
 def test_infinite_scores_only_rank():
-    scores, labels, lengths = made_frames()
+    scores, labels, lengths = make_frames()
     infinite = np.where(scores > 1, np.inf, np.where(scores < -1, -np.inf, scores))
     ranked = np.where(scores > 1, 9.0, np.where(scores < -1, -9.0, scores))
     first, second = (frame_jackknives(values, labels, lengths) for values in (infinite, ranked))
@@ -110,7 +110,7 @@ def test_infinite_scores_only_rank():
 
 @pytest.mark.parametrize("convention", ["skip", "pad-rank", "pad-0-1", "pad-0-max"])
 def test_the_jackknife_of_macro_auc_is_the_plain_t_of_the_videos_values(convention):
-    scores, labels, lengths = made_frames()
+    scores, labels, lengths = make_frames()
     jackknife = frame_jackknives(scores, labels, lengths)["macro_auc", convention]
     if convention == "skip":
         values = video_aucs(scores, labels, lengths)[1:]
@@ -220,7 +220,7 @@ def test_the_spread_over_seeds_widens_an_interval():
 
 @pytest.mark.parametrize("videos", [1, 2])
 def test_of_one_or_two_videos_nothing_is_claimed(videos):
-    scores, labels, lengths = made_frames(videos=3)
+    scores, labels, lengths = make_frames(videos=3)
     frames = scores[: 15 * videos], labels[15 : 15 + 15 * videos], lengths[:videos]
     found = interval(micro_estimate(*frames))
     assert (found.low, found.high) == (None, None)
@@ -230,7 +230,7 @@ def test_of_one_or_two_videos_nothing_is_claimed(videos):
 
 
 def test_of_two_videos_that_count_nothing_is_claimed():
-    scores, labels, lengths = made_frames()
+    scores, labels, lengths = make_frames()
     labels[15:60] = True  # three videos of one class
     found = frame_jackknives(scores, labels, lengths)
     assert found["macro_auc", "skip"].reason.startswith("too few videos (2")
@@ -240,7 +240,7 @@ def test_of_two_videos_that_count_nothing_is_claimed():
 @pytest.mark.parametrize("anomalous", [True, False])
 @pytest.mark.parametrize("videos", [1, 2])
 def test_a_class_that_one_or_two_videos_alone_have_leaves_no_interval(videos, anomalous):
-    scores, labels, lengths = made_frames()
+    scores, labels, lengths = make_frames()
     labels[:] = ~np.full(len(labels), anomalous)
     for video in range(videos):
         labels[15 * video : 15 * video + 7] = anomalous
@@ -264,13 +264,13 @@ def test_regions_in_two_videos_alone_leave_no_interval():
 
 
 def test_a_perfect_value_has_no_interval():
-    _, labels, lengths = made_frames()
+    _, labels, lengths = make_frames()
     found = interval(micro_estimate(labels.astype(float), labels, lengths))
     assert (found.low, found.high, found.reason) == (None, None, NOTHING_VARIES)
 
 
 def test_a_method_does_not_differ_from_itself():
-    one = micro_estimate(*made_frames())
+    one = micro_estimate(*make_frames())
     found = difference(one, one)
     assert (found.low, found.high, found.p) == (0.0, 0.0, 1.0)
 

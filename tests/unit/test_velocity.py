@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.optical_flow import Flow, over_pairs
 from vadbench.features.extractors.velocity import (
     Velocity,
@@ -28,7 +28,7 @@ def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
     )
 
 
-def moved(
+def shift(
     right: int, down: int, height: int = 80, width: int = 120
 ) -> tuple[np.ndarray, np.ndarray]:
     """A texture and the same moved by whole pixels: crops of one larger picture."""
@@ -47,7 +47,7 @@ def moved(
 def test_flow_is_the_translation_in_pixels_of_the_frame(
     method: str, enlarge_below: int, right: int, down: int
 ) -> None:
-    flow = Flow(method, enlarge_below)(*moved(right, down))
+    flow = Flow(method, enlarge_below)(*shift(right, down))
 
     assert flow.shape == (80, 120, 2)
     assert flow.dtype == np.float32
@@ -57,7 +57,7 @@ def test_flow_is_the_translation_in_pixels_of_the_frame(
 
 
 def test_flow_does_not_depend_on_the_number_of_threads() -> None:
-    frames = np.stack([moved(k, 1)[1] for k in range(6)])
+    frames = np.stack([shift(k, 1)[1] for k in range(6)])
     before = cv2.getNumThreads()
 
     def flows() -> np.ndarray:

@@ -91,7 +91,7 @@ def test_pictures_are_those_of_another_reader(tmp_path, name, codec, pixels):
     )
 
 
-def edited_header(avi, frames):
+def edit_header(avi, frames):
     """The AVI file with another number of frames in its header."""
     data = bytearray(avi.read_bytes())
     struct.pack_into("<I", data, data.index(b"avih") + 8 + 16, frames)
@@ -107,7 +107,7 @@ def frame_places(avi):
 
 @pytest.mark.parametrize("claimed", [0, 1, 7, 19, 21, 5000])
 def test_header_counts_are_not_trusted(avi, claimed):
-    avi.write_bytes(edited_header(avi, claimed))
+    avi.write_bytes(edit_header(avi, claimed))
     assert count_frames(avi) == 20
     assert len(list(iterate_video(avi))) == 20
 

@@ -18,10 +18,10 @@ from vadbench.features.weights import (
     fill,
     load_package,
     load_state,
-    needed,
     onnx_session,
-    weights_root,
+    weights_file,
 )
+from vadbench.locations import weights_root
 
 
 def two_tensors() -> dict[str, torch.Tensor]:
@@ -52,12 +52,12 @@ def test_a_needed_file_lies_among_the_weights_unless_it_has_a_path_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("VADBENCH_WEIGHTS", str(tmp_path))
-    assert needed("a.pth", "A", "there").path == tmp_path / "a.pth"
-    assert needed("/elsewhere/a.pth", "A", "there").path == Path("/elsewhere/a.pth")
+    assert weights_file("a.pth", "A", "there").path == tmp_path / "a.pth"
+    assert weights_file("/elsewhere/a.pth", "A", "there").path == Path("/elsewhere/a.pth")
 
 
 def test_a_missing_file_is_told_in_one_line_with_model_digest_and_source() -> None:
-    told = needed("a.pth", "Model A", "https://a.org/a.pth", "0123abcd").what
+    told = weights_file("a.pth", "Model A", "https://a.org/a.pth", "0123abcd").what
     assert all(
         part in told for part in ("Model A", "https://a.org/a.pth", "0123abcd…", "VADBENCH_WEIGHTS")
     )

@@ -68,6 +68,6 @@ def complaint(dataset: Dataset) -> str:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def private_cache(tmp_path, monkeypatch):
     """Frame counts of these videos are remembered in a cache of the test's own."""
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))

@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from shown import footage
 
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors import backbones
 from vadbench.features.extractors.clip import Clip, ClipOptions
 from vadbench.features.extractors.deep import Deep, DeepOptions
-from vadbench.features.extractors.extractor import Objects
 
 pytestmark = pytest.mark.vision
 

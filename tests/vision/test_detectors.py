@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from shown import footage
 
 from vadbench.errors import BadInput
-from vadbench.features.boxes.detector import Detector, DetectorOptions
+from vadbench.features.boxes.detector import DetectorBoxes, DetectorOptions
 from vadbench.features.boxes.torchvision import TorchvisionBoxes
 from vadbench.features.extractors import raft
 from vadbench.features.extractors.raft import Raft
@@ -80,7 +80,7 @@ def test_mask_rcnn_from_disk_says_what_torchvision_says_of_rgb_between_0_and_1(
 @pytest.mark.slow
 def test_the_provider_gives_boxes_in_the_frame_with_weights_from_safetensors() -> None:
     (boxes,) = (
-        Detector(DetectorOptions(score=0.1, min_area=0, gradient=False), None, "fasterrcnn")
+        DetectorBoxes(DetectorOptions(score=0.1, min_area=0, gradient=False), None, "fasterrcnn")
         .objects(footage(clip(1)))
         .boxes
     )
@@ -138,5 +138,5 @@ def test_raft_gives_the_same_from_several_threads_at_once(flow: Raft) -> None:
 
 
 def test_raft_is_loaded_once_a_process() -> None:
-    assert raft.shared() is raft.shared()
+    assert raft.load_once() is raft.load_once()
     assert raft.file().path.name == "raft_large.pth"

@@ -190,12 +190,13 @@ def _list_streams() -> None:
     for name in registry.names("extractors"):
         title = registry.title("extractors", name)
         typer.echo(f"{name:22} {title}")
-        for variant in (
-            ()
-            if title.startswith(registry.BROKEN)
-            else registry.load("extractors", name).variants[1:]
-        ):
-            typer.echo(f"{name}.{variant}")
+        if title.startswith(registry.BROKEN):
+            continue
+        extractor = registry.load("extractors", name)
+        words = getattr(extractor, "variant_titles", {})
+        for variant in extractor.variants:
+            default = " (default)" if variant == extractor.variants[0] else ""
+            typer.echo(f"  {f'{name}.{variant}':30} {words.get(variant, '')}{default}".rstrip())
     for name in registry.names("boxes"):
         title = registry.title("boxes", name)
         label = (

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
-from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.checks import decode_all, observe, report
 from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.masks import mark
 from vadbench.datasets.paths import find_path
@@ -37,8 +37,8 @@ class Avenue(Dataset):
 
     A frame is anomalous where its released mask is not empty: 3712 of 15324, the labels of AccI-VAD
     and HF2VAD too. Another set circulates, with ano_pred and MNAD: 3867 anomalous frames, 441
-    labels differ. Numbers on one do not compare with numbers on the other (specs/evaluation.md
-    section 3); ours is named `masks-not-empty`.
+    labels differ. Numbers on one do not compare with numbers on the other;
+    ours is named `masks-not-empty`.
 
     Attributes:
         train_clips: training videos of the release; how long each is, is counted by decoding.
@@ -200,7 +200,7 @@ class Avenue(Dataset):
                 Check(
                     f"{split} frames decoded",
                     wanted,
-                    told(lambda videos=videos: decoded(self, videos)),  # type: ignore[misc]
+                    report(lambda videos=videos: decode_all(self, videos)),  # type: ignore[misc]
                 )
             )
         checks.append(
@@ -215,7 +215,7 @@ class Avenue(Dataset):
         )
         return [
             *checks,
-            seen("region tracks", lambda: f"{len(self.tracks())} regions, {self.track_source}"),
+            observe("region tracks", lambda: f"{len(self.tracks())} regions, {self.track_source}"),
         ]
 
     @property

@@ -4,12 +4,12 @@ the script.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vadbench.datasets.base import Split
-from vadbench.datasets.scene import WIDTH, Actor, Kind, person_height
+from vadbench.datasets.scene import WIDTH, Actor, person_height
 
 LEFT, RIGHT = np.pi, 0.0
 # rows of the feet, and the way everybody walks in training
@@ -21,64 +21,35 @@ HURRYING = 0.06  # share of them
 
 
 @dataclass(frozen=True)
-class Anomaly:
-    """What happens in a test clip besides pedestrians; fields as those of `Actor`."""
-
-    kind: Kind
-    start: int
-    x: float
-    y: float
-    speed: float
-    heading: float
-
-
-@dataclass(frozen=True)
 class Script:
-    """One clip: its name, split and anomalies (instances 1, 2, … in this order)."""
+    """One clip: its name, split and anomalies (instances 1, 2, … in this order, their looks not
+    drawn yet).
+    """
 
     name: str
     split: Split
-    anomalies: tuple[Anomaly, ...] = ()
+    anomalies: tuple[Actor, ...] = ()
 
 
 TRAIN = tuple(Script(f"train{number:02d}", "train") for number in range(1, 9))
-TEST = (
-    Script("test01", "test", (Anomaly("cyclist", 28, -15, 112, 0.14, RIGHT),)),
-    Script("test02", "test"),
-    Script("test03", "test", (Anomaly("car", 40, -40, 124, 0.17, RIGHT),)),
-    Script("test04", "test", (Anomaly("runner", 22, 250, 78, 0.135, LEFT),)),
-    Script("test05", "test", (Anomaly("wrong-direction", 26, 245, 100, 0.062, LEFT - 0.7),)),
-    Script(
-        "test06",
-        "test",
-        (Anomaly("thrown", 15, -5, 104, 0.2, RIGHT), Anomaly("thrown", 74, 245, 82, 0.22, LEFT)),
+ANOMALIES = (
+    (Actor("cyclist", 28, -15, 112, 0.14, RIGHT),),
+    (),
+    (Actor("car", 40, -40, 124, 0.17, RIGHT),),
+    (Actor("runner", 22, 250, 78, 0.135, LEFT),),
+    (Actor("wrong-direction", 26, 245, 100, 0.062, LEFT - 0.7),),
+    (Actor("thrown", 15, -5, 104, 0.2, RIGHT), Actor("thrown", 74, 245, 82, 0.22, LEFT)),
+    (Actor("cyclist", 10, 255, 70, 0.115, LEFT), Actor("runner", 60, -12, 128, 0.105, RIGHT)),
+    (
+        Actor("cyclist", -20, -15, 118, 0.1, RIGHT),
+        Actor("wrong-direction", -8, 120, 182, 0.055, -1.8),
+        Actor("runner", 62, 250, 84, 0.13, LEFT),
     ),
-    Script(
-        "test07",
-        "test",
-        (
-            Anomaly("cyclist", 10, 255, 70, 0.115, LEFT),
-            Anomaly("runner", 60, -12, 128, 0.105, RIGHT),
-        ),
-    ),
-    Script(
-        "test08",
-        "test",
-        (
-            Anomaly("cyclist", -20, -15, 118, 0.1, RIGHT),
-            Anomaly("wrong-direction", -8, 120, 182, 0.055, -1.8),
-            Anomaly("runner", 62, 250, 84, 0.13, LEFT),
-        ),
-    ),
-    Script("test09", "test"),
-    Script(
-        "test10",
-        "test",
-        (
-            Anomaly("wrong-direction", 0, 75, 116, 0.055, LEFT),
-            Anomaly("car", 80, 275, 74, 0.2, LEFT),
-        ),
-    ),
+    (),
+    (Actor("wrong-direction", 0, 75, 116, 0.055, LEFT), Actor("car", 80, 275, 74, 0.2, LEFT)),
+)
+TEST = tuple(
+    Script(f"test{number:02d}", "test", anomalies) for number, anomalies in enumerate(ANOMALIES, 1)
 )
 
 
@@ -99,16 +70,9 @@ def pedestrians(random: np.random.Generator, frames: int) -> list[Actor]:
             x = WIDTH - upstream if heading == RIGHT else upstream
             drift = heading + random.normal(0, 0.03)
             y = random.uniform(top + 3, bottom - 3)
+            looks = int(random.integers(2**31))
             actors.append(
-                Actor(
-                    "pedestrian",
-                    0,
-                    float(x),
-                    float(y),
-                    float(speed),
-                    float(drift),
-                    int(random.integers(2**31)),
-                )
+                Actor("pedestrian", 0, float(x), float(y), float(speed), float(drift), looks)
             )
     return actors
 
@@ -122,19 +86,10 @@ def cast(script: Script, frames: int, seed: int) -> list[Actor]:
         seed: of the whole scene; each clip draws its own pedestrians from it and its name.
     """
     random = np.random.default_rng([seed, *script.name.encode()])
-    actors = pedestrians(random, frames)
-    for instance, anomaly in enumerate(script.anomalies, 1):
-        looks = int(random.integers(2**31))
-        actors.append(
-            Actor(
-                anomaly.kind,
-                anomaly.start,
-                anomaly.x,
-                anomaly.y,
-                anomaly.speed,
-                anomaly.heading,
-                looks,
-                instance,
-            )
-        )
-    return actors
+    return [
+        *pedestrians(random, frames),
+        *(
+            replace(anomaly, seed=int(random.integers(2**31)), instance=instance)
+            for instance, anomaly in enumerate(script.anomalies, 1)
+        ),
+    ]

@@ -10,7 +10,7 @@ from vadbench.datasets.base import Check, Dataset, Labels, Video
 from vadbench.errors import BadInput
 
 
-def told(measure: Callable[[], str]) -> str:
+def report(measure: Callable[[], str]) -> str:
     """What `measure` found; damage is told instead of ending the check."""
     try:
         return measure()
@@ -18,7 +18,7 @@ def told(measure: Callable[[], str]) -> str:
         return str(error)
 
 
-def seen(what: str, measure: Callable[[], str]) -> Check:
+def observe(what: str, measure: Callable[[], str]) -> Check:
     """A line about something whose value no release states: good unless it cannot be read."""
     try:
         found = measure()
@@ -27,7 +27,7 @@ def seen(what: str, measure: Callable[[], str]) -> Check:
     return Check(what, found, found)
 
 
-def decoded(dataset: Dataset, videos: Iterable[Video]) -> str:
+def decode_all(dataset: Dataset, videos: Iterable[Video]) -> str:
     """`<frames> frames, <H> x <W> grey|RGB` of all videos, or how many sizes there are; every frame
     is decoded, one in memory.
 

@@ -17,6 +17,7 @@ from vadbench.datasets.folders import image_paths
 from vadbench.datasets.images import read_image
 from vadbench.datasets.memory import read_memory, remember
 from vadbench.errors import BadInput
+from vadbench.files.digest import sha256
 
 LOSSLESS = frozenset({".png", ".tif", ".tiff", ".bmp"})
 
@@ -48,7 +49,7 @@ def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = Fa
     memory = cache / "contents" / f"{dataset.name}.json"
     known = read_memory(memory)
     if thorough or quick not in known:
-        known[quick] = _digest(f"{video.name} {_held(dataset, video)}" for video in videos)
+        known[quick] = _digest(f"{video.name} {_hash_clip(dataset, video)}" for video in videos)
         remember(memory, quick, known[quick])
     return str(known[quick])
 
@@ -88,7 +89,7 @@ def _looks(dataset: Dataset, video: Video) -> Iterator[str]:
         yield f"{video.name} {file.name} {status.st_size} {status.st_mtime_ns}"
 
 
-def _held(dataset: Dataset, video: Video) -> str:
+def _hash_clip(dataset: Dataset, video: Video) -> str:
     """The digest of all that the clip's files hold, or of its frames where no file is known."""
     path = dataset.path(video)
     digest = hashlib.sha256()
@@ -101,8 +102,7 @@ def _held(dataset: Dataset, video: Video) -> str:
             image = read_image(file)
             digest.update(f"{image.shape}".encode() + image.tobytes())
         else:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(bytes.fromhex(sha256(file)))
     return digest.hexdigest()
 
 

@@ -8,10 +8,8 @@ so the download is our own.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import http.client
 import json
-import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -23,6 +21,8 @@ from typing import BinaryIO
 
 from vadbench.datasets.base import Dataset
 from vadbench.errors import BadInput
+from vadbench.files.atomic import replace_file
+from vadbench.files.digest import sha256
 
 DOWNLOADS = ".downloads"
 CHECKSUMS = ".checksums.json"
@@ -214,8 +214,7 @@ def _require_inside(archive: Path, names: list[str]) -> None:
 
 def _require_checksum(root: Path, url: str, archive: Path) -> str:
     """The archive's sha256, if it is the recorded one or none is recorded."""
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(archive)
     known = _checksums(root).get(url, {}).get("sha256", digest)
     if digest != known:
         raise BadInput(
@@ -243,6 +242,5 @@ def _checksums(root: Path) -> dict[str, dict[str, str]]:
 def _record(root: Path, url: str, digest: str, size: int) -> None:
     """Keep the checksum, written whole or not at all."""
     known: dict[str, object] = {**_checksums(root), url: {"sha256": digest, "bytes": size}}
-    fresh = root / f"{CHECKSUMS}.{os.getpid()}"
-    fresh.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    fresh.replace(root / CHECKSUMS)
+    with replace_file(root / CHECKSUMS) as aside:
+        aside.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
-from vadbench.datasets.checks import decoded, seen
+from vadbench.datasets.checks import decode_all, observe
 from vadbench.datasets.derived_tracks import COLUMNS, check_regions, derive_tracks
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
-from vadbench.datasets.manifest import Clip, Manifest, read_manifest
+from vadbench.datasets.manifest import ClipEntry, Manifest, read_manifest
 from vadbench.datasets.masks import iterate_masks
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
@@ -90,7 +90,7 @@ class Folder(Dataset):
         """
         if self.manifest.tracks is not None:
             return self.manifest.tracks
-        return "derived from the masks" if self._masked() else None
+        return "derived from the masks" if self._has_masks() else None
 
     def videos(self, split: Split) -> tuple[Video, ...]:
         """The clips of a split in the manifest's order; video files are counted by decoding on
@@ -152,7 +152,7 @@ class Folder(Dataset):
                 for video in self.videos("test")
                 if (masks := self.masks(video)) is not None
             }
-            return derive_tracks(clips) if self._masked() else None
+            return derive_tracks(clips) if self._has_masks() else None
         from vadbench.external.files import read_tracks
 
         path = self._inside(self.manifest.tracks)
@@ -191,7 +191,7 @@ class Folder(Dataset):
         for split in SPLITS:
             videos = self.videos(split)
             short = [video.name for video in videos if video.frames < 2]
-            checks.append(seen(f"{split} clips", lambda videos=videos: str(len(videos))))  # type: ignore[misc]
+            checks.append(observe(f"{split} clips", lambda videos=videos: str(len(videos))))  # type: ignore[misc]
             checks.append(
                 Check(
                     f"{split} clips of one frame",
@@ -200,10 +200,10 @@ class Folder(Dataset):
                 )
             )
             checks.append(
-                seen(f"{split} frames decoded", lambda videos=videos: decoded(self, videos))  # type: ignore[misc]
+                observe(f"{split} frames decoded", lambda videos=videos: decode_all(self, videos))  # type: ignore[misc]
             )
         checks.append(
-            seen(
+            observe(
                 "anomalous frames",
                 lambda: (
                     f"{self.labels().flat().sum()} of {len(self.labels().flat())}"
@@ -211,8 +211,8 @@ class Folder(Dataset):
                 ),
             )
         )
-        checks.append(seen("region tracks", self._told_tracks))
-        return [*checks, seen("revision", lambda: self.revision)]
+        checks.append(observe("region tracks", self._describe_tracks))
+        return [*checks, observe("revision", lambda: self.revision)]
 
     def _in_both_splits(self) -> list[str]:
         """Paths of clips that are trained and tested on, which would pass for normal by heart."""
@@ -232,7 +232,7 @@ class Folder(Dataset):
         counts = iter(frame_counts([path for path in paths if not path.is_dir()], self.name))
         frames = [count_frames(path) if path.is_dir() else next(counts) for path in paths]
         videos = [
-            Video(clip.called, clip.split, count, clip.scene)
+            Video(clip.clip_name, clip.split, count, clip.scene)
             for clip, count in zip(self.manifest.clip, frames, strict=True)
         ]
         return {split: tuple(video for video in videos if video.split == split) for split in SPLITS}
@@ -274,21 +274,21 @@ class Folder(Dataset):
             labels[first : last + 1] = 1
         return labels
 
-    def _clip(self, video: Video) -> Clip:
+    def _clip(self, video: Video) -> ClipEntry:
         return next(
             clip
             for clip in self.manifest.clip
-            if (clip.split, clip.called) == (video.split, video.name)
+            if (clip.split, clip.clip_name) == (video.split, video.name)
         )
 
-    def _masked(self) -> bool:
+    def _has_masks(self) -> bool:
         """Whether regions can be derived: masks for every test clip that is not normal."""
         test = [clip for clip in self.manifest.clip if clip.split == "test"]
         return any(clip.masks for clip in test) and all(
             clip.masks or not clip.anomalous for clip in test
         )
 
-    def _told_tracks(self) -> str:
+    def _describe_tracks(self) -> str:
         tracks = self.tracks()
         return "none" if tracks is None else f"{len(tracks)} boxes ({self.track_source})"
 
@@ -302,7 +302,7 @@ class Folder(Dataset):
                 )
 
     @cached_property
-    def _named(self) -> list[str]:
+    def _paths(self) -> list[str]:
         """Every path in the manifest."""
         named = [path for clip in self.manifest.clip for path in (clip.path, clip.masks)]
         return [path for path in [*named, self.manifest.tracks] if path is not None]
@@ -319,7 +319,7 @@ class Folder(Dataset):
                 f"{what} leads out of the folder; expected a path relative to the manifest,"
                 " without .."
             )
-        path = find_path(self.folder, relative, self._named)
+        path = find_path(self.folder, relative, self._paths)
         try:
             real = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, until Python 3.13

@@ -139,7 +139,7 @@ def _header(data: bytes) -> _Header:
     from PIL import ImageOps
 
     try:
-        with _opened(data, "ignore") as image:
+        with _open(data, "ignore") as image:
             # MPO: a phone's JPEG with a preview behind it
             pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             alpha = image.mode in _WITH_ALPHA or "transparency" in image.info
@@ -160,7 +160,7 @@ def _other_kind(data: bytes) -> str:
     empty of all else.
     """
     try:
-        with _opened(data, "error") as image:
+        with _open(data, "error") as image:
             tags = image.tag_v2
             ends = [
                 start + count for start, count in zip(tags[_STARTS], tags[_COUNTS], strict=True)
@@ -175,7 +175,7 @@ def _other_kind(data: bytes) -> str:
 
 
 @contextmanager
-def _opened(data: bytes, warned: Literal["ignore", "error"]) -> Iterator[Any]:
+def _open(data: bytes, warned: Literal["ignore", "error"]) -> Iterator[Any]:
     """The picture as Pillow opens it; its warnings of a damaged header are an error, or kept off
     the terminal.
     """

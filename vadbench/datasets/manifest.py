@@ -15,7 +15,7 @@ from vadbench.errors import BadInput
 from vadbench.files.text import read_text
 
 
-class Clip(BaseModel):
+class ClipEntry(BaseModel):
     """One `[[clip]]`. Paths are relative to the manifest and stay inside its folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class Clip(BaseModel):
     )
 
     @property
-    def called(self) -> str:
+    def clip_name(self) -> str:
         """The clip's name."""
         return self.name or PurePosixPath(self.path).stem
 
@@ -57,7 +57,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    clip: tuple[Clip, ...] = Field(description="the clips, in order", min_length=1)
+    clip: tuple[ClipEntry, ...] = Field(description="the clips, in order", min_length=1)
     tracks: str | None = Field(
         None,
         description=(
@@ -87,7 +87,7 @@ def read_manifest(path: Path) -> Manifest:
         manifest = _parse(tomllib.loads(text))
     except ValueError as error:  # TOML's and ours: told with the file's name
         raise BadInput(f"{path}: {error}") from error
-    names = [(clip.split, clip.called) for clip in manifest.clip]
+    names = [(clip.split, clip.clip_name) for clip in manifest.clip]
     for place, (split, name) in enumerate(names):
         if (split, name) in names[:place]:
             raise BadInput(
@@ -105,7 +105,7 @@ def _parse(document: dict[str, object]) -> Manifest:
     Raises:
         BadInput: naming the clip and the field that is wrong.
     """
-    _known(document, Manifest)
+    _check_fields(document, Manifest)
     listed = document.get("clip", [])
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise BadInput("clip: expected one [[clip]] (two brackets) for each clip")
@@ -116,13 +116,13 @@ def _parse(document: dict[str, object]) -> Manifest:
         raise BadInput(registry.first_fault(error, Manifest)) from error
 
 
-def _clip(number: int, entry: dict[str, object]) -> Clip:
+def _clip(number: int, entry: dict[str, object]) -> ClipEntry:
     told = f"clip {number} ({entry.get('path', 'no path')})"
     try:
-        _known(entry, Clip)
-        clip = Clip.model_validate(entry)
+        _check_fields(entry, ClipEntry)
+        clip = ClipEntry.model_validate(entry)
     except ValidationError as error:
-        raise BadInput(f"{told}: {registry.first_fault(error, Clip)}") from error
+        raise BadInput(f"{told}: {registry.first_fault(error, ClipEntry)}") from error
     except BadInput as error:
         raise BadInput(f"{told}: {error}") from error
     labelled = [name for name in ("anomalous", "masks") if getattr(clip, name) is not None]
@@ -139,7 +139,7 @@ def _clip(number: int, entry: dict[str, object]) -> Clip:
     return clip
 
 
-def _known(fields: Iterable[str], model: type[BaseModel]) -> None:
+def _check_fields(fields: Iterable[str], model: type[BaseModel]) -> None:
     """Refuse an unknown field before any that it was meant for is called missing."""
     for field in fields:
         if field not in model.model_fields:

@@ -39,7 +39,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
             f"{path}: a JPEG, whose compression leaves values from 1 to {_SMUDGE - 1}; expected a"
             " lossless mask, write it as PNG"
         )
-    return coloured if picture.alpha is None else _seen(path, coloured, picture.alpha)
+    return coloured if picture.alpha is None else _check_opacity(path, coloured, picture.alpha)
 
 
 def read_ids(path: Path) -> NDArray[Any]:
@@ -117,7 +117,9 @@ def _check_palette(path: Path, picture: Picture, coloured: NDArray[np.uint8]) ->
         )
 
 
-def _seen(path: Path, coloured: NDArray[np.uint8], alpha: NDArray[Any]) -> NDArray[np.uint8]:
+def _check_opacity(
+    path: Path, coloured: NDArray[np.uint8], alpha: NDArray[Any]
+) -> NDArray[np.uint8]:
     """The mask of a picture with opacity: what is coloured, if all is opaque or exactly that is not
     transparent.
     """

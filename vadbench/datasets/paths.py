@@ -29,7 +29,7 @@ def find_path(folder: Path, name: str, among: Iterable[str] = ()) -> Path:
     """
     if os.path.lexists(folder / name):
         return folder / name
-    there = _spelt_like(folder, name)
+    there = _match_spelling(folder, name)
     matched = match_names(there, [name, *among])
     found = next((path for path, expected in matched.partner.items() if expected == name), None)
     if found is None and there:
@@ -40,7 +40,7 @@ def find_path(folder: Path, name: str, among: Iterable[str] = ()) -> Path:
     return folder / (found or name)
 
 
-def _spelt_like(folder: Path, name: str) -> list[str]:
+def _match_spelling(folder: Path, name: str) -> list[str]:
     """The paths below the folder whose parts differ from those of `name` in spelling alone, in
     order.
     """

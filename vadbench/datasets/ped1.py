@@ -5,7 +5,7 @@ labels, and masks of 10 test clips.
 from __future__ import annotations
 
 from vadbench.datasets.base import Check, Labels
-from vadbench.datasets.checks import masks_agree, seen
+from vadbench.datasets.checks import masks_agree, observe
 from vadbench.datasets.ucsd import UCSD
 
 
@@ -31,16 +31,16 @@ class Ped1(UCSD):
     masked = 10
 
     def _label_checks(self, labels: Labels) -> list[Check]:
-        videos, every = self._masked(), len(self.clips["test"])
+        videos, every = self._clips_with_masks(), len(self.clips["test"])
         expected = str(every if len(videos) == every else self.masked)
         return [
-            seen(f"anomalous frames ({self.label_file})", lambda: str(int(labels.flat().sum()))),
+            observe(f"anomalous frames ({self.label_file})", lambda: str(int(labels.flat().sum()))),
             Check("test clips with masks", expected, str(len(videos))),
-            seen("masks not empty = labels", lambda: self._agreement(labels)),
+            observe("masks not empty = labels", lambda: self._agreement(labels)),
         ]
 
     def _agreement(self, labels: Labels) -> str:
-        videos = self._masked()
+        videos = self._clips_with_masks()
         return (
             f"{masks_agree(self, labels, videos)} of {sum(video.frames for video in videos)}"
             if videos

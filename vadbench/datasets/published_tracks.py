@@ -2,8 +2,8 @@
 none.
 
 They lie in `$VADBENCH_DATA/tracks/<dataset>/regions/`, one txt a test video as published: named
-after it, rows `track,frame,x0,y0,x1,y1`, frames from 0 (specs/evaluation.md 1.1), no file or an
-empty one for a video without regions. `vadbench score regions` reads the same files.
+after it, rows `track,frame,x0,y0,x1,y1`, frames from 0, no file or an empty
+one for a video without regions. `vadbench score regions` reads the same files.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
             f"train/{video.name}": np.zeros(video.frames, np.uint8)
             for video in dataset.videos("train")
         }
-        if _mixed(resplit)
+        if _tests_training_videos(resplit)
         else {}
     )
     known = labels.videos | normal
@@ -81,5 +81,5 @@ def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | N
     )
 
 
-def _mixed(resplit: Resplit) -> bool:
+def _tests_training_videos(resplit: Resplit) -> bool:
     return any(video.startswith("train/") for video in resplit.test)

@@ -1,17 +1,18 @@
 """The renderer of the synthetic street: a static background, actors drawn from limbs and wheels,
 masks of their visible pixels.
 
-Sizes are in units of a standing person's height at the actor's depth, so one drawing serves near
-and far; positions are frame pixels.
+Positions on the ground are pixels of the frame. Drawings are in units of a standing person's height
+at the actor's depth, so one drawing serves near and far: x + iy, right of and above the point on
+the ground.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,20 +27,15 @@ SENSOR_NOISE = 2.0  # standard deviation in grey levels
 FLICKER = 0.004  # standard deviation of the exposure from frame to frame
 # a person's pixels per row downwards; a way on the ground towards the camera looks half as long
 GROWTH, FORESHORTENING = 0.1, 0.5
-POST_X, POST_FOOT = 168, 118  # a lamp post that people walk behind or in front of
+POST_FOOT = 118  # row of a lamp post's foot, which people walk behind or in front of
+POST = (slice(0, POST_FOOT), slice(166, 170))  # its pixels
+# what a drawing reaches to the left, the right and upwards, in person heights
+EXTENT = {"cyclist": (0.65, 1.15), "car": (1.5, 1.15), "thrown": (0.3, 0.5)}
+WALKER_EXTENT = (0.45, 1.1)
 
 Kind = Literal["pedestrian", "cyclist", "car", "runner", "wrong-direction", "thrown"]
-Point = tuple[float, float]
 Image = NDArray[np.float32]
-
-# What a drawing reaches to the left, the right and upwards of the point on the ground, in person
-# heights.
-EXTENT: dict[str, tuple[float, float]] = {
-    "pedestrian": (0.45, 1.1),
-    "cyclist": (0.65, 1.15),
-    "car": (1.5, 1.15),
-    "thrown": (0.3, 0.5),
-}
+Looks = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -62,26 +58,19 @@ class Actor:
     y: float
     speed: float
     heading: float
-    seed: int
+    seed: int = 0
     instance: int = 0
 
     @cached_property
-    def looks(self) -> dict[str, float]:
+    def looks(self) -> Looks:
         """Tones, gait and build, drawn once from the seed."""
         draw = np.random.default_rng(self.seed).uniform
         shirt = draw(25, 225)
         if abs(shirt - 150) < 35:  # the tone of the pavement
             shirt += 45 if shirt > 150 else -45
-        return {
-            "shirt": shirt,
-            "trousers": draw(20, 105),
-            "skin": draw(90, 190),
-            "hair": draw(15, 90),
-            "build": draw(0.9, 1.12),
-            "phase": draw(0, 2 * math.pi),
-            "bag": draw(0, 1),
-            "skirt": draw(0, 1),
-        }
+        ranges = {"trousers": (20, 105), "skin": (90, 190), "hair": (15, 90), "build": (0.9, 1.12)}
+        ranges |= {"phase": (0, 2 * math.pi), "bag": (0, 1), "skirt": (0, 1)}
+        return {"shirt": shirt} | {name: draw(*ends) for name, ends in ranges.items()}
 
     @cached_property
     def texture(self) -> NDArray[np.uint8]:
@@ -89,43 +78,46 @@ class Actor:
         it moves with it.
         """
         random = np.random.default_rng(self.seed + 1)
-        blobs = cv2.resize(
-            random.uniform(-1, 1, (8, 8)).astype(np.float32),
-            (24, 24),
-            interpolation=cv2.INTER_CUBIC,
-        )
+        coarse = random.uniform(-1, 1, (8, 8)).astype(np.float32)
+        blobs = cv2.resize(coarse, (24, 24), interpolation=cv2.INTER_CUBIC)
         stripes = np.sin(np.arange(24) * random.uniform(0.8, 2.0))[:, None] * random.uniform(0, 0.6)
         return np.asarray(np.clip(128 + 38 * (blobs + stripes), 0, 255), np.uint8)
 
-    def ground(self, frame: int) -> Point:
+    def ground(self, frame: int) -> tuple[float, float]:
         """Where it stands at `frame`, pixels: a straight way on the ground, in perspective, at a
         pace that sways a little.
         """
-        lively = self.kind in ("pedestrian", "runner", "wrong-direction")
+        phase, sways = self.looks["phase"], self.kind in ("pedestrian", "runner", "wrong-direction")
         elapsed = frame - self.start
-        swayed = elapsed + (0.5 * math.sin(elapsed / 4.0 + self.looks["phase"]) if lively else 0.0)
+        time = elapsed + (0.5 * math.sin(elapsed / 4.0 + phase) if sways else 0.0)
         height = person_height(self.y)
         # of its height a frame: it comes nearer or goes away
         rate = GROWTH * FORESHORTENING * self.speed * math.sin(self.heading)
         # summed heights, in those of the start
-        paces = math.expm1(rate * swayed) / rate if abs(rate) > 1e-9 else swayed
-        sway = 0.5 * math.sin(elapsed / 7.0 + self.looks["phase"]) if lively else 0.0
+        paces = math.expm1(rate * time) / rate if abs(rate) > 1e-9 else time
+        sway = 0.5 * math.sin(elapsed / 7.0 + phase) if sways else 0.0
         return (
             self.x + self.speed * height * paces * math.cos(self.heading),
-            self.y + height * math.expm1(rate * swayed) / GROWTH + sway,
+            self.y + height * math.expm1(rate * time) / GROWTH + sway,
         )
-
-    def walked(self, frame: int) -> float:
-        """The way since `start`, in person heights; turns legs and wheels."""
-        return self.speed * (frame - self.start)
 
     def lift(self, frame: int) -> float:
         """Height above the ground in person heights: 0, or the bounces of a thrown object."""
-        if self.kind != "thrown":
-            return 0.0
-        bounce = 30.0  # frames from ground to ground
-        along = ((frame - self.start + 9) % bounce) / bounce
-        return 3.2 * along * (1 - along)
+        along = ((frame - self.start + 9) % 30.0) / 30.0  # 30 frames from ground to ground
+        return 3.2 * along * (1 - along) if self.kind == "thrown" else 0.0
+
+    def sprite(self, frame: int) -> Sprite | None:
+        """Its picture at `frame`, or None where it is outside of the scene's."""
+        x, y = self.ground(frame)
+        height, extent = person_height(y), EXTENT.get(self.kind, WALKER_EXTENT)
+        margin = extent[0] * height + 2
+        if not -margin < x < WIDTH + margin:
+            return None
+        lifted = (x, y - self.lift(frame) * height)
+        sprite = Sprite(lifted, height, extent, 1 if math.cos(self.heading) >= 0 else -1)
+        way = self.speed * (frame - self.start)  # person heights; turns legs and wheels
+        DRAWINGS.get(self.kind, draw_walker)(sprite, self.looks, way)
+        return sprite
 
 
 def person_height(y: float) -> float:
@@ -134,223 +126,170 @@ def person_height(y: float) -> float:
 
 
 class Sprite:
-    """A patch at `FINE` times the frame's resolution; coordinates are person heights right of and
-    above the point on the ground.
-    """
+    """A patch of tones and opacity at `FINE` times the frame's resolution."""
 
     def __init__(
-        self, ground: Point, height: float, extent: tuple[float, float], facing: int
+        self, ground: tuple[float, float], height: float, extent: tuple[float, float], facing: int
     ) -> None:
         reach, top = (math.ceil(part * height) + 1 for part in extent)
         self.left, self.top = int(ground[0]) - reach, int(ground[1]) - top
-        shape = ((top + 3) * FINE, (2 * reach + 1) * FINE)
-        self.scale = height * FINE
-        self.origin = ((ground[0] - self.left) * FINE, (ground[1] - self.top) * FINE)
-        self.facing = facing
-        self.tone = np.zeros(shape, np.uint8)
-        self.alpha = np.zeros(shape, np.uint8)
+        self.scale, self.facing = height * FINE, facing
+        self.origin = (np.array(ground) - (self.left, self.top)) * FINE
+        self.layers = np.zeros(((top + 3) * FINE, (2 * reach + 1) * FINE, 2), np.uint8)
 
-    def _fixed(self, point: Point) -> tuple[int, int]:
-        x, y = (
-            self.origin[0] + self.facing * point[0] * self.scale,
-            self.origin[1] - point[1] * self.scale,
-        )
-        return round(x * 2**SUB_BITS), round(y * 2**SUB_BITS)
+    def _pixels(self, points: Sequence[complex]) -> NDArray[np.int32]:
+        """[n, 2] in OpenCV's fixed-point numbers."""
+        offsets = np.array([(self.facing * point.real, -point.imag) for point in points])
+        fixed = np.rint((self.origin + offsets * self.scale) * 2**SUB_BITS)
+        return np.asarray(fixed, np.int32)
 
-    def limb(self, path: Sequence[Point], width: float, tone: float) -> None:
+    def limb(self, path: Sequence[complex], width: float, tone: float) -> None:
         """A line through `path` with round joints."""
-        points = [np.array([self._fixed(point) for point in path], np.int32)]
-        thickness = max(1, round(width * self.scale))
-        for image, value in ((self.tone, tone), (self.alpha, 255)):
-            cv2.polylines(image, points, False, float(value), thickness, cv2.LINE_8, SUB_BITS)
+        thickness, ink = max(1, round(width * self.scale)), (float(tone), 255.0)
+        points = [self._pixels(path)]
+        cv2.polylines(self.layers, points, False, ink, thickness, cv2.LINE_8, SUB_BITS)
 
-    def disc(self, centre: Point, radius: float, tone: float, ring: float = 0.0) -> None:
+    def disc(self, centre: complex, radius: float, tone: float, ring: float = 0.0) -> None:
         """A filled circle, or a ring of the width `ring`."""
-        thickness = max(1, round(ring * self.scale)) if ring else -1
-        for image, value in ((self.tone, tone), (self.alpha, 255)):
-            cv2.circle(
-                image,
-                self._fixed(centre),
-                round(radius * self.scale * 2**SUB_BITS),
-                float(value),
-                thickness,
-                cv2.LINE_8,
-                SUB_BITS,
-            )
+        thickness, ink = max(1, round(ring * self.scale)) if ring else -1, (float(tone), 255.0)
+        (middle,), size = self._pixels([centre]).tolist(), round(radius * self.scale * 2**SUB_BITS)
+        cv2.circle(self.layers, middle, size, ink, thickness, cv2.LINE_8, SUB_BITS)
 
-    def shape(self, corners: Sequence[Point], tone: float) -> None:
+    def shape(self, corners: Sequence[complex], tone: float) -> None:
         """A filled polygon."""
-        points = [np.array([self._fixed(corner) for corner in corners], np.int32)]
-        for image, value in ((self.tone, tone), (self.alpha, 255)):
-            cv2.fillPoly(image, points, float(value), cv2.LINE_8, SUB_BITS)
+        points = [self._pixels(corners)]
+        cv2.fillPoly(self.layers, points, (float(tone), 255.0), cv2.LINE_8, SUB_BITS)
+
+    def spoke(self, hub: complex, angle: float, length: float, width: float, tone: float) -> None:
+        """A line across a wheel that has turned by `angle`."""
+        reach = complex(length * math.cos(angle), -length * math.sin(angle))
+        self.limb([hub - reach, hub + reach], width, tone)
 
     def finish(self, texture: NDArray[np.uint8]) -> tuple[Image, Image]:
         """Tone times alpha, and alpha in 0..1, both at the frame's resolution, with the texture
         laid on.
         """
-        rows, columns = self.tone.shape
+        rows, columns, _ = self.layers.shape
         size = (columns // FINE, rows // FINE)
-        alpha = cv2.resize(self.alpha, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        colour = cv2.resize(self.tone, size, interpolation=cv2.INTER_AREA)
+        tone, alpha = cv2.split(cv2.resize(self.layers, size, interpolation=cv2.INTER_AREA))
         pitch = self.scale / FINE / 20  # texture cells per body
         across, down = self.origin[0] / FINE, (self.origin[1] - 1.1 * self.scale) / FINE
         placed = np.array([[pitch * self.facing, 0, across], [0, pitch, down]])
         pattern = cv2.warpAffine(texture, placed, size, borderMode=cv2.BORDER_REFLECT)
-        lit = cv2.multiply(colour, pattern, scale=1 / 128, dtype=cv2.CV_32F)
-        return np.asarray(lit, np.float32), np.asarray(alpha, np.float32)
+        lit = cv2.multiply(tone, pattern, scale=1 / 128, dtype=cv2.CV_32F)
+        return np.asarray(lit, np.float32), np.asarray(alpha, np.float32) / np.float32(255)
 
 
-def draw_walker(sprite: Sprite, looks: dict[str, float], way: float, *, running: bool) -> None:
+def hang(length: float, angle: float) -> complex:
+    """From a joint to the end of a limb that hangs from it, swung forwards by `angle`."""
+    return complex(length * math.sin(angle), -length * math.cos(angle))
+
+
+class Gait(NamedTuple):
+    """How somebody moves: a double step in person heights, and angles in radians."""
+
+    step: float
+    swing: float
+    lean: float
+    knees: float
+    elbows: float
+
+
+WALKING, RUNNING = Gait(0.85, 0.42, 0.015, 0.35, 0.3), Gait(1.5, 0.75, 0.1, 0.9, 1.4)
+
+
+def draw_walker(sprite: Sprite, looks: Looks, way: float, gait: Gait = WALKING) -> None:
     """A person from the side, mid-step after `way` person heights."""
-    turn = 2 * math.pi * way / (1.5 if running else 0.85) + looks["phase"]
-    swing, lean = (0.75, 0.1) if running else (0.42, 0.015)
-    hip, shoulder = (0.0, 0.5), (lean, 0.82)
+    turn = 2 * math.pi * way / gait.step + looks["phase"]
+    hip, shoulder = 0.5j, complex(gait.lean, 0.82)
     for side, shade in ((-1, 0.75), (1, 1.0)):  # the far leg and arm are darker
-        angle = swing * side * math.sin(turn)
-        bend = (0.9 if running else 0.35) * max(0.0, side * math.cos(turn))
-        knee = (0.25 * math.sin(angle), hip[1] - 0.25 * math.cos(angle))
-        foot = (knee[0] + 0.25 * math.sin(angle - bend), knee[1] - 0.25 * math.cos(angle - bend))
-        sprite.limb([hip, knee, foot, (foot[0] + 0.07, foot[1])], 0.1, shade * looks["trousers"])
+        angle = gait.swing * side * math.sin(turn)
+        bend = gait.knees * max(0.0, side * math.cos(turn))
+        knee = hip + hang(0.25, angle)
+        foot = knee + hang(0.25, angle - bend)
+        sprite.limb([hip, knee, foot, foot + 0.07], 0.1, shade * looks["trousers"])
     for side, shade in ((-1, 0.7), (1, 0.85)):
         if side == 1:
             draw_torso(sprite, looks, hip, shoulder)
-        arm = -0.8 * swing * side * math.sin(turn)
-        elbow = (shoulder[0] + 0.17 * math.sin(arm), shoulder[1] - 0.17 * math.cos(arm))
-        fold = arm + (1.4 if running else 0.3)
-        hand = (elbow[0] + 0.16 * math.sin(fold), elbow[1] - 0.16 * math.cos(fold))
-        sprite.limb([(shoulder[0], shoulder[1] - 0.03), elbow, hand], 0.065, shade * looks["shirt"])
-    draw_head(sprite, looks, (lean * 1.3 + 0.01, 0.93))
+        arm = -0.8 * gait.swing * side * math.sin(turn)
+        elbow = shoulder + hang(0.17, arm)
+        hand = elbow + hang(0.16, arm + gait.elbows)
+        sprite.limb([shoulder - 0.03j, elbow, hand], 0.065, shade * looks["shirt"])
+    draw_head(sprite, looks, complex(gait.lean * 1.3 + 0.01, 0.93))
 
 
-def draw_torso(sprite: Sprite, looks: dict[str, float], hip: Point, shoulder: Point) -> None:
+def draw_torso(sprite: Sprite, looks: Looks, hip: complex, shoulder: complex) -> None:
     """The upper body between hip and shoulder, with a bag or a long coat for some."""
-    half = 0.105 * looks["build"]
+    x, half = shoulder.real, 0.105 * looks["build"]
     if looks["bag"] < 0.3:
-        sprite.shape(
-            [
-                (shoulder[0] - 0.26, 0.6),
-                (shoulder[0] - 0.24, 0.8),
-                (shoulder[0], 0.8),
-                (shoulder[0], 0.58),
-            ],
-            0.6 * looks["hair"] + 60,
-        )
-    hem = hip[1] - (0.2 if looks["skirt"] < 0.3 else 0.04)
-    corners = [
-        (hip[0] - half, hem),
-        (shoulder[0] - half, shoulder[1]),
-        (shoulder[0] - 0.04, shoulder[1] + 0.04),
-    ]
-    sprite.shape(
-        [
-            *corners,
-            (shoulder[0] + 0.06, shoulder[1] + 0.03),
-            (shoulder[0] + half, shoulder[1] - 0.03),
-            (hip[0] + half, hem),
-        ],
-        looks["shirt"],
-    )
+        bag = [x - 0.26 + 0.6j, x - 0.24 + 0.8j, x + 0.8j, x + 0.58j]
+        sprite.shape(bag, 0.6 * looks["hair"] + 60)
+    hem = hip - (0.2j if looks["skirt"] < 0.3 else 0.04j)
+    back = [hem - half, shoulder - half, shoulder + (-0.04 + 0.04j)]
+    front = [shoulder + (0.06 + 0.03j), shoulder + complex(half, -0.03), hem + half]
+    sprite.shape([*back, *front], looks["shirt"])
 
 
-def draw_head(sprite: Sprite, looks: dict[str, float], centre: Point) -> None:
+def draw_head(sprite: Sprite, looks: Looks, centre: complex) -> None:
     """Hair behind, face in the direction of the way."""
-    sprite.disc((centre[0] - 0.012, centre[1] + 0.01), 0.078, looks["hair"])
-    sprite.disc((centre[0] + 0.025, centre[1] - 0.015), 0.058, looks["skin"])
+    sprite.disc(centre + (-0.012 + 0.01j), 0.078, looks["hair"])
+    sprite.disc(centre + (0.025 - 0.015j), 0.058, looks["skin"])
 
 
-def draw_cyclist(sprite: Sprite, looks: dict[str, float], way: float) -> None:
+def draw_cyclist(sprite: Sprite, looks: Looks, way: float) -> None:
     """A rider on a bicycle, pedalling."""
-    turn = way / 0.21
-    back, front, crank, saddle, bar = (
-        (-0.33, 0.2),
-        (0.33, 0.2),
-        (-0.02, 0.21),
-        (-0.12, 0.5),
-        (0.24, 0.56),
-    )
+    turn, frame = way / 0.21, 215 - 2 * looks["trousers"]
+    back, front, crank = -0.33 + 0.2j, 0.33 + 0.2j, -0.02 + 0.21j
+    saddle, bar = -0.12 + 0.5j, 0.24 + 0.56j
     for wheel in (back, front):
         sprite.disc(wheel, 0.18, 30, ring=0.045)
-        for spoke in (turn, turn + math.pi / 2):
-            reach = (0.16 * math.cos(spoke), -0.16 * math.sin(spoke))
-            sprite.limb(
-                [
-                    (wheel[0] - reach[0], wheel[1] - reach[1]),
-                    (wheel[0] + reach[0], wheel[1] + reach[1]),
-                ],
-                0.015,
-                70,
-            )
-    sprite.limb([back, crank, bar, front], 0.035, 215 - 2 * looks["trousers"])
-    sprite.limb([back, saddle, crank], 0.035, 215 - 2 * looks["trousers"])
-    hip, shoulder = (-0.12, 0.55), (0.1, 0.86)
+        for angle in (turn, turn + math.pi / 2):
+            sprite.spoke(wheel, angle, 0.16, 0.015, 70)
+    sprite.limb([back, crank, bar, front], 0.035, frame)
+    sprite.limb([back, saddle, crank], 0.035, frame)
+    hip, shoulder = -0.12 + 0.55j, 0.1 + 0.86j
     for side, shade in ((math.pi, 0.75), (0.0, 1.0)):
-        foot = (
-            crank[0] + 0.09 * math.cos(turn / 2 + side),
-            crank[1] - 0.09 * math.sin(turn / 2 + side),
-        )
-        knee = ((hip[0] + foot[0]) / 2 + 0.13, (hip[1] + foot[1]) / 2 + 0.04)
-        sprite.limb([hip, knee, foot, (foot[0] + 0.06, foot[1])], 0.095, shade * looks["trousers"])
-    sprite.limb([hip, (0.0, 0.72), shoulder], 0.19, looks["shirt"])
-    sprite.limb([shoulder, (0.22, 0.68), bar], 0.065, 0.8 * looks["shirt"])
-    draw_head(sprite, looks, (0.18, 0.98))
+        pedal = turn / 2 + side
+        foot = crank + complex(0.09 * math.cos(pedal), -0.09 * math.sin(pedal))
+        knee = (hip + foot) / 2 + (0.13 + 0.04j)
+        sprite.limb([hip, knee, foot, foot + 0.06], 0.095, shade * looks["trousers"])
+    sprite.limb([hip, 0.72j, shoulder], 0.19, looks["shirt"])
+    sprite.limb([shoulder, 0.22 + 0.68j, bar], 0.065, 0.8 * looks["shirt"])
+    draw_head(sprite, looks, 0.18 + 0.98j)
 
 
-def draw_car(sprite: Sprite, looks: dict[str, float], way: float) -> None:
+def draw_car(sprite: Sprite, looks: Looks, way: float) -> None:
     """A small delivery car."""
     paint = looks["shirt"]
     glass = 45 if paint > 110 else 185
-    sprite.shape(
-        [(-1.25, 0.16), (-1.27, 0.5), (-1.1, 0.56), (1.05, 0.54), (1.28, 0.44), (1.3, 0.16)], paint
-    )
-    sprite.shape([(-1.1, 0.52), (-0.95, 0.92), (0.35, 0.94), (0.78, 0.52)], 0.9 * paint)
-    sprite.shape([(-0.96, 0.56), (-0.86, 0.86), (-0.3, 0.86), (-0.3, 0.56)], glass)
-    sprite.shape([(-0.2, 0.56), (-0.2, 0.86), (0.3, 0.86), (0.62, 0.56)], glass)
-    sprite.limb([(-0.25, 0.54), (-0.25, 0.24)], 0.02, 0.6 * paint)
-    sprite.disc((1.22, 0.38), 0.06, 245)
-    for wheel in (-0.75, 0.8):
-        sprite.disc((wheel, 0.19), 0.2, 25)
-        sprite.disc((wheel, 0.19), 0.1, 150)
-        spoke = way / 0.2
-        reach = (0.1 * math.cos(spoke), -0.1 * math.sin(spoke))
-        sprite.limb(
-            [(wheel - reach[0], 0.19 - reach[1]), (wheel + reach[0], 0.19 + reach[1])], 0.04, 60
-        )
+    body = [-1.25 + 0.16j, -1.27 + 0.5j, -1.1 + 0.56j, 1.05 + 0.54j, 1.28 + 0.44j, 1.3 + 0.16j]
+    sprite.shape(body, paint)
+    sprite.shape([-1.1 + 0.52j, -0.95 + 0.92j, 0.35 + 0.94j, 0.78 + 0.52j], 0.9 * paint)
+    sprite.shape([-0.96 + 0.56j, -0.86 + 0.86j, -0.3 + 0.86j, -0.3 + 0.56j], glass)
+    sprite.shape([-0.2 + 0.56j, -0.2 + 0.86j, 0.3 + 0.86j, 0.62 + 0.56j], glass)
+    sprite.limb([-0.25 + 0.54j, -0.25 + 0.24j], 0.02, 0.6 * paint)
+    sprite.disc(1.22 + 0.38j, 0.06, 245)
+    for wheel in (-0.75 + 0.19j, 0.8 + 0.19j):
+        sprite.disc(wheel, 0.2, 25)
+        sprite.disc(wheel, 0.1, 150)
+        sprite.spoke(wheel, way / 0.2, 0.1, 0.04, 60)
 
 
-def draw_thrown(sprite: Sprite, looks: dict[str, float], way: float) -> None:
+def draw_thrown(sprite: Sprite, looks: Looks, way: float) -> None:
     """A large ball with two panels that spin."""
-    light = looks["shirt"] > 128
-    radius, spin = 0.22, way / 0.4
-    sprite.disc((0.0, radius), radius, 240 if light else 35)
-    for side in (-1, 1):
-        sprite.disc(
-            (side * 0.12 * math.cos(spin), radius - side * 0.12 * math.sin(spin)),
-            0.07,
-            60 if light else 210,
-        )
+    light, spin = looks["shirt"] > 128, way / 0.4
+    sprite.disc(0.22j, 0.22, 240 if light else 35)
+    for side in (-0.12, 0.12):
+        panel = complex(side * math.cos(spin), 0.22 - side * math.sin(spin))
+        sprite.disc(panel, 0.07, 60 if light else 210)
 
 
-def draw_actor(actor: Actor, frame: int, ground: Point) -> Sprite | None:
-    """The actor's sprite at `frame`, standing at `ground`, or None where it is outside the
-    picture.
-    """
-    x, y = ground
-    height = person_height(y)
-    extent = EXTENT.get(actor.kind, EXTENT["pedestrian"])
-    if not (-extent[0] * height - 2 < x < WIDTH + extent[0] * height + 2):
-        return None
-    lifted = (x, y - actor.lift(frame) * height)
-    sprite = Sprite(lifted, height, extent, 1 if math.cos(actor.heading) >= 0 else -1)
-    way = actor.walked(frame)
-    if actor.kind == "cyclist":
-        draw_cyclist(sprite, actor.looks, way)
-    elif actor.kind == "car":
-        draw_car(sprite, actor.looks, way)
-    elif actor.kind == "thrown":
-        draw_thrown(sprite, actor.looks, way)
-    else:
-        draw_walker(sprite, actor.looks, way, running=actor.kind == "runner")
-    return sprite
+DRAWINGS: dict[str, Callable[[Sprite, Looks, float], None]] = {
+    "runner": partial(draw_walker, gait=RUNNING),
+    "cyclist": draw_cyclist,
+    "car": draw_car,
+    "thrown": draw_thrown,
+}
 
 
 def render_clip(
@@ -378,45 +317,32 @@ def compose(
     """The scene without noise and the instances' visible pixels: shadows first, then far to
     near.
     """
-    picture = background.copy()
-    mask = np.zeros(picture.shape, np.uint8)
-    grounds = [actor.ground(frame) for actor in actors]
-    order = sorted(range(len(actors)), key=lambda index: (grounds[index][1], index))
-    shown = [
-        (grounds[index], actors[index], sprite)
-        for index in order
-        if (sprite := draw_actor(actors[index], frame, grounds[index])) is not None
-    ]
-    for ground, actor, _ in shown:
-        cast_shadow(picture, ground, actor)
-    post = False
-    for ground, actor, sprite in shown:
-        if ground[1] > POST_FOOT and not post:
-            draw_post(picture, background, mask)
-            post = True
+    picture, mask = background.copy(), np.zeros(background.shape, np.uint8)
+    sprites = [(actor, sprite) for actor in actors if (sprite := actor.sprite(frame)) is not None]
+    far_to_near = sorted(sprites, key=lambda pair: pair[0].ground(frame)[1])
+    for actor, _ in far_to_near:
+        cast_shadow(picture, actor.ground(frame), 1.35 if actor.kind == "car" else 0.22)
+    behind = sum(actor.ground(frame)[1] <= POST_FOOT for actor, _ in far_to_near)
+    for actor, sprite in far_to_near[:behind]:
         paste(picture, mask, sprite, actor)
-    if not post:
-        draw_post(picture, background, mask)
-    for instance in np.flatnonzero(np.bincount(mask.ravel())[1:] < LEAST_VISIBLE) + 1:
-        mask[mask == instance] = 0
+    picture[POST], mask[POST] = background[POST], 0
+    for actor, sprite in far_to_near[behind:]:
+        paste(picture, mask, sprite, actor)
+    small = np.flatnonzero(np.bincount(mask.ravel())[1:] < LEAST_VISIBLE) + 1
+    mask[np.isin(mask, small)] = 0
     return picture, mask
 
 
-def cast_shadow(picture: Image, ground: Point, actor: Actor) -> None:
-    """Darken the ground below an actor."""
+def cast_shadow(picture: Image, ground: tuple[float, float], width: float) -> None:
+    """Darken an ellipse of the ground below an actor; `width` in person heights."""
     (x, y), height = ground, person_height(ground[1])
-    reach, flat = (1.35 if actor.kind == "car" else 0.22) * height, 0.07 * height
-    columns = np.arange(
-        max(int(x - reach) - 1, 0), min(int(x + reach) + 2, WIDTH), dtype=np.float32
-    )
-    rows = np.arange(max(int(y - flat) - 1, 0), min(int(y + flat) + 2, HEIGHT), dtype=np.float32)
-    if len(columns) and len(rows):
-        inside = (
-            1.2 - np.square((columns - x) / reach)[None, :] - np.square((rows - y) / flat)[:, None]
-        )
-        picture[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1] *= (
-            1 - 0.4 * np.clip(inside, 0, 1)
-        )
+    reach, flat = width * height, 0.07 * height
+    left, right = max(int(x - reach) - 1, 0), min(int(x + reach) + 2, WIDTH)
+    top, bottom = max(int(y - flat) - 1, 0), min(int(y + flat) + 2, HEIGHT)
+    if left < right and top < bottom:
+        across = np.square((np.arange(left, right, dtype=np.float32) - x) / reach)[None, :]
+        down = np.square((np.arange(top, bottom, dtype=np.float32) - y) / flat)[:, None]
+        picture[top:bottom, left:right] *= 1 - 0.4 * np.clip(1.2 - across - down, 0, 1)
 
 
 def paste(picture: Image, mask: NDArray[np.uint8], sprite: Sprite, actor: Actor) -> None:
@@ -424,19 +350,11 @@ def paste(picture: Image, mask: NDArray[np.uint8], sprite: Sprite, actor: Actor)
     colour, alpha = sprite.finish(actor.texture)
     x0, y0 = max(sprite.left, 0), max(sprite.top, 0)
     x1, y1 = min(sprite.left + alpha.shape[1], WIDTH), min(sprite.top + alpha.shape[0], HEIGHT)
-    if x0 >= x1 or y0 >= y1:
-        return
-    inner = (slice(y0 - sprite.top, y1 - sprite.top), slice(x0 - sprite.left, x1 - sprite.left))
-    outer = (slice(y0, y1), slice(x0, x1))
-    picture[outer] = picture[outer] * (1 - alpha[inner]) + colour[inner]
-    mask[outer][alpha[inner] >= 0.5] = actor.instance
-
-
-def draw_post(picture: Image, background: Image, mask: NDArray[np.uint8]) -> None:
-    """The lamp post again, over those behind it."""
-    post = (slice(0, POST_FOOT), slice(POST_X - 2, POST_X + 2))
-    picture[post] = background[post]
-    mask[post] = 0
+    if x0 < x1 and y0 < y1:
+        inner = (slice(y0 - sprite.top, y1 - sprite.top), slice(x0 - sprite.left, x1 - sprite.left))
+        outer = (slice(y0, y1), slice(x0, x1))
+        picture[outer] = picture[outer] * (1 - alpha[inner]) + colour[inner]
+        mask[outer][alpha[inner] >= 0.5] = actor.instance
 
 
 def draw_background(seed: int) -> Image:
@@ -459,14 +377,8 @@ def draw_background(seed: int) -> Image:
     for depth in 1 / np.linspace(1 / 56, 1 / 165, 14):
         picture[round(depth) % HEIGHT if depth < 142 else 141] -= 14
     for step in range(-16, 17):
-        cv2.line(
-            picture,
-            (WIDTH // 2 + step * 17, 54),
-            (WIDTH // 2 + step * 44, 141),
-            132,
-            1,
-            cv2.LINE_AA,
-        )
+        far, near = (WIDTH // 2 + step * 17, 54), (WIDTH // 2 + step * 44, 141)
+        cv2.line(picture, far, near, 132, 1, cv2.LINE_AA)
     picture[140:142] = 196  # the kerb
     picture[142:] = 92  # the lawn
     grain = np.zeros_like(picture)
@@ -477,5 +389,5 @@ def draw_background(seed: int) -> Image:
     rough = np.ones((HEIGHT, 1), np.float32)
     rough[34:54], rough[142:] = 3.5, 2.5
     picture += rough * grain
-    picture[:POST_FOOT, POST_X - 2 : POST_X + 2] = np.array([70, 110, 85, 50], np.float32)
+    picture[POST] = np.array([70, 110, 85, 50], np.float32)
     return np.asarray(np.clip(cv2.GaussianBlur(picture, (0, 0), 0.6), 0, 255), np.float32)

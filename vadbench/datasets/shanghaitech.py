@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Resplit, Split, Video
-from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.checks import decode_all, observe, report
 from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.masks import mark
@@ -286,7 +286,7 @@ class ShanghaiTech(Dataset):
             *checks,
             *self._footage_checks(),
             *self._mask_checks(),
-            seen("region tracks", lambda: self.track_source or "none"),
+            observe("region tracks", lambda: self.track_source or "none"),
         ]
 
     def _footage_checks(self) -> list[Check]:
@@ -296,7 +296,7 @@ class ShanghaiTech(Dataset):
         for split, total in totals.items():
             if not present[split]:
                 checks.append(
-                    seen(f"{split} frames", lambda: "no videos here: streams on tracks only")
+                    observe(f"{split} frames", lambda: "no videos here: streams on tracks only")
                 )
                 continue
             wanted = f"{total} frames, {self.size[0]} x {self.size[1]} RGB"
@@ -304,7 +304,7 @@ class ShanghaiTech(Dataset):
                 Check(
                     f"{split} frames decoded",
                     wanted,
-                    told(lambda split=split: decoded(self, self.videos(split))),  # type: ignore[misc]
+                    report(lambda split=split: decode_all(self, self.videos(split))),  # type: ignore[misc]
                 )
             )
         return checks
@@ -316,7 +316,7 @@ class ShanghaiTech(Dataset):
             Check(
                 "pixel masks",
                 f"{self.test_frames} masks",
-                told(lambda: f"{self._count_masks()} masks"),
+                report(lambda: f"{self._count_masks()} masks"),
             )
         ]
 
@@ -352,7 +352,7 @@ class ShanghaiTech(Dataset):
                 f"{self.folder / 'training/videos'}: no training videos, and no {path} to take"
                 f" their lengths from; {self._remedy}"
             )
-        with _opened(path) as arrays:
+        with _open_array(path) as arrays:
             try:
                 frame = arrays["rows"][:, list(arrays["columns"]).index("Frame_Number")]
                 names, ends = arrays["video"].tolist(), np.cumsum(arrays["count"])
@@ -405,17 +405,18 @@ class ShanghaiTech(Dataset):
                 for path in sorted(folder.iterdir())
                 if path.suffix.lower() == ".npy" and not path.name.startswith(".")
             ]
-            called = self._called([path.stem for path in paths])
+            called = self._match_clips([path.stem for path in paths])
             return {
-                called[path.stem]: _binary(_opened(path), path, called[path.stem]) for path in paths
+                called[path.stem]: _binary(_open_array(path), path, called[path.stem])
+                for path in paths
             }, f"{FRAME_MASKS}/*.npy"
         if not packed.is_file():
             raise BadInput(
                 f"{folder}: the frame labels are missing (as is {PACKED_MASKS}); {self._remedy}"
             )
-        with _opened(packed) as arrays:
+        with _open_array(packed) as arrays:
             try:
-                called = self._called(arrays.files)
+                called = self._match_clips(arrays.files)
                 return {
                     called[name]: _binary(arrays[name], packed, called[name])
                     for name in arrays.files
@@ -425,7 +426,7 @@ class ShanghaiTech(Dataset):
                     f"{packed}: {error}; expected an array a clip, get the file again"
                 ) from error
 
-    def _called(self, labelled: list[str]) -> dict[str, str]:
+    def _match_clips(self, labelled: list[str]) -> dict[str, str]:
         """Name of labels -> their clip's: the folder of frames that is spelt like it, where there
         are frames, else as it is.
         """
@@ -440,7 +441,7 @@ class ShanghaiTech(Dataset):
 
     def _pixel_masks(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         path = find_path(self.folder / PIXEL_MASKS, f"{video.name}.npy")
-        masks = _opened(path)
+        masks = _open_array(path)
         expected = (video.frames, *self.size)
         if masks.shape != expected:
             raise BadInput(
@@ -476,7 +477,7 @@ class ShanghaiTech(Dataset):
         return tuple(listed)
 
 
-def _opened(path: Path) -> Any:
+def _open_array(path: Path) -> Any:
     """The array, memory-mapped, or the archive of arrays that a file holds.
 
     Raises:

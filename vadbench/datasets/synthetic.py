@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,9 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
+from vadbench.datasets.checks import masks_agree, report
 from vadbench.datasets.derived_tracks import COLUMNS
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.errors import BadInput
+from vadbench.files.atomic import replace_folder
 
 if TYPE_CHECKING:
     from vadbench.datasets.cast import Script
@@ -126,28 +126,18 @@ class Synthetic(Dataset):
         """
         checks = []
         for split in SPLITS:
-            videos = self.videos(split)
-            frames = self.length * len(self.scripts[split])
-            checks.append(Check(f"{split} clips", str(len(self.scripts[split])), str(len(videos))))
-            checks.append(
-                Check(
-                    f"{split} frames as rendered",
-                    f"{frames} frames",
-                    _told(partial(self._unchanged, videos)),
-                )
-            )
-        test = self.videos("test")
-        frames = self.length * len(test)
-        checks.append(
-            Check(
-                "masks not empty = labels",
-                f"{frames} frames agree",
-                _told(partial(self._labels_agree, test)),
-            )
-        )
+            videos, clips = self.videos(split), len(self.scripts[split])
+            frames = report(partial(self._pixels_agree, videos))
+            checks += [
+                Check(f"{split} clips", str(clips), str(len(videos))),
+                Check(f"{split} frames as rendered", f"{clips * self.length} frames", frames),
+            ]
+        labels = report(lambda: masks_agree(self, self.labels(), videos))
+        tracks = report(partial(self._tracks_agree, videos))
         return [
             *checks,
-            Check("boxes of masks = tracks", "all agree", _told(partial(self._tracks_agree, test))),
+            Check("masks not empty = labels", f"{len(videos) * self.length} frames agree", labels),
+            Check("boxes of masks = tracks", "all agree", tracks),
         ]
 
     def make(self) -> None:
@@ -162,15 +152,8 @@ class Synthetic(Dataset):
         with FileLock(self.folder.with_name("scene.lock")):
             if self.folder.is_dir():
                 return
-            # of a process that was killed: whoever lives waits for the lock
-            for stale in self.folder.parent.glob("scene.partial-*"):
-                shutil.rmtree(stale)
-            unfinished = Path(tempfile.mkdtemp(prefix="scene.partial-", dir=self.folder.parent))
-            try:
-                self._write(unfinished)
-                unfinished.rename(self.folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+            with replace_folder(self.folder, self.folder.with_name("scene.partial")) as aside:
+                self._write(aside)
 
     @property
     def _remedy(self) -> str:
@@ -228,16 +211,16 @@ class Synthetic(Dataset):
             render_clip(cast(script, self.length, self.seed), self.length, background)
         ):
             digest.update(image.tobytes())
-            _write_frame(images / f"{frame + 1:03d}.tif", image)
+            _write_image(images / f"{frame + 1:03d}.tif", image)
             if script.split == "test":
-                _write_mask(masks / f"{frame + 1:03d}.png", mask)
+                _write_image(masks / f"{frame + 1:03d}.png", mask)
             regions += [
                 (script.anomalies[number - 1].kind, number, frame, *box)
                 for number, box in instance_boxes(mask)
             ]
         return digest.hexdigest(), regions
 
-    def _unchanged(self, videos: tuple[Video, ...]) -> str:
+    def _pixels_agree(self, videos: tuple[Video, ...]) -> str:
         path = self.folder / "sha256.json"
         try:
             written = json.loads(path.read_text())
@@ -247,19 +230,6 @@ class Synthetic(Dataset):
             if hashlib.sha256(self.frames(video).tobytes()).hexdigest() != written.get(video.name):
                 return f"{self._clip(video)}: pixels changed; {self._remedy}"
         return f"{sum(video.frames for video in videos)} frames"
-
-    def _labels_agree(self, videos: tuple[Video, ...]) -> str:
-        labels = self.labels().videos
-        agreeing = 0
-        for video in videos:
-            marked = np.array([mask.any() for mask in self.masks(video) or ()])
-            if not len(marked) == len(labels[video.name]) == video.frames:
-                return (
-                    f"{video.name}: {len(marked)} masks, {len(labels[video.name])} labels,"
-                    f" {video.frames} frames"
-                )
-            agreeing += int((marked == labels[video.name]).sum())
-        return f"{agreeing} frames agree"
 
     def _tracks_agree(self, videos: tuple[Video, ...]) -> str:
         seen = {
@@ -280,38 +250,21 @@ def instance_boxes(mask: NDArray[np.uint8]) -> list[tuple[int, tuple[int, int, i
     """(instance, (x0, y0, x1, y1; inclusive pixels)) of every instance number in `mask` [H, W], in
     rising order.
     """
+    import cv2
+
     boxes = []
-    for number in np.unique(mask[mask > 0]):
-        rows, columns = np.nonzero(mask == number)
-        boxes.append(
-            (
-                int(number),
-                (int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())),
-            )
-        )
+    for number in np.unique(mask[mask > 0]).tolist():
+        x, y, width, height = cv2.boundingRect((mask == number).astype(np.uint8))
+        boxes.append((number, (x, y, x + width - 1, y + height - 1)))
     return boxes
 
 
-def _write_frame(path: Path, image: NDArray[np.uint8]) -> None:
-    """As uncompressed tif: noise hardly compresses, and PNG takes 30 times as long."""
+def _write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Frames as uncompressed tif: noise hardly compresses, and PNG takes 30 times as long."""
     import cv2
 
-    path.write_bytes(
-        cv2.imencode(
-            ".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE]
-        )[1].tobytes()
-    )
-
-
-def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
-    import cv2
-
-    path.write_bytes(cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
-
-
-def _told(measure: Callable[[], str]) -> str:
-    """What `measure` found; damage becomes a line of the check instead of ending it."""
-    try:
-        return measure()
-    except BadInput as error:
-        return str(error)
+    options = {
+        ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE],
+        ".png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+    }
+    path.write_bytes(cv2.imencode(path.suffix, image, options[path.suffix])[1].tobytes())

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
-from vadbench.datasets.checks import decoded, seen
+from vadbench.datasets.checks import decode_all, observe
 from vadbench.datasets.derived_tracks import COLUMNS, components
 from vadbench.datasets.geometry import check_size
 from vadbench.datasets.masks import read_ids
@@ -55,7 +55,7 @@ class UBnormal(Dataset):
       anomalous frames are opened; one that is missing or has other than one channel is refused.
 
     How many test frames there are is stated in two ways (89,908 in the authors' script, 92,640
-    labels in others' code; specs/evaluation.md section 3), so none is checked.
+    labels in others' code), so none is checked.
 
     Attributes:
         counts: videos of each split.
@@ -198,13 +198,13 @@ class UBnormal(Dataset):
         checks.append(Check("scenes", str(self.scenes), str(len(found))))
         for split in SPLITS:
             checks.append(
-                seen(
+                observe(
                     f"{split} frames decoded",
-                    lambda split=split: decoded(self, self.videos(split)),  # type: ignore[misc]
+                    lambda split=split: decode_all(self, self.videos(split)),  # type: ignore[misc]
                 )
             )
         checks.append(
-            seen(
+            observe(
                 "test frames labelled",
                 lambda: (
                     f"{len(self.labels().flat())}, {self.labels().flat().sum()} of them anomalous"
@@ -213,7 +213,7 @@ class UBnormal(Dataset):
         )
         return [
             *checks,
-            seen(
+            observe(
                 "masks read",
                 lambda: (
                     f"{sum(self._count_masks(video) for video in self.videos('test'))} not empty"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
-from vadbench.datasets.checks import decoded, seen, told
+from vadbench.datasets.checks import decode_all, observe, report
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
@@ -176,7 +176,7 @@ class UCFCrime(Dataset):
         )
         listed, needed = self._names("unlabelled"), self.counts["unlabelled"]
         checks.append(
-            seen(
+            observe(
                 "unlabelled videos",
                 lambda: (
                     f"{len(listed)} listed; the unsupervised setting, and no other, needs {needed}"
@@ -184,18 +184,20 @@ class UCFCrime(Dataset):
             )
         )
         if not self._files():
-            return [*checks, seen("frames", lambda: "no videos here: imported features only")]
-        whole = len(listed) == needed and all(self._spelt(name, self._files()) for name in listed)
+            return [*checks, observe("frames", lambda: "no videos here: imported features only")]
+        whole = len(listed) == needed and all(
+            self._match_spelling(name, self._files()) for name in listed
+        )
         return checks + [
-            self._decoded(split) for split in self.splits if whole or split != "unlabelled"
+            self._check_frames(split) for split in self.splits if whole or split != "unlabelled"
         ]
 
-    def _decoded(self, split: Split) -> Check:
+    def _check_frames(self, split: Split) -> Check:
         videos = self.videos(split)
         wanted = (
             f"{sum(video.frames for video in videos)} frames, {self.size[0]} x {self.size[1]} RGB"
         )
-        return Check(f"{split} frames decoded", wanted, told(lambda: decoded(self, videos)))
+        return Check(f"{split} frames decoded", wanted, report(lambda: decode_all(self, videos)))
 
     @property
     def _remedy(self) -> str:
@@ -241,12 +243,14 @@ class UCFCrime(Dataset):
         tested = self._intervals()
         if split == "test":
             return list(tested)
-        trained = {name: folder for name, folder in self._trained().items() if name not in tested}
+        trained = {
+            name: folder for name, folder in self._training_folders().items() if name not in tested
+        }
         if split == "train":
             return [name for name, folder in trained.items() if folder.startswith(NORMAL)]
         return [name for name, folder in trained.items() if "Normal" not in folder]
 
-    def _trained(self) -> dict[str, str]:
+    def _training_folders(self) -> dict[str, str]:
         """Video -> its folder, of all that may be for training."""
         files = {name: path.parent.name for name, path in self._files().items()}
         for found in (
@@ -266,7 +270,7 @@ class UCFCrime(Dataset):
         header = self._header()
         if not header:
             return frame_counts([self._path(name) for name in names], self.name)
-        places = [self._spelt(name, header) for name in names]
+        places = [self._match_spelling(name, header) for name in names]
         for name, place in zip(names, places, strict=True):
             if place is None:
                 raise BadInput(
@@ -315,7 +319,7 @@ class UCFCrime(Dataset):
         return self._found
 
     def _path(self, name: str) -> Path:
-        place = self._spelt(name, self._files())
+        place = self._match_spelling(name, self._files())
         if place is None:
             raise BadInput(
                 f"{self.folder / 'Videos'}: no {name}.mp4 in its folders; only imported features do"
@@ -323,13 +327,13 @@ class UCFCrime(Dataset):
             )
         return self._files()[place]
 
-    def _spelt(self, name: str, found: Collection[str]) -> str | None:
+    def _match_spelling(self, name: str, found: Collection[str]) -> str | None:
         """The one of `found` that means the video `name`: spelt so, or like it and like no other of
         the release.
         """
         if name in found:
             return name
-        partner = match_names(found, [*self._intervals(), *self._trained()]).partner
+        partner = match_names(found, [*self._intervals(), *self._training_folders()]).partner
         return next((place for place, video in partner.items() if video == name), None)
 
 

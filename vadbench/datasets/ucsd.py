@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
-from vadbench.datasets.checks import decoded, masks_agree, told
+from vadbench.datasets.checks import decode_all, masks_agree, report
 from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.datasets.masks import iterate_masks
@@ -60,7 +60,7 @@ class UCSD(Dataset):
         every = len(self.clips["test"])
         return (
             "derived from the masks"
-            if self.masked == every or len(self._masked()) == every
+            if self.masked == every or len(self._clips_with_masks()) == every
             else None
         )
 
@@ -91,11 +91,11 @@ class UCSD(Dataset):
                 release.
         """
         return tuple(
-            self._listed(split, number, expected)
+            self._find_clip(split, number, expected)
             for number, expected in enumerate(self.clips[split], 1)
         )
 
-    def _listed(self, split: Split, number: int, expected: int) -> Video:
+    def _find_clip(self, split: Split, number: int, expected: int) -> Video:
         video = Video(f"{split.title()}{number:03d}", split, expected)
         folder = self._clip(video)
         if not folder.is_dir():
@@ -197,7 +197,7 @@ class UCSD(Dataset):
                 Check(
                     f"{split} frames decoded",
                     wanted,
-                    told(lambda videos=videos: decoded(self, videos)),  # type: ignore[misc]
+                    report(lambda videos=videos: decode_all(self, videos)),  # type: ignore[misc]
                 )
             )
         return [*checks, *self._label_checks(labels)]
@@ -209,7 +209,7 @@ class UCSD(Dataset):
             Check(
                 "masks not empty = labels",
                 agreed,
-                told(lambda: masks_agree(self, labels, self.videos("test"))),
+                report(lambda: masks_agree(self, labels, self.videos("test"))),
             )
         ]
 
@@ -223,7 +223,7 @@ class UCSD(Dataset):
     def _mask_folder(self, name: str) -> Path:
         return find_path(self.folder, f"Test/{name}_gt")
 
-    def _masked(self) -> list[Video]:
+    def _clips_with_masks(self) -> list[Video]:
         """The test clips with masks."""
         return [video for video in self.videos("test") if self.masks(video) is not None]
 

@@ -66,11 +66,11 @@ def count_frames(path: Path) -> int:
         BadInput: as `iterate_video`.
     """
     status = _require_file(path)
-    return _counted(path, status.st_mtime_ns, status.st_size)
+    return _count(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=1 << 14)
-def _counted(path: Path, _changed: int, _size: int) -> int:
+def _count(path: Path, _changed: int, _size: int) -> int:
     return sum(1 for _ in _frames(path))
 
 
@@ -99,7 +99,7 @@ def _frames(path: Path) -> Iterator[tuple[VideoFrame, Matrix]]:
                     first = seen
                     _check_depth(path, frame)
                 elif seen != first:
-                    told = f"frame {count} is {_told(seen)}, the first {_told(first)}"
+                    told = f"frame {count} is {_describe(seen)}, the first {_describe(first)}"
                     raise BadInput(
                         f"{path}: {told}; expected one size and orientation, convert the video"
                     )
@@ -176,7 +176,7 @@ def _check_depth(path: Path, frame: VideoFrame) -> None:
         )
 
 
-def _told(seen: tuple[int, int, Matrix]) -> str:
+def _describe(seen: tuple[int, int, Matrix]) -> str:
     width, height, matrix = seen
     return f"{width} x {height}" + ("" if matrix == _UPRIGHT else f" (turned by {list(matrix)})")
 

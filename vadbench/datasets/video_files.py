@@ -61,7 +61,7 @@ def frame_counts(paths: Iterable[Path], what: str) -> list[int]:
     """
     paths = list(paths)
     keys = [_key(path) for path in paths]
-    known = _remembered()
+    known = _read_counts()
     unknown = [(key, path) for key, path in zip(keys, paths, strict=True) if key not in known]
     if unknown:
         known |= _count(unknown, what)
@@ -98,7 +98,7 @@ def _key(path: Path) -> str:
     return f"{READER} {path.absolute()} {status.st_size} {status.st_mtime_ns}"
 
 
-def _remembered() -> dict[str, int]:
+def _read_counts() -> dict[str, int]:
     path = cache_root() / MEMORY
     if not path.is_file():
         return {}

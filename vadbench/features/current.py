@@ -37,7 +37,7 @@ def check_current(
     """
     for split in splits:
         for folder, reads_frames in _stages(plan, cache, split):
-            differs = _outdated(dataset, folder, split, reads_frames, cache, thorough)
+            differs = _difference(dataset, folder, split, reads_frames, cache, thorough)
             if differs:
                 command = (
                     f"vadbench features extract --datasets {dataset.name} --features"
@@ -55,7 +55,7 @@ def remove_outdated(
     """Remove the cached features that `check_current` refuses."""
     for split in splits:
         for folder, reads_frames in _stages(plan, cache, split):
-            if _outdated(dataset, folder, split, reads_frames, cache):
+            if _difference(dataset, folder, split, reads_frames, cache):
                 shutil.rmtree(folder)
 
 
@@ -81,7 +81,7 @@ def _options(plan: StreamPlan) -> str:
     )
 
 
-def _outdated(
+def _difference(
     dataset: Dataset,
     folder: Path,
     split: Split,

@@ -20,11 +20,12 @@ from vadbench.datasets.base import SPLITS, Dataset, Split, Video
 from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
+from vadbench.features.boxes.provider import Objects, Provider
 from vadbench.features.current import check_current, remove_outdated
-from vadbench.features.extractors.extractor import Advance, Objects, Provider
+from vadbench.features.extractors.extractor import Advance
 from vadbench.features.footage import Footage
 from vadbench.features.parts import Arrays, Parts
-from vadbench.features.per_clip import compute_clips
+from vadbench.features.per_clip import Compute, compute_clips
 from vadbench.features.progress import Frames
 from vadbench.features.stream import StreamPlan, make_extractor, make_provider, require
 
@@ -107,20 +108,19 @@ class BoxesOfClip:
         from vadbench.features.extractors.optical_flow import one_opencv_thread
 
         with one_opencv_thread():
-            found = self.provider.objects(Footage(self.dataset, video))
-        frames = len(found.boxes)
+            objects = self.provider.objects(Footage(self.dataset, video))
+        frames = len(objects.boxes)
         if frames != video.frames:
-            told = (
+            raise BadInput(
                 f"{self.dataset.name}: boxes {self.plan.stream.provider} has {frames} frames of"
-                f" clip {video.name}"
+                f" clip {video.name}, expected {video.frames}; {self.dataset.check_hint}"
             )
-            raise BadInput(f"{told}, expected {video.frames}; {self.dataset.check_hint}")
         advance(video.frames)
         arrays: Arrays = {
-            "box": np.concatenate(found.boxes),
-            "count": np.array([len(of_frame) for of_frame in found.boxes], np.int64),
+            "box": np.concatenate(objects.boxes),
+            "count": np.array([len(of_frame) for of_frame in objects.boxes], np.int64),
         }
-        return arrays if found.track is None else {**arrays, "track": found.track}
+        return arrays if objects.track is None else {**arrays, "track": objects.track}
 
 
 @dataclass(frozen=True)
@@ -138,17 +138,13 @@ class VectorsOfClip:
     def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
         """Arrays x and, where not every object has a row, of."""
         extractor = make_extractor(self.plan)
-        objects = (
-            Objects([np.zeros((0, 4), np.float32)] * video.frames)
-            if self.boxes is None
-            else _index(self.boxes).of_clip(number, video.frames)
-        )
+        if self.boxes is None:
+            objects = Objects([np.zeros((0, 4), np.float32)] * video.frames)
+        else:
+            objects = _index(self.boxes).of_clip(number, video.frames)
         rows = extractor.extract(Footage(self.dataset, video), objects, advance)
-        _refuse_not_finite(
-            rows.x,
-            extractor.columns(),
-            f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}",
-        )
+        where = f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}"
+        _refuse_not_finite(rows.x, extractor.columns(), where)
         return {"x": rows.x} if rows.of is None else {"x": rows.x, "of": rows.of}
 
 
@@ -164,65 +160,73 @@ class Extraction:
 
     def boxes(self, split: Split, videos: tuple[Video, ...]) -> None:
         """Find the objects of a split, if they are not stored."""
-        plan, folder = self.plan, self.plan.boxes_folder(self.cache, split)
-        contents = self._contents(split, plan.boxes_read_frames)
-        with _unless_stored(folder, videos, contents, self.quiet) as parts:
-            if parts is None:
-                return
-            what = f"{self.dataset.name} boxes {plan.stream.provider} {split}"
-            compute_clips(
-                parts, videos, BoxesOfClip(self.dataset, plan), what, self.quiet, self.processes
-            )
-            index = _index_of_boxes([parts.kept(number) for number in range(len(videos))])
-            if split == "train" and not len(index):
-                raise BadInput(
-                    f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all"
-                    f" {len(videos)} training clips; lower its thresholds"
-                    f" ({', '.join(plan.boxes['options']) or 'it has none'}; --set"
-                    f" {plan.components[1]}.<option>=<value>) or name other boxes"
-                )
-            described = {
-                "dataset": plan.dataset,
-                "boxes": plan.boxes,
-                "fingerprint": plan.boxes_fingerprint,
-            }
-            store.write(folder, described | circumstances(videos, contents), index, None)
+        folder = self.plan.boxes_folder(self.cache, split)
+        contents = self._contents(split, self.plan.boxes_read_frames)
+        with _lock_stage(folder, videos, contents, self.quiet) as parts:
+            if parts is not None:
+                what = f"boxes {self.plan.stream.provider} {split}"
+                self._compute(parts, videos, BoxesOfClip(self.dataset, self.plan), what)
+                self._write_boxes(folder, videos, contents, parts)
+
+    def vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
+        """Make the vectors of a split, if they are not stored."""
+        folder = self.plan.folder(self.cache, split)
+        boxes = self.plan.boxes_folder(self.cache, split) if self.plan.boxes else None
+        contents = self._contents(split, self.plan.reads_frames)
+        with _lock_stage(folder, videos, contents, self.quiet) as parts:
+            if parts is not None:
+                what = f"{self.plan.name} {split}"
+                self._compute(parts, videos, VectorsOfClip(self.dataset, self.plan, boxes), what)
+                self._write_vectors(folder, videos, contents, parts, boxes)
 
     def _contents(self, split: Split, reads_frames: bool) -> str | None:
         """The digest of the files that are about to be read; None where frames decide nothing."""
         return contents_of(self.dataset, split, self.cache) if reads_frames else None
 
-    def vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
-        """Make the vectors of a split, if they are not stored."""
-        plan, folder = self.plan, self.plan.folder(self.cache, split)
-        boxes = plan.boxes_folder(self.cache, split) if plan.boxes else None
-        columns = make_extractor(plan).columns()
-        contents = self._contents(split, plan.reads_frames)
-        with _unless_stored(folder, videos, contents, self.quiet) as parts:
-            if parts is None:
-                return
-            what = f"{self.dataset.name} {plan.name} {split}"
-            compute_clips(
-                parts,
-                videos,
-                VectorsOfClip(self.dataset, plan, boxes),
-                what,
-                self.quiet,
-                self.processes,
+    def _compute(
+        self, parts: Parts, videos: tuple[Video, ...], compute: Compute, what: str
+    ) -> None:
+        what = f"{self.dataset.name} {what}"
+        compute_clips(parts, videos, compute, what, self.quiet, self.processes)
+
+    def _write_boxes(
+        self, folder: Path, videos: tuple[Video, ...], contents: str | None, parts: Parts
+    ) -> None:
+        plan = self.plan
+        index = _index_of_boxes([parts.load(number) for number in range(len(videos))])
+        if videos[0].split == "train" and not len(index):
+            raise BadInput(
+                f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all"
+                f" {len(videos)} training clips; lower its thresholds"
+                f" ({', '.join(plan.boxes['options']) or 'it has none'}; --set"
+                f" {plan.components[1]}.<option>=<value>) or name other boxes"
             )
-            of = [parts.kept(number).get("of") for number in range(len(videos))]
-            index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
-            vectors = (
-                parts.kept(number)["x"].astype(np.float32, copy=False)
-                for number in range(len(videos))
-            )
-            described = plan.manifest | {
-                "columns": list(columns),
-                "unit": "window" if boxes is None else "object",
-            }
-            store.write(
-                folder, described | circumstances(videos, contents), index, vectors, len(columns)
-            )
+        described = {
+            "dataset": plan.dataset,
+            "boxes": plan.boxes,
+            "fingerprint": plan.boxes_fingerprint,
+        }
+        store.write(folder, described | circumstances(videos, contents), index, None)
+
+    def _write_vectors(
+        self,
+        folder: Path,
+        videos: tuple[Video, ...],
+        contents: str | None,
+        parts: Parts,
+        boxes: Path | None,
+    ) -> None:
+        clips = range(len(videos))
+        of = [parts.load(clip).get("of") for clip in clips]
+        index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
+        vectors = (parts.load(clip)["x"].astype(np.float32, copy=False) for clip in clips)
+        columns = make_extractor(self.plan).columns()
+        described = self.plan.manifest | {
+            "columns": list(columns),
+            "unit": "window" if boxes is None else "object",
+        }
+        described |= circumstances(videos, contents)
+        store.write(folder, described, index, vectors, len(columns))
 
 
 def _index_of_boxes(parts: list[Arrays]) -> store.Index:
@@ -318,7 +322,7 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
 
 
 @contextmanager
-def _unless_stored(
+def _lock_stage(
     folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool
 ) -> Iterator[Parts | None]:
     """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps
@@ -332,7 +336,7 @@ def _unless_stored(
     if is_stored(folder, videos) and not parts.folder.exists():
         yield None
         return
-    with store.disk_trouble_told(folder):
+    with store.explain_disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f".lock-{folder.name}"))
         try:

@@ -42,7 +42,7 @@ class Footage:
             BadInput: on a frame that cannot be read, of another type or shape than the first, or if
                 there are more or fewer than expected.
         """
-        return iter(self._kept) if self._kept is not None else self._decoded()
+        return iter(self._kept) if self._kept is not None else self._decode()
 
     def grey(self) -> Iterator[NDArray[np.uint8]]:
         """One pass in luma, [H, W] each."""
@@ -55,7 +55,18 @@ class Footage:
                 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
             )
 
-    def sampled(self, most: int) -> NDArray[np.uint8]:
+    def rgb(self) -> Iterator[NDArray[np.uint8]]:
+        """One pass in colour, [H, W, 3] each; a grey frame has three equal channels."""
+        import cv2
+
+        for frame in self:
+            yield (
+                frame
+                if frame.ndim == 3
+                else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
+            )
+
+    def sample(self, most: int) -> NDArray[np.uint8]:
         """[n, H, W] luma of at most `most` evenly spaced frames, the first and the last among them;
         one pass.
         """
@@ -76,7 +87,7 @@ class Footage:
                 f" {'two' if frames == 2 else frames}"
             )
 
-    def _decoded(self) -> Iterator[NDArray[np.uint8]]:
+    def _decode(self) -> Iterator[NDArray[np.uint8]]:
         video, shape, count = self.video, None, 0
         kept: list[NDArray[np.uint8]] | None = []
         for count, frame in enumerate(self.dataset.read(video), 1):

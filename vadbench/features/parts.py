@@ -4,7 +4,6 @@ stopped.
 
 from __future__ import annotations
 
-import io
 import shutil
 import zipfile
 import zlib
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
-from vadbench.features.store import disk_trouble_told, fsync, write_file
+from vadbench.features.store import explain_disk_errors
+from vadbench.files.atomic import replace_file
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -37,7 +37,7 @@ class Parts:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
 
-    def kept(self, clip: int) -> Arrays:
+    def load(self, clip: int) -> Arrays:
         """The arrays of a clip that was written.
 
         Raises:
@@ -58,17 +58,8 @@ class Parts:
             BadInput: if the disk is full.
         """
         path = self._path(clip)
-        aside = path.with_suffix(".tmp")
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
-        with disk_trouble_told(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                write_file(aside, buffer.getvalue())
-                aside.rename(path)
-                fsync(self.folder)
-            finally:
-                aside.unlink(missing_ok=True)
+        with explain_disk_errors(path), replace_file(path) as aside, aside.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for one
 
     def keep_those_of(self, contents: str | None) -> None:
         """Forget all parts unless they are of files with these contents; None: of files that are
@@ -79,9 +70,8 @@ class Parts:
         if before != now and self.folder.exists():
             self.remove()
         if now and not said.is_file():
-            with disk_trouble_told(said):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                write_file(said, now.encode())
+            with explain_disk_errors(said), replace_file(said) as aside:
+                aside.write_text(now, encoding="utf-8")
 
     def remove(self) -> None:
         """Forget all parts."""

@@ -4,11 +4,7 @@ at a time.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any
 
 from vadbench.datasets.base import Video
 from vadbench.features.extractors.extractor import Advance
@@ -32,7 +28,7 @@ def compute_clips(
     Args:
         parts: where finished clips go.
         videos: the split's clips.
-        compute: makes a clip's arrays; picklable where there are several processes.
+        compute: makes a clip's arrays; it can be pickled where there are several processes.
         what: the stage, for the progress.
         quiet: no progress.
         processes: clips at a time; each process gets its share of the cores.
@@ -54,43 +50,34 @@ def compute_clips(
 def _in_processes(
     parts: Parts, todo: list[tuple[int, Video]], compute: Compute, advance: Advance, processes: int
 ) -> None:
-    # spawn: a forked copy of a process that has used OpenMP threads hangs
-    context = multiprocessing.get_context("spawn")
-    shares = context.Queue()
-    for share in _shares(processes):
-        shares.put(share)
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_begin, initargs=(shares, compute)
-    ) as pool:
-        waiting = {pool.submit(_one, parts, number, video): video for number, video in todo}
-        try:
-            for future in as_completed(waiting):
-                future.result()
-                advance(waiting[future].frames)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
-
-def _one(parts: Parts, number: int, video: Video) -> None:
-    parts.write(number, _work[0](number, video, lambda frames: None))
-
-
-def _shares(processes: int) -> list[set[int]]:
-    """The cores of each process; empty where the system cannot bind a process to cores."""
-    if not hasattr(os, "sched_getaffinity"):
-        return [set()] * processes
-    cores = sorted(os.sched_getaffinity(0))
-    return [set(cores[k::processes]) or {cores[k % len(cores)]} for k in range(processes)]
+    # loky: a forked copy of a process that has used OpenMP threads hangs
+    pool = Parallel(
+        processes,
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,
+        initializer=_begin,
+        initargs=(compute,),
+    )
+    for frames in pool(delayed(_compute_one)(parts, number, video) for number, video in todo):
+        advance(frames)
+    # idle processes would keep their networks in memory
+    get_reusable_executor().shutdown()
 
 
 # of a process of the pool: one for all its clips, so that files and weights are read once
 _work: list[Compute] = []
 
 
-def _begin(shares: Any, compute: Compute) -> None:
-    """Take up the work, and a share of the cores."""
+def _begin(compute: Compute) -> None:
+    """Take up the work."""
     _work[:] = [compute]
-    cores = shares.get()
-    if cores:
-        os.sched_setaffinity(0, cores)
+
+
+def _compute_one(parts: Parts, number: int, video: Video) -> int:
+    """Write a clip's part; its number of frames."""
+    parts.write(number, _work[0](number, video, lambda frames: None))
+    return video.frames

@@ -55,7 +55,7 @@ class Frames:
             disable=quiet or not self.console.is_terminal,
         )
         self._task = self._bar.add_task(what, total=total)
-        self._started = self._told = time.monotonic()
+        self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -76,8 +76,11 @@ class Frames:
         """So many more frames are computed."""
         self.done += frames
         self._bar.update(self._task, advance=frames)
-        if not self.console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
-            self._told = time.monotonic()
+        if (
+            not self.console.is_terminal
+            and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
+        ):
+            self._last_line = time.monotonic()
             self.say(
                 f"{self.what}: {self.done} of {self.total} frames, {self._speed():.0f} frames/s"
             )

@@ -28,7 +28,7 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
     lengths: dict[str, int] = {}
     parts: list[tuple[Features, np.ndarray]] = []
     for qualified in videos:
-        split, name = _parted(qualified)
+        split, name = _split_name(qualified)
         stream = streams[split]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
         parts.append((stream.features.rows(rows), stream.object_id[rows] + after[split]))
@@ -59,7 +59,7 @@ def _first_ids(streams: dict[Split, Stream]) -> dict[Split, int]:
     return first
 
 
-def _parted(qualified: str) -> tuple[Split, str]:
+def _split_name(qualified: str) -> tuple[Split, str]:
     """`train/01` -> `train`, `01`; the name may have slashes of its own."""
     split, _, name = qualified.partition("/")
     return cast(Split, split), name

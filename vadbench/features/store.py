@@ -13,11 +13,7 @@ track. Row k of x.npy is its vector.
 from __future__ import annotations
 
 import errno
-import hashlib
-import io
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +25,10 @@ from numpy.typing import NDArray
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import Objects
+from vadbench.features.boxes.provider import Objects
+from vadbench.files.atomic import replace_folder
 from vadbench.files.canonical import canonical_hash
+from vadbench.files.digest import sha256
 
 SCHEMA_VERSION = 1
 SMALL = 64 * 2**20  # bytes; files up to this size are hashed whenever they are opened
@@ -148,32 +146,24 @@ def write(
         BadInput: if the disk is full, or the vectors are not one a row.
     """
     aside = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: we hold the lock
-    with disk_trouble_told(folder):
-        aside.mkdir(parents=True)
-        try:
-            if vectors is not None:
-                _write_vectors(aside / VECTORS, vectors, (len(index), dim))
-            write_file(aside / INDEX, _parquet(index))
-            files = {
-                path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
-                for path in sorted(aside.iterdir())
-            }
-            if vectors is not None:
-                files[VECTORS] |= {"shape": [len(index), dim], "dtype": "float32"}
-            manifest = {
-                "schema_version": SCHEMA_VERSION,
-                **described,
-                "rows": len(index),
-                "files": files,
-            }
-            sealed = {**manifest, "sha256": canonical_hash(manifest)}
-            write_file(aside / MANIFEST, (json.dumps(sealed, indent=1) + "\n").encode())
-            fsync(aside)
-            aside.rename(folder)
-            fsync(folder.parent)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    with explain_disk_errors(folder), replace_folder(folder, aside):
+        if vectors is not None:
+            _write_vectors(aside / VECTORS, vectors, (len(index), dim))
+        _write_index(aside / INDEX, index)
+        files: dict[str, dict[str, Any]] = {
+            path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+            for path in sorted(aside.iterdir())
+        }
+        if vectors is not None:
+            files[VECTORS] |= {"shape": [len(index), dim], "dtype": "float32"}
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            **described,
+            "rows": len(index),
+            "files": files,
+        }
+        sealed = {**manifest, "sha256": canonical_hash(manifest)}
+        (aside / MANIFEST).write_bytes((json.dumps(sealed, indent=1) + "\n").encode())
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -304,7 +294,7 @@ def stored(cache: Path) -> list[Path]:
 
 
 @contextmanager
-def disk_trouble_told(place: Path) -> Iterator[None]:
+def explain_disk_errors(place: Path) -> Iterator[None]:
     """Turn a disk that is full or may not be written into one line.
 
     Raises:
@@ -323,29 +313,6 @@ def disk_trouble_told(place: Path) -> Iterator[None]:
                 f"{place}: may not be written; set VADBENCH_CACHE to a folder of yours"
             ) from error
         raise
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file and flush it to disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def fsync(folder: Path) -> None:
-    """Flush a folder's entries to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sha256(path: Path) -> str:
-    """The file's digest, read in blocks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_vectors(
@@ -370,15 +337,13 @@ def _write_vectors(
                 )
             file.write(np.ascontiguousarray(block).data)
             rows += len(block)
-        file.flush()
-        os.fsync(file.fileno())
     if rows != shape[0]:
         raise BadInput(
             f"{path}: {rows} vectors for {shape[0]} objects; the extractor must give one a box"
         )
 
 
-def _parquet(index: Index) -> bytes:
+def _write_index(path: Path, index: Index) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -387,9 +352,8 @@ def _parquet(index: Index) -> bytes:
         columns |= {name: np.ascontiguousarray(index.box[:, k]) for k, name in enumerate(CORNERS)}
     if index.track is not None:
         columns["track"] = index.track
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
-    return buffer.getvalue()
+    with path.open("wb") as file:  # Python's own, whose errors say when the disk is full
+        pq.write_table(pa.table(columns), file)
 
 
 def _open_vectors(path: Path, manifest: dict[str, Any]) -> NDArray[np.float32]:

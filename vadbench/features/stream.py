@@ -18,9 +18,11 @@ from vadbench.datasets.base import Dataset, Split
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
-from vadbench.features.extractors.extractor import Extractor, NeededFile, Provider
+from vadbench.features.boxes.provider import NeededFile, Provider
+from vadbench.features.extractors.extractor import Extractor
 from vadbench.features.names import IMPORT, StreamName
 from vadbench.files.canonical import canonical_hash
+from vadbench.files.digest import sha256
 from vadbench.versions import code_of
 
 Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
@@ -147,10 +149,10 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     extractor = loaded(name.variant, options)
     weights = digests(extractor.files())
     boxes = _plan_boxes(dataset, name.provider, settings) if name.provider else {}
-    changed = {name.extractor: _changed(described["options"], _default_options(loaded, name))}
+    changed = {name.extractor: _differences(described["options"], _default_options(loaded, name))}
     if boxes:
         provider = name.provider.partition(".")[0]
-        changed[provider] = _changed(
+        changed[provider] = _differences(
             boxes["options"], registry.load("boxes", provider).Options().model_dump(mode="json")
         )
     changed = {component: options for component, options in changed.items() if options}
@@ -186,10 +188,10 @@ def declared_nature(stream: str) -> Nature:
     extractor, _, variant = what.partition(".")
     loaded: type[Extractor] = registry.load("extractors", extractor)
     found = nature_of(loaded(variant or loaded.variants[0], loaded.Options()))
-    return inherited(found) if provider.startswith(f"{IMPORT}.") else found
+    return inherit(found) if provider.startswith(f"{IMPORT}.") else found
 
 
-def inherited(nature: Nature) -> Nature:
+def inherit(nature: Nature) -> Nature:
     """What an import takes over from the extractor it names: not which columns are what, nor which
     network made them.
     """
@@ -211,7 +213,7 @@ def _code(kind: registry.Kind, component: Any, dataset: Dataset) -> dict[str, An
     return found | ({"reader": reader} if reader else {})
 
 
-def _changed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+def _differences(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in options.items()
@@ -243,7 +245,7 @@ def make_extractor(plan: StreamPlan) -> Extractor:
     """The plan's extractor; one and the same for equal plans, so that weights are loaded once a
     process.
     """
-    return _made(
+    return _load_extractor(
         plan.stream.extractor,
         plan.stream.variant,
         json.dumps(plan.extractor["options"], sort_keys=True),
@@ -300,7 +302,7 @@ def plan_import(dataset: str, name: StreamName, imported: Imported) -> StreamPla
     `dataset` is `<name>@<revision>`.
     """
     loaded: type[Extractor] = registry.load("extractors", name.extractor)
-    usual = inherited(nature_of(loaded(loaded.variants[0], loaded.Options())))
+    usual = inherit(nature_of(loaded(loaded.variants[0], loaded.Options())))
     nature = imported.nature or replace(usual, windows=imported.windows)
     extractor = {
         "name": name.extractor,
@@ -357,7 +359,7 @@ def _options(model: type[BaseModel], values: dict[str, Any], what: str) -> BaseM
 
 
 @cache
-def _made(extractor: str, variant: str, options: str) -> Extractor:
+def _load_extractor(extractor: str, variant: str, options: str) -> Extractor:
     loaded: type[Extractor] = registry.load("extractors", extractor)
     return loaded(variant, loaded.Options(**json.loads(options)))
 
@@ -365,4 +367,4 @@ def _made(extractor: str, variant: str, options: str) -> Extractor:
 @cache
 def _digest(path: Path, modified: int, size: int) -> str:
     """The file's digest, computed again only when the file changed."""
-    return store.sha256(path)
+    return sha256(path)

@@ -13,30 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import NeededFile
+from vadbench.features.boxes.provider import NeededFile
 from vadbench.locations import weights_root
 
 if TYPE_CHECKING:
     import onnxruntime
     import torch
 
-__all__ = [
-    "cores",
-    "fill",
-    "load_package",
-    "load_state",
-    "needed",
-    "onnx_session",
-    "torch_device",
-    "weights_root",
-]
+VISION_EXTRA = "vision"  # the extra that brings torchvision, timm, open_clip and hiera
 Model = TypeVar("Model", bound="torch.nn.Module")
 # where training scripts put the weights among other things
 NESTED = ("state_dict", "model_state", "model", "state_dict_ema")
 PREFIXES = ("module.", "_orig_mod.")  # left in the names by DataParallel and torch.compile
 
 
-def needed(file_name: str, model: str, where: str, sha256: str = "") -> NeededFile:
+def weights_file(file_name: str, model: str, where: str, sha256: str = "") -> NeededFile:
     """The file of a model's weights.
 
     Args:
@@ -52,6 +43,22 @@ def needed(file_name: str, model: str, where: str, sha256: str = "") -> NeededFi
         path,
         f"no such file: the weights of {model}{digest}; get it from {where}, put it there or name"
         " its folder in $VADBENCH_WEIGHTS",
+    )
+
+
+def torchvision_file(stem: str, model: str, released: str) -> NeededFile:
+    """A file that torchvision released: `<stem>.safetensors` where it lies in the weights folder,
+    else `<stem>.pth`, which is the release renamed.
+
+    Args:
+        stem: the file's name without its end.
+        model: the model's id, for the message.
+        released: the name torchvision gives the file, with the beginning of its sha256.
+    """
+    end = "safetensors" if (weights_root() / f"{stem}.safetensors").is_file() else "pth"
+    sha256 = released.rpartition("-")[2].removesuffix(".pth")
+    return weights_file(
+        f"{stem}.{end}", model, f"https://download.pytorch.org/models/{released}", sha256
     )
 
 
@@ -183,7 +190,12 @@ def load_package(module: str, extra: str) -> Any:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use: its share of them where it is one of several, which their pool
+    says in OMP_NUM_THREADS.
+    """
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdigit():
+        return max(int(share), 1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -13,8 +13,15 @@ from pathlib import Path
 def replace_file(path: Path) -> Iterator[Path]:
     """Where to write `path`: aside, and renamed when the block ends well; else nothing is left.
 
-    Folders above it are made. A link stays, and what it leads to is written. What is there and is
-    no regular file (a pipe, /dev/stdout) is written directly.
+    Folders above it are made, and all is flushed to the disk. A link stays, and what it leads to is
+    written. What is there and is no regular file (a pipe, /dev/stdout) is written directly.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replace_file(Path(folder) / "table.md") as aside:
+    ...         _ = aside.write_text("| a | b |")
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['table.md']
     """
     if path.exists() and not path.is_file():
         yield path
@@ -24,7 +31,9 @@ def replace_file(path: Path) -> Iterator[Path]:
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         yield aside
+        flush(aside)
         aside.replace(target)
+        flush(target.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -33,7 +42,9 @@ def replace_file(path: Path) -> Iterator[Path]:
 def replace_folder(folder: Path, aside: Path) -> Iterator[Path]:
     """Where to write a folder: `aside`, on the same disk, and renamed when the block ends well.
 
-    What was there before is removed; else nothing is left. Every file is flushed to the disk.
+    What was there before is removed; else nothing is left, nor of a process that was killed: the
+    caller holds a lock, or gives each process an `aside` of its own. What lies directly in the
+    folder is flushed to the disk.
     """
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

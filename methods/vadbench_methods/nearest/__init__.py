@@ -60,7 +60,7 @@ class Nearest:
         )
         self.backend = backend
 
-    def squared(self, queries: Float32, k: int, group: Integers | None = None) -> Float64:
+    def squares(self, queries: Float32, k: int, group: Integers | None = None) -> Float64:
         """[Q, k] float64 squared distances, ascending; infinite where fewer than k rows are left.
 
         Args:
@@ -71,11 +71,11 @@ class Nearest:
         backend = self.backend or self._fastest(len(queries), group is not None)
         if backend == "tree":
             return (
-                self._tree.squared(queries, k)
+                self._tree.squares(queries, k)
                 if group is None
-                else self._tree.squared_of_others(queries, k, np.asarray(group))
+                else self._tree.squares_of_others(queries, k, np.asarray(group))
             )
-        return self._product.squared(
+        return self._product.squares(
             queries, k, None if group is None else np.asarray(group), faiss=backend == "faiss"
         )
 

@@ -54,11 +54,11 @@ class Product:
         step = int(np.clip(2**25 // len(self.rows.scale) // STRIPES * STRIPES, 8 * STRIPES, BLOCK))
         return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
-    def _framed(self, x: Float32) -> Float32:
+    def _normalise(self, x: Float32) -> Float32:
         mean, factor, _ = self._frame
         return np.ascontiguousarray((x - mean) * factor, np.float32)
 
-    def squared(
+    def squares(
         self, queries: Float32, k: int, query_group: Integers | None, *, faiss: bool
     ) -> Float64:
         """[Q, k] squared distances to the k nearest rows; to those of other groups than [Q]
@@ -70,13 +70,13 @@ class Product:
         with np.errstate(over="ignore", invalid="ignore"):
             for part in self._parts(len(queries)):
                 some, group = queries[part], None if query_group is None else query_group[part]
-                framed = self._framed(some)
+                framed = self._normalise(some)
                 near, index = (
                     self._faiss.search(framed, take)
                     if faiss and group is None
                     else self._propose(framed, take, group)
                 )
-                exact = self.rows.squared_sorted(some, index, near < np.inf)
+                exact = self.rows.sorted_squares(some, index, near < np.inf)
                 limit = self._limit(framed, exact[:, min(k, take) - 1])
                 out[part, :take] = exact[:, :k]
                 doubtful = np.flatnonzero(~(near[:, -1] > limit))
@@ -118,7 +118,7 @@ class Product:
         parts = self._parts(len(self.rows.x))
         buffer = torch.empty(min(len(framed), QUERIES), -(-parts[0].stop // STRIPES) * STRIPES)
         for part in parts:
-            rows = torch.from_numpy(self._framed(self.rows.x[part]))
+            rows = torch.from_numpy(self._normalise(self.rows.x[part]))
             rows = torch.cat([rows, rows.square().sum(1, keepdim=True)], 1)
             for start in range(0, len(framed), QUERIES):
                 some = slice(start, min(start + QUERIES, len(framed)))
@@ -151,7 +151,7 @@ class Product:
 
         index = faiss.IndexFlatL2(len(self.rows.scale))
         for part in self._parts(len(self.rows.x)):
-            index.add(self._framed(self.rows.x[part]))
+            index.add(self._normalise(self.rows.x[part]))
         return index
 
     def _settle(
@@ -167,7 +167,7 @@ class Product:
         """
         best = np.full((len(queries), k), np.inf)
         for part in self._parts(len(self.rows.x)):
-            rows = self._framed(self.rows.x[part])
+            rows = self._normalise(self.rows.x[part])
             norm = np.square(rows).sum(1)
             for start in range(0, len(queries), 256):
                 some = slice(start, min(start + 256, len(queries)))
@@ -181,7 +181,7 @@ class Product:
                     may &= query_group[some, None] != self.rows.group[part]
                 which, column = may.nonzero()
                 exact = np.full(may.shape, np.inf)
-                exact[which, column] = self.rows.squared_pairs(
+                exact[which, column] = self.rows.pair_squares(
                     queries[some], which, part.start + column
                 )
                 best[some] = np.sort(

@@ -21,7 +21,7 @@ class Rows:
     scale: Float64
     group: Integers
 
-    def squared_pairs(self, queries: Float32, which: Integers, index: Integers) -> Float64:
+    def pair_squares(self, queries: Float32, which: Integers, index: Integers) -> Float64:
         """[P] squared distances between queries[which [P]] and x[index [P]], by float64 differences
         of the raw values.
         """
@@ -35,7 +35,7 @@ class Rows:
             out[part] = np.einsum("pd,pd->p", difference, difference)
         return out
 
-    def squared_sorted(
+    def sorted_squares(
         self, queries: Float32, index: Integers, proposed: NDArray[np.bool_]
     ) -> Float64:
         """[Q, C] squared distances to x[index [Q, C]], ascending; infinite where nothing was
@@ -43,5 +43,5 @@ class Rows:
         """
         which, column = proposed.nonzero()
         out = np.full(index.shape, np.inf)
-        out[which, column] = self.squared_pairs(queries, which, index[which, column])
+        out[which, column] = self.pair_squares(queries, which, index[which, column])
         return np.sort(out, axis=1)

@@ -28,18 +28,18 @@ class Tree:
     def _all(self) -> cKDTree:
         return _build(self.rows.x / self.rows.scale)
 
-    def squared(self, queries: Float32, k: int) -> Float64:
+    def squares(self, queries: Float32, k: int) -> Float64:
         """[Q, k] squared distances to the k nearest rows."""
         out = np.empty((len(queries), k))
         for start in range(0, len(queries), BLOCK):
             part = queries[start : start + BLOCK]
             distance, index = _ask(self._all, part / self.rows.scale, k)
-            out[start : start + BLOCK] = self.rows.squared_sorted(
+            out[start : start + BLOCK] = self.rows.sorted_squares(
                 part, index, np.isfinite(distance)
             )
         return out
 
-    def squared_of_others(self, queries: Float32, k: int, query_group: Integers) -> Float64:
+    def squares_of_others(self, queries: Float32, k: int, query_group: Integers) -> Float64:
         """[Q, k] squared distances to the k nearest rows of other groups.
 
         The groups are halved again and again, and the queries of each half ask a tree of the other
@@ -59,7 +59,7 @@ class Tree:
         )
         index = order[np.minimum(search.index, len(order) - 1)]
         out = np.empty((len(queries), k))
-        out[query_order] = self.rows.squared_sorted(
+        out[query_order] = self.rows.sorted_squares(
             queries[query_order], index, np.isfinite(search.distance)
         )
         return out

@@ -55,7 +55,7 @@ def match_videos(
             f"{told}; expected the same names in both, or give --frames a file that names all test"
             " videos"
         )
-    detections = detections | {"video": _spelt(detections["video"], matched.partner)}
+    detections = detections | {"video": _rename_videos(detections["video"], matched.partner)}
     _require_frames(detections, tracks, frames)
     return detections, tracks
 
@@ -142,10 +142,10 @@ def _rename(columns: Columns, known: list[str], path: str, frames_path: str) -> 
     if matched.extra:
         told = f"{path}: its videos against those of {frames_path}: {matched.lone}"
         raise BadInput(f"{told}; expected names of the test videos")
-    return columns | {"video": _spelt(columns["video"], matched.partner)}
+    return columns | {"video": _rename_videos(columns["video"], matched.partner)}
 
 
-def _spelt(video: NDArray[Any], partner: Mapping[str, str]) -> NDArray[Any]:
+def _rename_videos(video: NDArray[Any], partner: Mapping[str, str]) -> NDArray[Any]:
     import pandas as pd
 
     codes, names = pd.factorize(video)

@@ -4,7 +4,7 @@ Only to set beside their figures; tables rank by raw scores.
 
 A batch's threshold is L_th = mean + k std of its scores (Algorithm 1). The companion code takes the
 AUC of the 0/1 decisions, that is (TPR + TNR) / 2 at one operating point, and keeps the best k on
-the test labels (specs/methods.md section 5). The batch a score falls in changes its decision, so
+the test labels. The batch a score falls in changes its decision, so
 this is no property of the scores alone.
 
 `vadbench binarised RECORD` prints it for the frame scores that are kept with a record.

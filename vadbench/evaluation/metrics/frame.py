@@ -4,7 +4,7 @@ Scores are float64, higher = more anomalous; labels are 0 (normal) or 1 (anomalo
 the concatenation of its videos. All follow from the counts of true and false positives at each
 distinct score, so one sort serves them all; the values are scikit-learn's
 (tests/parity/test_metrics.py). A metric that needs both classes is NaN where there is one. Source:
-specs/evaluation.md section 2.
+Fawcett, An introduction to ROC analysis (2006).
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def macro_auc(
     scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, convention: str = "skip"
 ) -> float:
     """Unweighted mean over videos of the ROC-AUC; conventions differ in what a video with one class
-    counts (specs/evaluation.md 2.2).
+    counts.
 
     `skip` leaves such videos out. `pad-rank` adds to every video one normal frame below and one
     anomalous frame above all others; `pad-0-1` (UBnormal) and `pad-0-max` (AccI-VAD) add them with
@@ -178,8 +178,7 @@ def macro_auc(
 def legacy_micro_auc(
     scores: ArrayLike, labels: ArrayLike, lengths: ArrayLike, variant: str
 ) -> float:
-    """Micro AUC as older codes compute it, for comparison with their figures only
-    (specs/evaluation.md 2.1).
+    """Micro AUC as older codes compute it, for comparison with their figures only.
 
     `minmax-per-video` scales each video to [0, 1] first (MNAD), `drop-4` leaves out each video's
     first 4 frames (HF2VAD), `minmax-drop-4` scales and then leaves them out (ano_pred), `pad-0-0`
@@ -306,7 +305,7 @@ def _mean(aucs: NDArray[np.float64], convention: str) -> float:
 
 
 def _roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
-    return Roc.of(*_checked(scores, labels))
+    return Roc.of(*_check(scores, labels))
 
 
 def split_videos(
@@ -317,7 +316,7 @@ def split_videos(
     Raises:
         BadInput: as `video_aucs`.
     """
-    values, positive = _checked(scores, labels)
+    values, positive = _check(scores, labels)
     counts = np.asarray(lengths)
     if counts.ndim != 1 or not len(counts) or (counts <= 0).any() or counts.sum() != len(values):
         raise BadInput(
@@ -328,7 +327,7 @@ def split_videos(
     return list(zip(np.split(values, ends), np.split(positive, ends), strict=True))
 
 
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, truth = np.asarray(scores, np.float64), np.asarray(labels)
     if values.ndim != 1 or values.shape != truth.shape:
         raise BadInput(

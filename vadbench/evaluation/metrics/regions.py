@@ -6,12 +6,13 @@ TBDR the part of tracks of which at least alpha of the regions are detected, FPR
 overlap no region, a frame. RBDC and TBDC are the areas under RBDR and TBDR over FPR in [0, 1].
 Which detection hits what is independent of the threshold, so each region and each track adds 1 -
 (false positives ranked before its decisive hit) / frames on its own: one sort, no threshold loop.
-Source: specs/evaluation.md section 1.
+Source: Ramachandra and Jones, Street Scene (WACV 2020), for the criteria; the conventions are those
+of the code that papers report with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -335,37 +336,48 @@ def _hits(
     """[G] rank of each region's best hit (`ranks` if none), and [D] whether a detection hits any
     region.
     """
-    region_rank, hit = np.full(len(truth.frame), ranks, np.int64), np.zeros(len(rank), bool)
-    order = np.lexsort((truth.frame, truth_video))
-    spans = np.zeros(
-        1 + max(int(box_video.max(initial=-1)), int(truth_video.max(initial=-1))), np.int64
-    )
-    # past a video's last region no detection can hit
-    np.maximum.at(spans, truth_video, truth.frame + 1)
-    base = np.cumsum(spans) - spans
-    # in every frame of every video
-    regions_there = np.bincount(base[truth_video] + truth.frame, minlength=int(spans.sum()))
-    first = np.cumsum(regions_there) - regions_there
-    early = np.flatnonzero(boxes.frame < spans[box_video])
-    place = base[box_video[early]] + boxes.frame[early]
-    shared = regions_there[place] > 0
-    near, place = early[shared], place[shared]  # detections in frames with regions
-    pairs, begin = regions_there[place], first[place]
-    blocks = np.searchsorted(np.cumsum(pairs), np.arange(PAIRS_AT_ONCE, pairs.sum(), PAIRS_AT_ONCE))
-    for rows in np.split(np.arange(len(near)), blocks):
-        owner = np.repeat(rows, pairs[rows])
-        ends = np.cumsum(pairs[rows])
-        detection, region = (
-            near[owner],
-            order[
-                np.arange(len(owner)) + np.repeat(begin[rows] - (ends - pairs[rows]), pairs[rows])
-            ],
-        )
+    region_rank = np.full(len(truth.frame), ranks, np.int64)
+    hit = np.zeros(len(rank), bool)
+    for detection, region in _pairs(boxes, box_video, truth, truth_video):
         overlap = _iou(boxes, detection, truth, region) >= beta
         detection, region = detection[overlap], region[overlap]
         hit[detection] = True
         np.minimum.at(region_rank, region, rank[detection])
     return region_rank, hit
+
+
+def _pairs(
+    boxes: BoxTable, box_video: Integers, truth: BoxTable, truth_video: Integers
+) -> Iterator[tuple[Integers, Integers]]:
+    """Every detection with every region of its frame, as indices [P] of both, some
+    `PAIRS_AT_ONCE` at a time.
+    """
+    # a video counts up to its last region: past it no detection can hit
+    videos = 1 + max(int(box_video.max(initial=-1)), int(truth_video.max(initial=-1)))
+    lengths = np.zeros(videos, np.int64)
+    np.maximum.at(lengths, truth_video, truth.frame + 1)
+    start = np.cumsum(lengths) - lengths
+
+    # the frames of all videos, numbered one after the other, and the regions in each
+    region_frame = start[truth_video] + truth.frame
+    regions = np.argsort(region_frame, kind="stable")
+    count = np.bincount(region_frame, minlength=int(lengths.sum()))
+    first = np.cumsum(count) - count
+
+    # the detections in frames with regions
+    early = np.flatnonzero(boxes.frame < lengths[box_video])
+    box_frame = start[box_video[early]] + boxes.frame[early]
+    shared = count[box_frame] > 0
+    detections, box_frame = early[shared], box_frame[shared]
+
+    partners = count[box_frame]
+    cuts = np.arange(PAIRS_AT_ONCE, partners.sum(), PAIRS_AT_ONCE)
+    for block in np.split(np.arange(len(detections)), np.searchsorted(np.cumsum(partners), cuts)):
+        many = partners[block]
+        # of a frame's regions the first, the second, ... for each detection
+        nth = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        region = np.repeat(first[box_frame[block]], many) + nth
+        yield np.repeat(detections[block], many), regions[region]
 
 
 def _iou(boxes: BoxTable, i: Integers, truth: BoxTable, j: Integers) -> NDArray[np.float64]:

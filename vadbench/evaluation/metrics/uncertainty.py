@@ -11,7 +11,7 @@ seeds add the spread of training. What holds was found by simulation (docs/proto
 / V sum (A_-i - mean)^2, on the logit scale; - many rows: Holm over all pairs, since the best row is
 chosen by looking.
 
-Sources: specs/evaluation.md section 4; Efron and Tibshirani 1993, ch. 11; Holm 1979.
+Sources: Efron and Tibshirani 1993, ch. 11; Holm 1979.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
         (sampling, estimate.training),
         (jackknife.videos - 1, max(estimate.seeds - 1, 1)),
     )
-    error, freedom = _pooled(variances, freedoms)
+    error, freedom = _pool(variances, freedoms)
     reach = _quantile(freedom, level) * error / (value * (1 - value))
     low, high = (float(expit(logit(value) + sign * reach)) for sign in (-1, 1))
     return Interval(low, high, jackknife.videos)
@@ -413,13 +413,13 @@ def _differences(first: Estimate, others: _Stack) -> tuple[Floats, Floats, Float
     still = sampling <= NEGLIGIBLE**2
     variances = [np.where(still, 1.0, sampling), first.training, others.training]
     freedoms = [videos - 1, max(first.seeds - 1, 1), np.maximum(others.seeds - 1, 1)]
-    error, freedom = _pooled(variances, freedoms)
+    error, freedom = _pool(variances, freedoms)
     p = 2 * stdtr(freedom, -np.abs(values) / error)
     p = np.where(still, np.where(np.abs(values) <= NEGLIGIBLE, 1.0, np.nan), p)
     return values, np.where(still, 0.0, error), freedom, p
 
 
-def _pooled(variances: Sequence[Any], freedoms: Sequence[Any]) -> tuple[Any, Any]:
+def _pool(variances: Sequence[Any], freedoms: Sequence[Any]) -> tuple[Any, Any]:
     """The standard error of a sum of variances, and Satterthwaite's degrees of freedom of it."""
     total = sum(variances)
     shares = sum(

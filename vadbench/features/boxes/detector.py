@@ -1,8 +1,7 @@
-"""Objects as an object detector finds them, plus what moves beside them: the provider
-`detector.<label>`.
+"""Objects as an object detector finds them, plus what moves beside them.
 
 Source of the steps and of the presets: Reiss and Hoshen, Attribute-based Representations for
-Accurate and Interpretable Video Anomaly Detection (AccI-VAD); specs/methods.md section 3.
+Accurate and Interpretable Video Anomaly Detection (AccI-VAD, 2022).
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from vadbench.errors import BadInput
-from vadbench.features.boxes.foreground import without_covered
-from vadbench.features.extractors.extractor import Floats, NeededFile, Objects
+from vadbench.features.boxes import onnx, torchvision
+from vadbench.features.boxes.detections import Detections
+from vadbench.features.boxes.foreground import drop_covered
+from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
@@ -123,27 +124,17 @@ class DetectorOptions(BaseModel):
         return presets[dataset]
 
 
-class Found(NamedTuple):
-    """What a detector says of one frame, before anything is chosen.
-
-    Attributes:
-        boxes: [n, 4] float32, pixels of the frame.
-        scores: [n] float32 confidences, 0 to 1.
-        person: [n] bool, whether the most likely class is a person.
-    """
-
-    boxes: Floats
-    scores: Floats
-    person: NDArray[np.bool_]
-
-
-class Detector:
+class DetectorBoxes:
     """Detections of every frame, then contours of the temporal gradient outside them.
 
     The label names the model: `maskrcnn` and `fasterrcnn` are torchvision's (ResNet-50 FPN V2,
     weights in `$VADBENCH_WEIGHTS`), any other one is the file `$VADBENCH_WEIGHTS/<label>.onnx` of
     the YOLO family (forms: `vadbench.features.boxes.onnx`). Non-maximum suppression looks at no
     class: one object called two names stays one object.
+
+    >>> boxes = DetectorBoxes(DetectorOptions.accivad("ped2"), None, "yolov8n")
+    >>> boxes.files()[0].path.name
+    'yolov8n.onnx'
     """
 
     name: ClassVar[str] = "detector"
@@ -158,16 +149,9 @@ class Detector:
 
     def files(self) -> tuple[NeededFile, ...]:
         """The model's weights."""
-        from vadbench.features.boxes import onnx as onnx_boxes
-        from vadbench.features.boxes import torchvision as torchvision_boxes
-
-        return (
-            (
-                torchvision_boxes.file(self.label)
-                if self.label in torchvision_boxes.MODELS
-                else onnx_boxes.file(self.label)
-            ),
-        )
+        if self.label in torchvision.MODELS:
+            return (torchvision.file(self.label),)
+        return (onnx.file(self.label),)
 
     def objects(self, footage: Footage) -> Objects:
         """The objects of every frame, the most confident first, then what moves; the first frame
@@ -177,67 +161,62 @@ class Detector:
             BadInput: if the weights cannot be used, or on a clip of one frame where the temporal
                 gradient is wanted.
         """
-        if self.options.gradient:
-            footage.require(2, "a temporal gradient")
-        detect = self._detect()
-        boxes = [
-            choose(detect(in_colour(frame)), frame.shape[0], frame.shape[1], self.options)
-            for frame in footage
-        ]
-        if self.options.gradient:
-            boxes = [
-                np.concatenate(both)
-                for both in zip(boxes, self._moving(footage, boxes), strict=True)
-            ]
-        return Objects(boxes)
+        if not self.options.gradient:
+            return Objects(self.detect(footage))
+        footage.require(2, "a temporal gradient")
+        detections = self.detect(footage)
+        contours = self.contours(footage, detections)
+        return Objects([np.concatenate(both) for both in zip(detections, contours, strict=True)])
 
-    def _moving(self, footage: Footage, boxes: list[Floats]) -> Iterator[Floats]:
-        """Per frame, the boxes of what moves outside `boxes`."""
+    def detect(self, footage: Footage) -> list[Floats]:
+        """Per frame, the boxes [n, 4] of the detections that are objects."""
+        path = self.files()[0].path
+        modified = path.stat().st_mtime_ns if path.is_file() else 0
+        model = _load_model(self.label, path, modified, self.options.score)
+        boxes = []
+        for frame in footage.rgb():
+            height, width, _ = frame.shape
+            boxes.append(choose(model(frame), height, width, self.options))
+        return boxes
+
+    def contours(self, footage: Footage, detections: list[Floats]) -> Iterator[Floats]:
+        """Per frame, the boxes [n, 4] of what moves outside its detections."""
         import cv2
 
-        side = (self.options.gradient_blur, self.options.gradient_blur)
+        kernel = (self.options.gradient_blur, self.options.gradient_blur)
         blurred = (
-            np.asarray(cv2.GaussianBlur(frame, side, 0), np.uint8) for frame in footage.grey()
+            np.asarray(cv2.GaussianBlur(frame, kernel, 0), np.uint8) for frame in footage.grey()
         )
         for t, (previous, current) in enumerate(pairwise(blurred), 1):
-            for of_frame in [0, 1] if t == 1 else [t]:
-                yield moving(previous, current, boxes[of_frame], self.options)
-
-    def _detect(self) -> Callable[[NDArray[np.uint8]], Found]:
-        path = self.files()[0].path
-        return _loaded(
-            self.label, path, path.stat().st_mtime_ns if path.is_file() else 0, self.options.score
-        )
+            if t == 1:
+                yield moving(previous, current, detections[0], self.options)
+            yield moving(previous, current, detections[t], self.options)
 
 
 @lru_cache(maxsize=1)
-def _loaded(
+def _load_model(
     label: str, path: Path, modified: int, score: float
-) -> Callable[[NDArray[np.uint8]], Found]:
-    """The model, loaded once for all clips of a process."""
-    from vadbench.features.boxes import onnx as onnx_boxes
-    from vadbench.features.boxes import torchvision as torchvision_boxes
-
-    return (
-        torchvision_boxes.TorchvisionBoxes(label, path, score)
-        if label in torchvision_boxes.MODELS
-        else onnx_boxes.OnnxBoxes(path)
-    )
+) -> Callable[[NDArray[np.uint8]], Detections]:
+    """The model, loaded once for all clips of a process, and again when its file has changed."""
+    if label in torchvision.MODELS:
+        return torchvision.TorchvisionBoxes(label, path, score)
+    return onnx.OnnxBoxes(path)
 
 
-def choose(found: Found, height: int, width: int, options: DetectorOptions) -> Floats:
+def choose(detections: Detections, height: int, width: int, options: DetectorOptions) -> Floats:
     """[n, 4] the detections that are objects, cut to a frame of this size, by falling
     confidence.
     """
     import cv2
 
-    boxes: Floats = found.boxes.clip(0, np.array([width, height, width, height], np.float32))
+    border = np.array([width, height, width, height], np.float32)
+    boxes: Floats = detections.boxes.clip(0, border)
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     area = size.prod(1)
-    good = (found.scores >= options.score) & (area > 0) & (area >= options.min_area)
+    good = (detections.scores >= options.score) & (area > 0) & (area >= options.min_area)
     if options.classes == "person":
-        good &= found.person
-    boxes, size, scores = boxes[good], size[good], found.scores[good]
+        good &= detections.person
+    boxes, size, scores = boxes[good], size[good], detections.scores[good]
     if not len(boxes):
         return boxes
     best = cv2.dnn.NMSBoxes(
@@ -246,7 +225,7 @@ def choose(found: Found, height: int, width: int, options: DetectorOptions) -> F
         score_threshold=0.0,
         nms_threshold=options.nms,
     )
-    return without_covered(boxes[np.asarray(best, np.int64)], options.covered)
+    return drop_covered(boxes[np.asarray(best, np.int64)], options.covered)
 
 
 def moving(
@@ -257,24 +236,16 @@ def moving(
     """
     import cv2
 
-    change = (
-        np.maximum(previous, current) - np.minimum(previous, current) > options.gradient_threshold
-    ).astype(np.uint8)
+    difference = np.maximum(previous, current) - np.minimum(previous, current)
+    change = (difference > options.gradient_threshold).astype(np.uint8)
     for x0, y0, x1, y1 in boxes:
-        change[
-            max(int(np.floor(y0)) - 2, 0) : int(np.ceil(y1)) + 2,
-            max(int(np.floor(x0)) - 2, 0) : int(np.ceil(x1)) + 2,
-        ] = 0
+        top, left = max(int(np.floor(y0)) - 2, 0), max(int(np.floor(x0)) - 2, 0)
+        bottom, right = int(np.ceil(y1)) + 2, int(np.ceil(x1)) + 2
+        change[top:bottom, left:right] = 0
     _, _, stats, _ = cv2.connectedComponentsWithStats(change, connectivity=8)
     # the first component is what did not change
     x, y, width, height = np.asarray(stats[1:, :4], np.float32).T
-    good = (width * height >= options.gradient_min_area) & (
-        np.maximum(width / height, height / width) < options.gradient_max_aspect
-    )
-    contours: Floats = np.stack([x, y, x + width, y + height], 1)[good]
-    return without_covered(contours, options.covered)
-
-
-def in_colour(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[H, W, 3] RGB of a frame that may be grey."""
-    return frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2)
+    large = width * height >= options.gradient_min_area
+    compact = np.maximum(width / height, height / width) < options.gradient_max_aspect
+    contours: Floats = np.stack([x, y, x + width, y + height], 1)
+    return drop_covered(contours[large & compact], options.covered)

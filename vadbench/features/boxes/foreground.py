@@ -17,7 +17,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from vadbench.features.extractors.extractor import NeededFile, Objects
+from vadbench.features.boxes.provider import NeededFile, Objects
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
@@ -28,7 +28,10 @@ REFERENCE = (240, 360)
 
 
 class ForegroundOptions(BaseModel):
-    """Sizes are pixels of a 240 x 360 frame and scale with the frame."""
+    """Sizes are pixels of a 240 x 360 frame and scale with the frame.
+
+    Defaults are ours: a person of that frame is some 24 x 40 pixels.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,7 +92,7 @@ class Foreground:
 
     def objects(self, footage: Footage) -> Objects:
         """The components of every frame; two passes, one for the background."""
-        still = background(footage.sampled(self.options.samples))
+        still = background(footage.sample(self.options.samples))
         return Objects(
             [
                 self.components(differs(frame, still, self.options.threshold))
@@ -125,7 +128,7 @@ class Foreground:
                 (x + x0, y + y0, x + x1, y + y1)
                 for x0, y0, x1, y1, _ in tiles or [(0, 0, width, height, area)]
             ]
-        return without_covered(np.array(found, np.float32).reshape(-1, 4), options.covered)
+        return drop_covered(np.array(found, np.float32).reshape(-1, 4), options.covered)
 
     def _tiles(
         self, pixels: NDArray[np.bool_], down: float, right: float
@@ -171,7 +174,7 @@ def differs(
     return np.maximum(frame, still) - np.minimum(frame, still) > threshold
 
 
-def without_covered(boxes: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def drop_covered(boxes: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """The boxes [n, 4] without those of which more than `share` lies in one larger box (among
     equals the first stays).
     """

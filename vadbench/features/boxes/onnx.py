@@ -30,12 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
-from vadbench.features.boxes.detector import Found
-from vadbench.features.extractors.extractor import Floats
-from vadbench.features.weights import needed, onnx_session
+from vadbench.features.boxes.detections import Detections
+from vadbench.features.boxes.provider import Floats
+from vadbench.features.weights import onnx_session, weights_file
 
 if TYPE_CHECKING:
-    from vadbench.features.extractors.extractor import NeededFile
+    from vadbench.features.boxes.provider import NeededFile
 
 PERSON = 0  # COCO's first class
 GREY = 114  # what the letterbox is filled with, as in training
@@ -93,7 +93,7 @@ class OnnxBoxes:
             self._run(np.zeros((1, 3, self.height, self.width), np.float32)).shape
         )
 
-    def __call__(self, frame: NDArray[np.uint8]) -> Found:
+    def __call__(self, frame: NDArray[np.uint8]) -> Detections:
         """Every cell's box, in pixels of the frame, uncut.
 
         Raises:
@@ -112,7 +112,9 @@ class OnnxBoxes:
                 f" {confidences.min():.3g} to {confidences.max():.3g}, expected 0 to 1; export the"
                 " model with its sigmoid"
             )
-        return Found(boxes / np.float32(scale), confidences.max(1), confidences.argmax(1) == PERSON)
+        return Detections(
+            boxes / np.float32(scale), confidences.max(1), confidences.argmax(1) == PERSON
+        )
 
     def _run(self, picture: Floats) -> Floats:
         return np.asarray(self.session.run(None, {self.input: picture})[0], np.float32)
@@ -138,7 +140,7 @@ class OnnxBoxes:
 
 def file(label: str) -> NeededFile:
     """The ONNX file of a label."""
-    return needed(
+    return weights_file(
         f"{label}.onnx",
         f"the detector {label!r}",
         "export a YOLOX, YOLOv8 or NanoDet-Plus model to ONNX with a fixed input size, no NMS",

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.features.boxes.detector import Found
+from vadbench.features.boxes.detections import Detections
 from vadbench.features.weights import (
+    VISION_EXTRA,
     fill,
     load_package,
     load_state,
-    needed,
     torch_device,
-    weights_root,
+    torchvision_file,
 )
 
 if TYPE_CHECKING:
-    from vadbench.features.extractors.extractor import NeededFile
+    from vadbench.features.boxes.provider import NeededFile
 
-EXTRA = "vision"  # the extra that brings torchvision
 PERSON = 1  # COCO's first class; 0 is the background
 MODELS = {  # label -> function of torchvision.models.detection, released weights (COCO_V1)
     "maskrcnn": ("maskrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"),
@@ -48,7 +47,7 @@ class TorchvisionBoxes:
     """
 
     def __init__(self, label: str, path: Path, score: float) -> None:
-        detection = load_package("torchvision.models.detection", EXTRA)
+        detection = load_package("torchvision.models.detection", VISION_EXTRA)
         architecture = MODELS[label][0]
         net: Any = getattr(detection, architecture)(
             weights=None, weights_backbone=None, box_score_thresh=score
@@ -58,7 +57,7 @@ class TorchvisionBoxes:
             self.net.roi_heads.mask_roi_pool = None  # boxes alone are asked for
         self.device = torch_device()
 
-    def __call__(self, frame: NDArray[np.uint8]) -> Found:
+    def __call__(self, frame: NDArray[np.uint8]) -> Detections:
         """The network's detections, in pixels of the frame."""
         import torch
 
@@ -68,24 +67,10 @@ class TorchvisionBoxes:
         )
         with torch.inference_mode():
             found = {name: values.cpu().numpy() for name, values in self.net([picture])[0].items()}
-        return Found(found["boxes"], found["scores"], found["labels"] == PERSON)
+        return Detections(found["boxes"], found["scores"], found["labels"] == PERSON)
 
 
 def file(label: str) -> NeededFile:
     """The weights of a label."""
     architecture, released = MODELS[label]
-    return released_file(architecture, f"torchvision's {architecture} COCO_V1", released)
-
-
-def released_file(stem: str, model: str, released: str) -> NeededFile:
-    """`<stem>.safetensors` where it lies in the weights folder, else `<stem>.pth`, which is
-    torchvision's release renamed.
-
-    Args:
-        stem: the file's name without its end.
-        model: the model's id, for the message.
-        released: the name torchvision gives the file, with the beginning of its sha256.
-    """
-    end = "safetensors" if (weights_root() / f"{stem}.safetensors").is_file() else "pth"
-    sha256 = released.rpartition("-")[2].removesuffix(".pth")
-    return needed(f"{stem}.{end}", model, f"https://download.pytorch.org/models/{released}", sha256)
+    return torchvision_file(architecture, f"torchvision's {architecture} COCO_V1", released)

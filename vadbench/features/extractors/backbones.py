@@ -2,8 +2,8 @@
 preprocessing and loading from disk.
 
 EfficientNet-Lite0 works everywhere (extra `deep`); the others need weights that have to be fetched
-first and, all but `onnx`, the extra `vision`. Sources: specs/features.md section 5; files and
-preprocessing as in open_clip_torch 3.3, timm 1.0, hiera-transformer 0.1.4, torchvision 0.29.
+first and, all but `onnx`, the extra `vision`. Files and preprocessing
+as in open_clip_torch 3.3, timm 1.0, hiera-transformer 0.1.4, torchvision 0.29.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
+from vadbench.features.boxes.provider import NeededFile
 from vadbench.features.extractors import efficientnet
-from vadbench.features.extractors.extractor import NeededFile
 from vadbench.features.weights import (
+    VISION_EXTRA,
     fill,
     load_package,
     load_state,
-    needed,
     onnx_session,
     torch_device,
+    weights_file,
 )
 from vadbench.locations import cache_root
 
@@ -39,7 +40,6 @@ OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 HIERA_MEAN, HIERA_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 CLIP_MODEL = "ViT-B-16-quickgelu"  # OpenAI trained with x * sigmoid(1.702 x)
-EXTRA = "vision"  # the optional dependencies that bring timm, open_clip, hiera and torchvision
 FRAMES = 16  # of a window of the video models
 
 
@@ -81,7 +81,7 @@ def clip_file() -> NeededFile:
         "https://huggingface.co/timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors,"
         " renamed)"
     )
-    return needed(
+    return weights_file(
         "vit_base_patch16_clip_224.openai.safetensors", "open_clip ViT-B-16 openai", where
     )
 
@@ -89,18 +89,20 @@ def clip_file() -> NeededFile:
 def timm_file(model: str, file: str) -> NeededFile:
     """The weights of a timm model: `file`, or `<model>.safetensors`."""
     where = f"https://huggingface.co/timm/{model} (model.safetensors, renamed)"
-    return needed(file or f"{model}.safetensors", f"timm {model}", where)
+    return weights_file(file or f"{model}.safetensors", f"timm {model}", where)
 
 
 def hiera_file() -> NeededFile:
     """The weights of `hiera_large`."""
     where = "https://dl.fbaipublicfiles.com/hiera/hiera_large_16x224.pth (CC BY-NC 4.0)"
-    return needed("hiera_large_16x224.pth", "Hiera-L hiera_large_16x224 mae_k400_ft_k400", where)
+    return weights_file(
+        "hiera_large_16x224.pth", "Hiera-L hiera_large_16x224 mae_k400_ft_k400", where
+    )
 
 
 def r3d_file() -> NeededFile:
     """The weights of `r3d_18`."""
-    return needed(
+    return weights_file(
         "r3d_18-b3b3357e.pth",
         "torchvision r3d_18 KINETICS400_V1",
         "https://download.pytorch.org/models/r3d_18-b3b3357e.pth",
@@ -119,7 +121,7 @@ def efficientnet_lite0(size: int) -> Backbone:
             f"size: is {size}, EfficientNet-Lite0 takes multiples of {efficientnet.STRIDE}, for"
             " example 64 or 96"
         )
-    run = _onnx(efficientnet.exported(cache_root()))
+    run = _onnx(efficientnet.ensure_onnx(cache_root()))
     return Backbone(size, efficientnet.DIM, (127 / 255,) * 3, (128 / 255,) * 3, run)
 
 
@@ -130,7 +132,7 @@ def onnx_file(path: Path, size: int, mean: Colour, std: Colour) -> Backbone:
     Raises:
         BadInput: if the file is none, or takes another shape.
     """
-    return _probed(size, mean, std, _onnx(path), 1)
+    return _probe(size, mean, std, _onnx(path), 1)
 
 
 def clip_vit_b16(path: Path) -> Backbone:
@@ -142,7 +144,7 @@ def clip_vit_b16(path: Path) -> Backbone:
             model.
     """
     model = (
-        load_package("open_clip", EXTRA)
+        load_package("open_clip", VISION_EXTRA)
         .create_model(CLIP_MODEL, pretrained=None, load_weights=False)
         .visual
     )
@@ -152,7 +154,7 @@ def clip_vit_b16(path: Path) -> Backbone:
         for name, tensor in load_state(path).items()
         if name.startswith(start)
     }
-    return _probed(
+    return _probe(
         model.image_size[0],
         OPENAI_MEAN,
         OPENAI_STD,
@@ -167,7 +169,7 @@ def timm_backbone(name: str, path: Path) -> Backbone:
     Raises:
         BadInput: if the extra is not installed, timm has no such model, or the file is not of it.
     """
-    timm = load_package("timm", EXTRA)
+    timm = load_package("timm", VISION_EXTRA)
     if not timm.is_model(name):
         close = timm.list_models(f"{name[:6]}*")[:3]
         raise BadInput(
@@ -180,7 +182,7 @@ def timm_backbone(name: str, path: Path) -> Backbone:
     state = _without(
         load_state(path), *(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
     )
-    return _probed(
+    return _probe(
         config["input_size"][-1],
         config["mean"],
         config["std"],
@@ -197,12 +199,12 @@ def hiera_large(path: Path) -> Backbone:
     """
     import torch
 
-    model = load_package("hiera", EXTRA).hiera_large_16x224(pretrained=False)
+    model = load_package("hiera", VISION_EXTRA).hiera_large_16x224(pretrained=False)
     model.head = torch.nn.Identity()
     run = _torch(
         fill(model, _without(load_state(path), "head."), path, "Hiera-L hiera_large_16x224")
     )
-    return _probed(224, HIERA_MEAN, HIERA_STD, run, FRAMES)
+    return _probe(224, HIERA_MEAN, HIERA_STD, run, FRAMES)
 
 
 def r3d_18(path: Path) -> Backbone:
@@ -213,10 +215,10 @@ def r3d_18(path: Path) -> Backbone:
     """
     import torch
 
-    model = load_package("torchvision.models.video", EXTRA).r3d_18(weights=None)
+    model = load_package("torchvision.models.video", VISION_EXTRA).r3d_18(weights=None)
     model.fc = torch.nn.Identity()
     run = _torch(fill(model, _without(load_state(path), "fc."), path, "torchvision r3d_18"))
-    return _probed(112, KINETICS_MEAN, KINETICS_STD, run, FRAMES)
+    return _probe(112, KINETICS_MEAN, KINETICS_STD, run, FRAMES)
 
 
 def _without(state: dict[str, torch.Tensor], *heads: str) -> dict[str, torch.Tensor]:
@@ -256,7 +258,7 @@ def _onnx(path: Path) -> Callable[[Floats], Floats]:
     return run
 
 
-def _probed(
+def _probe(
     size: int, mean: Colour, std: Colour, run: Callable[[Floats], Floats], frames: int
 ) -> Backbone:
     """The backbone, its D read off one black picture or window."""

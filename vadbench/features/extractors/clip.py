@@ -1,7 +1,6 @@
 """Clip: frame-centric features, one vector for a window of frames around each frame.
 
-Sources: Micorek et al., MULDE (CVPR 2024) for Hiera-L; specs/features.md sections 3 and 5,
-specs/evaluation.md section 2.4.
+Source: Micorek et al., MULDE (CVPR 2024), whose frame-centric features are Hiera-L's.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
-from vadbench.features.extractors.deep import resized, unit_length
-from vadbench.features.extractors.extractor import Advance, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import NeededFile, Objects
+from vadbench.features.extractors.deep import resize, unit_length
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.extractors.backbones import Backbone
@@ -54,7 +54,7 @@ class Clip:
 
     Variants: `efficientnet-lite0` (1280-d, works with no hub): the grey frames t - 2, t, t + 2 as
     the channels of one picture. Weak: an image network sees motion as coloured fringes and has no
-    notion of time (specs/features.md section 5). It is there so that frame-centric methods run
+    notion of time. It is there so that frame-centric methods run
     everywhere; `hiera-l` (1152-d, MULDE's) and `r3d-18` (512-d) see 16 frames, and need weights on
     disk and the extra `vision`.
 
@@ -65,7 +65,12 @@ class Clip:
     name: ClassVar[str] = "clip"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = tuple(BATCH)
+    variant_titles: ClassVar[dict[str, str]] = {
+        EFFICIENTNET: "EfficientNet-Lite0 of three grey frames, 1280-d, from a package; weak",
+        "hiera-l": "Hiera-L of 16 frames, 1152-d, MULDE's",
+        "r3d-18": "R3D-18 of 16 frames, 512-d",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = ClipOptions
 
@@ -85,7 +90,7 @@ class Clip:
         from vadbench.features.extractors import backbones, efficientnet
 
         found = {
-            EFFICIENTNET: efficientnet.weights_file,
+            EFFICIENTNET: efficientnet.file,
             "hiera-l": backbones.hiera_file,
             "r3d-18": backbones.r3d_file,
         }
@@ -107,7 +112,9 @@ class Clip:
         from vadbench.features.extractors.backbones import FRAMES
 
         return (
-            (-2, 0, 2) if self.variant == EFFICIENTNET else centred(FRAMES, self.options.sampling)
+            (-2, 0, 2)
+            if self.variant == EFFICIENTNET
+            else window_offsets(FRAMES, self.options.sampling)
         )
 
     def columns(self) -> tuple[str, ...]:
@@ -132,24 +139,23 @@ class Clip:
         x = np.empty((len(centres), network.dim), np.float32)
         row = 0
         for pictures in ahead(self._batches(footage, network.size)):
-            x[row : row + len(pictures)] = network(pictures)
-            row += len(pictures)
-            advance(min(stride * row, len(footage)) - stride * (row - len(pictures)))
+            end = row + len(pictures)
+            x[row:end] = network(pictures)
+            advance(min(stride * end, len(footage)) - stride * row)
+            row = end
         return Vectors(unit_length(x) if self.options.normalise else x, centres)
 
     def _batches(self, footage: Footage, size: int) -> Iterator[Frame]:
         """[B, S, S, 3] pictures of grey channels, or [B, 16, S, S, 3] RGB windows."""
         grey = self.variant == EFFICIENTNET
-        shrunk = (
-            resized(frame if grey else as_rgb(frame), size)
-            for frame in (footage.grey() if grey else footage)
-        )
+        frames = footage.grey() if grey else footage.rgb()
+        shrunk = (resize(frame, size) for frame in frames)
         whole = windows(shrunk, self.offsets, self.options.stride)
         while some := list(islice(whole, BATCH[self.variant])):
             yield np.stack([np.stack(window, -1 if grey else 0) for window in some])
 
 
-def centred(frames: int, sampling: int) -> tuple[int, ...]:
+def window_offsets(frames: int, sampling: int) -> tuple[int, ...]:
     """Offsets of a window's frames from its centre: 16 frames of sampling 4 reach from -30 to 30,
     of sampling 1 from -8 to 7.
     """
@@ -164,27 +170,22 @@ def windows(
 
     One pass, holding as many frames as a window spans.
     """
-    after = max(offsets[-1], 0)
-    held: deque[Frame] = deque(maxlen=after + max(-offsets[0], 0) + 1)
-    last = -1
-
-    def window(centre: int) -> list[Frame]:
-        return [held[min(max(centre + offset, 0), last) - last - 1] for offset in offsets]
-
-    for frame in frames:
+    before, after = max(-offsets[0], 0), max(offsets[-1], 0)
+    span = before + after + 1
+    held: deque[Frame] = deque(maxlen=span)
+    for t, frame in enumerate(_repeat_ends(frames, before, after)):
         held.append(frame)
-        last += 1
-        if last >= after and (last - after) % stride == 0:
-            yield window(last - after)
-    for centre in range(max(last + 1 - after, 0), last + 1):
-        if centre % stride == 0:
-            yield window(centre)
+        centre = t + 1 - span
+        if centre >= 0 and centre % stride == 0:
+            yield [held[before + offset] for offset in offsets]
 
 
-def as_rgb(frame: Frame) -> Frame:
-    """[H, W, 3] of a grey or RGB frame."""
-    import cv2
-
-    return (
-        frame if frame.ndim == 3 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
-    )
+def _repeat_ends(frames: Iterable[Frame], before: int, after: int) -> Iterator[Frame]:
+    """The frames, the first so many times more before them and the last after them."""
+    source = iter(frames)
+    for first in islice(source, 1):
+        last = first
+        yield from repeat(first, before + 1)
+        for last in source:
+            yield last
+        yield from repeat(last, after)

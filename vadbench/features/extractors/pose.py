@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
-from vadbench.features.boxes.detector import in_colour
-from vadbench.features.extractors.extractor import Advance, Floats, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import Floats, NeededFile, Objects
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.footage import Footage
@@ -64,7 +64,11 @@ class Pose:
     name: ClassVar[str] = "pose"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = ("rtmpose-m", "movenet")
+    variant_titles: ClassVar[dict[str, str]] = {
+        "rtmpose-m": "RTMPose-m, 256 x 192 crops",
+        "movenet": "MoveNet for a single pose",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = PoseOptions
 
@@ -79,17 +83,17 @@ class Pose:
 
     def files(self) -> tuple[NeededFile, ...]:
         """The network."""
-        from vadbench.features.weights import needed
+        from vadbench.features.weights import weights_file
 
         if self.variant == "movenet":
             where = "Kaggle, google/movenet singlepose-lightning or -thunder, converted by tf2onnx"
-            return (needed("movenet.onnx", "MoveNet (single pose)", where),)
+            return (weights_file("movenet.onnx", "MoveNet (single pose)", where),)
         released = "rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.zip"
         where = (
             f"https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/onnx_sdk/{released} (the"
             " end2end.onnx in it, renamed)"
         )
-        return (needed("rtmpose-m.onnx", "RTMPose-m, body7, 256x192", where),)
+        return (weights_file("rtmpose-m.onnx", "RTMPose-m, body7, 256x192", where),)
 
     def columns(self) -> tuple[str, ...]:
         """x and y of each joint, in box heights from the box's centre."""
@@ -140,14 +144,13 @@ class Pose:
         import cv2
 
         height, width = self.network.height, self.network.width
-        for frame, boxes in zip(footage, objects.boxes, strict=True):
-            colour = in_colour(frame) if len(boxes) else frame
+        for frame, boxes in zip(footage.rgb(), objects.boxes, strict=True):
             for scale, (left, top) in zip(*crop_geometry(boxes, height, width), strict=True):
                 to_crop = np.array(
                     [[scale, 0, -scale * left], [0, scale, -scale * top]], np.float64
                 )
                 yield np.asarray(
-                    cv2.warpAffine(colour, to_crop, (width, height), flags=cv2.INTER_LINEAR),
+                    cv2.warpAffine(frame, to_crop, (width, height), flags=cv2.INTER_LINEAR),
                     np.uint8,
                 )
             advance(1)

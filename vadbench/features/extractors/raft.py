@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.features.boxes.torchvision import EXTRA, released_file
-from vadbench.features.weights import fill, load_package, load_state, torch_device
+from vadbench.features.weights import (
+    VISION_EXTRA,
+    fill,
+    load_package,
+    load_state,
+    torch_device,
+    torchvision_file,
+)
 
 if TYPE_CHECKING:
     import torch
 
-    from vadbench.features.extractors.extractor import NeededFile
+    from vadbench.features.boxes.provider import NeededFile
 
 LEAST = 128  # pixels a side: the coarsest of the four correlation levels needs 2 cells of 64
 
@@ -37,7 +43,7 @@ class Raft:
     """
 
     def __init__(self, path: Path, updates: int = 12) -> None:
-        optical_flow = load_package("torchvision.models.optical_flow", EXTRA)
+        optical_flow = load_package("torchvision.models.optical_flow", VISION_EXTRA)
         self.net = fill(
             optical_flow.raft_large(weights=None),
             load_state(path),
@@ -74,23 +80,23 @@ class Raft:
 
 def file() -> NeededFile:
     """The weights: trained on FlyingChairs, FlyingThings3D, Sintel, KITTI and HD1K."""
-    return released_file(
+    return torchvision_file(
         "raft_large", "torchvision's raft_large C_T_SKHT_V2", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"
     )
 
 
-def shared() -> Raft:
+def load_once() -> Raft:
     """The process's RAFT, loaded once for all clips.
 
     Raises:
         BadInput: as `Raft`.
     """
     path = file().path
-    return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _load(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, modified: int) -> Raft:
+def _load(path: Path, modified: int) -> Raft:
     return Raft(path)
 
 

@@ -2,7 +2,7 @@
 plain numbers.
 
 Source: Reiss and Hoshen, Attribute-based Representations for Accurate and Interpretable Video
-Anomaly Detection, for `hof`; specs/features.md section 3.
+Anomaly Detection (2022), for `hof`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from vadbench.detector import Nature
-from vadbench.features.extractors.extractor import Advance, Floats, NeededFile, Objects, Vectors
+from vadbench.features.boxes.provider import Floats, NeededFile, Objects
+from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
     from vadbench.features.footage import Footage
@@ -66,7 +67,12 @@ class Velocity:
     name: ClassVar[str] = "velocity"
     version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = True
-    variants: ClassVar[tuple[str, ...]] = ("stats", *BINS)
+    variant_titles: ClassVar[dict[str, str]] = {
+        "stats": "statistics of the flow, and the box's size, 6-d",
+        "hof1": "mean magnitude of the flow, 1-d",
+        "hof8": "histogram of the flow in 8 directions",
+    }
+    variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = VelocityOptions
 
@@ -115,7 +121,7 @@ class Velocity:
 
         footage.require(2, "optical flow")
         masked = self.variant == "stats" and self.options.pixels != "all"
-        still = background(footage.sampled(self.options.samples)) if masked else None
+        still = background(footage.sample(self.options.samples)) if masked else None
         solve = Flow(self.options.flow, self.options.enlarge_below)
 
         def pair(t: int, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> list[Floats]:

@@ -128,12 +128,12 @@ class Clips:
             hint = f"; {len(names)} names are there"
             if matched.extra:
                 hint = (
-                    f"; {shown(matched.extra)} belong to no clip, expected names like"
-                    f" {shown([_plain(lone.name)])}"
+                    f"; {abbreviate(matched.extra)} belong to no clip, expected names like"
+                    f" {abbreviate([_plain(lone.name)])}"
                 )
             if near and what == "file":
                 hint = f" but {near}; --suffix says what follows the clip's name"
-            raise BadInput(f"{path}: no {what} for {self.named(lone)}{hint}")
+            raise BadInput(f"{path}: no {what} for {self.describe(lone)}{hint}")
         if matched.extra:
             told = f"{path}: {what} {names[matched.extra[0]]} belongs to no clip of {self.dataset}"
             raise BadInput(f"{told} ({len(self.videos)} {self.split} clips); take it out")
@@ -144,7 +144,7 @@ class Clips:
         """The names of the clips of all imported splits, without their folders."""
         return self.elsewhere.union(_plain(video.name) for video in self.videos)
 
-    def named(self, video: Video) -> str:
+    def describe(self, video: Video) -> str:
         """The clip in a message."""
         return f"{self.split} clip {video.name} of {self.dataset}"
 
@@ -234,7 +234,7 @@ def in_order(
     )
 
 
-def shown(names: Sequence[str]) -> str:
+def abbreviate(names: Sequence[str]) -> str:
     """The first names of a list, for a message."""
     more = f" and {len(names) - 3} others" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

@@ -47,7 +47,7 @@ def read_c3d_folder(path: Path, clips: Clips, layout: Layout) -> ImportedRows:
         x, where = _read_crops(files[number], read_txt)
         if len(x) != SEGMENTS:
             raise BadInput(
-                f"{where}: {len(x)} lines for {clips.named(clips.videos[number])}, expected"
+                f"{where}: {len(x)} lines for {clips.describe(clips.videos[number])}, expected"
                 f" {SEGMENTS}, one a segment"
             )
         return x, where
@@ -140,7 +140,7 @@ def _require_all_crops(
         if missing is not None:
             told = (
                 f"{path}: no {what} {named[number]}__{missing} for"
-                f" {clips.named(clips.videos[number])}"
+                f" {clips.describe(clips.videos[number])}"
             )
             raise BadInput(
                 f"{told}, expected the crops {expected[0]} to {expected[-1]} of every clip"
@@ -175,7 +175,7 @@ def _in_windows(clips: Clips, read: Read, layout: Layout) -> ImportedRows:
         def name(number: int) -> str:
             clip = clips.videos[number]
             return (
-                f"{where[number]}: {rows[number]} rows for {clips.named(clip)}, which has"
+                f"{where[number]}: {rows[number]} rows for {clips.describe(clip)}, which has"
                 f" {clip.frames} frames"
             )
 
@@ -204,15 +204,15 @@ def _of_clips(
         )
         if x[-1].shape[1] != x[0].shape[1]:
             raise BadInput(
-                f"{where}: rows of {x[-1].shape[1]} numbers for {clips.named(clip)}, the clips"
+                f"{where}: rows of {x[-1].shape[1]} numbers for {clips.describe(clip)}, the clips"
                 f" before it have {x[0].shape[1]}"
             )
         counts.append(len(rows))
         seen.append(values.shape[1] if values.ndim == 3 else 1)
         if seen[-1] != seen[0]:
             raise BadInput(
-                f"{where}: {seen[-1]} crops a row for {clips.named(clip)}, the clips before it have"
-                f" {seen[0]}"
+                f"{where}: {seen[-1]} crops a row for {clips.describe(clip)}, the clips before it"
+                f" have {seen[0]}"
             )
         per_row.append(rows.shape[1])
         places.append(where)

@@ -23,6 +23,9 @@ from vadbench.features.importers.per_video import clip_files, read_c3d_folder, r
 from vadbench.features.importers.placement import SNIPPET
 from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
+from vadbench.features.importers.write import write_import
+from vadbench.features.names import StreamName
+from vadbench.files.digest import sha256
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,6 @@ def import_features(
         BadInput: as `read_features`; if the splits disagree; on a stream or a field that does not
             fit.
     """
-    from vadbench.features.importers.write import write_import
-    from vadbench.features.names import StreamName
-
     if not StreamName.parse(stream, dataset.boxes).imported:
         raise BadInput(
             f"stream {stream!r}: expected <extractor>@import.<label>, for example"
@@ -142,7 +142,13 @@ def import_features(
         for split, path in paths.items()
     }
     write_import(
-        dataset, stream, rows, digests, {"format": format, **_used(layout, format)}, cache, nature
+        dataset,
+        stream,
+        rows,
+        digests,
+        {"format": format, **_record_layout(layout, format)},
+        cache,
+        nature,
     )
     return rows
 
@@ -228,8 +234,6 @@ def guess_format(path: Path) -> str:
 
 def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     """Sha256 of the file, or of the names and digests of a folder's files for these clips."""
-    from vadbench.features.store import sha256
-
     extension = FORMATS[format].extension
     if not extension:
         return sha256(path)
@@ -246,7 +250,7 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _used(layout: Layout, format: str) -> dict[str, Any]:
+def _record_layout(layout: Layout, format: str) -> dict[str, Any]:
     """What the format looked at, for the record: options that came later only where they are
     given.
     """

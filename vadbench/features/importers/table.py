@@ -103,7 +103,7 @@ def _by_name(names: NDArray[Any], path: Path, clips: Clips) -> NDArray[np.int64]
     """[N] the clip of each row, -1 of the other split."""
     if not len(names):
         raise BadInput(
-            f"{path}: no row; expected the features of {clips.named(clips.videos[0])} and others"
+            f"{path}: no row; expected the features of {clips.describe(clips.videos[0])} and others"
         )
     different, code = np.unique(names.astype(str), return_inverse=True)
     number = {name: index for index, name in clips.match(different.tolist(), path, "row").items()}
@@ -131,14 +131,14 @@ def _rows(
         row = int(kept[np.argmax(outside)])
         clip = clips.videos[int(video[row])]
         raise BadInput(
-            f"{path}: row {row}, frame {frame[row]:g} of {clips.named(clip)}, expected a whole"
+            f"{path}: row {row}, frame {frame[row]:g} of {clips.describe(clip)}, expected a whole"
             f" number from 0 to {clip.frames - 1}"
         )
     empty = np.bincount(video[kept].astype(int), minlength=len(frames)) == 0
     if empty.any():
         raise BadInput(
-            f"{path}: no row for {clips.named(clips.videos[int(np.argmax(empty))])}; npz with count"
-            " takes clips without objects"
+            f"{path}: no row for {clips.describe(clips.videos[int(np.argmax(empty))])}; npz with"
+            " count takes clips without objects"
         )
     checked: Floats | None = (
         None if box is None else boxes(numbers(box, str(path)), str(path), len(x))[kept]
@@ -155,7 +155,7 @@ def _refuse_twice(rows: ImportedRows, path: Path, clips: Clips) -> None:
     if again.any():
         at = int(np.argmax(again))
         clip = clips.videos[int(rows.video[at])]
-        where = f"frame {rows.frame[at]} of {clips.named(clip)}"
+        where = f"frame {rows.frame[at]} of {clips.describe(clip)}"
         raise BadInput(
             f"{path}: two rows for {where}, expected one window a frame; --rows objects if these"
             " are objects"

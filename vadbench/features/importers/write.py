@@ -17,9 +17,10 @@ from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.extract import circumstances, is_stored
-from vadbench.features.importers import ImportedRows
+from vadbench.features.importers.clips import ImportedRows
 from vadbench.features.names import StreamName
 from vadbench.features.stream import Imported, StreamPlan, import_record, plan_import
+from vadbench.files.atomic import replace_file
 
 
 def write_import(
@@ -63,9 +64,9 @@ def write_import(
             f" ({', '.join(dims)}); expected as many"
         )
     if nature is not None:
-        nature = _checked(nature, rows)
+        nature = _check_nature(nature, rows)
     where = f"{dataset.name}@{dataset.revision}"
-    rows = {split: _sorted(of_split) for split, of_split in rows.items()}
+    rows = {split: _sort(of_split) for split, of_split in rows.items()}
     imported = Imported(
         vectors={split: _digest(of_split.x) for split, of_split in rows.items()},
         places={split: _digest(*_places(of_split)) for split, of_split in rows.items()},
@@ -75,14 +76,14 @@ def write_import(
         files=digests,
     )
     plan, record = plan_import(where, name, imported), import_record(cache, where, name)
-    with store.disk_trouble_told(record):
+    with store.explain_disk_errors(record):
         record.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(record.with_name(f".lock-{record.name}")):
             for split, of_split in rows.items():
                 _write(dataset, plan, split, of_split, cache)
-            aside = record.with_suffix(".tmp")
-            store.write_file(aside, (imported.model_dump_json(indent=1) + "\n").encode())
-            aside.rename(record)  # last: planning finds an import that is whole, or the one before
+            # last: planning finds an import that is whole, or the one before
+            with replace_file(record) as aside:
+                aside.write_text(imported.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return plan
 
 
@@ -102,7 +103,7 @@ def _write(
     store.write(folder, described | circumstances(videos), index, [rows.x], dim)
 
 
-def _checked(nature: Nature, rows: dict[Split, ImportedRows]) -> Nature:
+def _check_nature(nature: Nature, rows: dict[Split, ImportedRows]) -> Nature:
     """The stated nature with what the rows themselves say.
 
     Raises:
@@ -117,7 +118,7 @@ def _checked(nature: Nature, rows: dict[Split, ImportedRows]) -> Nature:
     return replace(nature, windows=train.windows)
 
 
-def _sorted(rows: ImportedRows) -> ImportedRows:
+def _sort(rows: ImportedRows) -> ImportedRows:
     """The rows by clip and frame, in the types of the store; those of one frame keep their
     order.
     """
