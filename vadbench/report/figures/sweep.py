@@ -14,7 +14,7 @@ from vadbench.plans.plan import Plan
 from vadbench.plans.suite import Suite
 from vadbench.registry import load, names, unknown
 from vadbench.report.tables.make import make_table
-from vadbench.report.tables.table import Cell, Column
+from vadbench.report.tables.table import NOT_ASKED, Cell, Column
 from vadbench.results.records import Results
 
 READ_OUT = "read_out"
@@ -72,7 +72,7 @@ def sweeps(plan: Plan, results: Results, metric: str) -> list[Sweep]:
                 for row in rows
                 if row.features == features
             ]
-            if any(point.cell.note != "not asked for on this data set" for point in points):
+            if any(point.cell.note != NOT_ASKED for point in points):
                 found.append(Sweep(column.dataset, features, column, tuple(points)))
     if all(point.cell.value is None for sweep in found for point in sweep.points):
         raise BadInput(

@@ -21,7 +21,10 @@ def render(table: Table) -> str:
 
     notes = layout.footnotes(table)
     cells = [
-        [_cell(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True)]
+        [
+            {**_cell(cell, mark, notes), "letters": layout.letters(table, cell)}
+            for cell, mark in zip(row.cells, of_row, strict=True)
+        ]
         for row, of_row in zip(table.rows, layout.marks(table), strict=True)
     ]
     page = Environment(
@@ -36,7 +39,12 @@ def render(table: Table) -> str:
         slug=layout.slug(table.title),
         caption=f"{table.caption} {layout.legend(table)}".strip(),
         datasets=layout.datasets(table.columns),
-        measured=list(zip(table.rows, cells, strict=True)),
+        heads=[column.title for column in table.columns]
+        + layout.heads(table)[len(table.columns) :],
+        measured=[
+            (layout.name(table, place), row.features, cells[place], layout.amounts(table, place))
+            for place, row in enumerate(table.rows)
+        ],
         room=_room([cell for of_row in cells for cell in of_row]),
         published=[
             (source, [_reported(row, notes) for row in rows])
@@ -54,6 +62,7 @@ def _cell(cell: Cell, mark: layout.Mark, notes: list[str]) -> dict[str, Any]:
         "spread": layout.spread(cell),
         "lines": [text for text in (layout.interval(cell), layout.delta(cell)) if text],
         "mark": mark,
+        "letters": "",
         "notes": layout.numbers(notes, cell.notes),
     }
 
@@ -64,7 +73,9 @@ def _room(cells: list[dict[str, Any]]) -> str:
     """
     if any(cell["spread"] for cell in cells):
         return "spread"
-    return "mark" if any(cell["mark"] == "peer" or cell["notes"] for cell in cells) else ""
+    behind = ("letters", "notes")
+    marked = any(cell["mark"] == "peer" or any(map(cell.get, behind)) for cell in cells)
+    return "mark" if marked else ""
 
 
 def _reported(

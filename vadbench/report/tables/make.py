@@ -26,12 +26,23 @@ from vadbench.plans.plan import Plan, PlannedRecipe
 from vadbench.plans.suite import Suite
 from vadbench.report.published import Figure, of_tables
 from vadbench.report.tables.caption import caption_of
+from vadbench.report.tables.letters import beats
 from vadbench.report.tables.papers import published_rows, remark, same_figure, stands_in
-from vadbench.report.tables.table import METRICS, USUAL, Cell, Column, Key, Row, Table
+from vadbench.report.tables.summary import summarise
+from vadbench.report.tables.table import (
+    FOREIGN,
+    METRICS,
+    NOT_ASKED,
+    USUAL,
+    Cell,
+    Column,
+    Key,
+    Row,
+    Table,
+)
 from vadbench.results.records import RecipeRecord, Results
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
-FOREIGN = "a data set of the paper that this suite is not on"
 DECISIONS = "`vadbench binarised RECORD` prints it of a record, for every k"
 LEVEL = 0.05  # of the test that decides marks
 
@@ -90,6 +101,8 @@ def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None 
     notes = tuple(dict.fromkeys(note for row in rows for cell in row.cells for note in cell.notes))
     block = published_rows(published, columns)
     columns, ranked = _ranked(rows, columns, estimates)
+    smoothing = {record.dataset: record.protocol["smoothing"] for record in used}
+    suite = plan.suite
     return Table(
         plan.suite.title or plan.suite.name,
         caption_of(plan, used, block),
@@ -97,6 +110,7 @@ def make_table(plan: Plan, results: Results, withheld: Mapping[str, str] | None 
         ranked,
         notes,
         block,
+        summarise(suite.preset, suite.setting, suite.seeds, smoothing),
     )
 
 
@@ -149,7 +163,7 @@ def _cells(
     suite: Suite,
 ) -> list[Cell]:
     if not planned:
-        return [Cell(None, note="not asked for on this data set")] * len(keys)
+        return [Cell(None, note=NOT_ASKED)] * len(keys)
     if not found:
         errors = [
             failures[part.job.identity]
@@ -240,7 +254,8 @@ def _cell(
         reason = next((row["reason"] for row in rows if row["reason"]), None)
         return Cell(None, note=DECISIONS if key[0] == "decision_auc" else reason)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    cell = Cell(float(np.mean(values)), spread, len(values), note)
+    identities = tuple(record.identity for record in records)
+    cell = Cell(float(np.mean(values)), spread, len(values), note, records=identities)
     if estimate is None:
         return replace(cell, why=_why([row for row in rows if row["value"] is not None]))
     found = interval(estimate)
@@ -314,10 +329,15 @@ def _ranked(
                 column,
                 untested=next((cells[i][j].why for i in there if cells[i][j].why), NOT_COMPUTED),
             )
-        for i in there:
+        beaten = beats(p, [means[i] for i in there], column.better, LEVEL)
+        for i, places in zip(there, beaten, strict=True):
+            of_row = tuple(there[place] for place in places)
             best = 1 + ranking.index(means[i]) if means[i] in ranking[:2] else 0
             cells[i][j] = replace(
-                cells[i][j], best=best, peer=i in peers or (i == leader and bool(peers))
+                cells[i][j],
+                best=best,
+                peer=i in peers or (i == leader and bool(peers)),
+                beats=of_row,
             )
     ranked = tuple(
         replace(row, cells=tuple(of_row)) for row, of_row in zip(rows, cells, strict=True)
