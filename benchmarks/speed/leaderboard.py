@@ -27,8 +27,8 @@ from vadbench import registry
 from vadbench.evaluation.evaluate import make_protocol
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.config import resolve_config
-from vadbench.report.tables.table import BOARD
 from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.spec import BOARD
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
 LENGTH = 200  # frames a video

@@ -1,6 +1,7 @@
 """Tables made by hand for the tests of the renderers."""
 
-from vadbench.report.tables.table import METRICS, Cell, Column, PublishedRow, Row, Table
+from vadbench.report.tables.table import Cell, Column, PublishedRow, Row, Table
+from vadbench.spec import METRICS, Metric
 
 NASTY = r"_ & % # $ { } ~ ^ \ ± ≈ – σ é -- '' < > | [x] * `code_1` <script>alert(1)</script> 中"
 
@@ -8,7 +9,7 @@ NASTY = r"_ & % # $ { } ~ ^ \ ± ≈ – σ é -- '' < > | [x] * `code_1` <scrip
 def columns(*names):
     """Columns named `dataset: metric`."""
     return tuple(
-        Column(dataset, title, *METRICS[title])
+        Column(dataset, title, METRICS[title])
         for dataset, title in (name.split(": ") for name in names)
     )
 
@@ -57,8 +58,8 @@ def published():
 def nasty():
     """Every text of a table full of special characters."""
     row = Row(NASTY, NASTY, (Cell(None, note=NASTY),))
-    column = Column("ped2", NASTY, ("micro_auc", None, True), 1)
-    other = Column(NASTY, "EER", ("eer", None, True), -1)
+    column = Column("ped2", NASTY, Metric("micro_auc"))
+    other = Column(NASTY, "EER", Metric("eer"))
     paper = PublishedRow(NASTY, NASTY, NASTY, (0.5, 0.5), (NASTY + "!",))
     return Table(
         NASTY,

@@ -94,3 +94,44 @@ def test_options_that_do_not_go_together_are_refused(vadbench, arguments, messag
     assert code == 2
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_table_fits_a_terminal_and_is_markdown_where_there_is_none(vadbench, monkeypatch):
+    command = ("table", "velocity", "--results", str(COMMITTED))
+    _, piped, _ = vadbench(*command)
+    assert piped.startswith("# Velocity")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("TERM", "dumb")
+    _, shown, _ = vadbench(*command)
+    assert shown.startswith("Velocity")
+    assert max(map(len, shown.splitlines())) <= 90
+    assert "--metrics chooses" in shown
+    assert vadbench(*command, "--format", "terminal") == (0, shown, "")
+
+
+def test_rows_columns_and_order_of_a_suites_table_are_chosen(vadbench):
+    command = ("table", "velocity", "--results", str(COMMITTED), "--format", "csv")
+    chosen = ("--methods", "knn,gmm", "--metrics", "RBDC,micro AUC, unsmoothed", "--sort", "RBDC")
+    code, told, _ = vadbench(*command, *chosen, "--cost")
+    lines = [line.split(",") for line in told.splitlines()[1:]]
+    assert code == 0
+    assert [line[2] for line in lines[:8]] == ["gmm"] * 4 + ["knn"] * 4
+    assert [line[5] for line in lines[:2]] == ["rbdc", "micro_auc"]
+    assert {line[5] for line in lines if line[0] == "cost"} >= {"fit_seconds", "parameters"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--metrics", "AUC"), "unknown metric of the table 'AUC': choose from AP"),
+        (("--methods", "flow"), "unknown method of the table 'flow': choose from gmm"),
+        (("--caption", "long"), "unknown caption 'long': choose from full, short"),
+        (("--format", "terminal", "--out", "t.md"), "--format terminal is printed"),
+    ],
+)
+def test_choices_that_a_table_has_not_are_refused_in_a_line(vadbench, arguments, message):
+    code, told, error = vadbench("table", "velocity", "--results", str(COMMITTED), *arguments)
+    assert (code, told) == (2, "")
+    assert message in error
+    assert len(error.splitlines()) == 1

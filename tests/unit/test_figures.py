@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from vadbench.evaluation.metrics.frame import micro_auc
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.locations import suites_root
 from vadbench.report.figures.curves import percent, rate_at, region_curves, roc_curve
-from vadbench.report.figures.detected import detected
+from vadbench.report.figures.detected import read_detected
 from vadbench.report.figures.heatmap import draw_heatmap
 from vadbench.report.figures.histogram import BINS, bin_edges, draw_histogram
 from vadbench.report.figures.region_curves import draw_regions
@@ -110,7 +111,7 @@ def test_a_rate_at_a_step_is_its_upper_end_and_holds_after_the_last_point():
 
 def test_region_curves_are_those_of_the_metric_and_their_areas_the_records(scored):
     one = scored[0]
-    truth, boxes = tracks_of(one.record), detected(one).boxes
+    truth, boxes = tracks_of(one.record), read_detected(one).boxes
     frames = dict(zip(one.videos, map(int, one.lengths), strict=True))
     regions = read_boxes({name: truth[name].to_numpy() for name in truth}, "ground_truth")
     found = match(read_boxes(boxes, "detections"), read_scores(boxes), regions, videos=frames)
@@ -353,7 +354,7 @@ def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(resul
         )
     )
     caption = draw_heatmap(whole, store, tmp_path / "n.svg")
-    assert "1 of 4 cells have not run or failed: vadbench run --suite small runs them." in caption
+    assert "1 of 4 cells have not run or failed." in caption
     (sweep,) = sweeps(whole, store, "micro AUC")
     shown = texts(tmp_path / "n.svg")
     for point in sweep.points[:3]:
@@ -397,8 +398,8 @@ def test_a_timeline_needs_no_data_set_and_says_that_it_was_not_there(without_dat
     caption = draw_timeline(
         read_scored(without_data, ["gaussian@velocity@grid"]), "a", tmp_path / "t.png"
     )
-    assert "Ground truth is not shown" in caption
-    assert "dataset.toml" in caption
+    assert "Ground truth is not shown: its labels are not here." in caption
+    assert "/" not in caption
 
 
 @pytest.mark.parametrize(
@@ -469,6 +470,50 @@ def test_commands_draw_and_print_the_caption(results, tmp_path, kind):
     assert out.stat().st_size > 5000
     assert "folder: 3 test videos, 72 frames; gaussian on velocity@grid, seed 0." in answer.output
     assert f"written to {out}" in answer.output.replace("\n", "")
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_the_caption_is_drawn_on_request_alone(scored, tmp_path, below):
+    draw = partial(draw_roc, scored, below=below)
+    caption = draw(out=tmp_path / "r.svg")
+    first_words = " ".join(caption.split()[:4])
+    assert any(first_words in text for text in texts(tmp_path / "r.svg")) is below
+    draw(out=tmp_path / "r.png")
+    edges = imread_grey(tmp_path / "r.png")
+    assert edges[-1].min() == 1
+
+
+def imread_grey(path):
+    from matplotlib.image import imread
+
+    return imread(path)[..., :3].mean(-1)
+
+
+def test_what_a_machine_lacks_is_said_on_the_terminal_and_not_drawn(without_data, tmp_path):
+    out = tmp_path / "t.svg"
+    record = ["gaussian@velocity@grid", "--video", "a", "--caption", "--out", str(out)]
+    answer = CliRunner().invoke(
+        app, ["plot", "timeline", *record, "--results", str(without_data.root)]
+    )
+    assert answer.exit_code == 0, answer.output
+    assert "no ground truth: " in answer.stderr
+    assert "dataset.toml" in answer.stderr
+    assert "dataset.toml" not in answer.stdout
+    assert not any("dataset.toml" in text or "/" in text for text in texts(out))
+
+
+def test_regions_say_in_one_line_all_that_they_need(without_data, place, tmp_path):
+    shutil.copytree(place / "results", tmp_path / "results")
+    for path in (tmp_path / "results").rglob("rows.npz"):
+        path.unlink()
+    (one,) = read_scored(Results(tmp_path / "results"), ["gaussian@velocity@grid"])
+    with pytest.raises(
+        BadInput, match=r"this needs the regions of folder .*dataset\.toml"
+    ) as error:
+        draw_regions([one], tmp_path / "r.png")
+    assert "; and the row scores of gaussian on velocity@grid, seed 0 (" in str(error.value)
+    assert "rows.npz: not there" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_another_format_is_refused_before_anything_is_read(tmp_path):

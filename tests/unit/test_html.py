@@ -127,7 +127,7 @@ def test_several_data_sets_span_their_columns():
 
 def test_it_follows_the_readers_choice_of_light_or_dark_and_scrolls_by_keyboard():
     page = Page(html.render(report_tables.published()))
-    assert "prefers-color-scheme: dark" in html.TEMPLATE
+    assert "prefers-color-scheme: dark" in html.TEMPLATE.read_text()
     assert any(
         attributes.get("tabindex") == "0" and attributes.get("role") == "region"
         for attributes in page.all("div")

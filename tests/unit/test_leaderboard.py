@@ -26,9 +26,9 @@ from vadbench.report.leaderboard.places import add_places
 from vadbench.report.leaderboard.site import slug
 from vadbench.report.leaderboard.standings import make_standings, shared_datasets
 from vadbench.report.leaderboard.videos import make_clips
-from vadbench.report.tables.table import METRICS
 from vadbench.results.frame import load_results
 from vadbench.results.records import Results
+from vadbench.spec import METRICS
 
 MICRO, EER, RBDC = (list(METRICS).index(name) for name in ("micro AUC", "EER", "RBDC"))
 

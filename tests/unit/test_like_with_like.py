@@ -12,8 +12,9 @@ from vadbench.plans.plan import plan_suite
 from vadbench.report.published import of_tables
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import NONE, OURS, SIGMA, TIES, remark, same_figure
-from vadbench.report.tables.table import METRICS, Column
+from vadbench.report.tables.table import Column
 from vadbench.results.records import Results
+from vadbench.spec import METRICS
 from vadbench.suite import make_suite, read_suite, vary
 
 MULDE = "mulde-cvpr2024"
@@ -22,7 +23,7 @@ ZHONG = Resplit("zhong-2019", ("train/01_001", "test/01_0014"), ("train/01_002",
 
 
 def column(dataset, title):
-    return Column(dataset, title, *METRICS[title])
+    return Column(dataset, title, METRICS[title])
 
 
 def plan_of(

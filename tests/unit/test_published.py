@@ -10,9 +10,9 @@ from vadbench.plans.plan import plan_suite
 from vadbench.report.published import METRICS, of_tables, read_published, same_streams, stream_id
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import stands_in
-from vadbench.report.tables.table import METRICS as COLUMNS
 from vadbench.report.tables.table import Column
 from vadbench.results.records import Results
+from vadbench.spec import METRICS as COLUMNS
 from vadbench.suite import make_suite, read_suite, suite_names
 
 PAPER_SUITES = [
@@ -204,7 +204,7 @@ def test_decisions_are_a_metric_of_their_own():
 
 def test_macro_figures_stand_once():
     columns = tuple(
-        Column("avenue", name, *COLUMNS[name])
+        Column("avenue", name, COLUMNS[name])
         for name in ("macro AUC (skip)", "macro AUC (pad-rank)")
     )
     for figure in figures(table="tableS3", metric="macro_auc"):
@@ -230,13 +230,13 @@ def test_a_released_convention_of_macro_auc_has_its_column():
     (figure,) = figures(
         table="tableS3", features="velocity", metric="macro_auc", method_id="accivad"
     )
-    columns = tuple(Column("avenue", name, *key) for name, key in COLUMNS.items())
+    columns = tuple(Column("avenue", name, key) for name, key in COLUMNS.items())
     assert stands_in(figure, columns).title == "macro AUC (pad-0-max)"
 
 
 def test_without_a_column_of_its_smoothing_a_figure_stands_in_the_first():
     (figure,) = figures(table="table7", dataset="ucf_crime", metric="eer", method="ITAE")
-    columns = (Column("ucf_crime", "EER", *COLUMNS["EER"]),)
+    columns = (Column("ucf_crime", "EER", COLUMNS["EER"]),)
     assert stands_in(figure, columns) == columns[0]
 
 

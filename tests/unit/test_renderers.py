@@ -15,13 +15,14 @@ from vadbench.cli import app
 from vadbench.errors import BadInput
 from vadbench.report.tables import csv as csv_report
 from vadbench.report.tables import html, latex, layout, markdown
-from vadbench.report.tables.table import METRICS, Cell, Column, PublishedRow, Row, Table
+from vadbench.report.tables.table import Cell, Column, PublishedRow, Row, Table
+from vadbench.spec import METRICS
 
 CELLS = st.builds(Cell, st.floats(0, 1), best=st.integers(0, 2), peer=st.booleans())
 
 
 def one_column(cells):
-    column = Column("ped2", "micro AUC", *METRICS["micro AUC"])
+    column = Column("ped2", "micro AUC", METRICS["micro AUC"])
     return Table("T", "", (column,), tuple(Row("m", "f", (cell,)) for cell in cells), ())
 
 

@@ -15,16 +15,16 @@ pytest.importorskip("matplotlib")
 from vadbench.cli import app
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
-from vadbench.report.figures.detected import detected
+from vadbench.report.figures.detected import read_detected
 from vadbench.report.figures.scored import read_scored
 from vadbench.report.video.panel import HEIGHT, LEFT, RIGHT
 from vadbench.report.video.show import (
     CURSOR,
     NARROW,
     FrameBoxes,
-    annotated,
+    annotate,
     clip_of,
-    enlarged,
+    enlarge,
     record_of,
     write_show,
     write_video,
@@ -67,10 +67,10 @@ def own(place, results, tmp_path):
 def images(results, video="b"):
     """The annotated frames, as they are before they are encoded; the record; its boxes."""
     (scored,) = read_scored(results, [RECORD])
-    found = detected(scored, calibrated=True)
+    found = read_detected(scored, calibrated=True)
     dataset = open_dataset("folder")
     return (
-        list(annotated(dataset, clip_of(dataset, scored, video), video, scored, found)),
+        list(annotate(dataset, clip_of(dataset, scored, video), video, scored, found)),
         scored,
         found,
     )
@@ -137,7 +137,7 @@ def test_the_highest_scores_are_warm_and_the_lowest_cold(results):
 
 def test_the_boxes_of_a_frame_are_those_of_the_rows(results):
     (scored,) = read_scored(results, [RECORD])
-    found = detected(scored, calibrated=True)
+    found = read_detected(scored, calibrated=True)
     boxes = [FrameBoxes.of(found, video) for video in ANOMALOUS]
     assert sum(len(of_video.frame) for of_video in boxes) == len(found.boxes["score"])
     everything = np.concatenate(
@@ -155,11 +155,11 @@ def test_the_boxes_of_a_frame_are_those_of_the_rows(results):
 
 def test_the_top_of_the_scale_is_what_one_training_object_in_a_thousand_exceeds(results):
     (scored,) = read_scored(results, ["magnitude@velocity@grid"])
-    assert detected(scored, calibrated=True).top == pytest.approx(1.0), (
+    assert read_detected(scored, calibrated=True).top == pytest.approx(1.0), (
         "its calibration divides by the 99.9th percentile"
     )
     record = next(run for run in results.all_runs() if run.job["method"] == "magnitude")
-    assert detected(scored).top == pytest.approx(
+    assert read_detected(scored).top == pytest.approx(
         np.percentile(results.rows(record)["train_scores"][:, 0], 99.9)
     )
 
@@ -208,8 +208,8 @@ def test_frames_are_encoded_while_they_come(tmp_path):
 
 
 def test_narrow_frames_are_enlarged_and_odd_sides_cut():
-    assert enlarged(np.zeros((96, 128), np.uint8)).shape == (480, 640, 3)
-    assert enlarged(np.zeros((481, 857, 3), np.uint8)).shape == (480, 856, 3)
+    assert enlarge(np.zeros((96, 128), np.uint8)).shape == (480, 640, 3)
+    assert enlarge(np.zeros((481, 857, 3), np.uint8)).shape == (480, 856, 3)
 
 
 def test_without_row_scores_the_error_names_the_command_and_nothing_is_written(own, tmp_path):
@@ -233,7 +233,7 @@ def test_a_clip_of_another_length_is_refused_and_nothing_is_left(results, tmp_pa
         other = replace(
             scored, lengths=np.array([wrong, FRAMES, FRAMES]), scores=np.zeros(wrong + 2 * FRAMES)
         )
-        made = annotated(dataset, clip_of(dataset, other, "a"), "a", other, None)
+        made = annotate(dataset, clip_of(dataset, other, "a"), "a", other, None)
         with pytest.raises(BadInput, match=f"the record {wrong}; `vadbench data check folder`"):
             write_video(tmp_path / "a.mp4", made, 10)
         assert not list(tmp_path.iterdir())

@@ -41,17 +41,17 @@ def binarised(
     from vadbench.results.names import find
     from vadbench.results.records import Results
 
-    found, arrays = find(Results(results), record)
+    scored, arrays = find(Results(results), record)
     if arrays is None:
         raise BadInput(
-            f"{found.recipe}: its frame scores are not there (frames.npz); vadbench evaluate makes"
+            f"{scored.recipe}: its frame scores are not there (frames.npz); vadbench evaluate makes"
             " them"
         )
     size = batch or RELEASED_BATCH
-    values = by_sensitivity(arrays["scores"][:, 0], labels_of(found).flat(), k or PAPER_K, size)
+    values = by_sensitivity(arrays["scores"][:, 0], labels_of(scored).flat(), k or PAPER_K, size)
     typer.echo(
-        f"{found.dataset} {found.recipe}, seed {found.seed}; {found.read_outs[0]}, unsmoothed frame"
-        f" scores, batches of {size}; percent"
+        f"{scored.dataset} {scored.recipe}, seed {scored.seed}; {scored.read_outs[0]}, unsmoothed"
+        f" frame scores, batches of {size}; percent"
     )
     for sensitivity, value in values.items():
         typer.echo(f"auc_binarised  k={sensitivity:<6g} {100 * value:.1f}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, Datasets, ResultsDir, Seeds, Streams, plan_of
+from vadbench.cli.options import RESULTS, Datasets, ResultsDir, Seeds, Streams, plan_of, say
 
 
 def drawable(out: Path) -> Path:
@@ -35,6 +35,7 @@ Out = Annotated[
     Path, typer.Option("--out", help="The picture: .png, .svg or .pdf.", callback=drawable)
 ]
 Metric = Annotated[str, typer.Option(help="A column of the table, such as 'micro AUC' or 'RBDC'.")]
+Caption = Annotated[bool, typer.Option("--caption", help="Draw the caption below the panels too.")]
 Suite = Annotated[
     str,
     typer.Option(
@@ -45,7 +46,7 @@ Suite = Annotated[
 
 app = typer.Typer()
 plot = typer.Typer(
-    help="Draw figures of records: PNG, SVG or PDF. The caption stands below each and is printed.",
+    help="Draw figures of records: PNG, SVG or PDF. The caption is printed, and drawn on request.",
     no_args_is_help=True,
 )
 app.add_typer(plot, name="plot")
@@ -59,48 +60,67 @@ def plot_timeline(
         str, typer.Option(help="range (of a record's scores over the whole test set), or rank.")
     ] = "range",
     out: Out = Path("timeline.png"),
+    caption: Caption = False,
     results: ResultsDir = RESULTS,
 ) -> None:
     """Frame scores of one video over time, a panel a record, anomalous frames shaded."""
-    from vadbench.report.figures.scored import read_scored
+    from vadbench.report.figures.scored import read_scored, why_no_labels
     from vadbench.report.figures.timeline import draw_timeline
     from vadbench.results.records import Results
 
-    _told(draw_timeline(read_scored(Results(results), records), video, out, scale), out)
+    scored = read_scored(Results(results), records)
+    _say(draw_timeline(scored, video, out, scale, below=caption), out)
+    reason = why_no_labels(scored[0].record)
+    if reason:
+        say(f"no ground truth: {reason}")
 
 
 @plot.command("roc")
-def plot_roc(records: Records, out: Out = Path("roc.png"), results: ResultsDir = RESULTS) -> None:
+def plot_roc(
+    records: Records,
+    out: Out = Path("roc.png"),
+    caption: Caption = False,
+    results: ResultsDir = RESULTS,
+) -> None:
     """Micro ROC curves; needs the data set's labels."""
     from vadbench.report.figures.roc import draw_roc
     from vadbench.report.figures.scored import read_scored
     from vadbench.results.records import Results
 
-    _told(draw_roc(read_scored(Results(results), records), out), out)
+    scored = read_scored(Results(results), records)
+    _say(draw_roc(scored, out, below=caption), out)
 
 
 @plot.command("regions")
 def plot_regions(
-    records: Records, out: Out = Path("regions.png"), results: ResultsDir = RESULTS
+    records: Records,
+    out: Out = Path("regions.png"),
+    caption: Caption = False,
+    results: ResultsDir = RESULTS,
 ) -> None:
     """RBDC and TBDC curves; needs the row scores (rows.npz) and the data set's regions."""
     from vadbench.report.figures.region_curves import draw_regions
     from vadbench.report.figures.scored import read_scored
     from vadbench.results.records import Results
 
-    _told(draw_regions(read_scored(Results(results), records), out), out)
+    scored = read_scored(Results(results), records)
+    _say(draw_regions(scored, out, below=caption), out)
 
 
 @plot.command("histogram")
 def plot_histogram(
-    record: Record, out: Out = Path("histogram.png"), results: ResultsDir = RESULTS
+    record: Record,
+    out: Out = Path("histogram.png"),
+    caption: Caption = False,
+    results: ResultsDir = RESULTS,
 ) -> None:
     """Scores of normal and of anomalous frames; needs the data set's labels."""
     from vadbench.report.figures.histogram import draw_histogram
     from vadbench.report.figures.scored import read_scored
     from vadbench.results.records import Results
 
-    _told(draw_histogram(read_scored(Results(results), [record])[0], out), out)
+    (scored,) = read_scored(Results(results), [record])
+    _say(draw_histogram(scored, out, below=caption), out)
 
 
 @plot.command("scales")
@@ -111,6 +131,7 @@ def plot_scales(
     seeds: Seeds = None,
     metric: Metric = "micro AUC",
     out: Out = Path("scales.png"),
+    caption: Caption = False,
     results: ResultsDir = RESULTS,
 ) -> None:
     """One noise scale against mixtures over all, as in MULDE's Fig. 4; or another ablation over one
@@ -119,15 +140,10 @@ def plot_scales(
     from vadbench.report.figures.scales import draw_scales
     from vadbench.results.records import Results
 
-    _told(
-        draw_scales(
-            plan_of("", datasets, features, seeds, "fast", None, suite),
-            Results(results),
-            out,
-            metric,
-        ),
-        out,
-    )
+    plan = plan_of("", datasets, features, seeds, "fast", None, suite)
+    drawn = draw_scales(plan, Results(results), out, metric, below=caption)
+    _say(drawn, out)
+    _say_what_runs_the_rest(drawn, plan.suite.called)
 
 
 @plot.command("noise")
@@ -138,6 +154,7 @@ def plot_noise(
     seeds: Seeds = None,
     metric: Metric = "micro AUC",
     out: Out = Path("noise.png"),
+    caption: Caption = False,
     results: ResultsDir = RESULTS,
 ) -> None:
     """P_mean x P_std x t of the diffusion as heat maps; or another ablation over two settings.
@@ -147,15 +164,10 @@ def plot_noise(
     from vadbench.report.figures.heatmap import draw_heatmap
     from vadbench.results.records import Results
 
-    _told(
-        draw_heatmap(
-            plan_of("", datasets, features, seeds, "fast", None, suite),
-            Results(results),
-            out,
-            metric,
-        ),
-        out,
-    )
+    plan = plan_of("", datasets, features, seeds, "fast", None, suite)
+    drawn = draw_heatmap(plan, Results(results), out, metric, below=caption)
+    _say(drawn, out)
+    _say_what_runs_the_rest(drawn, plan.suite.called)
 
 
 @app.command()
@@ -197,9 +209,16 @@ def show(
         raise BadInput("give either --method (with --features and --seed where needed) or --record")
     path = out or Path(f"{dataset}-{video.replace('/', '-')}-{method or record[:12]}.mp4")
     chosen = record or record_of(Results(results), dataset, method, features, seed)
-    _told(write_show(Results(results), dataset, chosen, video, path, fps), path)
+    _say(write_show(Results(results), dataset, chosen, video, path, fps), path)
 
 
-def _told(caption: str, out: Path) -> None:
+def _say(caption: str, out: Path) -> None:
     typer.echo(caption)
     typer.echo(f"written to {out}")
+
+
+def _say_what_runs_the_rest(caption: str, suite: str) -> None:
+    from vadbench.report.figures.sweep import MISSING
+
+    if MISSING in caption:
+        say(f"vadbench run --suite {suite} runs them")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vadbench.cli.options import (
     RESULTS,
     Datasets,
-    Methods,
     Preset,
     ResultsDir,
     Scope,
@@ -20,11 +20,17 @@ from vadbench.cli.options import (
     Streams,
     TrainOn,
     plan_of,
+    split,
 )
 from vadbench.errors import BadInput
 
+if TYPE_CHECKING:
+    from vadbench.report.tables.table import Table
+
 app = typer.Typer()
 SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv"}
+FORMATS = ("terminal", *SUFFIXES.values())
+CAPTIONS = ("short", "full")
 
 
 @app.command()
@@ -38,7 +44,15 @@ def table(
             )
         ),
     ] = "",
-    methods: Methods = "",
+    methods: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "Comma-separated detectors, recipes, or method@stream+stream; with a suite: those"
+                " of its rows to show."
+            )
+        ),
+    ] = "",
     datasets: Datasets = "",
     features: Streams = "",
     seeds: Seeds = None,
@@ -47,10 +61,34 @@ def table(
     scope: Scope = "pooled",
     train_on: TrainOn = "",
     setting: Setting = "",
+    metrics: Annotated[
+        str, typer.Option(help="Columns to show, in this order: 'micro AUC,RBDC'.")
+    ] = "",
+    sort: Annotated[str, typer.Option(help="The column that orders the rows, best first.")] = "",
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Also training and scoring time, parameters, memory.")
+    ] = False,
+    letters: Annotated[
+        bool,
+        typer.Option("--letters", help="Say by letters which rows a value beats, in place of ≈."),
+    ] = False,
+    caption: Annotated[
+        str, typer.Option(help="On a terminal: short or full; files have all of it.")
+    ] = "short",
+    spread: Annotated[
+        bool, typer.Option("--spread", help="LaTeX: with deviations over seeds.")
+    ] = False,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="LaTeX: with 95 % intervals.")
+    ] = False,
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="markdown, latex, html or csv; markdown, or what --out's name ends in."
+            "--format",
+            help=(
+                "terminal, markdown, latex, html or csv; what --out's name ends in, else terminal"
+                " on one, markdown elsewhere."
+            ),
         ),
     ] = None,
     out: Annotated[
@@ -64,36 +102,68 @@ def table(
     """Print the table of a suite, or of a run's options, from the records there are, or write it to
     a file; needs no data set.
     """
-    from vadbench import registry
-    from vadbench.report.tables import csv, html, latex, markdown
+    from vadbench.cli.terminal import print_table
+    from vadbench.registry import unknown
+    from vadbench.report.tables.choose import choose
     from vadbench.report.tables.make import make_table
     from vadbench.results.records import Results
 
-    renderers = {
-        "markdown": markdown.render,
-        "latex": latex.render,
-        "html": html.render,
-        "csv": csv.render,
-    }
-    chosen = format_ or (SUFFIXES.get(out.suffix) if out is not None else "markdown")
-    if chosen is None:
-        raise BadInput(
-            f"{out}: no format known by this name; expected one that ends in {', '.join(SUFFIXES)},"
-            " or give --format"
-        )
-    if chosen not in renderers:
-        raise registry.unknown("format", chosen, renderers)
+    chosen = _format_of(format_, out)
+    if caption not in CAPTIONS:
+        raise unknown("caption", caption, CAPTIONS)
+    planned = "" if suite else methods
     plan = plan_of(
-        methods, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
+        planned, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
     )
     records = Results(results)
     records.require_records()
-    text = renderers[chosen](make_table(plan, records))
+    made = make_table(plan, records)
+    if cost:
+        from vadbench.report.tables.costs import cost_columns
+        from vadbench.results.frame import load_results
+
+        made = cost_columns(made, load_results(results))
+    shown = replace(choose(made, metrics, split(methods) if suite else (), sort), lettered=letters)
+    if chosen in ("", "terminal"):
+        print_table(shown, full=caption == "full", fit=True if chosen else None)
+        return
+    text = _render(shown, chosen, spread, intervals)
     if out is None:
         typer.echo(text, nl=False)
         return
     Results(out.parent).write_text(out.name, text)
     typer.echo(f"{chosen} table written to {out}")
+
+
+def _format_of(name: str | None, out: Path | None) -> str:
+    """The format that options ask for; none: what suits stdout.
+
+    Raises:
+        BadInput: if there is none of this name, or it is no file's.
+    """
+    from vadbench.registry import unknown
+
+    if name is not None and name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+    if out is None:
+        return name or ""
+    if name == "terminal":
+        raise BadInput("--format terminal is printed; leave out --out, or choose another format")
+    if name is None and out.suffix not in SUFFIXES:
+        raise BadInput(
+            f"{out}: no format known by this name; expected one that ends in {', '.join(SUFFIXES)},"
+            " or give --format"
+        )
+    return name or SUFFIXES[out.suffix]
+
+
+def _render(table: Table, format_: str, spread: bool, intervals: bool) -> str:
+    from vadbench.report.tables import csv, html, latex, markdown
+
+    if format_ == "latex":
+        return latex.render(table, spread=spread, intervals=intervals)
+    renderers = {"markdown": markdown.render, "html": html.render, "csv": csv.render}
+    return renderers[format_](table)
 
 
 @app.command()

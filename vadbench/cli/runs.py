@@ -168,7 +168,9 @@ def _sink(mode: str, results: Path) -> Any:
 
 
 def _print_table(table: Any, path: Path) -> None:
-    from vadbench.report.tables import markdown
+    from vadbench.cli.terminal import print_table
 
-    typer.echo("\n" + markdown.render(table))
+    typer.echo()
+    print_table(table)
+    typer.echo()
     typer.echo(f"written to {path} and {path.with_suffix('.csv')}")

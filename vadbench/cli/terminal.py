@@ -1,5 +1,5 @@
-"""Output on terminals that are not UTF-8: signs that they lack are written in ASCII, and no print
-ends in an error.
+"""Output on terminals: tables that fit them; signs that they lack are written in ASCII, and no
+print ends in an error.
 """
 
 from __future__ import annotations
@@ -8,6 +8,12 @@ import codecs
 import io
 import sys
 import unicodedata
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from vadbench.report.tables.table import Table
 
 SIGNS = str.maketrans(
     {
@@ -81,6 +87,26 @@ def prepare_output() -> None:
         if isinstance(stream, io.TextIOWrapper):
             ascii_only = codecs.lookup(stream.encoding).name == "ascii"
             stream.reconfigure(encoding=_ASCII if ascii_only else stream.encoding, errors=_ERRORS)
+
+
+def print_table(table: Table, *, full: bool = False, fit: bool | None = None) -> None:
+    """Print a table: one that fits the terminal, and Markdown where stdout is none.
+
+    Args:
+        table: of records.
+        full: give the whole caption and every note on a terminal too.
+        fit: fit it to a width, whatever stdout is; None: on a terminal.
+    """
+    if sys.stdout.isatty() if fit is None else fit:
+        from rich.console import Console
+
+        from vadbench.report.tables import terminal
+
+        terminal.draw(table, Console(highlight=False), full=full)
+        return
+    from vadbench.report.tables import markdown
+
+    typer.echo(markdown.render(table), nl=False)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -31,7 +31,7 @@ class Detected:
     left_out: tuple[str, ...]
 
 
-def detected(scored: Scored, *, calibrated: bool = False) -> Detected | None:
+def read_detected(scored: Scored, *, calibrated: bool = False) -> Detected | None:
     """The boxes of a record's objects with their scores; None where no stream has boxes.
 
     Args:

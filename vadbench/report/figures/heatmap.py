@@ -13,7 +13,7 @@ import numpy as np
 from vadbench.errors import BadInput
 from vadbench.plans.plan import Plan
 from vadbench.report.figures.style import WIDTH, picture
-from vadbench.report.figures.sweep import READ_OUT, Sweep, axis_label, sweeps, told
+from vadbench.report.figures.sweep import READ_OUT, Sweep, axis_label, caption_of, sweeps
 from vadbench.results.records import Results
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 COLUMNS = 4
 
 
-def draw_heatmap(plan: Plan, results: Results, out: Path, metric: str = "micro AUC") -> str:
+def draw_heatmap(
+    plan: Plan, results: Results, out: Path, metric: str = "micro AUC", *, below: bool = False
+) -> str:
     """Write an ablation over two settings as heat maps, one for each read-out, data set and choice
     of features; returns the caption.
 
@@ -44,12 +46,12 @@ def draw_heatmap(plan: Plan, results: Results, out: Path, metric: str = "micro A
         if point.cell.value is not None
     ]
     caption = (
-        f"{told(plan, found)} {axis_label(down)}; {axis_label(along)}. One colour scale for all"
-        " panels; hatched: not run or failed."
+        f"{caption_of(plan, found)} {axis_label(down)}; {axis_label(along)}. One colour scale"
+        " for all panels; hatched: not run or failed."
     )
     columns = min(COLUMNS, len(maps))
     lines = -(-len(maps) // columns)
-    with picture(out, WIDTH, 0.4 + 2.1 * lines, caption) as figure:
+    with picture(out, WIDTH, 0.4 + 2.1 * lines, caption, below=below) as figure:
         axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
         for axis in axes.flat[len(maps) :]:
             axis.set_axis_off()
@@ -123,5 +125,5 @@ def _paint(
 
 def _title(read_out: Any, sweep: Sweep, several: bool) -> str:
     numbered = re.fullmatch(r"([a-z]+)(\d+)", str(read_out or ""))
-    told = f"{numbered[1]} = {numbered[2]}" if numbered else str(read_out or "")
-    return f"{sweep.dataset}, {sweep.features}: {told}" if several else told
+    name = f"{numbered[1]} = {numbered[2]}" if numbered else str(read_out or "")
+    return f"{sweep.dataset}, {sweep.features}: {name}" if several else name

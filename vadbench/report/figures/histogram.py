@@ -16,7 +16,7 @@ BINS = 60
 FAR = 1.5  # interquartile ranges above the upper quartile, where the axis ends
 
 
-def draw_histogram(scored: Scored, out: Path) -> str:
+def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
     """Write the histogram of a record's frame scores by class; returns the caption.
 
     Raises:
@@ -37,7 +37,7 @@ def draw_histogram(scored: Scored, out: Path) -> str:
         f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100"
         f" %.{far}{brackets([area])}"
     )
-    with picture(out, 5.2, 2.8, caption) as figure:
+    with picture(out, 5.2, 2.8, caption, below=below) as figure:
         axis = figure.subplots()
         for title, chosen, colour, hatch in (
             ("normal", ~anomalous, COLOURS[0], ""),

@@ -20,20 +20,29 @@ from vadbench.report.figures.curves import (
     region_curves,
     width_for,
 )
-from vadbench.report.figures.detected import detected
-from vadbench.report.figures.scored import Scored, names, origin, tracks_of
+from vadbench.report.figures.detected import read_detected
+from vadbench.report.figures.scored import (
+    Scored,
+    labels_of,
+    names,
+    origin,
+    require_sources,
+    tracks_of,
+)
 from vadbench.report.figures.style import WIDTH, picture
 
 RATES = {"rbdc": "detected regions", "tbdc": "detected tracks"}
 
 
-def draw_regions(scored: Sequence[Scored], out: Path) -> str:
+def draw_regions(scored: Sequence[Scored], out: Path, *, below: bool = False) -> str:
     """Write the RBDC and TBDC curves of records of one data set; returns the caption.
 
     Raises:
         BadInput: if row scores (rows.npz), boxes or the data set's regions are not there.
     """
-    truth = tracks_of(scored[0].record)
+    first = scored[0].record
+    require_sources(scored, "regions", lambda: labels_of(first))
+    truth = tracks_of(first)
     protocol = scored[0].record.protocol
     curves = [_curves(one, truth) for one in scored]
     legend = [
@@ -46,7 +55,8 @@ def draw_regions(scored: Sequence[Scored], out: Path) -> str:
         f" {scored[0].record.labels['tracks']}.{brackets(legend)}"
     )
     width = width_for(legend, WIDTH)
-    with picture(out, width, width / 2 + 0.2 + LEGEND_LINE * len(scored), caption) as figure:
+    height = width / 2 + 0.2 + LEGEND_LINE * len(scored)
+    with picture(out, width, height, caption, below=below) as figure:
         axes = figure.subplots(1, 2)
         for axis, (metric, rate) in zip(axes, RATES.items(), strict=True):
             paint(axis, [of_record[metric] for of_record in curves], legend)
@@ -57,18 +67,18 @@ def draw_regions(scored: Sequence[Scored], out: Path) -> str:
 
 def _curves(scored: Scored, truth: pd.DataFrame) -> dict[str, Curve]:
     """Both curves of a record."""
-    found = detected(scored)
-    if found is None:
+    detected = read_detected(scored)
+    if detected is None:
         raise BadInput(
             f"{scored.record.recipe}: its streams have no boxes; vadbench plot roc needs none"
         )
     protocol = scored.record.protocol
-    boxes = read_boxes(found.boxes, "detections")
+    boxes = read_boxes(detected.boxes, "detections")
     regions = read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
     frames = dict(zip(scored.videos, map(int, scored.lengths), strict=True))
     matched = match(
         boxes,
-        read_scores(found.boxes),
+        read_scores(detected.boxes),
         regions,
         protocol["alpha"],
         protocol["beta"],

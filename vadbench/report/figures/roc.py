@@ -18,7 +18,7 @@ from vadbench.report.figures.scored import Scored, labels_of, names, origin, smo
 from vadbench.report.figures.style import picture
 
 
-def draw_roc(scored: Sequence[Scored], out: Path) -> str:
+def draw_roc(scored: Sequence[Scored], out: Path, *, below: bool = False) -> str:
     """Write the micro ROC curves of records of one data set; returns the caption.
 
     Raises:
@@ -32,7 +32,8 @@ def draw_roc(scored: Sequence[Scored], out: Path) -> str:
         for name, one in zip(names(scored), scored, strict=True)
     ]
     caption = f"{origin(scored)} {smoothing(scored)}{brackets(legend)}"
-    with picture(out, width_for(legend, 4.6), 4.2 + LEGEND_LINE * len(scored), caption) as figure:
+    width, height = width_for(legend, 4.6), 4.2 + LEGEND_LINE * len(scored)
+    with picture(out, width, height, caption, below=below) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.7, linestyle=(0, (4, 3)))
         paint(axis, curves, legend)

@@ -13,7 +13,7 @@ import numpy as np
 from vadbench.errors import BadInput
 from vadbench.plans.plan import Plan
 from vadbench.report.figures.style import COLOURS, DASHES, WIDTH, picture
-from vadbench.report.figures.sweep import READ_OUT, Point, Sweep, axis_label, sweeps, told
+from vadbench.report.figures.sweep import READ_OUT, Point, Sweep, axis_label, caption_of, sweeps
 from vadbench.report.tables import layout
 from vadbench.report.tables.table import Cell
 from vadbench.results.records import Results
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 AT = re.compile(r".*@(\d+(?:\.\d+)?(?:e-?\d+)?)")  # a read-out at one noise scale: f@0.0676
 
 
-def draw_scales(plan: Plan, results: Results, out: Path, metric: str = "micro AUC") -> str:
+def draw_scales(
+    plan: Plan, results: Results, out: Path, metric: str = "micro AUC", *, below: bool = False
+) -> str:
     """Write an ablation as a curve, a panel a data set and choice of features; returns the caption.
 
     Rows with a number (a read-out at one noise scale, or one setting) are points of the curve, the
@@ -36,10 +38,10 @@ def draw_scales(plan: Plan, results: Results, out: Path, metric: str = "micro AU
     found = sweeps(plan, results, metric)
     field, places = _places(plan, found[0])
     caption = (
-        f"{told(plan, found)} Band, pointwise, and brackets: 95 % interval over n test videos, the"
-        " spread over seeds included."
+        f"{caption_of(plan, found)} Band, pointwise, and brackets: 95 % interval over n test"
+        " videos, the spread over seeds included."
     )
-    with picture(out, WIDTH, 3.0 * len(found), caption) as figure:
+    with picture(out, WIDTH, 3.0 * len(found), caption, below=below) as figure:
         for axis, sweep in zip(
             figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True
         ):

@@ -4,7 +4,7 @@ others, and the ground truth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.evaluate import stored_rows
 from vadbench.evaluation.intervals import NOT_COMPUTED, REGIONS
 from vadbench.registry import unknown
 from vadbench.report.compare import require_comparable
@@ -114,13 +115,13 @@ def read_scored(results: Results, texts: Sequence[str]) -> list[Scored]:
         BadInput: if a text names no record or several, if its frame scores are not here, or if data
             set, labels or protocol differ.
     """
-    found = [_scored(*locate(results, text)) for text in texts]
-    for other in found[1:]:
-        require_comparable(found[0].record, other.record)
-    return found
+    first, *others = [_read_one(*locate(results, text)) for text in texts]
+    for other in others:
+        require_comparable(first.record, other.record)
+    return [first, *others]
 
 
-def _scored(results: Results, record: RecipeRecord) -> Scored:
+def _read_one(results: Results, record: RecipeRecord) -> Scored:
     frames = results.frames(record)
     if frames is None or not {"scores", "lengths", "videos"} <= set(frames):
         folder = results.recipe_folder(record.dataset, record.recipe, record.identity)
@@ -137,40 +138,40 @@ def names(scored: Sequence[Scored]) -> list[str]:
     """Short names that tell the records apart: by what differs of method and features, then also by
     seed, then by identity.
     """
-    methods, features = (
-        len({getattr(one, part) for one in scored}) for part in ("method", "features")
-    )
-    told = [
-        (
-            f"{one.method} on {one.features}"
-            if methods > 1 < features
-            else one.features
-            if features > 1
-            else one.method
-        )
-        for one in scored
+    several_methods = len({one.method for one in scored}) > 1
+    several_features = len({one.features for one in scored}) > 1
+
+    def name(one: Scored) -> str:
+        if several_methods and several_features:
+            return f"{one.method} on {one.features}"
+        return one.features if several_features else one.method
+
+    short = [name(one) for one in scored]
+    with_seeds = [f"{name}, seed {one.record.seed}" for name, one in _pairs(short, scored)]
+    with_identities = [
+        f"{name}, {one.record.identity[:8]}" for name, one in _pairs(with_seeds, scored)
     ]
-    for extra in (lambda one: f"seed {one.record.seed}", lambda one: one.record.identity[:8]):
-        if len(set(told)) < len(told):
-            told = [f"{name}, {extra(one)}" for name, one in zip(told, scored, strict=True)]
-    return told
+    for choice in (short, with_seeds):
+        if len(set(choice)) == len(choice):
+            return choice
+    return with_identities
+
+
+def _pairs(texts: Sequence[str], scored: Sequence[Scored]) -> list[tuple[str, Scored]]:
+    return list(zip(texts, scored, strict=True))
 
 
 def origin(scored: Sequence[Scored]) -> str:
     """A caption's sentence: what was tested on what."""
     record, labels = scored[0].record, scored[0].record.labels
-    methods, features, seeds = (
-        list(dict.fromkeys(values))
-        for values in zip(*((s.method, s.features, s.record.seed) for s in scored), strict=True)
-    )
-    # else the names say it
-    what = (
-        f"{', '.join(methods)} on {', '.join(features)}, "
-        if len(methods) == 1 or len(features) == 1
-        else ""
-    )
-    told = f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames; "
-    return f"{told}{what}seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
+    methods = list(dict.fromkeys(one.method for one in scored))
+    features = list(dict.fromkeys(one.features for one in scored))
+    seeds = [str(seed) for seed in dict.fromkeys(one.record.seed for one in scored)]
+    tested = f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames"
+    named_apart = len(methods) > 1 and len(features) > 1  # then the names of the curves say it
+    of_what = "" if named_apart else f"{', '.join(methods)} on {', '.join(features)}, "
+    plural = "s" if len(seeds) > 1 else ""
+    return f"{tested}; {of_what}seed{plural} {', '.join(seeds)}."
 
 
 def smoothing(scored: Sequence[Scored]) -> str:
@@ -182,6 +183,40 @@ def smoothing(scored: Sequence[Scored]) -> str:
         else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
     )
     return f"Frame score: maximum over objects, {how}."
+
+
+def require_sources(scored: Sequence[Scored], part: str, read: Callable[[], object]) -> None:
+    """Refuse in one line what needs a data set and row scores of which some are not here.
+
+    Args:
+        scored: the records.
+        part: what is needed of the data set: videos or regions.
+        read: reads it, or as much of it as is quick.
+
+    Raises:
+        BadInput: with all that is missing, and how to get it.
+    """
+    missing = []
+    try:
+        read()
+    except BadInput as error:
+        missing.append(f"the {part} of {scored[0].record.dataset} ({error})")
+    for one in scored:
+        try:
+            stored_rows(one.record, one.results)
+        except BadInput as error:
+            missing.append(f"the row scores of {one.name} ({error})")
+    if missing:
+        raise BadInput(f"this needs {'; and '.join(missing)}")
+
+
+def why_no_labels(record: RecipeRecord) -> str:
+    """Why a record's frame labels cannot be shown and how to get them; nothing where they can."""
+    try:
+        labels_of(record)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def labels_of(record: RecipeRecord) -> Labels:

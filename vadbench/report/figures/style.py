@@ -82,44 +82,47 @@ def require_matplotlib() -> None:
 
 
 @contextmanager
-def picture(path: Path, width: float, height: float, caption: str) -> Iterator[Figure]:
-    """An empty figure that is saved, with its caption below, when the block ends; nothing is
-    written if it fails.
+def picture(
+    path: Path, width: float, height: float, caption: str, *, below: bool = False
+) -> Iterator[Figure]:
+    """An empty figure that is saved when the block ends; nothing is written if it fails.
 
     Args:
         path: of the picture; its suffix is the format.
         width: inches.
         height: inches, the caption's lines not counted.
-        caption: also the file's description.
+        caption: the file's description.
+        below: draw the caption below the panels too.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    lines = textwrap.wrap(caption.replace(" %", "\N{NO-BREAK SPACE}%"), int(width * _LETTERS))
-    below = _LINE * len(lines) + 0.1  # inches that the panels may not use
+    lines = _wrap(caption, width) if below else []
+    foot = _LINE * len(lines) + 0.1  # inches that the panels may not use
     with rc_context(RULES):
         figure = Figure(
-            figsize=(width, height + below),
+            figsize=(width, height + foot),
             layout=ConstrainedLayoutEngine(
-                rect=(0, below / (height + below), 1, height / (height + below))
+                rect=(0, foot / (height + foot), 1, height / (height + foot))
             ),
         )
         FigureCanvasAgg(figure)
         yield figure
-        place = (0.07 / width, (below - 0.03) / (height + below))
-        figure.text(
-            *place,
-            "\n".join(lines),
-            va="top",
-            fontsize=7,
-            color=GREY,
-            linespacing=1.25,
-            in_layout=False,
-        )
+        place = (0.07 / width, (foot - 0.03) / (height + foot))
+        if below:
+            text = "\n".join(lines)
+            look: Any = {"va": "top", "fontsize": 7, "color": GREY, "linespacing": 1.25}
+            figure.text(*place, text, in_layout=False, **look)
         metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: caption}
         with replace_file(path) as aside:
             figure.savefig(
                 aside, format=path.suffix[1:], dpi=200, facecolor="white", metadata=metadata
             )
+
+
+def _wrap(caption: str, width: float) -> list[str]:
+    """A caption's lines; a number stays with its percent sign."""
+    whole = caption.replace(" %", "\N{NO-BREAK SPACE}%")
+    return textwrap.wrap(whole, int(width * _LETTERS))

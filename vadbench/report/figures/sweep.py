@@ -13,11 +13,12 @@ from vadbench.errors import BadInput
 from vadbench.plans.plan import Plan
 from vadbench.registry import load, names, unknown
 from vadbench.report.tables.make import make_table
-from vadbench.report.tables.table import Cell, Column
+from vadbench.report.tables.table import NOT_ASKED, Cell, Column
 from vadbench.results.records import Results
 from vadbench.suite import Suite
 
 READ_OUT = "read_out"
+MISSING = "have not run or failed"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def sweeps(plan: Plan, results: Results, metric: str) -> list[Sweep]:
                 for row in rows
                 if row.features == features
             ]
-            if any(point.cell.note != "not asked for on this data set" for point in points):
+            if any(point.cell.note != NOT_ASKED for point in points):
                 found.append(Sweep(column.dataset, features, column, tuple(points)))
     if all(point.cell.value is None for sweep in found for point in sweep.points):
         raise BadInput(
@@ -118,21 +119,21 @@ def axis_label(field: str) -> str:
     return f"{name}: {re.split('[,;(]', described)[0].strip()}" if described else name
 
 
-def told(plan: Plan, found: list[Sweep]) -> str:
+def count_missing(drawn: list[Sweep]) -> int:
+    """How many points have not run, or failed."""
+    return sum(point.cell.value is None for sweep in drawn for point in sweep.points)
+
+
+def caption_of(plan: Plan, drawn: list[Sweep]) -> str:
     """Sentences for the caption: where the numbers are from, which are missing, and that the best
     is no result.
     """
     suite = plan.suite
-    cells = [point.cell for sweep in found for point in sweep.points]
-    missing = sum(cell.value is None for cell in cells)
+    missing = count_missing(drawn)
     seeds = f"mean over up to {suite.seeds} seeds" if suite.seeds > 1 else "seed 0"
-    where = "; ".join(dict.fromkeys(f"{sweep.dataset}, {sweep.features}" for sweep in found))
-    gap = (
-        f" {missing} of {len(cells)} cells have not run or failed: vadbench run --suite"
-        f" {suite.called} runs them."
-        if missing
-        else ""
-    )
+    where = "; ".join(dict.fromkeys(f"{sweep.dataset}, {sweep.features}" for sweep in drawn))
+    cells = sum(len(sweep.points) for sweep in drawn)
+    gap = f" {missing} of {cells} cells {MISSING}." if missing else ""
     shared = [
         f"{component}.{name}={value}"
         for component, fields in suite.settings.items()

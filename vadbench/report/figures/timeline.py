@@ -26,7 +26,14 @@ SCALES = {
 }
 
 
-def draw_timeline(scored: Sequence[Scored], video: str, out: Path, scale: str = "range") -> str:
+def draw_timeline(
+    scored: Sequence[Scored],
+    video: str,
+    out: Path,
+    scale: str = "range",
+    *,
+    below: bool = False,
+) -> str:
     """Write the timelines of one video; returns the caption.
 
     Args:
@@ -34,15 +41,16 @@ def draw_timeline(scored: Sequence[Scored], video: str, out: Path, scale: str = 
         video: a tested video.
         out: the picture.
         scale: `range` or `rank`, as `Scored.scaled`.
+        below: draw the caption below the panels too.
 
     Raises:
         BadInput: on an unknown video or scale.
     """
     values = [one.scaled(scale)[one.frames_of(video)] for one in scored]
-    anomalous, told = truth_of(scored[0], video)
-    caption = f"{video} of {origin(scored)} {smoothing(scored)} {told}"
+    anomalous, shade = truth_of(scored[0], video)
+    caption = f"{video} of {origin(scored)} {smoothing(scored)} {shade}"
     height = 0.35 + 0.8 * len(scored) + 0.3 * (len(scored) == 1)
-    with picture(out, WIDTH, height, caption) as figure:
+    with picture(out, WIDTH, height, caption, below=below) as figure:
         axes = figure.subplots(len(scored), 1, sharex=True, squeeze=False)[:, 0]
         for axis, one, name, line in zip(axes, scored, names(scored), values, strict=True):
             paint_timeline(axis, line, anomalous)
@@ -66,8 +74,8 @@ def truth_of(scored: Scored, video: str) -> tuple[NDArray[np.bool_] | None, str]
     """
     try:
         labels = labels_of(scored.record)
-    except BadInput as error:
-        return None, f"Ground truth is not shown: {error}."
+    except BadInput:
+        return None, "Ground truth is not shown: its labels are not here."
     anomalous = labels.videos[video].astype(bool)
     return anomalous, "Shaded: anomalous frames." if anomalous.any() else "No frame is anomalous."
 

@@ -134,7 +134,7 @@ def _tables(
     features: str, datasets: Sequence[str], results: dict[tuple[str, str], tuple[Cell, ...]]
 ) -> Iterable[RankTable]:
     for position, (title, metric) in enumerate(BOARD.items()):
-        columns = tuple(Column(dataset, title, metric, metric.better) for dataset in datasets)
+        columns = tuple(Column(dataset, title, metric) for dataset in datasets)
         names = sorted({name for name, dataset in results if dataset in datasets})
         rows = tuple(
             Row(

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from vadbench.report.tables.table import Cell, Column, PublishedRow, Row, Table
+from vadbench.report.tables.table import Cell, Column, Cost, PublishedRow, Row, Table
 
 HEADER = (
     *("block", "source", "method", "features", "dataset", "metric", "convention", "smoothed"),
@@ -33,7 +33,7 @@ Line = dict[str, object]
 
 def render(table: Table) -> str:
     """The table as CSV text; an undefined value is empty, with its reason in `note`; a paper's row
-    has a line for each figure that it reports.
+    has a line for each figure that it reports, a cost one for each row, in its own unit.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
@@ -43,6 +43,8 @@ def render(table: Table) -> str:
             _measured(row, column, cell)
             for column, cell in zip(table.columns, row.cells, strict=True)
         )
+    for cost in table.costs:
+        writer.writerows(_costs(cost, table.rows))
     for published in table.published:
         writer.writerows(_published(published, table.columns))
     return text.getvalue()
@@ -59,8 +61,14 @@ def _measured(row: Row, column: Column, cell: Cell) -> Line:
     numbers = {"value": cell.value, "std": cell.spread, "n": cell.n}
     sure = {"low": cell.low, "high": cell.high, "videos": cell.videos, "interval_reason": cell.why}
     paper = {"published": cell.published, "delta": cell.delta}
-    told = {"note": "; ".join(cell.notes)}
-    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, **told}
+    note = {"note": "; ".join(cell.notes)}
+    return {**_where("measured", row, column), **numbers, **sure, **marks, **paper, **note}
+
+
+def _costs(cost: Cost, rows: Iterable[Row]) -> Iterator[Line]:
+    for row, value in zip(rows, cost.values, strict=True):
+        place = {"method": row.method, "features": row.features, "dataset": cost.dataset}
+        yield {"block": "cost", **place, "metric": cost.key, "value": value}
 
 
 def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]:
@@ -68,8 +76,8 @@ def _published(row: PublishedRow, columns: tuple[Column, ...]) -> Iterator[Line]
     for column, value, text in zip(columns, row.values, texts, strict=True):
         if value is not None:
             fraction = value if text is None else Decimal(text).scaleb(-2)
-            told = {"source": row.source, "value": fraction, "note": "; ".join(row.notes)}
-            yield {**_where("published", row, column), **told}
+            figure = {"source": row.source, "value": fraction, "note": "; ".join(row.notes)}
+            yield {**_where("published", row, column), **figure}
 
 
 def _where(block: str, row: Row | PublishedRow, column: Column) -> Line:

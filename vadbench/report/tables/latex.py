@@ -1,246 +1,113 @@
 r"""Tables as LaTeX (booktabs) for a paper: `\textbf` a clear best, `\underline` its second, the
 papers' block below a rule, notes under the table.
 
-Intervals stay out: with eight metrics nobody could read them, and the marks already say what
-differs. HTML, Markdown and CSV have them. The head of a column has n, the test videos that its
-marks rest on.
+Nothing is shrunk: what is wider than the page is stacked in blocks, by data set and then by metric;
+what is higher goes on in further floats. Deviations and intervals are shown on request, since with
+eight metrics nobody could read them; the head of a column has n, the test videos that its marks
+rest on.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from vadbench.report.tables import layout
-from vadbench.report.tables.latex_text import escape, prose
-from vadbench.report.tables.layout import Mark
-from vadbench.report.tables.table import Cell, PublishedRow, Row, Table
+from vadbench.report.tables.escape import escape, prose
+from vadbench.report.tables.stack import LINE, Block, Detail, read_columns, read_names, stack
+from vadbench.report.tables.table import Table
 
-PACKAGES = ("booktabs", "adjustbox", "rotating")
-# characters at most of a table one column wide, and of one that is not turned
-ONE_COLUMN, PORTRAIT = 65, 160
-LINES = 30  # rows at most of a table that is turned: a turned page is wide but not high
-# characters of a column's head, of a method and of its features before they break
-HEAD, NAME = 12, 44
-GAP = 2  # characters between columns
-BREAK = r"\\"
-MARGINS = 2  # columns before the metrics: method and features
+COLUMN = 55  # characters of a line of a paper with two columns, at \footnotesize
+LINES = 52  # lines of a page
+CAPTION = {"table": 45, "table*": 75}  # characters of a line of a caption
+FEWEST = 8  # rows at least of a float, however long its caption
 
 
-def render(table: Table) -> str:
-    """The table as a LaTeX float: every text escaped, all ASCII; a comment names the packages it
-    needs.
+def render(table: Table, *, spread: bool = False, intervals: bool = False) -> str:
+    """The table as LaTeX floats: every text escaped, all ASCII; a comment names the package they
+    need.
 
-    A table wider than the text or higher than three quarters of the page is shrunk to fit.
+    Args:
+        table: of records.
+        spread: whether to show deviations over seeds.
+        intervals: whether to show 95 % intervals.
     """
     notes = layout.footnotes(table)
-    short, streams = short_streams(table.rows)
-    caption = " ".join(
-        filter(
-            None, (table.caption, layout.legend(table, intervals=False), _counted(table), streams)
-        )
-    )
-    float_ = _float(_width(table, short), len(table.rows) + len(table.published))
-    title = escape(table.title)
-    lines = [
-        f"% needs \\usepackage{{{','.join(PACKAGES)}}}",
-        f"\\begin{{{float_}}}",
-        r"\centering",
-        f"\\caption[{{{title}}}]{{\\textbf{{{title.rstrip('.')}.}} {prose(caption)}}}",
-        f"\\label{{tab:{layout.slug(table.title)}}}",
-        r"\par\medskip\footnotesize",
-        r"\setlength{\tabcolsep}{4pt}",
-        r"\begin{adjustbox}{max totalsize={\linewidth}{0.75\textheight},center}",
-        f"\\begin{{tabular}}{{@{{}}ll*{{{len(table.columns)}}}{{r@{{}}l}}@{{}}}}",
-        r"\toprule",
-        *_heads(table),
-        r"\midrule",
-        *([_heading("Measured", table)] if table.published else []),
-        *(
-            _measured(row, of_row, notes, short)
-            for row, of_row in zip(table.rows, layout.marks(table), strict=True)
-        ),
-        *_published(table, notes),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{adjustbox}",
-        *_notes(notes),
-        f"\\end{{{float_}}}",
-    ]
+    columns = read_columns(table, notes, Detail(spread, intervals))
+    names, streams = read_names(table, notes)
+    legend = layout.legend(table, intervals=intervals)
+    videos = "n: test videos." if any(column.videos for column in columns) else ""
+    caption = " ".join(filter(None, (table.caption, legend, videos, streams)))
+    blocks = stack(table, columns, names)
+    kind = "table" if all(block.width <= COLUMN for block in blocks) else "table*"
+    below = sum(1 + len(note) // CAPTION[kind] for note in notes)
+    pages = paginate(blocks, len(caption) // CAPTION[kind], below)
+    lines = [r"% needs \usepackage{booktabs}"]
+    for number, page in enumerate(pages):
+        head = _first_head(table, caption) if number == 0 else _next_head(table)
+        last = number == len(pages) - 1
+        lines += _float(kind, head, page, notes if last else ())
     return "\n".join(lines) + "\n"
 
 
-def short_streams(rows: Sequence[Row]) -> tuple[dict[str, str], str]:
-    """Names of streams without the boxes they lie in, `velocity` for `velocity@file.vec`, and the
-    sentence that tells; as they are if two are alike.
+def paginate(blocks: Sequence[Block], caption: int, notes: int) -> list[list[Block]]:
+    """Blocks on as few pages as they fit, cut between rows where one alone is too high.
 
-    Returns:
-        Stream -> name in the table, and the sentence, empty if no name is shorter.
+    Args:
+        blocks: in order.
+        caption: lines of the first page's caption.
+        notes: lines below the last.
     """
-    streams = list(dict.fromkeys(stream for row in rows for stream in row.features.split(" + ")))
-    short = {stream: stream.partition("@")[0] for stream in streams}
-    if len(set(short.values())) < len(streams):
-        return dict(zip(streams, streams, strict=True)), ""
-    told = [f"{name} is `{stream}`" for stream, name in short.items() if name != stream]
-    return short, f"Features: {', '.join(told)}." if told else ""
+    pages: list[list[Block]] = [[]]
+    left = max(LINES - caption - notes, FEWEST)
+    waiting = list(blocks)
+    while waiting:
+        block = waiting.pop(0)
+        if block.height <= left:
+            pages[-1].append(block)
+            left -= block.height
+            continue
+        whole = LINES - notes
+        if pages[-1] and block.height <= whole:
+            waiting.insert(0, block)
+        else:
+            first, rest = block.cut(max(left, FEWEST))
+            pages[-1].append(first)
+            waiting[:0] = [rest] if rest.rows else []
+        if waiting:
+            pages.append([])
+            left = whole
+    return pages
 
 
-def _width(table: Table, short: dict[str, str]) -> int:
-    """About how many characters a line of the table has."""
-    names = [(row.method, _features(row, short)) for row in table.rows] + [
-        (row.method, row.features) for row in table.published
+def _first_head(table: Table, caption: str) -> list[str]:
+    title = escape(table.title)
+    return [
+        f"\\caption[{{{title}}}]{{\\textbf{{{title.rstrip('.')}.}} {prose(caption)}}}",
+        f"\\label{{tab:{layout.slug(table.title)}}}",
     ]
-    texts = [
-        [line for of_row in names for line in _lines(of_row[place], NAME)]
-        for place in range(MARGINS)
-    ]
-    for position, column in enumerate(table.columns):
-        cells = [row.cells[position] for row in table.rows]
-        texts.append(
-            [
-                *_lines(column.title, HEAD),
-                *(f"00.0{layout.spread(cell)}{layout.delta(cell)} ≈" for cell in cells),
-            ]
-        )
-    return sum(GAP + max(map(len, of_column), default=0) for of_column in texts)
 
 
-def _float(width: int, rows: int) -> str:
-    if width > PORTRAIT and rows <= LINES:
-        return "sidewaystable*"
-    return "table" if width <= ONE_COLUMN else "table*"
+def _next_head(table: Table) -> list[str]:
+    title = escape(table.title).rstrip(".")
+    return [r"\addtocounter{table}{-1}", f"\\caption[]{{\\textbf{{{title}}} (continued).}}"]
 
 
-def _heads(table: Table) -> list[str]:
-    """The heads of the columns, below those of their data sets if there are several."""
-    groups = layout.datasets(table.columns)
-    titles = [
-        _head(column.title, _videos(table, position))
-        for position, column in enumerate(table.columns)
-    ]
-    lines = [" & ".join(["Method", "Features", *titles]) + r" \\"]
-    if len(groups) == 1:
-        return lines
-    spans, rules, first = [], [], MARGINS + 1
-    for dataset, count in groups:
-        spans.append(f"\\multicolumn{{{2 * count}}}{{c}}{{{escape(dataset)}}}")
-        rules.append(f"\\cmidrule(lr){{{first}-{first + 2 * count - 1}}}")
-        first += 2 * count
-    return [" & ".join(["", "", *spans]) + r" \\", "".join(rules), *lines]
-
-
-def _lines(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-
-
-def _head(title: str, videos: str) -> str:
-    """A column's head over its two halves, number and what follows it."""
-    lines = [*_lines(title, HEAD), *([videos] if videos else [])]
-    return f"\\multicolumn{{2}}{{c}}{{\\shortstack{{{BREAK.join(map(escape, lines))}}}}}"
-
-
-def _videos(table: Table, position: int) -> str:
-    """`n = 12`, the test videos that a column's intervals and marks rest on; nothing where it has
-    none.
-    """
-    known = {
-        row.cells[position].videos for row in table.rows if layout.interval(row.cells[position])
-    }
-    counts = sorted(count for count in known if count is not None)
-    return f"n = {'-'.join(map(str, dict.fromkeys([counts[0], counts[-1]])))}" if counts else ""
-
-
-def _counted(table: Table) -> str:
-    """The sentence that tells what n is."""
-    return (
-        "n: test videos."
-        if any(_videos(table, position) for position in range(len(table.columns)))
-        else ""
-    )
-
-
-def _name(text: str) -> str:
-    """A method or its features, on as many lines as it takes."""
-    lines = [escape(line) for line in _lines(text, NAME)]
-    return (
-        "".join(lines)
-        if len(lines) < 2
-        else f"\\begin{{tabular}}[t]{{@{{}}l@{{}}}}{BREAK.join(lines)}\\end{{tabular}}"
-    )
-
-
-def _heading(text: str, table: Table) -> str:
-    width = MARGINS + 2 * len(table.columns)
-    return f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\textit{{{escape(text)}}}}} \\\\"
-
-
-def _measured(row: Row, of_row: Sequence[Mark], notes: list[str], short: dict[str, str]) -> str:
-    cells = [_cell(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True)]
-    return " & ".join([_name(row.method), _name(_features(row, short)), *cells]) + r" \\"
-
-
-def _features(row: Row, short: dict[str, str]) -> str:
-    return " + ".join(short[stream] for stream in row.features.split(" + "))
-
-
-def _cell(cell: Cell, mark: Mark, notes: list[str]) -> str:
-    """A number, flush right with those above and below, and what follows it; a dash in the middle
-    of both.
-    """
-    references = _references(cell.notes, notes)
-    number = escape(layout.percent(cell.value))
-    if cell.value is None:
-        return _dash(references)
-    command = {"best": r"\textbf", "second": r"\underline"}.get(mark)
-    small = " ".join(escape(text) for text in (layout.spread(cell), layout.delta(cell)) if text)
-    after = (f"\\,{{\\scriptsize {small}}}" if small else "") + (
-        r"\,$\approx$" if mark == "peer" else ""
-    )
-    return f"{f'{command}{{{number}}}' if command else number} & {after}{references}"
-
-
-def _dash(references: str = "") -> str:
-    beside = rf"\rlap{{{references}}}" if references else ""
-    return f"\\multicolumn{{2}}{{c}}{{{escape(layout.percent(None))}{beside}}}"
-
-
-def _published(table: Table, notes: list[str]) -> list[str]:
-    """The papers' rows, under the table of the paper each comes from."""
-    lines = []
-    for source, rows in layout.by_source(table).items():
-        lines += [
-            r"\midrule",
-            _heading(f"Published ({source})", table),
-            *(_reported(row, notes) for row in rows),
-        ]
-    return lines
-
-
-def _reported(row: PublishedRow, notes: list[str]) -> str:
-    values = [
-        _dash() if value is None else f"{escape(layout.reported(row, position))} & "
-        for position, value in enumerate(row.values)
-    ]
-    return (
-        " & ".join(
-            [_name(row.method) + _references(row.notes, notes), _name(row.features), *values]
-        )
-        + r" \\"
-    )
-
-
-def _references(told: Sequence[str], notes: list[str]) -> str:
-    found = layout.numbers(notes, told)
-    return f"\\textsuperscript{{{','.join(map(str, found))}}}" if found else ""
+def _float(kind: str, head: list[str], blocks: Sequence[Block], notes: Sequence[str]) -> list[str]:
+    lines = [f"\\begin{{{kind}}}", r"\centering", *head, r"\par\medskip\footnotesize"]
+    lines.append(r"\setlength{\tabcolsep}{4pt}")
+    for number, block in enumerate(blocks):
+        lines += [r"\par\medskip"] if number else []
+        lines += block.lines()
+    return [*lines, *_notes(notes), f"\\end{{{kind}}}"]
 
 
 def _notes(notes: Sequence[str]) -> list[str]:
     if not notes:
         return []
-    told = [f"\\textsuperscript{{{number}}} {prose(note)}" for number, note in enumerate(notes, 1)]
+    lines = [f"\\textsuperscript{{{number}}} {prose(note)}" for number, note in enumerate(notes, 1)]
     return [
         r"\par\smallskip",
         r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
-        "\\\\\n".join(told),
+        f"{LINE}\n".join(lines),
         r"\end{minipage}",
     ]

@@ -5,11 +5,13 @@ explain them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Literal
 
-from vadbench.report.tables.table import Cell, Column, PublishedRow, Table
+from vadbench.report.tables.costs import NOTE
+from vadbench.report.tables.letters import letter
+from vadbench.report.tables.table import Cell, Column, Cost, PublishedRow, Row, Table
 
 Mark = Literal["best", "second", "peer", ""]
 MINUS = "\N{MINUS SIGN}"
@@ -28,6 +30,11 @@ TEST = (
     " all pairs of rows of a column (Holm)."
 )
 
+LETTERS = (
+    "Each row has a letter; behind a value are those of the rows that it is significantly better"
+    " than."
+)
+
 
 def marks(table: Table) -> list[list[Mark]]:
     """How each cell is emphasised, by rows: a column has either a clear best and its second, or a
@@ -36,23 +43,28 @@ def marks(table: Table) -> list[list[Mark]]:
     A best that is not significantly better than some other row is one of the peers, and there is no
     second behind it. A column in which no difference could be tested has no marks.
     """
-    contested = [
-        any(row.cells[position].peer for row in table.rows)
-        for position in range(len(table.columns))
-    ]
+    undecided = contested(table)
     untested = [column.untested is not None for column in table.columns]
     return [
         [
-            "" if unknown else _mark(cell, undecided)
-            for cell, undecided, unknown in zip(row.cells, contested, untested, strict=True)
+            "" if unknown else _mark(cell, open_, table.lettered)
+            for cell, open_, unknown in zip(row.cells, undecided, untested, strict=True)
         ]
         for row in table.rows
     ]
 
 
-def _mark(cell: Cell, undecided: bool) -> Mark:
+def contested(table: Table) -> list[bool]:
+    """For each column whether its best has peers, shown or not."""
+    return [
+        column.contested or any(row.cells[position].peer for row in table.rows)
+        for position, column in enumerate(table.columns)
+    ]
+
+
+def _mark(cell: Cell, undecided: bool, lettered: bool) -> Mark:
     if undecided:
-        return "peer" if cell.peer else ""
+        return "peer" if cell.peer and not lettered else ""
     return {1: "best", 2: "second"}.get(cell.best, "")  # type: ignore[return-value]
 
 
@@ -78,12 +90,47 @@ def spread(cell: Cell) -> str:
 
 
 def interval(cell: Cell) -> str:
-    """`[93.0, 98.9] n=12`, the interval and the test videos it rests on, or nothing."""
+    """`[93.0, 98.9] n=12`, the interval and the test videos it rests on, or nothing.
+
+    >>> interval(Cell(0.971, low=0.93, high=0.989, videos=12))
+    '[93.0, 98.9] n=12'
+    """
+    videos = f" n={cell.videos}" if cell.videos else ""
+    span = bounds(cell)
+    return span and span + videos
+
+
+def bounds(cell: Cell) -> str:
+    """`[93.0, 98.9]`, the interval alone, or nothing."""
     if cell.low is None or cell.high is None:
         return ""
-    return f"[{percent(cell.low)}, {percent(cell.high)}]" + (
-        f" n={cell.videos}" if cell.videos else ""
-    )
+    return f"[{percent(cell.low)}, {percent(cell.high)}]"
+
+
+def letters(table: Table, cell: Cell) -> str:
+    """The letters of the rows that a cell is better than, or nothing."""
+    return "".join(map(letter, sorted(cell.beats))) if table.lettered else ""
+
+
+def name(table: Table, position: int) -> str:
+    """A row's method, behind its letter where the table has letters."""
+    method = table.rows[position].method
+    return f"{letter(position)} {method}" if table.lettered else method
+
+
+def amount(value: float | None) -> str:
+    """A cost in three figures, or a dash.
+
+    >>> amount(0.01234), amount(39826289.0), amount(0.0), amount(None)
+    ('0.0123', '39.8M', '0', '–')
+    """
+    if value is None:
+        return "–"
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            scale = 1e3 if suffix == "k" else size
+            return f"{value / scale:.3g}{suffix}"
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def delta(cell: Cell) -> str:
@@ -109,6 +156,19 @@ def by_source(table: Table) -> dict[str, list[PublishedRow]]:
         source: [row for row in table.published if row.source == source]
         for source in dict.fromkeys(row.source for row in table.published)
     }
+
+
+def heads(table: Table) -> list[str]:
+    """Titles of metrics, then of costs, with their data sets where there are several."""
+    both: tuple[Column | Cost, ...] = (*table.columns, *table.costs)
+    columns = [(column.dataset, column.title) for column in both]
+    several = len({dataset for dataset, _ in columns}) > 1
+    return [f"{dataset}: {title}" if several else title for dataset, title in columns]
+
+
+def amounts(table: Table, position: int) -> list[str]:
+    """What a row cost, a text for each column of costs."""
+    return [amount(cost.values[position]) for cost in table.costs]
 
 
 def datasets(columns: Sequence[Column]) -> list[tuple[str, int]]:
@@ -150,9 +210,20 @@ def legend(table: Table, second: str = "underlined", intervals: bool = True) -> 
         )
     if "peer" in found:
         told.append("≈ marks a best and the rows from which it does not differ significantly.")
-    if {"best", "peer"} & found:
+    if table.lettered:
+        told.append(LETTERS)
+    if {"best", "peer"} & found or table.lettered:
         told.append(TEST)
+    told += [*dropped(table), *([NOTE] if table.costs else [])]
     return " ".join(told + (_without(table) if intervals else []) + _unmarked(table, intervals))
+
+
+def dropped(table: Table) -> list[str]:
+    """What marks mean where rows are left out."""
+    if not table.left_out:
+        return []
+    whole = table.left_out + len(table.rows)
+    return [f"Marks are of the whole table: {table.left_out} of its {whole} rows are not shown."]
 
 
 def unsure(cell: Cell) -> bool:
@@ -195,6 +266,35 @@ def _named(table: Table, positions: Sequence[int]) -> str:
         whole = set(alike) <= set(positions)
         told[column.title if whole else f"{column.title} ({column.dataset})"] = None
     return ", ".join(told)
+
+
+def short_streams(rows: Sequence[Row]) -> tuple[dict[str, str], str]:
+    """Names of streams without the boxes they lie in, `velocity` for `velocity@file.vec`, and the
+    sentence that says so; as they are if two are alike.
+
+    Returns:
+        Stream -> name in the table, and the sentence, empty if no name is shorter.
+    """
+    streams = list(dict.fromkeys(stream for row in rows for stream in row.features.split(" + ")))
+    short = {stream: stream.partition("@")[0] for stream in streams}
+    if len(set(short.values())) < len(streams):
+        return dict(zip(streams, streams, strict=True)), ""
+    renamed = [f"{name} is `{stream}`" for stream, name in short.items() if name != stream]
+    return short, f"Features: {', '.join(renamed)}." if renamed else ""
+
+
+def rename_streams(features: str, short: Mapping[str, str]) -> str:
+    """A row's features by their short names; boxes that all of them share are named once.
+
+    >>> rename_streams("pose@grid + deep@grid", {})
+    'pose + deep @grid'
+    """
+    streams = [short.get(stream, stream) for stream in features.split(" + ")]
+    boxes = {stream.partition("@")[2] for stream in streams}
+    if len(streams) == 1 or len(boxes) > 1 or boxes == {""}:
+        return " + ".join(streams)
+    extractors = " + ".join(stream.partition("@")[0] for stream in streams)
+    return f"{extractors} @{boxes.pop()}"
 
 
 def table_lines(heads: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> list[str]:

@@ -15,15 +15,16 @@ from vadbench.evaluation.intervals import Aggregate, aggregate, read_jackknife
 from vadbench.evaluation.metrics.uncertainty import Estimate, pairwise
 from vadbench.report.published import Figure, of_tables
 from vadbench.report.tables.caption import write_caption
+from vadbench.report.tables.letters import beats
 from vadbench.report.tables.papers import published_rows, remark, same_figure, stands_in
-from vadbench.report.tables.table import Cell, Column, Row, Table
+from vadbench.report.tables.summary import summarise
+from vadbench.report.tables.table import FOREIGN, NOT_ASKED, Cell, Column, Row, Table
 from vadbench.results.frame import Frame
 from vadbench.results.records import ResultRecord, Results
 from vadbench.spec import METRICS, NOT_COMPUTED, USUAL, Metric, Wanted
 from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
-FOREIGN = "a data set of the paper that this suite is not on"
 DECISIONS = "`vadbench binarised RECORD` prints it of a record, for every k"
 LEVEL = 0.05  # of the test that decides marks
 
@@ -73,8 +74,16 @@ def make_table(
     notes = tuple(dict.fromkeys(note for row in rows for cell in row.cells for note in cell.notes))
     block = published_rows(published, columns)
     columns, ranked = _mark_best(rows, columns, estimates)
-    caption = write_caption(suite, wanted, used, block)
-    return Table(suite.title or suite.name, caption, columns, ranked, notes, block)
+    smoothing = {record.dataset: record.result.protocol.smoothing for record in used}
+    return Table(
+        suite.title or suite.name,
+        write_caption(suite, wanted, used, block),
+        columns,
+        ranked,
+        notes,
+        block,
+        summarise(suite.preset, suite.setting, suite.seeds, smoothing),
+    )
 
 
 def find_record(
@@ -131,9 +140,7 @@ def _list_columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, 
 
 def _cross(datasets: Iterable[str], metrics: Sequence[str]) -> tuple[Column, ...]:
     return tuple(
-        Column(dataset, title, METRICS[title], METRICS[title].better)
-        for dataset in datasets
-        for title in metrics
+        Column(dataset, title, METRICS[title]) for dataset in datasets for title in metrics
     )
 
 
@@ -171,7 +178,7 @@ class _Cells:
         if column.dataset not in self.suite.datasets:
             return Cell(None, note=FOREIGN), None
         if not wanted:
-            return Cell(None, note="not asked for on this data set"), None
+            return Cell(None, note=NOT_ASKED), None
         found = [record for one in wanted if (record := self.records[one.place]) is not None]
         decisions = column.key.metric == "decision_auc"
         if not found:
@@ -182,7 +189,8 @@ class _Cells:
             return Cell(None, note=DECISIONS if decisions else total.reason), None
         missing = len(wanted) - len(found)
         partly = f"{missing} of {len(wanted)} seeds failed or have not run" if missing else None
-        return make_cell(total, partly), total.estimate
+        cell = make_cell(total, partly)
+        return replace(cell, records=tuple(one.identity for one in found)), total.estimate
 
     def _aggregate(self, records: Sequence[ResultRecord], metric: Metric) -> Aggregate:
         stored = [
@@ -267,10 +275,12 @@ def _mark_best(
             peers = set()
             reasons = (cells[i][j].why for i in there if cells[i][j].why)
             tested[j] = replace(column, untested=next(reasons, NOT_COMPUTED))
-        for i in there:
+        beaten = beats(p, [means[i] for i in there], column.better, LEVEL)
+        for i, places in zip(there, beaten, strict=True):
             best = 1 + ranking.index(means[i]) if means[i] in ranking[:2] else 0
             peer = i in peers or (i == leader and bool(peers))
-            cells[i][j] = replace(cells[i][j], best=best, peer=peer)
+            rows_beaten = tuple(there[place] for place in places)
+            cells[i][j] = replace(cells[i][j], best=best, peer=peer, beats=rows_beaten)
     ranked = tuple(
         replace(row, cells=tuple(of_row)) for row, of_row in zip(rows, cells, strict=True)
     )

@@ -25,6 +25,9 @@ def render(table: Table) -> str:
 def cell_text(cell: Cell) -> str:
     """A cell in percent, without emphasis: `97.1 ± 0.2 [93.0, 98.9]` (mean, deviation over seeds,
     interval over videos), or a dash.
+
+    >>> cell_text(Cell(0.971, spread=0.002, low=0.93, high=0.989))
+    '97.1 ± 0.2 [93.0, 98.9]'
     """
     return " ".join(
         filter(None, (layout.percent(cell.value), layout.spread(cell), layout.interval(cell)))
@@ -32,15 +35,13 @@ def cell_text(cell: Cell) -> str:
 
 
 def _measured(table: Table, notes: list[str]) -> list[str]:
-    heads = ["method", "features", *_heads(table)]
-    body = [
-        [
-            _escape(row.method),
-            _escape(row.features),
-            *(_text(cell, mark, notes) for cell, mark in zip(row.cells, of_row, strict=True)),
-        ]
-        for row, of_row in zip(table.rows, layout.marks(table), strict=True)
-    ]
+    heads = ["method", "features", *map(_escape, layout.heads(table))]
+    body = []
+    for place, (row, of_row) in enumerate(zip(table.rows, layout.marks(table), strict=True)):
+        pairs = zip(row.cells, of_row, strict=True)
+        texts = [_text(cell, mark, layout.letters(table, cell), notes) for cell, mark in pairs]
+        names = [_escape(layout.name(table, place)), _escape(row.features)]
+        body.append([*names, *texts, *layout.amounts(table, place)])
     return layout.table_lines(heads, body, left=2)
 
 
@@ -51,7 +52,8 @@ def _published(table: Table, notes: list[str]) -> list[str]:
         for position in range(len(table.columns))
         if any(row.values[position] is not None for row in table.published)
     ]
-    heads = ["method", "features", "source", *(_heads(table)[position] for position in reported)]
+    titles = [_escape(title) for title in layout.heads(table)]
+    heads = ["method", "features", "source", *(titles[position] for position in reported)]
     body = [
         [
             _escape(row.method) + _references(row.notes, notes),
@@ -64,23 +66,16 @@ def _published(table: Table, notes: list[str]) -> list[str]:
     return layout.table_lines(heads, body, left=3)
 
 
-def _heads(table: Table) -> list[str]:
-    several = len({column.dataset for column in table.columns}) > 1
-    return [
-        _escape(f"{column.dataset}: {column.title}" if several else column.title)
-        for column in table.columns
-    ]
-
-
-def _text(cell: Cell, mark: Mark, notes: list[str]) -> str:
+def _text(cell: Cell, mark: Mark, letters: str, notes: list[str]) -> str:
     """The cell with its emphasis, its difference to the published figure and its footnote."""
     around = {"best": "**", "second": "_"}.get(mark, "")
-    text = f"{around}{cell_text(cell)}{around}" + (" ≈" if mark == "peer" else "")
+    behind = " ≈" if mark == "peer" else f" <sup>{letters}</sup>" if letters else ""
+    text = f"{around}{cell_text(cell)}{around}{behind}"
     return " ".join(filter(None, (text, layout.delta(cell)))) + _references(cell.notes, notes)
 
 
-def _references(told: Sequence[str], notes: list[str]) -> str:
-    return "".join(f" [{number}]" for number in layout.numbers(notes, told))
+def _references(chosen: Sequence[str], notes: list[str]) -> str:
+    return "".join(f" [{number}]" for number in layout.numbers(notes, chosen))
 
 
 def _escape(text: str) -> str:

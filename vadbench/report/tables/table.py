@@ -1,16 +1,16 @@
 """The table model: rows of cells under columns, the papers' block beside them.
 
-Renderers only format it; `from_records` fills it.
+Renderers only format it; `make` fills it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vadbench.spec import BOARD as BOARD
-from vadbench.spec import METRICS as METRICS
-from vadbench.spec import USUAL as USUAL
 from vadbench.spec import Metric
+
+NOT_ASKED = "not asked for on this data set"
+FOREIGN = "a data set of the paper that this suite is not on"
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,25 @@ class Column:
 
     Attributes:
         dataset, title, key: what it is.
-        better: +1 where higher is better, -1 where lower is.
         untested: why no two of its rows could be tested for a difference, so that none is marked;
             None where some were.
+        contested: whether a row that is left out is among the best's peers: then none is the best.
+
+    >>> from vadbench.spec import METRICS
+    >>> Column("ped2", "RBDC", METRICS["RBDC"]).better
+    1
     """
 
     dataset: str
     title: str
     key: Metric
-    better: int
     untested: str | None = None
+    contested: bool = False
+
+    @property
+    def better(self) -> int:
+        """+1 where higher is better, -1 where lower is."""
+        return self.key.better
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,11 @@ class Cell:
         published: the paper's figure (a fraction) of the same thing; None where there is none.
         beside: how the cell stands to the papers' figures: that it is ours alone, why there is no
             difference, or what one leaves open.
+        records: identities of the records that it is the mean of.
+        beats: positions of the table's rows that it is significantly better than.
+
+    >>> round(Cell(0.971, published=0.974).delta, 4)
+    -0.003
     """
 
     value: float | None
@@ -62,6 +76,8 @@ class Cell:
     videos: int | None = None
     why: str | None = None
     beside: str | None = None
+    records: tuple[str, ...] = ()
+    beats: tuple[int, ...] = ()
 
     @property
     def delta(self) -> float | None:
@@ -100,11 +116,35 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A titled table; `caption` names protocol, labels, preset and seeds; `notes` are the footnotes
-    of its cells.
+class Cost:
+    """What the rows cost on one data set: a value for each row, None where it is not known.
 
-    `published` is the papers' block: it stands apart, and takes no part in best and second.
+    Attributes:
+        dataset: the tested data set.
+        title: what was measured, with its unit.
+        key: its name in CSV.
+        values: a row each, in the title's unit.
+    """
+
+    dataset: str
+    title: str
+    key: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table.
+
+    Attributes:
+        title, columns, rows: what it shows.
+        caption: protocol, labels, preset and seeds.
+        notes: the footnotes of its cells.
+        published: the papers' block: it stands apart, and takes no part in best and second.
+        summary: the caption in one line; none: its first sentence.
+        costs: what the rows cost; none, unless asked for.
+        left_out: how many rows are not shown, of those that the marks were found among.
+        lettered: whether letters say which rows a value beats, in place of the mark of peers.
     """
 
     title: str
@@ -113,3 +153,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     published: tuple[PublishedRow, ...] = ()
+    summary: str = ""
+    costs: tuple[Cost, ...] = ()
+    left_out: int = 0
+    lettered: bool = False

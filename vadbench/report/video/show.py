@@ -18,8 +18,8 @@ from vadbench.errors import BadInput
 from vadbench.features.names import StreamName
 from vadbench.files.atomic import replace_file
 from vadbench.registry import load
-from vadbench.report.figures.detected import Detected, detected
-from vadbench.report.figures.scored import Scored, read_scored
+from vadbench.report.figures.detected import Detected, read_detected
+from vadbench.report.figures.scored import Scored, read_scored, require_sources
 from vadbench.report.figures.style import require_matplotlib
 from vadbench.report.video.panel import SCORE_COLOURS, Panel, make_panel
 from vadbench.results.records import Results
@@ -47,15 +47,15 @@ class FrameBoxes:
     share: NDArray[np.float64]
 
     @classmethod
-    def of(cls, found: Detected | None, video: str) -> FrameBoxes:
+    def of(cls, detected: Detected | None, video: str) -> FrameBoxes:
         """Those of one video; none where no stream has boxes."""
-        if found is None:
+        if detected is None:
             return cls(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
-        here = np.flatnonzero(found.boxes["video"] == video)
-        here = here[np.argsort(found.boxes["frame"][here], kind="stable")]
-        box = np.stack([found.boxes[side][here] for side in ("x0", "y0", "x1", "y1")], 1)
-        share = np.clip(found.boxes["score"][here] / (found.top or 1.0), 0.0, 1.0)
-        return cls(found.boxes["frame"][here].astype(np.int64), box, share)
+        here = np.flatnonzero(detected.boxes["video"] == video)
+        here = here[np.argsort(detected.boxes["frame"][here], kind="stable")]
+        box = np.stack([detected.boxes[side][here] for side in ("x0", "y0", "x1", "y1")], 1)
+        share = np.clip(detected.boxes["score"][here] / (detected.top or 1.0), 0.0, 1.0)
+        return cls(detected.boxes["frame"][here].astype(np.int64), box, share)
 
     def at(self, frame: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Boxes and shares of one frame, the lowest score first."""
@@ -128,11 +128,13 @@ def write_show(
             f" {scored.record.dataset} VIDEO --record {record}"
         )
     span = scored.frames_of(video)
-    found, opened = detected(scored, calibrated=True), open_dataset(dataset)
-    write_video(out, annotated(opened, clip_of(opened, scored, video), video, scored, found), fps)
+    require_sources([scored], "videos", lambda: open_dataset(dataset).videos("test"))
+    boxes, opened = read_detected(scored, calibrated=True), open_dataset(dataset)
+    frames = annotate(opened, clip_of(opened, scored, video), video, scored, boxes)
+    write_video(out, frames, fps)
     objects = (
         "no boxes: its features describe whole frames"
-        if found is None
+        if boxes is None
         else "boxes coloured by their objects' calibrated scores"
     )
     return f"{video} of {dataset}, {scored.name}: {span.stop - span.start} frames; {objects}."
@@ -152,8 +154,8 @@ def clip_of(dataset: Dataset, scored: Scored, video: str) -> Video:
     )
 
 
-def annotated(
-    dataset: Dataset, clip: Video, video: str, scored: Scored, found: Detected | None
+def annotate(
+    dataset: Dataset, clip: Video, video: str, scored: Scored, detected: Detected | None
 ) -> Iterator[Image]:
     """The frames of the annotated video, one by one: the clip's with boxes, enlarged where narrow,
     and the panel below.
@@ -163,7 +165,7 @@ def annotated(
         clip: the clip.
         video: what the record calls it.
         scored: the record.
-        found: its boxes; None: it has none.
+        detected: its boxes; None: it has none.
 
     Raises:
         BadInput: while iterating, if a frame cannot be read, or there are more or fewer than the
@@ -172,7 +174,7 @@ def annotated(
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = LinearSegmentedColormap.from_list("score", SCORE_COLOURS)
-    boxes = FrameBoxes.of(found, video)
+    boxes = FrameBoxes.of(detected, video)
     expected = int(scored.lengths[scored.videos.index(video)])
     panel: Panel | None = None
     count = 0
@@ -180,11 +182,12 @@ def annotated(
         count = number + 1
         if count > expected:
             break
-        image = enlarged(frame)
+        image = enlarge(frame)
         draw_boxes(image, *boxes.at(number), image.shape[1] / frame.shape[1], colours)
         if panel is None:
-            panel = make_panel(scored, video, image.shape[1], None if found is None else found.top)
-        yield np.concatenate([image, with_cursor(panel, number)])
+            top = None if detected is None else detected.top
+            panel = make_panel(scored, video, image.shape[1], top)
+        yield np.concatenate([image, draw_cursor(panel, number)])
     if count != expected:
         raise BadInput(
             f"{dataset.name}: {video} has {'more' if count > expected else count} frames, the"
@@ -192,7 +195,7 @@ def annotated(
         )
 
 
-def enlarged(frame: NDArray[np.uint8]) -> Image:
+def enlarge(frame: NDArray[np.uint8]) -> Image:
     """A grey or RGB frame as RGB, a whole number of times as wide so as to reach `NARROW`, its
     sides cut to even numbers.
     """
@@ -229,7 +232,7 @@ def draw_boxes(
         cv2.rectangle(image, begin, end, colour, 2 + round(2 * one))
 
 
-def with_cursor(panel: Panel, number: int) -> Image:
+def draw_cursor(panel: Panel, number: int) -> Image:
     """The panel with the cursor on a frame."""
     import cv2
 

@@ -1,0 +1,32 @@
+"""The caption in one line, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def summarise(preset: str, setting: str, seeds: int, smoothing: Mapping[str, float | None]) -> str:
+    """What a reader has to know of the numbers: preset, setting, seeds, smoothing.
+
+    Args:
+        preset: of the suite.
+        setting: one-class or unsupervised.
+        seeds: how many.
+        smoothing: data set -> the Gaussian's sigma in frames; None: unsmoothed.
+
+    >>> summarise("fast", "one-class", 3, {"ped2": 3.0})
+    'Preset fast, one-class, mean ± deviation over 3 seeds, smoothing sigma 3; percent.'
+    """
+    parts = [f"Preset {preset}", setting]
+    parts.append("seed 0" if seeds == 1 else f"mean ± deviation over {seeds} seeds")
+    sigmas = dict.fromkeys(smoothing.values())
+    if len(sigmas) > 1:
+        each = [f"{_sigma(sigma)} ({dataset})" for dataset, sigma in smoothing.items()]
+        parts.append(f"smoothing {', '.join(each)}")
+    elif sigmas:
+        parts.append(f"smoothing {_sigma(next(iter(sigmas)))}")
+    return f"{', '.join(parts)}; percent."
+
+
+def _sigma(sigma: float | None) -> str:
+    return "none" if sigma is None else f"sigma {sigma:g}"
