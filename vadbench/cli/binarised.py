@@ -36,19 +36,20 @@ def binarised(
     figures, and never ranked.
     """
     from vadbench.errors import BadInput
+    from vadbench.evaluation.frames import read_frame_scores
     from vadbench.evaluation.metrics.binarised import PAPER_K, RELEASED_BATCH, by_sensitivity
     from vadbench.report.figures.scored import labels_of
-    from vadbench.results.names import find
+    from vadbench.results.names import locate
     from vadbench.results.records import Results
 
-    scored, arrays = find(Results(results), record)
-    if arrays is None:
+    where, scored = locate(Results(results), record)
+    frames = read_frame_scores(scored, where)
+    if frames is None:
         raise BadInput(
-            f"{scored.recipe}: its frame scores are not there (frames.npz); vadbench evaluate makes"
-            " them"
+            f"{scored.name}: its frame scores are not here; vadbench evaluate makes them"
         )
     size = batch or RELEASED_BATCH
-    values = by_sensitivity(arrays["scores"][:, 0], labels_of(scored).flat(), k or PAPER_K, size)
+    values = by_sensitivity(frames.scores, labels_of(scored).flat(), k or PAPER_K, size)
     typer.echo(
         f"{scored.dataset} {scored.recipe}, seed {scored.seed}; {scored.read_outs[0]}, unsmoothed"
         f" frame scores, batches of {size}; percent"

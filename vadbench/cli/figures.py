@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, Datasets, ResultsDir, Seeds, Streams, plan_of, say
+from vadbench.cli.options import RESULTS, Datasets, Options, ResultsDir, Seeds, Streams, say
 
 
 def drawable(out: Path) -> Path:
@@ -140,8 +140,9 @@ def plot_scales(
     from vadbench.report.figures.scales import draw_scales
     from vadbench.results.records import Results
 
-    plan = plan_of("", datasets, features, seeds, "fast", None, suite)
-    drawn = draw_scales(plan, Results(results), out, metric, below=caption)
+    options = Options("", datasets, features, seeds, suite=suite)
+    plan = options.read_plan()
+    drawn = draw_scales(plan.suite, plan.wanted, Results(results), out, metric, below=caption)
     _say(drawn, out)
     _say_what_runs_the_rest(drawn, plan.suite.called)
 
@@ -164,8 +165,9 @@ def plot_noise(
     from vadbench.report.figures.heatmap import draw_heatmap
     from vadbench.results.records import Results
 
-    plan = plan_of("", datasets, features, seeds, "fast", None, suite)
-    drawn = draw_heatmap(plan, Results(results), out, metric, below=caption)
+    options = Options("", datasets, features, seeds, suite=suite)
+    plan = options.read_plan()
+    drawn = draw_heatmap(plan.suite, plan.wanted, Results(results), out, metric, below=caption)
     _say(drawn, out)
     _say_what_runs_the_rest(drawn, plan.suite.called)
 

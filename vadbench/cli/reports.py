@@ -10,7 +10,9 @@ import typer
 
 from vadbench.cli.options import (
     RESULTS,
+    Add,
     Datasets,
+    Options,
     Preset,
     ResultsDir,
     Scope,
@@ -19,7 +21,6 @@ from vadbench.cli.options import (
     Setting,
     Streams,
     TrainOn,
-    plan_of,
     split,
 )
 from vadbench.errors import BadInput
@@ -38,10 +39,7 @@ def table(
     suite: Annotated[
         str,
         typer.Argument(
-            help=(
-                "A suite (vadbench list suites), its table's file name, or a TOML file; none:"
-                " --methods, ..."
-            )
+            help=("A suite (vadbench list suites), or a TOML file; none: --methods, ...")
         ),
     ] = "",
     methods: Annotated[
@@ -61,6 +59,7 @@ def table(
     scope: Scope = "pooled",
     train_on: TrainOn = "",
     setting: Setting = "",
+    add: Add = "",
     metrics: Annotated[
         str, typer.Option(help="Columns to show, in this order: 'micro AUC,RBDC'.")
     ] = "",
@@ -106,18 +105,29 @@ def table(
     from vadbench.registry import unknown
     from vadbench.report.tables.choose import choose
     from vadbench.report.tables.make import make_table
+    from vadbench.results.frame import Frame
     from vadbench.results.records import Results
 
     chosen = _format_of(format_, out)
     if caption not in CAPTIONS:
         raise unknown("caption", caption, CAPTIONS)
-    planned = "" if suite else methods
-    plan = plan_of(
-        planned, datasets, features, seeds, preset, settings, suite, scope, train_on, setting
+    options = Options(
+        "" if suite else methods,
+        datasets,
+        features,
+        seeds,
+        preset,
+        settings,
+        scope,
+        train_on,
+        setting,
+        suite,
+        add,
     )
+    plan = options.read_plan()
     records = Results(results)
     records.require_records()
-    made = make_table(plan, records)
+    made = make_table(plan.suite, plan.wanted, Frame(records))
     if cost:
         from vadbench.report.tables.costs import cost_columns
         from vadbench.results.frame import load_results
@@ -187,14 +197,15 @@ def ranks(
     from vadbench.plans.plan import plan_suite
     from vadbench.report import ranks as ranking
     from vadbench.report.tables.make import make_table
+    from vadbench.results.frame import Frame
     from vadbench.results.records import Results
     from vadbench.suite import read_suite
 
     records = Results(results)
     records.require_records()
-    ranked = ranking.rank_table(
-        make_table(plan_suite(read_suite(suite, suites_root())), records), metric
-    )
+    plan = plan_suite(read_suite(suite, suites_root()))
+    made = make_table(plan.suite, plan.wanted, Frame(records))
+    ranked = ranking.rank_table(made, metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)
     typer.echo(ranking.render(ranked), nl=False)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.evaluation.intervals import row_interval
 from vadbench.evaluation.metrics.frame import Roc
 from vadbench.evaluation.metrics.regions import Matches, false_positives
 from vadbench.report.figures.style import line_style
+from vadbench.spec import Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,19 +106,16 @@ def legend_above(figure: Figure, axis: Axes, title: str) -> None:
     )
 
 
-def percent(row: dict[str, Any]) -> str:
-    """A record's value in percent, with its interval and the videos it rests on; a dash where there
-    is none.
+def percent(value: Value) -> str:
+    """A value in percent, with its interval and the videos it rests on; a dash where there is
+    none.
     """
-    if row["value"] is None:
+    if value.value is None:
         return "–"
-    found = row_interval(row)
-    span = (
-        ""
-        if found.low is None or found.high is None
-        else f" [{100 * found.low:.1f}, {100 * found.high:.1f}] n={found.videos}"
-    )
-    return f"{100 * row['value']:.1f}{span}"
+    if value.low is None or value.high is None:
+        return f"{100 * value.value:.1f}"
+    ends = f"[{100 * value.low:.1f}, {100 * value.high:.1f}]"
+    return f"{100 * value.value:.1f} {ends} n={value.videos}"
 
 
 def brackets(legend: Sequence[str]) -> str:

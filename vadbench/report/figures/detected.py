@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
 from vadbench.evaluation.detections import detections, with_boxes
-from vadbench.evaluation.evaluate import stored_rows
+from vadbench.evaluation.evaluate import read_rows
 from vadbench.files.npz import Arrays
 from vadbench.report.figures.scored import Scored
 
@@ -42,27 +42,26 @@ def read_detected(scored: Scored, *, calibrated: bool = False) -> Detected | Non
     Raises:
         BadInput: if row scores (rows.npz) are not here, or streams are on different boxes.
     """
-    rows = stored_rows(scored.record, scored.results)
+    rows = read_rows(scored.record, scored.results)
     boxed = with_boxes(rows)
     if not boxed:
         return None
     streams = [rows[place] for place in boxed]
     _require_same_boxes(scored, streams)
-    parts = [rules.read_protocol(scored.record.protocol).parts[place] for place in boxed]
-    if calibrated and len(rows) == 1 and parts[0].calibration == "none":
-        parts = [
-            replace(parts[0], calibration=registry.load("detectors", parts[0].method).calibration)
-        ]
+    parts = [scored.record.result.parts[place] for place in boxed]
+    calibrations = [part.calibration for part in parts]
+    if calibrated and len(rows) == 1 and calibrations == ["none"]:
+        calibrations = [registry.load("detectors", parts[0].method).calibration]
     statistics = [rules.calibration_statistics(stream["train_scores"][:, :1]) for stream in streams]
     tops = [
-        rules.calibrate(part.calibration, known.p999, known)
-        for part, known in zip(parts, statistics, strict=True)
+        rules.calibrate(calibration, known.p999, known)
+        for calibration, known in zip(calibrations, statistics, strict=True)
     ]
     left_out = tuple(
-        part["stream"] for place, part in enumerate(scored.record.parts) if place not in boxed
+        part.stream for place, part in enumerate(scored.record.result.parts) if place not in boxed
     )
     return Detected(
-        detections(streams, parts, statistics, scored.videos), float(np.sum(tops)), left_out
+        detections(streams, calibrations, statistics, scored.videos), float(np.sum(tops)), left_out
     )
 
 

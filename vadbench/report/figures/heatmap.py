@@ -5,16 +5,18 @@ diffusion (Tur et al., Fig. 2).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.plans.plan import Plan
 from vadbench.report.figures.style import WIDTH, picture
-from vadbench.report.figures.sweep import READ_OUT, Sweep, axis_label, caption_of, sweeps
+from vadbench.report.figures.sweep import READ_OUT, Sweep, axis_label, sweeps, write_caption
 from vadbench.results.records import Results
+from vadbench.spec import Wanted
+from vadbench.suite import Suite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +26,13 @@ COLUMNS = 4
 
 
 def draw_heatmap(
-    plan: Plan, results: Results, out: Path, metric: str = "micro AUC", *, below: bool = False
+    suite: Suite,
+    wanted: Sequence[Wanted],
+    results: Results,
+    out: Path,
+    metric: str = "micro AUC",
+    *,
+    below: bool = False,
 ) -> str:
     """Write an ablation over two settings as heat maps, one for each read-out, data set and choice
     of features; returns the caption.
@@ -32,8 +40,8 @@ def draw_heatmap(
     Raises:
         BadInput: if the rows do not differ in exactly two settings, or nothing has run.
     """
-    found = sweeps(plan, results, metric)
-    down, along = _settings(plan, found[0])
+    found = sweeps(suite, wanted, results, metric)
+    down, along = _settings(suite, found[0])
     maps = [
         (sweep, read_out)
         for sweep in found
@@ -46,7 +54,7 @@ def draw_heatmap(
         if point.cell.value is not None
     ]
     caption = (
-        f"{caption_of(plan, found)} {axis_label(down)}; {axis_label(along)}. One colour scale"
+        f"{write_caption(suite, found)} {axis_label(down)}; {axis_label(along)}. One colour scale"
         " for all panels; hatched: not run or failed."
     )
     columns = min(COLUMNS, len(maps))
@@ -66,7 +74,7 @@ def draw_heatmap(
     return caption
 
 
-def _settings(plan: Plan, sweep: Sweep) -> tuple[str, str]:
+def _settings(suite: Suite, sweep: Sweep) -> tuple[str, str]:
     fields = list(
         dict.fromkeys(
             field for point in sweep.points for field in point.differs if field != READ_OUT
@@ -74,7 +82,7 @@ def _settings(plan: Plan, sweep: Sweep) -> tuple[str, str]:
     )
     if len(fields) != 2:
         raise BadInput(
-            f"suite {plan.suite.name}: its rows differ in {', '.join(fields) or 'no setting'}; a"
+            f"suite {suite.name}: its rows differ in {', '.join(fields) or 'no setting'}; a"
             " heat map needs two (diffusion-noise)"
         )
     return fields[0], fields[1]

@@ -32,7 +32,7 @@ def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
         if above
         else ""
     )
-    area = percent(scored.row("micro_auc"))
+    area = percent(scored.value("micro AUC"))
     caption = (
         f"{origin([scored])} {smoothing([scored])} Each class's bars add up to 100"
         f" %.{far}{brackets([area])}"

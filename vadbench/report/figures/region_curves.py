@@ -43,15 +43,15 @@ def draw_regions(scored: Sequence[Scored], out: Path, *, below: bool = False) ->
     first = scored[0].record
     require_sources(scored, "regions", lambda: labels_of(first))
     truth = tracks_of(first)
-    protocol = scored[0].record.protocol
+    protocol = scored[0].record.result.protocol
     curves = [_curves(one, truth) for one in scored]
     legend = [
-        f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}"
+        f"{name}: RBDC {percent(one.value('RBDC'))}, TBDC {percent(one.value('TBDC'))}"
         for name, one in zip(names(scored), scored, strict=True)
     ]
     caption = (
         f"{origin(scored)} Regions are scored by their own objects, unsmoothed: alpha"
-        f" {protocol['alpha']:g}, beta {protocol['beta']:g}, region tracks"
+        f" {protocol.alpha:g}, beta {protocol.beta:g}, region tracks"
         f" {scored[0].record.labels['tracks']}.{brackets(legend)}"
     )
     width = width_for(legend, WIDTH)
@@ -72,7 +72,7 @@ def _curves(scored: Scored, truth: pd.DataFrame) -> dict[str, Curve]:
         raise BadInput(
             f"{scored.record.recipe}: its streams have no boxes; vadbench plot roc needs none"
         )
-    protocol = scored.record.protocol
+    protocol = scored.record.result.protocol
     boxes = read_boxes(detected.boxes, "detections")
     regions = read_boxes({str(name): truth[name].to_numpy() for name in truth}, "ground_truth")
     frames = dict(zip(scored.videos, map(int, scored.lengths), strict=True))
@@ -80,9 +80,9 @@ def _curves(scored: Scored, truth: pd.DataFrame) -> dict[str, Curve]:
         boxes,
         read_scores(detected.boxes),
         regions,
-        protocol["alpha"],
-        protocol["beta"],
-        protocol["ties"],
+        protocol.alpha,
+        protocol.beta,
+        protocol.ties,
         frames,
     )
     return region_curves(matched, scored.lengths)

@@ -28,7 +28,7 @@ def draw_roc(scored: Sequence[Scored], out: Path, *, below: bool = False) -> str
     anomalous = labels.flat().astype(bool)
     curves = [roc_curve(one.scores, anomalous) for one in scored]
     legend = [
-        f"{name}: {percent(one.row('micro_auc'))}"
+        f"{name}: {percent(one.value('micro AUC'))}"
         for name, one in zip(names(scored), scored, strict=True)
     ]
     caption = f"{origin(scored)} {smoothing(scored)}{brackets(legend)}"

@@ -5,18 +5,20 @@ as a curve over that number.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vadbench.errors import BadInput
-from vadbench.plans.plan import Plan
 from vadbench.report.figures.style import COLOURS, DASHES, WIDTH, picture
-from vadbench.report.figures.sweep import READ_OUT, Point, Sweep, axis_label, caption_of, sweeps
+from vadbench.report.figures.sweep import READ_OUT, Point, Sweep, axis_label, sweeps, write_caption
 from vadbench.report.tables import layout
 from vadbench.report.tables.table import Cell
 from vadbench.results.records import Results
+from vadbench.spec import Wanted
+from vadbench.suite import Suite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +27,13 @@ AT = re.compile(r".*@(\d+(?:\.\d+)?(?:e-?\d+)?)")  # a read-out at one noise sca
 
 
 def draw_scales(
-    plan: Plan, results: Results, out: Path, metric: str = "micro AUC", *, below: bool = False
+    suite: Suite,
+    wanted: Sequence[Wanted],
+    results: Results,
+    out: Path,
+    metric: str = "micro AUC",
+    *,
+    below: bool = False,
 ) -> str:
     """Write an ablation as a curve, a panel a data set and choice of features; returns the caption.
 
@@ -35,10 +43,10 @@ def draw_scales(
     Raises:
         BadInput: if no row has a number, or nothing has run.
     """
-    found = sweeps(plan, results, metric)
-    field, places = _places(plan, found[0])
+    found = sweeps(suite, wanted, results, metric)
+    field, places = _places(suite, found[0])
     caption = (
-        f"{caption_of(plan, found)} Band, pointwise, and brackets: 95 % interval over n test"
+        f"{write_caption(suite, found)} Band, pointwise, and brackets: 95 % interval over n test"
         " videos, the spread over seeds included."
     )
     with picture(out, WIDTH, 3.0 * len(found), caption, below=below) as figure:
@@ -56,7 +64,7 @@ def draw_scales(
     return caption
 
 
-def _places(plan: Plan, sweep: Sweep) -> tuple[str, dict[str, float]]:
+def _places(suite: Suite, sweep: Sweep) -> tuple[str, dict[str, float]]:
     """What varies, and the number of each row (by label) that has one."""
     fields = dict.fromkeys(field for point in sweep.points for field in point.differs)
     for field in fields:
@@ -66,7 +74,7 @@ def _places(plan: Plan, sweep: Sweep) -> tuple[str, dict[str, float]]:
             return field, known
     differ = ", ".join(fields) or "nothing"
     raise BadInput(
-        f"suite {plan.suite.name}: its rows differ in {differ}; expected one number a row, as in"
+        f"suite {suite.name}: its rows differ in {differ}; expected one number a row, as in"
         " mulde-scales (vadbench plot noise takes two)"
     )
 

@@ -6,23 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vadbench.datasets.base import Dataset, Labels, Resplit
+from vadbench.datasets.base import Labels
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
+from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
-from vadbench.evaluation.evaluate import stored_rows
-from vadbench.evaluation.intervals import NOT_COMPUTED, REGIONS
+from vadbench.evaluation.evaluate import find_resplit, read_rows
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.registry import unknown
 from vadbench.report.compare import require_comparable
+from vadbench.results.frame import make_frame, value_of, video_values
 from vadbench.results.names import locate
-from vadbench.results.records import RecipeRecord, Results
+from vadbench.results.records import ResultRecord, Results
+from vadbench.spec import METRICS, Value
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Scored:
         scores: [T] of all frames of all videos, smoothed as the record's protocol says.
     """
 
-    record: RecipeRecord
+    record: ResultRecord
     results: Results
     videos: tuple[str, ...]
     lengths: NDArray[np.int64]
@@ -48,18 +49,12 @@ class Scored:
         """The detector or recipe, with what is unusual: how it was trained, or another read-out
         than its default.
         """
-        part = self.record.parts[0]
-        unusual = [part["read_out"]] if "read_out" in part else []
-        unusual += ["per scene"] if part.get("scope") == "scene" else []
-        unusual += [f"trained on {part['train_dataset']}"] if "train_dataset" in part else []
-        unusual += ["unsupervised"] if "resplit" in part else []
-        method = self.record.recipe.partition("@")[0]
-        return f"{method} ({', '.join(unusual)})" if unusual else method
+        return self.record.result.title
 
     @property
     def features(self) -> str:
         """The streams, joined by `+`."""
-        return self.record.recipe.partition("@")[2]
+        return self.record.result.features
 
     @property
     def name(self) -> str:
@@ -94,17 +89,15 @@ class Scored:
             return np.asarray((rankdata(self.scores) - 1) / max(len(self.scores) - 1, 1))
         raise unknown("scale", scale, ("range", "rank"))
 
-    def row(self, metric: str, video: str | None = None) -> dict[str, Any]:
-        """The record's row of a metric, smoothed where the protocol smooths; `value` is None, with
-        a `reason`, where there is none.
-        """
-        sigma = self.record.protocol["smoothing"]
-        smoothing = "none" if sigma is None or metric in REGIONS else f"gaussian-{sigma:g}"
-        wanted = (metric, smoothing, self.record.read_outs[0], video)
-        for row in self.record.rows:
-            if (row["metric"], row["smoothing"], row["read_out"], row["video"]) == wanted:
-                return row
-        return {"value": None, "reason": NOT_COMPUTED}
+    def value(self, title: str) -> Value:
+        """The value of a metric, by its title: undefined, with a reason, where there is none."""
+        return value_of(self.record, METRICS[title])
+
+    def video_auc(self, video: str) -> float | None:
+        """The micro AUC of one video; None where it has one class."""
+        frame = make_frame([self.record], videos=True)
+        values = video_values(frame, METRICS["micro AUC"], self.record.identity)
+        return values[video].value if video in values else None
 
 
 def read_scored(results: Results, texts: Sequence[str]) -> list[Scored]:
@@ -121,17 +114,16 @@ def read_scored(results: Results, texts: Sequence[str]) -> list[Scored]:
     return [first, *others]
 
 
-def _read_one(results: Results, record: RecipeRecord) -> Scored:
-    frames = results.frames(record)
-    if frames is None or not {"scores", "lengths", "videos"} <= set(frames):
-        folder = results.recipe_folder(record.dataset, record.recipe, record.identity)
+def _read_one(results: Results, record: ResultRecord) -> Scored:
+    frames = read_frame_scores(record, results)
+    if frames is None:
         raise BadInput(
-            f"{folder / 'frames.npz'}: no frame scores; vadbench evaluate --results {results.root}"
-            " makes them"
+            f"{record.name}: its frame scores are not here; vadbench evaluate --results"
+            f" {results.root} makes them"
         )
-    final = frames["scores"].reshape(len(frames["scores"]), -1)[:, 0]
-    smoothed = rules.smooth(final, frames["lengths"], record.protocol["smoothing"])
-    return Scored(record, results, tuple(map(str, frames["videos"])), frames["lengths"], smoothed)
+    sigma = record.result.protocol.smoothing
+    smoothed = rules.smooth(frames.scores, frames.lengths, sigma)
+    return Scored(record, results, frames.videos, frames.lengths, smoothed)
 
 
 def names(scored: Sequence[Scored]) -> list[str]:
@@ -176,7 +168,7 @@ def origin(scored: Sequence[Scored]) -> str:
 
 def smoothing(scored: Sequence[Scored]) -> str:
     """A caption's sentence: what a frame's score is."""
-    sigma = scored[0].record.protocol["smoothing"]
+    sigma = scored[0].record.result.protocol.smoothing
     how = (
         "unsmoothed"
         if sigma is None
@@ -203,14 +195,14 @@ def require_sources(scored: Sequence[Scored], part: str, read: Callable[[], obje
         missing.append(f"the {part} of {scored[0].record.dataset} ({error})")
     for one in scored:
         try:
-            stored_rows(one.record, one.results)
+            read_rows(one.record, one.results)
         except BadInput as error:
             missing.append(f"the row scores of {one.name} ({error})")
     if missing:
         raise BadInput(f"this needs {'; and '.join(missing)}")
 
 
-def why_no_labels(record: RecipeRecord) -> str:
+def why_no_labels(record: ResultRecord) -> str:
     """Why a record's frame labels cannot be shown and how to get them; nothing where they can."""
     try:
         labels_of(record)
@@ -219,7 +211,7 @@ def why_no_labels(record: RecipeRecord) -> str:
     return ""
 
 
-def labels_of(record: RecipeRecord) -> Labels:
+def labels_of(record: ResultRecord) -> Labels:
     """The frame labels that the record was evaluated with.
 
     Raises:
@@ -227,7 +219,7 @@ def labels_of(record: RecipeRecord) -> Labels:
             others than the record's.
     """
     dataset = open_dataset(record.dataset)
-    labels = labels_tested(dataset, _resplit(record, dataset))
+    labels = labels_tested(dataset, find_resplit(record.result, dataset))
     if labels.provenance()["sha256"] != record.labels["sha256"]:
         raise BadInput(
             f"{record.dataset}: labels `{labels.name}` here are not those of the record; vadbench"
@@ -236,7 +228,7 @@ def labels_of(record: RecipeRecord) -> Labels:
     return labels
 
 
-def tracks_of(record: RecipeRecord) -> pd.DataFrame:
+def tracks_of(record: ResultRecord) -> pd.DataFrame:
     """The region tracks of the tested videos.
 
     Raises:
@@ -244,13 +236,9 @@ def tracks_of(record: RecipeRecord) -> pd.DataFrame:
     """
     dataset = open_dataset(record.dataset)
     labels_of(record)
-    tracks = tracks_tested(dataset, _resplit(record, dataset))
+    tracks = tracks_tested(dataset, find_resplit(record.result, dataset))
     if tracks is None:
         raise BadInput(
             f"{record.dataset}: no region annotations; vadbench plot roc needs frame labels only"
         )
     return tracks
-
-
-def _resplit(record: RecipeRecord, dataset: Dataset) -> Resplit | None:
-    return resplit_of(dataset) if "resplit" in record.parts[0] else None

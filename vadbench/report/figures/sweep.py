@@ -5,16 +5,17 @@ the others have not.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vadbench.errors import BadInput
-from vadbench.plans.plan import Plan
 from vadbench.registry import load, names, unknown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import NOT_ASKED, Cell, Column
+from vadbench.results.frame import Frame
 from vadbench.results.records import Results
+from vadbench.spec import Wanted
 from vadbench.suite import Suite
 
 READ_OUT = "read_out"
@@ -42,20 +43,19 @@ class Sweep:
     points: tuple[Point, ...]
 
 
-def sweeps(plan: Plan, results: Results, metric: str) -> list[Sweep]:
+def sweeps(suite: Suite, wanted: Sequence[Wanted], results: Results, metric: str) -> list[Sweep]:
     """The sweeps of an ablation suite, one for each data set and choice of features, from the
     records there are.
 
     Raises:
         BadInput: if the suite has no such rows, the table no such metric, or nothing has run.
     """
-    suite = plan.suite
     if not suite.rows:
         raise BadInput(
             f"suite {suite.name}: its rows have no settings of their own; choose an ablation, such"
             " as mulde-scales or diffusion-noise"
         )
-    table = make_table(plan, results)
+    table = make_table(suite, wanted, Frame(results))
     columns = [
         (place, column)
         for place, column in enumerate(table.columns)
@@ -124,11 +124,10 @@ def count_missing(drawn: list[Sweep]) -> int:
     return sum(point.cell.value is None for sweep in drawn for point in sweep.points)
 
 
-def caption_of(plan: Plan, drawn: list[Sweep]) -> str:
+def write_caption(suite: Suite, drawn: list[Sweep]) -> str:
     """Sentences for the caption: where the numbers are from, which are missing, and that the best
     is no result.
     """
-    suite = plan.suite
     missing = count_missing(drawn)
     seeds = f"mean over up to {suite.seeds} seeds" if suite.seeds > 1 else "seed 0"
     where = "; ".join(dict.fromkeys(f"{sweep.dataset}, {sweep.features}" for sweep in drawn))

@@ -55,7 +55,7 @@ def draw_timeline(
         for axis, one, name, line in zip(axes, scored, names(scored), values, strict=True):
             paint_timeline(axis, line, anomalous)
             axis.set_title(name, loc="left", pad=3)
-            auc = one.row("micro_auc", video)["value"]
+            auc = one.video_auc(video)
             if auc is not None:
                 axis.set_title(
                     f"AUC of this video {100 * auc:.1f}", loc="right", pad=3, fontsize=7.5

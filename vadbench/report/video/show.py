@@ -81,7 +81,11 @@ def record_of(
     """
     known: Any = load("datasets", dataset)
     there = sorted(
-        {one.recipe.partition("@")[2] for one in results.all_recipes(dataset, f"{method}@*")}
+        {
+            one.result.features
+            for one in results.all_records()
+            if (one.dataset, one.result.method) == (dataset, method)
+        }
     )
     if not there:
         command = f"vadbench run --methods {method} --datasets {dataset} --results {results.root}"
@@ -145,7 +149,7 @@ def clip_of(dataset: Dataset, scored: Scored, video: str) -> Video:
     named `train/name`.
     """
     split, _, name = (
-        video.rpartition("/") if "resplit" in scored.record.parts[0] else ("", "", video)
+        video.rpartition("/") if scored.record.result.training.split else ("", "", video)
     )
     return next(
         clip
