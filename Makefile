@@ -40,6 +40,7 @@ test-vision: $(VISION)/.ready ## the networks that need torchvision, in an envir
 lint: $(READY) ## style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## mend style
 	$(BIN)/ruff check --fix

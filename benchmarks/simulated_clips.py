@@ -13,9 +13,9 @@ from scipy.special import ndtri
 
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.regions import Matches, match
 from vadbench.evaluation.protocol import smooth
+from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.results.records import Results
 
 Clips = list[tuple[NDArray[np.float64], NDArray[np.bool_]]]  # (scores, labels) of each video

@@ -11,7 +11,6 @@ import time
 import numpy as np
 from regions import LENGTH, VIDEOS, scene
 
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import micro_auc
 from vadbench.evaluation.metrics.regions import match
 from vadbench.evaluation.metrics.uncertainty import (
@@ -21,6 +20,7 @@ from vadbench.evaluation.metrics.uncertainty import (
     pairwise,
     region_jackknives,
 )
+from vadbench.files.box_arrays import read_boxes, read_scores
 
 
 def main() -> None:

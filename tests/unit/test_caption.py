@@ -3,7 +3,7 @@
 import pytest
 
 from vadbench.plans.plan import plan_suite
-from vadbench.report.tables.caption import caption_of
+from vadbench.report.tables.caption import write_caption
 from vadbench.report.tables.table import PublishedRow
 from vadbench.suite import make_suite
 
@@ -18,7 +18,7 @@ def test_settings_that_authors_chose_by_test_labels_are_told(method, preset, tol
     plan = plan_suite(
         make_suite({"methods": (method,), "datasets": ("synthetic",), "preset": preset})
     )
-    assert (ORACLE in caption_of(plan, [], ())) == told
+    assert (ORACLE in write_caption(plan.suite, plan.wanted, [], ())) == told
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_recipe_that_lacks_a_stream_is_told(method, features, told):
     plan = plan_suite(
         make_suite({"methods": (method,), "datasets": ("synthetic",), "features": features})
     )
-    caption = caption_of(plan, [], ())
+    caption = write_caption(plan.suite, plan.wanted, [], ())
     assert told in caption if told else "Not the whole recipe" not in caption
 
 
@@ -68,5 +68,7 @@ def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(
     published = ("diffusion-vad-icip2023/table2a", "diffusion-vad-icip2023/table2b")
     suite = {"methods": (method,), "datasets": (dataset,), "features": (features,)}
     plan = plan_suite(make_suite({**suite, "preset": preset, "published": published}))
-    caption = caption_of(plan, [], (PublishedRow("a paper", "X", "f", (0.5,)),))
+    caption = write_caption(
+        plan.suite, plan.wanted, [], (PublishedRow("a paper", "X", "f", (0.5,)),)
+    )
     assert (NO_NETWORK in caption) == told

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vadbench import cli
-from vadbench.cli.options import plan_of
+from vadbench.cli.options import Options
 
 
 @pytest.fixture
@@ -118,16 +118,16 @@ def test_mistakes_are_one_line(vadbench, tmp_path, arguments, told):
     ("suite", "setting"), [("diffusion-t", "one-class"), ("mulde-l", "unsupervised")]
 )
 def test_a_suite_is_varied_by_its_setting(suite, setting):
-    plan = plan_of("", "", "", None, None, None, suite, setting=setting)
+    plan = Options(suite=suite, setting=setting).read_plan()
     assert (plan.suite.setting, plan.suite.name) == (setting, f"{suite}--synthetic--{setting}")
 
 
 def test_without_a_choice_a_suite_has_its_own_setting():
-    assert plan_of("", "", "", None, None, None, "diffusion-t").suite.setting == "unsupervised"
+    assert Options(suite="diffusion-t").read_suite().setting == "unsupervised"
 
 
 def test_without_a_suite_the_setting_is_one_class():
-    assert plan_of("gmm", "synthetic", "", None, None, None, "").suite.setting == "one-class"
+    assert Options("gmm", "synthetic").read_suite().setting == "one-class"
 
 
 def test_the_settings_there_are_stand_in_the_refusal(vadbench):

@@ -2,22 +2,29 @@
 disk.
 """
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from vadbench.locations import suites_root
+from vadbench.evaluation.protocol import identity_of
 from vadbench.plans.plan import plan_suite
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
+from vadbench.results.frame import Frame
 from vadbench.results.records import Results
-from vadbench.suite import read_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Results(ROOT / "results")
-TABLES = sorted(
-    path.stem for path in (RESULTS.root / "tables").glob("*.md") if path.stem != "latest"
-)
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from make_tables import list_suites  # noqa: E402
+
+SUITES = list(list_suites())
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return Frame(RESULTS)
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +33,36 @@ def bare(tmp_path_factory):
     return str(tmp_path_factory.mktemp("bare"))
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_the_tables_are_what_the_records_say(name, bare, monkeypatch):
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_the_tables_are_what_the_records_say(suite, frame, bare, monkeypatch):
     monkeypatch.setenv("VADBENCH_DATA", bare)
     monkeypatch.setenv("VADBENCH_CACHE", bare)
-    table = make_table(plan_suite(read_suite(name, suites_root())), RESULTS)
+    table = make_table(suite, plan_suite(suite).wanted, frame)
     for suffix, render in ((".md", markdown.render), (".csv", csv.render)):
-        assert (RESULTS.root / "tables" / name).with_suffix(suffix).read_text() == render(table), (
-            "run `make tables`"
-        )
+        path = RESULTS.root / "tables" / f"{suite.name}{suffix}"
+        assert path.read_text() == render(table), "run `make tables`"
 
 
-def test_there_are_records_and_all_can_be_read():
-    assert TABLES
-    assert all(run.status == "done" for run in RESULTS.all_runs())
-    assert {run for recipe in RESULTS.all_records() for run in recipe.runs} <= {
-        run.identity for run in RESULTS.all_runs()
-    }
+def test_every_committed_table_is_of_a_suite():
+    committed = {path.stem for path in (RESULTS.root / "tables").glob("*.md")} - {"latest"}
+    assert {suite.name for suite in SUITES} == committed
+
+
+def test_there_are_records_and_all_can_be_read(frame):
+    assert frame.records
+    assert all(run.status == "done" for run in frame.runs.values())
+    runs = {run for record in frame.records.values() for run in record.runs}
+    assert runs <= frame.runs.keys()
+
+
+def test_of_every_run_the_frame_maxima_are_kept(frame):
+    assert all(RESULTS.frames_path(run).is_file() for run in frame.runs.values())
+
+
+def test_every_record_says_by_which_preset_it_was_asked_for(frame):
+    assert all(record.result.preset for record in frame.records.values())
+
+
+def test_every_record_has_the_identity_of_what_it_says(frame):
+    for record in frame.records.values():
+        assert identity_of(record.result, record.runs) == record.identity

@@ -18,9 +18,9 @@ pytest.importorskip("matplotlib")
 from vadbench.cli import app
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import stored_rows
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import micro_auc
 from vadbench.evaluation.metrics.regions import match, region_metrics
+from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.locations import suites_root
 from vadbench.report.figures.curves import percent, rate_at, region_curves, roc_curve
 from vadbench.report.figures.detected import read_detected

@@ -5,16 +5,16 @@ is ours alone says so.
 from dataclasses import replace
 
 import pytest
+from record_builder import make_plan_table
 
 from vadbench.datasets.base import Resplit
 from vadbench.locations import suites_root
 from vadbench.plans.plan import plan_suite
 from vadbench.report.published import of_tables
-from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import NONE, OURS, SIGMA, TIES, remark, same_figure
 from vadbench.report.tables.table import Column
 from vadbench.results.records import Results
-from vadbench.spec import METRICS
+from vadbench.spec import METRICS, Split
 from vadbench.suite import make_suite, read_suite, vary
 
 MULDE = "mulde-cvpr2024"
@@ -37,18 +37,20 @@ def plan_of(
     named = {"label": "MULDE", "method": method, "published": published, **(row or {})}
     return plan_suite(
         make_suite({"rows": [named], "datasets": [dataset], "features": [stream], **fields})
-    ).recipes
+    ).wanted
 
 
 def beside(planned, tables, title="micro AUC"):
     """The figure, and what is told."""
-    cell, published = column(planned[0].dataset, title), of_tables(tables)
+    cell, published = column(planned[0].result.dataset, title), of_tables(tables)
     return same_figure(planned, cell, published), remark(planned, cell, published, differences=True)
 
 
-def with_split(planned, split):
-    parts = tuple(replace(part, job=replace(part.job, resplit=split)) for part in planned[0].parts)
-    return (replace(planned[0], parts=parts),)
+def with_split(wanted, split):
+    sizes = {"train_videos": len(split.train), "test_videos": len(split.test)}
+    one = wanted[0].result
+    training = one.training.model_copy(update={"split": Split(**split.document, **sizes)})
+    return (replace(wanted[0], result=one.model_copy(update={"training": training})),)
 
 
 def test_the_same_thing_has_its_figure_and_the_note_that_sigma_is_not_stated():
@@ -161,9 +163,8 @@ def test_one_class_is_not_beside_unsupervised_figures():
 
 
 def table_of(name, tmp_path, **changes):
-    return make_table(
-        plan_suite(vary(read_suite(name, suites_root()), **changes)), Results(tmp_path)
-    )
+    plan = plan_suite(vary(read_suite(name, suites_root()), **changes))
+    return make_plan_table(plan, Results(tmp_path))
 
 
 def notes_of(table, dataset):
@@ -220,10 +221,8 @@ def test_on_shanghaitech_each_figure_of_table_1_has_a_row_of_its_streams(tmp_pat
     plan = plan_suite(vary(read_suite("mulde-table1", suites_root()), preset="paper"))
     published = of_tables((f"{MULDE}/table1",))
     cells = {}
-    for shown, name in {(recipe.shown, recipe.name) for recipe in plan.recipes}:
-        planned = [
-            recipe for recipe in plan.recipes if (recipe.shown, recipe.name) == (shown, name)
-        ]
+    for shown, recipe in {(one.shown, one.result.recipe) for one in plan.wanted}:
+        planned = [one for one in plan.wanted if (one.shown, one.result.recipe) == (shown, recipe)]
         if (
             figure := same_figure(planned, column("shanghaitech", "micro AUC"), published)
         ) is not None:

@@ -69,27 +69,27 @@ def test_deterministic_methods_run_once_whatever_the_seeds():
 
 def test_a_fusion_is_one_recipe_of_several_jobs():
     planned = plan(methods=("mulde@velocity+velocity.hof8",))
-    (recipe,) = planned.recipes
+    (one,) = planned.planned
     assert len(planned.jobs) == 2
-    assert recipe.name == "mulde@velocity+velocity.hof8"
-    assert {part.part.calibration for part in recipe.parts} == {"zscore-clip"}
+    assert one.result.recipe == "mulde@velocity+velocity.hof8"
+    assert {part.calibration for part in one.result.parts} == {"zscore-clip"}
 
 
 def test_a_single_stream_is_not_calibrated():
-    (recipe,) = plan(methods=("mulde",)).recipes
-    assert recipe.parts[0].part.calibration == "none"
+    (one,) = plan(methods=("mulde",)).planned
+    assert one.result.parts[0].calibration == "none"
 
 
 def test_a_recipe_uses_the_streams_there_are_and_names_them():
-    (recipe,) = plan(methods=("accivad",)).recipes  # of pose there are no weights here
-    assert recipe.name == "accivad@deep+velocity"
-    (on_grid,) = plan(methods=("accivad@velocity@grid",)).recipes
-    assert on_grid.name == "accivad@velocity@grid"
+    (one,) = plan(methods=("accivad",)).planned  # of pose there are no weights here
+    assert one.result.recipe == "accivad@deep+velocity"
+    (on_grid,) = plan(methods=("accivad@velocity@grid",)).planned
+    assert on_grid.result.recipe == "accivad@velocity@grid"
 
 
 def test_a_recipe_has_a_row_for_every_stream_of_an_extractor():
     planned = plan(methods=("accivad",), features=("velocity.hof1", "velocity.hof8"))
-    assert [recipe.name for recipe in planned.recipes] == [
+    assert [one.result.recipe for one in planned.planned] == [
         "accivad@velocity.hof1",
         "accivad@velocity.hof8",
     ]
@@ -97,7 +97,7 @@ def test_a_recipe_has_a_row_for_every_stream_of_an_extractor():
 
 def test_a_job_two_recipes_share_is_planned_once():
     planned = plan(methods=("gmm", "accivad@velocity"))
-    assert len(planned.recipes) == 2
+    assert len(planned.planned) == 2
     assert len(planned.jobs) == 1
 
 
@@ -153,8 +153,10 @@ def test_a_suite_of_ones_own_is_a_file_anywhere(tmp_path):
     suite = read_suite(str(path), suites_root())
     assert (suite.name, suite.called, suite.methods) == ("mine", str(path), ("gmm",))
     varied = vary(suite, datasets=("ped2",), seeds=2)
-    assert (varied.name, varied.called) == ("mine--ped2--2seeds", f"{path}--ped2--2seeds")
-    assert read_suite(varied.called, suites_root()) == varied
+    assert (varied.name, varied.called) == (
+        "mine--ped2--2seeds",
+        f"{path} --datasets ped2 --seeds 2",
+    )
     with pytest.raises(BadInput, match="no such suite file"):
         read_suite(str(tmp_path / "other.toml"), suites_root())
 
@@ -263,7 +265,7 @@ def test_a_rows_settings_lie_on_top_of_the_suites():
         settings={"mulde": {"scales": 4, "beta": 1.0}},
     )
     assert [(job.config.scales, job.config.beta) for job in planned.jobs] == [(4, 1.0), (4, 0.5)]
-    assert [recipe.label for recipe in planned.recipes] == ["a", "b"]
+    assert [one.wanted.label for one in planned.planned] == ["a", "b"]
 
 
 def test_read_outs_of_one_run_are_rows_of_one_job_and_the_default_is_no_read_out_of_its_own():
@@ -271,7 +273,7 @@ def test_read_outs_of_one_run_are_rows_of_one_job_and_the_default_is_no_read_out
         {"label": "a", "read_out": "max"}, {"label": "b", "read_out": "gmm5"}, {"label": "c"}
     )
     assert len(planned.jobs) == 1
-    assert [recipe.read_out for recipe in planned.recipes] == ["max", None, None]
+    assert [one.result.read_out for one in planned.planned] == ["max", None, None]
 
 
 @pytest.mark.parametrize(
@@ -311,11 +313,11 @@ def test_rows_of_one_label_may_show_different_streams():
     planned = rows_of(
         {"label": "a", "method": "mulde@velocity"}, {"label": "a", "method": "knn@velocity.hof8"}
     )
-    assert [recipe.name for recipe in planned.recipes] == ["mulde@velocity", "knn@velocity.hof8"]
+    assert [one.result.recipe for one in planned.planned] == ["mulde@velocity", "knn@velocity.hof8"]
 
 
 def test_a_method_named_twice_is_one_row():
-    assert len(plan(methods=("gmm", "gmm@velocity")).recipes) == 1
+    assert len(plan(methods=("gmm", "gmm@velocity")).planned) == 1
 
 
 @pytest.mark.parametrize(
@@ -343,14 +345,29 @@ def test_a_stream_is_not_fused_with_itself(method):
         },
     ],
 )
-def test_a_varied_suite_is_read_again_by_its_name(changes):
+def test_a_varied_suite_has_a_table_of_its_own(changes):
     suite = read_suite("mulde-l", suites_root())
     varied = vary(suite, **changes)
     assert varied.rows == suite.rows
     assert varied.name != suite.name
     assert {name: getattr(varied, name) for name in changes} == changes
-    assert read_suite(varied.name, suites_root()) == varied
     assert vary(suite) == suite
+
+
+def test_a_varied_suite_says_the_options_that_make_it():
+    varied = vary(
+        read_suite("mulde-l", suites_root()), datasets=("ped2", "synthetic"), add=("gmm", "knn")
+    )
+    assert varied.name == "mulde-l--ped2+synthetic--with-gmm+knn"
+    assert varied.options == "--suite mulde-l --datasets ped2,synthetic --add gmm,knn"
+
+
+def test_a_method_is_added_to_a_suite():
+    suite = read_suite("ped2-velocity", suites_root())
+    more = vary(suite, add=("flow",))
+    assert more.methods == (*suite.methods, "flow")
+    assert more.name == "ped2-velocity--with-flow"
+    assert vary(suite, add=("gmm",)).methods == suite.methods
 
 
 def test_another_setting_trains_anew_and_the_usual_one_does_not():
@@ -379,8 +396,8 @@ def test_a_row_is_on_the_data_sets_that_it_names():
     ]
     found = plan(
         methods=(), rows=rows, datasets=("synthetic", "ped2"), features=("velocity",)
-    ).recipes
-    assert {(recipe.shown, recipe.dataset) for recipe in found} == {
+    ).planned
+    assert {(one.wanted.shown, one.result.dataset) for one in found} == {
         ("both", "synthetic"),
         ("both", "ped2"),
         ("one", "ped2"),
@@ -409,7 +426,8 @@ def test_every_suite_can_be_planned(name):
     named = [row for row in suite.rows if "@" in row.method]
     choices = max(len(suite.features), 1) + len(suite.fusions)
     rows = (len(suite.methods) + len(suite.rows) - len(named)) * choices + len(named)
-    assert len({(recipe.shown, recipe.name) for recipe in plan_suite(suite).recipes}) == rows
+    wanted = plan_suite(suite).wanted
+    assert len({(one.shown, one.result.features) for one in wanted}) == rows
 
 
 @pytest.mark.parametrize(
@@ -429,18 +447,18 @@ def test_a_sweep_over_scoring_has_one_fit(name, fits):
 
 
 def test_a_scope_and_another_training_data_set_are_part_of_the_identity_and_named_in_the_table():
-    (usual,) = plan(methods=("gmm",)).recipes
-    (scene,) = plan(methods=("gmm",), scope="scene").recipes
-    (foreign,) = plan(methods=("gmm",), train_on="ped2").recipes
+    (usual,) = plan(methods=("gmm",)).planned
+    (scene,) = plan(methods=("gmm",), scope="scene").planned
+    (foreign,) = plan(methods=("gmm",), train_on="ped2").planned
 
-    identities = {recipe.parts[0].job.identity for recipe in (usual, scene, foreign)}
+    identities = {one.runs[0] for one in (usual, scene, foreign)}
     assert len(identities) == 3
-    assert [recipe.shown for recipe in (usual, scene, foreign)] == [
+    assert [one.wanted.shown for one in (usual, scene, foreign)] == [
         "gmm",
         "gmm (per scene)",
         "gmm (trained on ped2)",
     ]
-    assert foreign.parts[0].job.document["train_dataset"] == "ped2@v1p2"
+    assert foreign.jobs[0].document["train_dataset"] == "ped2@v1p2"
 
 
 @pytest.mark.parametrize(
@@ -454,8 +472,8 @@ def test_a_scope_and_another_training_data_set_are_part_of_the_identity_and_name
     ],
 )
 def test_a_labelled_row_says_once_how_it_was_trained(fields, label, shown):
-    (recipe,) = plan(methods=(), rows=[{"label": label, "method": "gmm"}], **fields).recipes
-    assert recipe.shown == shown
+    (one,) = plan(methods=(), rows=[{"label": label, "method": "gmm"}], **fields).planned
+    assert one.wanted.shown == shown
 
 
 def test_training_on_itself_is_the_usual_job():

@@ -8,22 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
-from vadbench.detector import Part
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import make_protocol
 from vadbench.evaluation.protocol import (
-    CALIBRATIONS,
-    RETIRED,
-    Protocol,
     Statistics,
     calibrate,
     calibration_statistics,
     frame_maximum,
     fuse,
-    read_protocol,
+    make_protocol,
     smooth,
     window_to_frames,
 )
+from vadbench.spec import CALIBRATIONS, Protocol
 
 
 def test_frame_maximum_takes_the_highest_row_and_fills_empty_frames():
@@ -119,7 +115,9 @@ def test_calibration_of_columns_is_that_of_each_column(name):
 
 
 def test_an_unknown_calibration_lists_the_choices():
-    with pytest.raises(BadInput, match=r"'softmax' is unknown; choose one of none, minmax-p99\.9"):
+    with pytest.raises(
+        BadInput, match=r"unknown protocol\.calibration 'softmax': choose from minmax, "
+    ):
         calibrate("softmax", [1.0], calibration_statistics([1.0]))
 
 
@@ -195,44 +193,19 @@ def test_two_windows_of_one_start_are_refused():
         window_to_frames([1.0, 2.0], [0, 0], [1, 1], [4], window=2)
 
 
-def test_the_protocol_names_its_choices_in_one_sentence():
-    protocol = Protocol(
-        smoothing=3,
-        parts=(Part("mulde", "velocity", "zscore-clip"), Part("knn", "pose", "minmax", "zero")),
-    )
-    caption = protocol.describe()
-    assert caption.count(". ") == 0
-    for named in (
-        "mulde on velocity (zscore-clip",
-        "knn on pose (minmax, empty frames: zero)",
-        "sigma 3",
-        "training rows",
-        "skip",
-        "pad-rank",
-        "ties average",
-    ):
-        assert named in caption
+def test_a_protocol_survives_json():
+    protocol = Protocol(smoothing=7, calibration_level="frame", ties="order")
+    assert Protocol(**json.loads(protocol.model_dump_json())) == protocol
 
 
-def test_the_protocol_survives_json():
-    protocol = Protocol(
-        smoothing=7,
-        parts=(Part("gmm", "velocity", "none"),),
-        calibration_level="frame",
-        ties="order",
-    )
-    assert read_protocol(json.loads(protocol.model_dump_json())) == protocol
-
-
-def test_what_windows_score_is_recorded_and_no_choice():
-    assert Protocol().model_dump(mode="json")["windows"] == RETIRED["windows"] == "centre"
+def test_what_windows_score_is_no_choice():
     with pytest.raises(BadInput, match="unknown field 'windows'"):
         make_protocol({"windows": "last"})
 
 
 def test_no_smoothing_has_one_spelling():
     assert Protocol(smoothing=0) == Protocol()
-    assert "no smoothing" in Protocol().describe()
+    assert Protocol().filter == "none"
 
 
 @pytest.mark.parametrize(
@@ -251,11 +224,6 @@ def test_the_protocol_refuses_unknown_choices(field):
         Protocol(**field)
 
 
-def test_the_protocol_refuses_an_unknown_calibration():
-    with pytest.raises(ValueError, match="softmax"):
-        Protocol(parts=(Part("gmm", "velocity", "softmax"),))
-
-
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
@@ -272,24 +240,6 @@ def test_the_protocol_refuses_an_unknown_calibration():
 def test_what_a_user_may_not_choose_is_told(fields, told):
     with pytest.raises(BadInput, match=told):
         make_protocol(fields)
-
-
-def test_a_record_of_an_earlier_version_has_the_protocol_it_was_evaluated_under():
-    kept = Protocol(smoothing=3.0, parts=(Part("gmm", "velocity", "none"),))
-    earlier = kept.model_dump(mode="json") | {"resamples": 1000, "resampling_seed": 0}
-    assert read_protocol(earlier) == read_protocol(kept.model_dump(mode="json")) == kept
-
-
-def test_a_field_that_no_version_had_is_refused():
-    with pytest.raises(ValueError, match="sigma"):
-        read_protocol({"sigma": 3})
-
-
-def test_an_unknown_calibration_of_a_part_is_told_without_internals():
-    with pytest.raises(
-        BadInput, match=r"^unknown protocol\.calibration 'foo': choose from [a-z0-9., -]+$"
-    ):
-        make_protocol({}, (Part("gmm", "velocity", "foo"),))
 
 
 def test_names_on_the_command_line_are_recorded_in_the_usual_form():

@@ -2,13 +2,13 @@ import csv
 from collections import Counter
 
 import pytest
+from record_builder import make_plan_table as tabulate
 
 from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
 from vadbench.plans.plan import plan_suite
 from vadbench.report.published import METRICS, of_tables, read_published, same_streams, stream_id
-from vadbench.report.tables.make import make_table
 from vadbench.report.tables.papers import stands_in
 from vadbench.report.tables.table import Column
 from vadbench.results.records import Results
@@ -158,7 +158,7 @@ def test_every_published_figure_of_a_paper_suite_is_in_its_table(name, tmp_path)
     """For the columns that the suite has; and each row's reference is a method of the tables."""
     suite = read_suite(name, suites_root())
     wanted = of_tables(suite.published)
-    table = make_table(plan_suite(suite), Results(tmp_path))
+    table = tabulate(plan_suite(suite), Results(tmp_path))
     shown = Counter(value for row in table.published for value in row.values if value is not None)
     metrics = {column.key[0] for column in table.columns}
     assert shown == Counter(figure.value for figure in wanted if figure.metric in metrics)
@@ -175,7 +175,7 @@ def test_an_unknown_table_lists_the_choices(tmp_path):
         }
     )
     with pytest.raises(BadInput, match="mulde-cvpr2024/table1"):
-        make_table(plan_suite(suite), Results(tmp_path))
+        tabulate(plan_suite(suite), Results(tmp_path))
 
 
 def test_table_1_names_the_streams_that_the_supplement_proves():
@@ -241,4 +241,4 @@ def test_without_a_column_of_its_smoothing_a_figure_stands_in_the_first():
 
 
 def test_every_metric_has_a_column():
-    assert set(METRICS) <= {key[0] for key, _ in COLUMNS.values()}
+    assert set(METRICS) <= {key.metric for key in COLUMNS.values()}

@@ -7,6 +7,7 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.metrics.ranks import critical_difference
 from vadbench.report.ranks import RankRow, RankTable, draw_critical_difference, rank_table, render
 from vadbench.report.tables.table import Cell, Column, Row, Table
+from vadbench.spec import METRICS
 
 DATASETS = ("ped2", "avenue", "shanghaitech")
 KNOWN = {"gmm": (0.9, 0.8, 0.7), "knn": (0.8, 0.9, 0.6), "mulde": (0.7, 0.6, 0.5)}
@@ -17,12 +18,9 @@ def table(values, datasets=DATASETS, notes=None):
     that; None is a cell with a note.
     """
     columns = tuple(
-        Column(dataset, title, key, better)
+        Column(dataset, title, METRICS[title])
         for dataset in datasets
-        for title, key, better in (
-            ("micro AUC", ("micro_auc", None, True), 1),
-            ("EER", ("eer", None, True), -1),
-        )
+        for title in ("micro AUC", "EER")
     )
     rows = []
     for method, of_method in values.items():

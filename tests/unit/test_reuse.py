@@ -11,15 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from vadbench.evaluation.reevaluation import evaluate_all
 
+from vadbench.datasets.open import _open as open_once
 from vadbench.errors import BadInput
 from vadbench.evaluation import evaluate
+from vadbench.evaluation.evaluate import evaluate_all
+from vadbench.plans.needs import extract_features
 from vadbench.plans.plan import plan_suite
 from vadbench.report.tables.table import Table
 from vadbench.results.records import Results
-from vadbench.runner import run as benchmark
-from vadbench.runner.run import run_suite
+from vadbench.runner.run import evaluate_suite, run_suite
 from vadbench.suite import make_suite
 
 FRAMES, SIZE = 40, (48, 64)
@@ -87,7 +88,7 @@ class Session:
         self.ran = 0
 
     def run(self, **fields: Any) -> Session:
-        benchmark._opened.cache_clear()
+        open_once.cache_clear()
         suite = {
             "methods": METHODS,
             "datasets": ("folder",),
@@ -227,11 +228,11 @@ def test_another_smoothing_keeps_the_regions_where_row_scores_are_not_here(
     evaluate_all(session.results, {"smoothing": 7}, pytest.fail)
     smoothed = [
         record
-        for record in session.results.all_records("folder", "magnitude@velocity@grid")
-        if record.protocol["smoothing"] == 7
+        for record in session.results.all_records()
+        if record.recipe == "magnitude@velocity@grid" and record.result.protocol.smoothing == 7
     ]
-    (row,) = [row for record in smoothed for row in record.rows if row["metric"] == "rbdc"]
-    assert row["value"] == rbdc
+    (value,) = [one for record in smoothed for one in record.values if one.metric == "rbdc"]
+    assert value.value == rbdc
 
 
 def test_regions_measured_on_other_tracks_are_not_kept(session: Session, own: Path) -> None:
@@ -282,20 +283,21 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(
     assert (outdated.value, fresh.value is None) == (None, False)
     assert "its files have changed since" in (outdated.note or "")
 
-    benchmark._opened.cache_clear()
-    table, _ = benchmark.evaluate_suite(
+    open_once.cache_clear()
+    table, _ = evaluate_suite(
         plan_suite(
             make_suite(
                 {"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)}
             )
         ),
         session.results,
+        session.told.append,
     )
     assert {row.cells[0].note for row in table.rows} == {
         "its files have changed since; vadbench run makes it anew"
     }
 
-    benchmark.extract_features(
+    extract_features(
         plan_suite(
             make_suite(
                 {"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)}
@@ -329,8 +331,8 @@ def test_recipes_of_the_same_runs_and_other_protocols_are_all_evaluated_again(
 def test_what_cannot_be_evaluated_is_one_line_a_reason(session: Session, own: Path) -> None:
     session.run()
     write_clip(own / "b", (5, 9), seed=1)  # other videos than the runs'
-    benchmark._opened.cache_clear()
+    open_once.cache_clear()
     told: list[str] = []
     assert evaluate_all(session.results, {}, told.append) == 0
     (line,) = told
-    assert "and 1 others: not evaluated: its runs are not what" in line
+    assert "and 1 others: not evaluated: the files of folder have changed since its runs" in line

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.external.files import (
+from vadbench.files.tables import (
     read_columns,
     read_detections,
     read_frames,

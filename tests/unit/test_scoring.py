@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import macro_auc, micro_auc
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.evaluation.metrics.uncertainty import (
@@ -22,6 +21,7 @@ from vadbench.evaluation.metrics.uncertainty import (
 )
 from vadbench.evaluation.protocol import smooth
 from vadbench.external.score import NO_LENGTHS, render, score_frames, score_regions
+from vadbench.files.box_arrays import read_boxes, read_scores
 
 LENGTHS = {"01": 30, "02": 40, "03": 20, "04": 25}
 

@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 from test_regions_metric import scene, take
 
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import (
     average_precision,
     eer,
@@ -30,6 +29,7 @@ from vadbench.evaluation.metrics.uncertainty import (
     pairwise,
     region_jackknives,
 )
+from vadbench.files.box_arrays import read_boxes, read_scores
 
 MICRO = ("micro_auc", None)
 

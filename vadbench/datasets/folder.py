@@ -153,7 +153,7 @@ class Folder(Dataset):
                 if (masks := self.masks(video)) is not None
             }
             return derive_tracks(clips) if self._has_masks() else None
-        from vadbench.external.files import read_tracks
+        from vadbench.files.tables import read_tracks
 
         path = self._inside(self.manifest.tracks)
         found = read_tracks(path)

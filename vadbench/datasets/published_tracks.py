@@ -46,7 +46,7 @@ def published_tracks(dataset: Dataset) -> pd.DataFrame | None:
     folder = regions_folder(dataset.root, dataset.name)
     if not folder.is_dir():
         return None
-    from vadbench.external.files import read_tracks
+    from vadbench.files.tables import read_tracks
 
     found = read_tracks(folder)
     videos = {video.name: video for video in dataset.videos("test")}

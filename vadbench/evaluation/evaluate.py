@@ -31,7 +31,6 @@ from vadbench.evaluation.intervals import (
     jackknife_arrays,
     read_jackknife,
 )
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import frame_metrics
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.evaluation.metrics.uncertainty import (
@@ -40,6 +39,8 @@ from vadbench.evaluation.metrics.uncertainty import (
     frame_jackknives,
     region_jackknives,
 )
+from vadbench.evaluation.outdated import is_outdated
+from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
 from vadbench.results.records import ResultRecord, Results, RunRecord, same_record
@@ -90,7 +91,9 @@ def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str]
     for record in list(results.all_records()):
         try:
             result = change_protocol(record.result, protocol)
-            again = evaluate(result, record.runs, open_dataset(record.dataset), results)
+            _refuse_outdated(record, results)
+            own = open_dataset(record.dataset)
+            again = evaluate(result, record.runs, own, results, measured=record)
             evaluated.add(again.identity)
         except BadInput as error:
             where = record.dataset, str(error)
@@ -99,6 +102,16 @@ def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str]
         others = f" and {len(records) - 1} others" if len(records) > 1 else ""
         say(f"{dataset} {records[0]}{others}: not evaluated: {reason}")
     return len(evaluated)
+
+
+def _refuse_outdated(record: ResultRecord, results: Results) -> None:
+    for place in range(len(record.runs)):
+        run = results.run_of(record, place)
+        if run is not None and is_outdated(run):
+            raise BadInput(
+                f"the files of {record.dataset} have changed since its runs; vadbench run makes"
+                " them anew"
+            )
 
 
 def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
@@ -117,7 +130,11 @@ def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
 
 
 def evaluate(
-    result: Result, runs: Sequence[str], dataset: Dataset, results: Results
+    result: Result,
+    runs: Sequence[str],
+    dataset: Dataset,
+    results: Results,
+    measured: ResultRecord | None = None,
 ) -> ResultRecord:
     """Compute and store the values of a result whose jobs have all been run, with 95 % intervals
     over the test videos.
@@ -127,6 +144,8 @@ def evaluate(
         runs: identities of the jobs, one a part.
         dataset: with the labels.
         results: where runs lie and the record goes.
+        measured: a record of the same runs under another protocol: where row scores are not here,
+            what it says of regions is kept if that depends on nothing that differs.
 
     Raises:
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the
@@ -153,9 +172,8 @@ def evaluate(
         None if own is None else _take_column(own, column)
         for own, column in zip(rows, columns, strict=True)
     ]
-    located, of_regions = _region_values(
-        result, cut, frames, dataset, labels, truth, before, results
-    )
+    kept = next((one for one in (before, measured) if _has_regions(one, result, truth)), None)
+    located, of_regions = _region_values(result, cut, frames, dataset, labels, kept, results)
     record = ResultRecord(
         identity=identity,
         result=result if before is None else _keep_asked(result, before.result),
@@ -342,8 +360,7 @@ def _region_values(
     frames: list[PartFrames],
     dataset: Dataset,
     labels: Labels,
-    truth: dict[str, Any],
-    before: ResultRecord | None,
+    kept: ResultRecord | None,
     results: Results,
 ) -> Measured:
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there
@@ -353,8 +370,8 @@ def _region_values(
     if tracks is None:
         return _no_regions(result.protocol, "no region annotations")
     if any(own is None for own in rows):
-        if before is not None and before.labels.get("regions_sha256") == truth["regions_sha256"]:
-            return _keep_regions(before, results)
+        if kept is not None:
+            return _keep_regions(kept, results)
         return _no_regions(result.protocol, "row scores (rows.npz) are not here")
     streams = [own for own in rows if own is not None]
     reason = why_no_regions(streams)
@@ -397,6 +414,18 @@ def _measure_regions(
 
 def _no_regions(protocol: Protocol, reason: str) -> Measured:
     return [Value(metric, protocol.ties, reason=reason) for metric in REGIONS], {}
+
+
+def _has_regions(record: ResultRecord | None, result: Result, truth: dict[str, Any]) -> bool:
+    """Whether what a record says of regions holds for a result of the same runs: smoothing and the
+    conventions of macro AUC are of frames alone.
+    """
+    if record is None or record.labels.get("regions_sha256") != truth["regions_sha256"]:
+        return False
+    alone: dict[str, Any] = {"smoothing": None, "macro": ("skip",)}
+    one, other = (each.protocol.model_copy(update=alone) for each in (record.result, result))
+    parts = [[part.part for part in each.parts] for each in (record.result, result)]
+    return one == other and parts[0] == parts[1] and record.result.read_out == result.read_out
 
 
 def _keep_regions(before: ResultRecord, results: Results) -> Measured:

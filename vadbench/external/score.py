@@ -16,11 +16,11 @@ from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
 from vadbench.evaluation.intervals import add_intervals
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.frame import frame_metrics
 from vadbench.evaluation.metrics.regions import Ties, match, region_metrics
 from vadbench.evaluation.metrics.uncertainty import frame_jackknives, region_jackknives
-from vadbench.external.files import (
+from vadbench.files.box_arrays import read_boxes, read_scores
+from vadbench.files.tables import (
     FrameTable,
     read_detections,
     read_frames,

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Literal
 
-from vadbench.datasets.base import Split
-from vadbench.datasets.contents import contents_of
-from vadbench.datasets.open import open_dataset
-from vadbench.locations import cache_root
-from vadbench.plans.jobs import Job
+from vadbench.evaluation.outdated import is_outdated
 from vadbench.plans.plan import Plan
-from vadbench.results.records import Results, RunRecord
+from vadbench.results.records import Results
 
 # outdated: done on files that have changed since
 State = Literal["done", "failed", "missing", "outdated"]
@@ -29,26 +23,9 @@ def job_states(plan: Plan, results: Results, thorough: bool = False) -> dict[str
             are known ones.
     """
     states: dict[str, State] = {}
-    digest = cache(
-        lambda dataset, split: contents_of(open_dataset(dataset), split, cache_root(), thorough)
-    )
     for job in plan.jobs:
-        record = results.run(job.document, job.identity)
-        states[job.identity] = "missing" if record is None else record.status
-        if record is not None and record.status == "done" and _is_outdated(job, record, digest):
+        run = results.run(job.document, job.identity)
+        states[job.identity] = "missing" if run is None else run.status
+        if run is not None and run.status == "done" and is_outdated(run, thorough):
             states[job.identity] = "outdated"
     return states
-
-
-def _is_outdated(job: Job, record: RunRecord, digest: Callable[[str, Split], str | None]) -> bool:
-    """Whether the record is of other files than those on this machine; not where either are not
-    known.
-    """
-    for split, stream in job.streams.items():
-        before = record.data.get(split)
-        if before is None or not stream.reads_frames:
-            continue
-        now = digest(stream.dataset.partition("@")[0], split)
-        if now not in (None, before):
-            return True
-    return False

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.metrics.box_arrays import (
+from vadbench.files.box_arrays import (
     BoxTable,
     read_boxes,
     read_scores,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
-from vadbench.external.files import column_names, read_columns
 from vadbench.features.importers.clips import (
     Clips,
     Floats,
@@ -22,6 +21,7 @@ from vadbench.features.importers.clips import (
     numbers,
 )
 from vadbench.features.importers.columns import choose_columns
+from vadbench.files.tables import column_names, read_columns
 
 BOX = ("x0", "y0", "x1", "y1")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
 from vadbench.evaluation.metrics.regions import match
+from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.report.figures.curves import (
     LEGEND_LINE,
     Curve,

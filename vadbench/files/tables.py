@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.metrics.box_arrays import read_boxes, read_scores
+from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import open_npz
 
 Columns = dict[str, NDArray[Any]]
