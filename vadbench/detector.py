@@ -56,6 +56,11 @@ class Features:
 
     Raises:
         BadInput: on arrays whose shapes disagree, or on a value that is not finite.
+
+    >>> x = np.float32([[1.0, 2.0], [1.5, 2.5], [9.0, 9.0]])  # three rows of two columns
+    >>> features = Features(x, video=np.array([0, 0, 1]), frame=np.array([0, 1, 0]))
+    >>> len(features), len(features.rows(features.video == 0))
+    (3, 2)
     """
 
     x: NDArray[np.float32]

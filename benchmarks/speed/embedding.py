@@ -98,7 +98,7 @@ def statistics(crops: int = 48) -> None:
     from vadbench.datasets.open import open_dataset
     from vadbench.features.boxes.foreground import Foreground
     from vadbench.features.extractors import efficientnet
-    from vadbench.features.extractors.deep import resized, square
+    from vadbench.features.extractors.deep import resize, square
     from vadbench.features.footage import Footage
 
     ped2 = open_dataset("ped2")
@@ -127,7 +127,7 @@ def statistics(crops: int = 48) -> None:
         " ReLU6's ceiling |\n|---|---|---|---|---|"
     )
     for size in (64, 96, 128, 160, 224):
-        pictures = np.stack([resized(crop, size) for crop in chosen]).astype(np.float32)
+        pictures = np.stack([resize(crop, size) for crop in chosen]).astype(np.float32)
         with torch.no_grad():
             features = model(torch.from_numpy(((pictures - 127) / 128).transpose(0, 3, 1, 2)))
         print(

@@ -39,7 +39,7 @@ def ours(rows: NDArray[np.float32], queries: NDArray[np.float32], backend: str) 
 
     torch.set_num_threads(THREADS)
     # everything, also what it prepares
-    return lambda: Nearest(rows, backend=backend).squared(queries, 1)
+    return lambda: Nearest(rows, backend=backend).squares(queries, 1)
 
 
 def scikit_learn(rows: NDArray[np.float32], queries: NDArray[np.float32]) -> Search:

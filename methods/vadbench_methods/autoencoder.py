@@ -45,6 +45,14 @@ class AutoencoderConfig(NeuralConfig):
 class Autoencoder(LightningDetector):
     """Anomaly score = mean over the features of the squared reconstruction error of a standardised
     row.
+
+    >>> from vadbench.testing import small_config, synthetic_rows
+    >>> detector = Autoencoder(small_config(Autoencoder), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
+    >>> detector.read_outs
+    ('score',)
     """
 
     Config = AutoencoderConfig

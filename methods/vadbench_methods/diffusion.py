@@ -157,6 +157,14 @@ class Diffusion(LightningDetector):
     Differs from the release: an epoch's last batch is not dropped (batches have about equal size),
     and as the fields' descriptions say. Single precision is enough for the network at any noise:
     only what is added to and subtracted from a row needs float64 where sigma_t is fine.
+
+    >>> from vadbench.testing import small_config, synthetic_rows
+    >>> detector = Diffusion(small_config(Diffusion), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
+    >>> detector.read_outs
+    ('t6',)
     """
 
     Config = Config

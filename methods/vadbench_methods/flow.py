@@ -102,6 +102,14 @@ class Flow(LightningDetector):
 
     Columns that are constant in training take no part: their density has no bound. ActNorm starts
     from the first training batch.
+
+    >>> from vadbench.testing import small_config, synthetic_rows
+    >>> detector = Flow(small_config(Flow), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
+    >>> detector.read_outs
+    ('score',)
     """
 
     Config = Config

@@ -21,6 +21,12 @@ class GaussianConfig(MethodConfig):
 class Gaussian(Detector):
     """Anomaly score = -log N(x; mean, covariance) of the standardised features, in nats: half the
     squared Mahalanobis distance and a constant.
+
+    >>> from vadbench.testing import synthetic_rows
+    >>> detector = Gaussian(GaussianConfig(), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
     """
 
     Config = GaussianConfig

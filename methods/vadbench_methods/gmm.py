@@ -55,6 +55,12 @@ class GMM(Detector):
 
     The run's seed decides the k-means start, so seeds measure how much the local optimum of EM
     matters; `init_seed` fixes it.
+
+    >>> from vadbench.testing import synthetic_rows
+    >>> detector = GMM(GMMConfig(), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
     """
 
     Config = GMMConfig

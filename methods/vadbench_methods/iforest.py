@@ -26,6 +26,12 @@ class IsolationForest(Detector):
     scikit-learn grows the trees; they are kept and walked as plain arrays, because a scikit-learn
     forest can only be saved by pickle. The leaves of a tree point to themselves, so every row takes
     as many steps as the tree is deep.
+
+    >>> from vadbench.testing import synthetic_rows
+    >>> detector = IsolationForest(IsolationForestConfig(), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
     """
 
     Config = IsolationForestConfig

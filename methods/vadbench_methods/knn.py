@@ -33,7 +33,14 @@ class KNNConfig(MethodConfig):
 
 
 class KNN(Detector):
-    """Anomaly score = mean Euclidean distance to the k nearest training rows, exact, in float64."""
+    """Anomaly score = mean Euclidean distance to the k nearest training rows, exact, in float64.
+
+    >>> from vadbench.testing import synthetic_rows
+    >>> detector = KNN(KNNConfig(k=3), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
+    """
 
     Config = KNNConfig
     info = DetectorInfo(

@@ -29,6 +29,12 @@ class MagnitudeConfig(MethodConfig):
 class Magnitude(Detector):
     """Anomaly score = sum of |x_j|: plain speed on `velocity` and `tracks`, elsewhere a control
     without meaning (see the module).
+
+    >>> from vadbench.testing import synthetic_rows
+    >>> detector = Magnitude(MagnitudeConfig(), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
     """
 
     Config = MagnitudeConfig

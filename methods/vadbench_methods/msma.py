@@ -155,6 +155,14 @@ class MSMAInMULDEConfig(ScoreNormConfig):
 class MSMA(LightningDetector):
     """Anomaly score = improbability of [norm of the score at scale i] for L noise scales, under a
     model of what normal rows have.
+
+    >>> from vadbench.testing import small_config, synthetic_rows
+    >>> detector = MSMA(small_config(MSMA), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 3)
+    >>> detector.read_outs
+    ('gmm', 'knn', 'mean')
     """
 
     Config: ClassVar[type[ScoreNormConfig]] = MSMAConfig

@@ -101,6 +101,14 @@ class Config(NeuralConfig):
 class MULDE(LightningDetector):
     """Anomaly score = negative log-likelihood of [f(x, s) for s in L noise scales] under a Gaussian
     mixture fitted to normal data.
+
+    >>> from vadbench.testing import small_config, synthetic_rows
+    >>> detector = MULDE(small_config(MULDE), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 6)
+    >>> detector.read_outs
+    ('gmm5', 'gmm3', 'gmm1', 'mean', 'max', 'median')
     """
 
     Config = Config

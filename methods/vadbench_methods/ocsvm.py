@@ -44,6 +44,12 @@ class OCSVM(Detector):
 
     The map phi(x) = N k(x) is linear in the kernel values with the landmarks, so w and N are kept
     as one weight a landmark.
+
+    >>> from vadbench.testing import synthetic_rows
+    >>> detector = OCSVM(OCSVMConfig(), seed=0)
+    >>> detector.fit(synthetic_rows(400, videos=4, seed=0))
+    >>> detector.score(synthetic_rows(100, videos=4, seed=1)).shape
+    (100, 1)
     """
 
     Config = OCSVMConfig

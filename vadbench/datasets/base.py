@@ -129,6 +129,11 @@ class Dataset(ABC):
         generated: whether we make it ourselves; `root` is then the cache.
         archives: stable public links to .tar.gz or .zip files that `vadbench data fetch` downloads
             and unpacks under `root`; none where a form has to be filled in.
+
+    >>> from vadbench.datasets.ped2 import Ped2
+    >>> ped2 = Ped2(Path("/data"))  # nothing is read yet
+    >>> ped2.name, ped2.splits, ped2.boxes
+    ('ped2', ('train', 'test'), 'foreground')
     """
 
     name: ClassVar[str]

@@ -30,6 +30,11 @@ def components(mask: NDArray[np.uint8], least_area: int = LEAST_AREA) -> NDArray
     Args:
         mask: non-zero = inside a region.
         least_area: components of fewer pixels are dropped.
+
+    >>> mask = np.zeros((6, 8), np.uint8)
+    >>> mask[2:4, 3:8] = 1
+    >>> components(mask).tolist()
+    [[3, 2, 7, 3]]
     """
     import cv2
 

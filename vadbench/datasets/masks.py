@@ -86,6 +86,9 @@ def mark(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     Raises:
         BadInput: on fractions, which may be probabilities, on negative numbers, and on what are no
             numbers.
+
+    >>> mark(np.array([0, 255, 3]), "mask.png").tolist()
+    [0, 1, 1]
     """
     if values.dtype.kind not in "buif":
         raise BadInput(

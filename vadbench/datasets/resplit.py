@@ -45,7 +45,7 @@ def resplit_of(dataset: Dataset) -> Resplit:
     return Resplit(name, (*train, *test[1::2]), tuple(test[::2]))
 
 
-def name_tested(video: str) -> str:
+def record_name(video: str) -> str:
     """What a tested `split/name` is called in records: its name, with the split where it was
     released for training.
     """
@@ -67,7 +67,7 @@ def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
     )
     known = labels.videos | normal
     return Labels(
-        labels.name, labels.source, {name: known[name] for name in map(name_tested, resplit.test)}
+        labels.name, labels.source, {name: known[name] for name in map(record_name, resplit.test)}
     )
 
 
@@ -76,7 +76,7 @@ def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | N
     tracks = dataset.tracks()
     if tracks is None or resplit is None:
         return tracks
-    return tracks[tracks["video"].isin([name_tested(video) for video in resplit.test])].reset_index(
+    return tracks[tracks["video"].isin([record_name(video) for video in resplit.test])].reset_index(
         drop=True
     )
 

@@ -249,6 +249,11 @@ class Synthetic(Dataset):
 def instance_boxes(mask: NDArray[np.uint8]) -> list[tuple[int, tuple[int, int, int, int]]]:
     """(instance, (x0, y0, x1, y1; inclusive pixels)) of every instance number in `mask` [H, W], in
     rising order.
+
+    >>> mask = np.zeros((6, 8), np.uint8)
+    >>> mask[2:4, 3:6] = 1
+    >>> instance_boxes(mask)
+    [(1, (3, 2, 5, 3))]
     """
     import cv2
 

@@ -35,6 +35,10 @@ class StreamName:
             `import.<label>`; empty for extractors of whole frames, and where neither the name nor a
             data set gives one.
         default_boxes: the data set's own provider.
+
+    >>> name = StreamName.parse("velocity.hof8@grid", "foreground")
+    >>> name.variant, name.provider, str(StreamName.parse("velocity@foreground", "foreground"))
+    ('hof8', 'grid', 'velocity')
     """
 
     extractor: str

@@ -22,6 +22,13 @@ Arrays = dict[str, NDArray[np.generic]]
 class Parts:
     """A folder with one .npz a finished clip (its index in the split), beside the stage they will
     make up; the caller holds the stage's lock.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     parts = Parts(Path(folder) / "parts")
+    ...     parts.write(0, {"x": np.arange(3)})
+    ...     parts.load(0)["x"].tolist(), parts.read(1)
+    ([0, 1, 2], None)
     """
 
     def __init__(self, folder: Path) -> None:

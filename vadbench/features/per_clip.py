@@ -62,10 +62,12 @@ def _in_processes(
         initializer=_begin,
         initargs=(compute,),
     )
-    for frames in pool(delayed(_compute_one)(parts, number, video) for number, video in todo):
-        advance(frames)
-    # idle processes would keep their networks in memory
-    get_reusable_executor().shutdown()
+    tasks = (delayed(_compute_one)(parts, number, video) for number, video in todo)
+    try:
+        for frames in pool(tasks):
+            advance(frames)
+    finally:  # idle processes would keep their networks in memory
+        get_reusable_executor().shutdown()
 
 
 # of a process of the pool: one for all its clips, so that files and weights are read once

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from vadbench.datasets.base import Resplit, Split
-from vadbench.datasets.resplit import name_tested
+from vadbench.datasets.resplit import record_name
 from vadbench.detector import Features
 from vadbench.features.store import Stream
 
@@ -32,7 +32,7 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         stream = streams[split]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
         parts.append((stream.features.rows(rows), stream.object_id[rows] + after[split]))
-        lengths[name_tested(qualified)] = stream.lengths[name]
+        lengths[record_name(qualified)] = stream.lengths[name]
     of_videos = [features for features, _ in parts]
     boxes = [features.box for features in of_videos if features.box is not None]
     features = Features(

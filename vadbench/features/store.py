@@ -47,6 +47,11 @@ class Index:
         object_id: [N] int64, equal in all streams on the same boxes.
         box: [N, 4] float32 pixels; None where rows have no boxes.
         track: [N] int64, the track within the clip; None from providers that do not track.
+
+    >>> box = np.zeros((3, 4), np.float32)
+    >>> index = Index.of_counts(box, [np.array([1, 0]), np.array([2])])  # two clips
+    >>> index.video.tolist(), index.frame.tolist(), index.span(1)
+    ([0, 1, 1], [0, 0, 0], slice(1, 3, None))
     """
 
     video: NDArray[np.int32]

@@ -28,6 +28,10 @@ REPORTED_MACRO = ("skip", "pad-rank", "pad-0-1", "pad-0-max")
 class Roc:
     """The ROC curve as counts: tp, fp [K+1] int64 among the frames that score at least each of the
     K distinct values; both begin with 0.
+
+    >>> roc = Roc.of(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    >>> roc.auc, roc.eer
+    (0.75, 0.5)
     """
 
     tp: NDArray[np.int64]
@@ -113,6 +117,9 @@ def micro_auc(scores: ArrayLike, labels: ArrayLike) -> float:
 
     Raises:
         BadInput: on arrays of different length, NaN scores, or labels other than 0 and 1.
+
+    >>> micro_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
+    0.75
     """
     return _roc(scores, labels).auc
 
@@ -169,6 +176,10 @@ def macro_auc(
 
     Raises:
         BadInput: as `video_aucs`, or on an unknown convention.
+
+    >>> scores, labels = [0.1, 0.4, 0.35, 0.8, 0.3, 0.2], [0, 0, 1, 1, 0, 0]
+    >>> macro_auc(scores, labels, lengths=[4, 2], convention="skip")  # the second video is normal
+    0.75
     """
     return float(
         _mean(convention_aucs(split_videos(scores, labels, lengths), convention), convention)

@@ -154,6 +154,11 @@ def region_metrics(
         BadInput: on missing columns, NaN scores, boxes that are not finite or inverted, a track
             with two boxes in a frame, rows outside the videos, or alpha, beta, ties or n_frames
             outside their range.
+
+    >>> box = {"video": ["a"], "frame": [0], "x0": [0], "y0": [0], "x1": [9], "y1": [9]}
+    >>> metrics = region_metrics(box | {"score": [0.9]}, box | {"track": [1]}, n_frames=2)
+    >>> metrics.rbdc, metrics.tbdc
+    (1.0, 1.0)
     """
     frames = _frame_count(n_frames)
     videos = n_frames if isinstance(n_frames, Mapping) else None

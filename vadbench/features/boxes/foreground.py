@@ -73,6 +73,11 @@ class Foreground:
     person are split into tiles.
 
     The background is the median of the whole clip: not causal.
+
+    >>> mask = np.zeros((240, 360), bool)
+    >>> mask[100:140, 50:70] = True
+    >>> Foreground(ForegroundOptions()).components(mask).tolist()
+    [[50.0, 100.0, 70.0, 140.0]]
     """
 
     name: ClassVar[str] = "foreground"
@@ -177,6 +182,9 @@ def differs(
 def drop_covered(boxes: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """The boxes [n, 4] without those of which more than `share` lies in one larger box (among
     equals the first stays).
+
+    >>> drop_covered(np.float32([[0, 0, 10, 10], [2, 2, 6, 6]]), 0.6).tolist()
+    [[0.0, 0.0, 10.0, 10.0]]
     """
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])

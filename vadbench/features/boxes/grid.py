@@ -37,7 +37,12 @@ class GridOptions(BaseModel):
 
 
 class Grid:
-    """Overlapping cells of one size, of which those that move are objects."""
+    """Overlapping cells of one size, of which those that move are objects.
+
+    >>> cells = Grid(GridOptions(cell=24, step=12)).cells(240, 360)
+    >>> cells[:2].tolist()
+    [[0.0, 0.0, 24.0, 24.0], [12.0, 0.0, 36.0, 24.0]]
+    """
 
     name: ClassVar[str] = "grid"
     version: ClassVar[int] = 1

@@ -59,6 +59,9 @@ class Pose:
 
     Variants: `rtmpose-m`: `$VADBENCH_WEIGHTS/rtmpose-m.onnx`; `movenet`:
     `$VADBENCH_WEIGHTS/movenet.onnx` (single pose).
+
+    >>> Pose("movenet", PoseOptions()).columns()[:2]
+    ('nose_x', 'nose_y')
     """
 
     name: ClassVar[str] = "pose"

@@ -62,6 +62,9 @@ class Velocity:
     Variants: `stats`: mean and 90th percentile of |u| + |v|, mean |u|, mean |v|, width and height
     of the box (6-d). `hof<B>`: B orientation bins of 360 / B degrees from 0, each the mean over the
     whole box of |u| + |v| of the pixels in that bin.
+
+    >>> Velocity("stats", VelocityOptions(flow="fast")).columns()[:2]
+    ('mean_l1', 'p90_l1')
     """
 
     name: ClassVar[str] = "velocity"
@@ -162,6 +165,10 @@ def stats(flow: Floats, boxes: Floats, mask: NDArray[np.bool_] | None = None) ->
         flow: [H, W, 2] pixels a frame.
         boxes: [n, 4] pixels; they may overrun the frame.
         mask: [H, W] pixels to look at, or None for all; a box without any is looked at as a whole.
+
+    >>> flow = np.ones((4, 6, 2), np.float32)  # one pixel a frame to the right, one down
+    >>> stats(flow, np.float32([[0, 0, 3, 4]])).tolist()
+    [[2.0, 2.0, 1.0, 1.0, 3.0, 4.0]]
     """
     u, v = np.abs(flow[..., 0]), np.abs(flow[..., 1])
     corners = whole_pixels(boxes, *u.shape)
