@@ -73,7 +73,7 @@ def percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f}"
 
 
-def reported(row: PublishedRow, position: int) -> str:
+def figure_text(row: PublishedRow, position: int) -> str:
     """A paper's figure in percent, with the paper's own decimals, or a dash."""
     text = row.texts[position] if row.texts else None
     return text or percent(row.values[position])

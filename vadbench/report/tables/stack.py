@@ -232,7 +232,9 @@ def _metric(
             for cell, mark, after, extra in zip(cells, marks, behind, letters, strict=True)
         ),
         papers=tuple(
-            None if row.values[position] is None else f"{escape(layout.reported(row, position))} & "
+            None
+            if row.values[position] is None
+            else f"{escape(layout.figure_text(row, position))} & "
             for row in table.published
         ),
         asked=tuple(cell.note not in (NOT_ASKED, FOREIGN) for cell in cells),
