@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pytorch-lightning")
+# recorded with every run
+PACKAGES = ("vadbench", "scipy", "opencv-python-headless", "faiss-cpu", *LIBRARIES)
 CODE = ("vadbench", "methods", "pyproject.toml")  # what a commit has to hold unchanged
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -34,16 +38,29 @@ def _git(checkout: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def read_versions() -> dict[str, str]:
-    """Python and the installed libraries of `LIBRARIES`, by name.
+def read_versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
+    """The versions of the libraries that are installed.
 
-    >>> list(read_versions())[:2]
-    ['python', 'torch']
+    >>> list(read_versions())[:1]
+    ['torch']
     """
-    versions = {"python": platform.python_version()}
-    for library in LIBRARIES:
+    versions = {}
+    for library in libraries:
         try:
             versions[library] = version(library)
         except PackageNotFoundError:
             continue
     return versions
+
+
+@cache
+def read_environment() -> dict[str, Any]:
+    """Versions and the code's commit, as a record has them."""
+    commit = read_commit()
+    git = None if commit is None else {"commit": commit.rstrip("+"), "dirty": commit.endswith("+")}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "packages": read_versions(PACKAGES),
+        "git": git,
+    }

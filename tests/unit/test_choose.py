@@ -1,18 +1,26 @@
 """Rows and columns of a finished table: its marks stay those of the whole."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import report_tables
+from record_builder import make_plan_table
+from vadbench.plans.suite import read_suite
 
 from vadbench.errors import BadInput
+from vadbench.locations import suites_root
+from vadbench.plans.plan import plan_suite
 from vadbench.report.tables import csv, html, latex, layout, markdown, terminal
 from vadbench.report.tables.choose import choose, read_titles
 from vadbench.report.tables.costs import cost_columns
 from vadbench.report.tables.letters import ALPHABET, letter
 from vadbench.report.tables.table import Cell, Row
+from vadbench.results.records import Results
 from vadbench.spec import METRICS
+
+COMMITTED = Path(__file__).resolve().parents[2] / "results"
 
 
 def names(table):
@@ -117,6 +125,19 @@ def test_letters_follow_the_rows_that_are_shown():
     turned = choose(lettered(), sort="macro AUC (skip)")
     assert names(turned) == ["knn", "mulde", "flow"]
     assert turned.rows[1].cells[0].beats == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["velocity", "mulde-table1"])
+def test_a_value_beats_all_that_are_not_its_peers_and_none_of_those(name):
+    plan = plan_suite(read_suite(name, suites_root()))
+    table = make_plan_table(plan, Results(COMMITTED))
+    for position, column in enumerate(table.columns):
+        cells = [row.cells[position] for row in table.rows]
+        valued = {place for place, cell in enumerate(cells) if cell.value is not None}
+        for leader in (cell for cell in cells if cell.best == 1 and column.untested is None):
+            peers = {place for place in valued if cells[place].peer}
+            itself = {cells.index(leader)}
+            assert set(leader.beats) == valued - peers - itself
 
 
 def test_there_is_no_letter_after_the_last():

@@ -212,3 +212,16 @@ def test_an_unknown_format_lists_the_formats(table, tmp_path):
     assert isinstance(refused, BadInput)
     assert ".md, .tex, .html, .csv" in str(refused)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_caption_says_how_many_videos_stand_behind_an_interval():
+    table = report_tables.published()
+    first = table.rows[0]
+    skip = Cell(0.9, low=0.6, high=0.95, videos=8)
+    fewer = replace(table, rows=(replace(first, cells=(first.cells[0], skip)), *table.rows[1:]))
+    sentence = "Test videos behind an interval: ped2 12, macro AUC (skip) 8."
+    assert sentence in markdown.render(fewer)
+    assert sentence in html.render(fewer)
+    assert "behind an interval: ped2 12." in markdown.render(table)
+    assert "behind an interval" not in latex.render(fewer)
+    assert layout.videos_behind(one_column([Cell(0.9)])) == ""

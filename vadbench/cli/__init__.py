@@ -6,6 +6,7 @@ Heavy imports live inside the commands, so that `--help` and `list` are quick.
 from __future__ import annotations
 
 import errno
+import platform
 import sys
 from typing import Annotated
 
@@ -54,7 +55,7 @@ def _print_version(wanted: bool) -> None:
 
     commit = read_commit()
     typer.echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
-    for name, installed in read_versions().items():
+    for name, installed in {"python": platform.python_version(), **read_versions()}.items():
         typer.echo(f"{name} {installed}")
     raise typer.Exit
 

@@ -6,7 +6,6 @@ import errno
 import os
 import platform
 import resource
-import subprocess
 import sys
 import time
 import traceback
@@ -14,8 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import numpy as np
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.detector import Detector, LeftOut
+from vadbench.environment import read_environment
 from vadbench.errors import BadInput
 from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import Stream, read_manifest
@@ -32,17 +30,6 @@ from vadbench.files.npz import Arrays
 from vadbench.plans.jobs import Job
 from vadbench.results.records import Results, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
-
-PACKAGES = (
-    "vadbench",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "torch",
-    "pytorch-lightning",
-    "opencv-python-headless",
-    "faiss-cpu",
-)
 
 # gives the pytorch-lightning logger of a job's training, or None, while it lasts
 Curves = Callable[[Job], AbstractContextManager[Any]]
@@ -243,7 +230,7 @@ def _scored(
         fit_shared_with=shared,
         peak_memory_mib=_peak_memory_mib(),
         parameters=detector.parameter_count(),
-        environment=environment(),
+        environment=read_environment(),
     )
     return record, {**_rows("train", train, normal), **_rows("test", test, scores)}
 
@@ -297,7 +284,7 @@ def failed_record(job: Job, error: Exception) -> RunRecord:
         job=job.document,
         asked=job.asked,
         runtime=_runtime(job),
-        environment=environment(),
+        environment=read_environment(),
     )
 
 
@@ -312,42 +299,3 @@ def _runtime(job: Job) -> dict[str, Any]:
         "cpu": platform.processor() or platform.machine(),
         **job.config.settings("runtime"),
     }
-
-
-@cache
-def environment() -> dict[str, Any]:
-    """Versions and the code's git commit, recorded with every run."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(terse=True),
-        "packages": versions,
-        "git": _git(),
-    }
-
-
-def _git() -> dict[str, Any] | None:
-    """Commit and whether tracked code differs from it; None outside a checkout of vadbench."""
-    folder = Path(__file__).resolve().parent
-    if not (folder.parent / ".git").exists():
-        return None
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        code = ["vadbench", "methods", "pyproject.toml"]
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "--", *code],
-            cwd=folder.parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return {"commit": commit, "dirty": bool(status.strip())}

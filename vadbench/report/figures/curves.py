@@ -41,21 +41,21 @@ def roc_curve(scores: Floats, anomalous: NDArray[np.bool_]) -> Curve:
     return Curve(_share(roc.fp, roc.fp[-1]), _share(roc.tp, roc.tp[-1]))
 
 
-def region_curves(found: Matches, lengths: NDArray[np.int64]) -> dict[str, Curve]:
+def region_curves(matches: Matches, lengths: NDArray[np.int64]) -> dict[str, Curve]:
     """`rbdc` and `tbdc`: the rates of detected regions and tracks against false positives a frame.
 
     Args:
-        found: from `vadbench.evaluation.metrics.regions.match`.
+        matches: from `vadbench.evaluation.metrics.regions.match`.
         lengths: [V] frames per video.
     """
-    before, tied = false_positives(found)
-    alarms = (before + tied)[: found.ranks] / float(lengths.sum())
+    before, tied = false_positives(matches)
+    alarms = (before + tied)[: matches.ranks] / float(lengths.sum())
 
     def curve(rank: NDArray[np.int64]) -> Curve:
-        reached = np.cumsum(np.bincount(rank, minlength=found.ranks + 1)[: found.ranks])
+        reached = np.cumsum(np.bincount(rank, minlength=matches.ranks + 1)[: matches.ranks])
         return Curve(np.append(0.0, alarms), np.append(0.0, _share(reached, len(rank))))
 
-    return {"rbdc": curve(found.region_rank), "tbdc": curve(found.track_rank)}
+    return {"rbdc": curve(matches.region_rank), "tbdc": curve(matches.track_rank)}
 
 
 def rate_at(x: Floats, y: Floats, grid: Floats) -> Floats:

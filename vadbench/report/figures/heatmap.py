@@ -40,21 +40,21 @@ def draw_heatmap(
     Raises:
         BadInput: if the rows do not differ in exactly two settings, or nothing has run.
     """
-    found = sweeps(suite, wanted, results, metric)
-    down, along = _settings(suite, found[0])
+    drawn = sweeps(suite, wanted, results, metric)
+    down, along = _settings(suite, drawn[0])
     maps = [
         (sweep, read_out)
-        for sweep in found
+        for sweep in drawn
         for read_out in dict.fromkeys(point.differs.get(READ_OUT) for point in sweep.points)
     ]
     values = [
         100 * point.cell.value
-        for sweep in found
+        for sweep in drawn
         for point in sweep.points
         if point.cell.value is not None
     ]
     caption = (
-        f"{write_caption(suite, found)} {axis_label(down)}; {axis_label(along)}. One colour scale"
+        f"{write_caption(suite, drawn)} {axis_label(down)}; {axis_label(along)}. One colour scale"
         " for all panels; hatched: not run or failed."
     )
     columns = min(COLUMNS, len(maps))
@@ -65,7 +65,7 @@ def draw_heatmap(
             axis.set_axis_off()
         for axis, (sweep, read_out) in zip(axes.flat, maps, strict=False):
             image = _paint(axis, sweep, read_out, (down, along), (min(values), max(values)))
-            axis.set_title(_title(read_out, sweep, several=len(found) > 1))
+            axis.set_title(_title(read_out, sweep, several=len(drawn) > 1))
         for axis in axes[-1]:
             axis.set_xlabel(along.partition(".")[2])
         for axis in axes[:, 0]:

@@ -43,15 +43,15 @@ def draw_scales(
     Raises:
         BadInput: if no row has a number, or nothing has run.
     """
-    found = sweeps(suite, wanted, results, metric)
-    field, places = _places(suite, found[0])
+    drawn = sweeps(suite, wanted, results, metric)
+    field, places = _places(suite, drawn[0])
     caption = (
-        f"{write_caption(suite, found)} Band, pointwise, and brackets: 95 % interval over n test"
+        f"{write_caption(suite, drawn)} Band, pointwise, and brackets: 95 % interval over n test"
         " videos, the spread over seeds included."
     )
-    with picture(out, WIDTH, 3.0 * len(found), caption, below=below) as figure:
+    with picture(out, WIDTH, 3.0 * len(drawn), caption, below=below) as figure:
         for axis, sweep in zip(
-            figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True
+            figure.subplots(len(drawn), 1, squeeze=False)[:, 0], drawn, strict=True
         ):
             _paint(axis, sweep, places, "a single noise scale" if field == READ_OUT else field)
             axis.set(

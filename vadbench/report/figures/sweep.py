@@ -65,7 +65,7 @@ def sweeps(suite: Suite, wanted: Sequence[Wanted], results: Results, metric: str
         raise unknown("metric", metric, {column.title for column in table.columns})
     differs = differences(suite)
     rows = [row for row in table.rows if row.method in differs]
-    found = []
+    drawn = []
     for place, column in columns:
         for features in dict.fromkeys(row.features for row in rows):
             points = [
@@ -74,13 +74,13 @@ def sweeps(suite: Suite, wanted: Sequence[Wanted], results: Results, metric: str
                 if row.features == features
             ]
             if any(point.cell.note != NOT_ASKED for point in points):
-                found.append(Sweep(column.dataset, features, column, tuple(points)))
-    if all(point.cell.value is None for sweep in found for point in sweep.points):
+                drawn.append(Sweep(column.dataset, features, column, tuple(points)))
+    if all(point.cell.value is None for sweep in drawn for point in sweep.points):
         raise BadInput(
             f"suite {suite.name}: nothing has run under {results.root}; vadbench run --suite"
             f" {suite.called} --results {results.root} runs it"
         )
-    return found
+    return drawn
 
 
 def differences(suite: Suite) -> dict[str, dict[str, Any]]:

@@ -176,8 +176,8 @@ def _metric(
     of_table = layout.marks(table)
     marks = [of_table[row][position] for row in rows]
     texts = [layout.percent(cell.value) for cell in cells]
-    reported = [layout.reported(row, position) for row in papers]
-    values = align_decimals([*texts, *reported])
+    figures = [layout.figure_text(row, position) for row in papers]
+    values = align_decimals([*texts, *figures])
     empty = [""] * len(papers)
     parts = [values]
     if detail >= SPREAD:

@@ -47,7 +47,7 @@ def render(table: Table) -> str:
         ],
         room=_room([cell for of_row in cells for cell in of_row]),
         published=[
-            (source, [_reported(row, notes) for row in rows])
+            (source, [_paper_row(row, notes) for row in rows])
             for source, rows in layout.by_source(table).items()
         ],
         notes=notes,
@@ -78,11 +78,11 @@ def _room(cells: list[dict[str, Any]]) -> str:
     return "mark" if marked else ""
 
 
-def _reported(
+def _paper_row(
     row: PublishedRow, notes: list[str]
 ) -> tuple[PublishedRow, list[dict[str, Any]], list[int]]:
     """A paper's row, its figures as cells without marks, the numbers of its notes."""
     cells = [_cell(Cell(value), "", notes) for value in row.values]
-    texts = [{"value": layout.reported(row, position)} for position in range(len(cells))]
+    texts = [{"value": layout.figure_text(row, position)} for position in range(len(cells))]
     shown = [cell | text for cell, text in zip(cells, texts, strict=True)]
     return row, shown, layout.numbers(notes, row.notes)

@@ -73,7 +73,7 @@ def percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f}"
 
 
-def reported(row: PublishedRow, position: int) -> str:
+def figure_text(row: PublishedRow, position: int) -> str:
     """A paper's figure in percent, with the paper's own decimals, or a dash."""
     text = row.texts[position] if row.texts else None
     return text or percent(row.values[position])
@@ -145,9 +145,13 @@ def footnotes(table: Table) -> list[str]:
     )
 
 
-def numbers(notes: Sequence[str], told: Sequence[str]) -> list[int]:
-    """The numbers of some notes among all, in order."""
-    return sorted(notes.index(note) + 1 for note in told)
+def numbers(notes: Sequence[str], chosen: Sequence[str]) -> list[int]:
+    """The numbers of some notes among all, in order.
+
+    >>> numbers(["not run", "no boxes"], ["no boxes"])
+    [2]
+    """
+    return sorted(notes.index(note) + 1 for note in chosen)
 
 
 def by_source(table: Table) -> dict[str, list[PublishedRow]]:
@@ -199,23 +203,51 @@ def legend(table: Table, second: str = "underlined", intervals: bool = True) -> 
         intervals: whether the renderer shows the intervals.
     """
     cells = [cell for row in table.rows for cell in row.cells]
-    found = {mark for of_row in marks(table) for mark in of_row}
-    told = []
+    used = {mark for of_row in marks(table) for mark in of_row}
+    sentences = []
     if intervals and any(interval(cell) for cell in cells):
-        told.append(INTERVAL + (UNSURE if any(map(unsure, cells)) else ""))
-    if "best" in found:
-        told.append(
+        sentences.append(INTERVAL + (UNSURE if any(map(unsure, cells)) else ""))
+        sentences.append(videos_behind(table))
+    if "best" in used:
+        sentences.append(
             f"Bold: a best that is significantly better than every other row; {second}: the second"
             " behind it."
         )
-    if "peer" in found:
-        told.append("≈ marks a best and the rows from which it does not differ significantly.")
+    if "peer" in used:
+        sentences.append("≈ marks a best and the rows from which it does not differ significantly.")
     if table.lettered:
-        told.append(LETTERS)
-    if {"best", "peer"} & found or table.lettered:
-        told.append(TEST)
-    told += [*dropped(table), *([NOTE] if table.costs else [])]
-    return " ".join(told + (_without(table) if intervals else []) + _unmarked(table, intervals))
+        sentences.append(LETTERS)
+    if {"best", "peer"} & used or table.lettered:
+        sentences.append(TEST)
+    sentences += [*dropped(table), *([NOTE] if table.costs else [])]
+    sentences += _without(table) if intervals else []
+    return " ".join(sentences + _unmarked(table, with_reasons=not intervals))
+
+
+def videos_behind(table: Table) -> str:
+    """The sentence that says how many test videos the intervals rest on, where a column has fewer
+    than its data set's others by itself; nothing without intervals.
+    """
+    parts = []
+    for dataset, _ in datasets(table.columns):
+        counts = {
+            column.title: count_videos(table, position)
+            for position, column in enumerate(table.columns)
+            if column.dataset == dataset
+        }
+        known = {title: count for title, count in counts.items() if count}
+        if known:
+            usual = max(known.values(), key=lambda count: int(count.partition("-")[0]))
+            fewer = [f"{title} {count}" for title, count in known.items() if count != usual]
+            parts.append(f"{', '.join([f'{dataset} {usual}', *fewer])}")
+    return f"Test videos behind an interval: {'; '.join(parts)}." if parts else ""
+
+
+def count_videos(table: Table, position: int) -> str:
+    """`12`, or `8-12` where a column's rows differ; nothing where it has no interval."""
+    cells = [row.cells[position] for row in table.rows]
+    counts = sorted(cell.videos for cell in cells if bounds(cell) and cell.videos)
+    return "-".join(map(str, dict.fromkeys([counts[0], counts[-1]]))) if counts else ""
 
 
 def dropped(table: Table) -> list[str]:
@@ -246,12 +278,13 @@ def _without(table: Table) -> list[str]:
     return [f"No interval in {_named(table, where)}: {reason}." for reason, where in places.items()]
 
 
-def _unmarked(table: Table, told: bool) -> list[str]:
-    """Which columns have no marks; why, where `_without` has not `told` it already."""
+def _unmarked(table: Table, with_reasons: bool) -> list[str]:
+    """Which columns have no marks; why, where `_without` has not said it already."""
     places: dict[str, list[int]] = {}
     for position, column in enumerate(table.columns):
         if column.untested is not None:
-            places.setdefault("" if told else f": {column.untested}", []).append(position)
+            reason = f": {column.untested}" if with_reasons else ""
+            places.setdefault(reason, []).append(position)
     return [
         f"No row is marked in {_named(table, where)}{reason}." for reason, where in places.items()
     ]
@@ -259,13 +292,13 @@ def _unmarked(table: Table, told: bool) -> list[str]:
 
 def _named(table: Table, positions: Sequence[int]) -> str:
     """Columns by their titles, with their data sets where a title is not meant in all of them."""
-    told: dict[str, None] = {}
+    names: dict[str, None] = {}
     for position in positions:
         column = table.columns[position]
         alike = [place for place, other in enumerate(table.columns) if other.title == column.title]
         whole = set(alike) <= set(positions)
-        told[column.title if whole else f"{column.title} ({column.dataset})"] = None
-    return ", ".join(told)
+        names[column.title if whole else f"{column.title} ({column.dataset})"] = None
+    return ", ".join(names)
 
 
 def short_streams(rows: Sequence[Row]) -> tuple[dict[str, str], str]:

@@ -47,20 +47,20 @@ def _measured(table: Table, notes: list[str]) -> list[str]:
 
 def _published(table: Table, notes: list[str]) -> list[str]:
     """The papers' figures, without the columns that none of them reports."""
-    reported = [
+    positions = [
         position
         for position in range(len(table.columns))
         if any(row.values[position] is not None for row in table.published)
     ]
     titles = [_escape(title) for title in layout.heads(table)]
-    heads = ["method", "features", "source", *(titles[position] for position in reported)]
+    heads = ["method", "features", "source", *(titles[position] for position in positions)]
     body = [
         [
             _escape(row.method) + _references(row.notes, notes),
             _escape(row.features),
             _escape(row.source),
         ]
-        + [layout.reported(row, position) for position in reported]
+        + [layout.figure_text(row, position) for position in positions]
         for row in table.published
     ]
     return layout.table_lines(heads, body, left=3)

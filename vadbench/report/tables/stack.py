@@ -226,13 +226,15 @@ def _metric(
     return Piece(
         dataset=column.dataset,
         head=tuple(_wrap(column.title, HEAD)),
-        videos=_videos(cells),
+        videos=f"n = {count}" if (count := layout.count_videos(table, position)) else "",
         measured=tuple(
             _cell(cell, mark, after, extra, _references(cell.notes, notes))
             for cell, mark, after, extra in zip(cells, marks, behind, letters, strict=True)
         ),
         papers=tuple(
-            None if row.values[position] is None else f"{escape(layout.reported(row, position))} & "
+            None
+            if row.values[position] is None
+            else f"{escape(layout.figure_text(row, position))} & "
             for row in table.published
         ),
         asked=tuple(cell.note not in (NOT_ASKED, FOREIGN) for cell in cells),
@@ -286,14 +288,6 @@ def _dash(references: str = "") -> str:
 def _references(chosen: Sequence[str], notes: list[str]) -> str:
     numbers = layout.numbers(notes, chosen)
     return f"\\textsuperscript{{{','.join(map(str, numbers))}}}" if numbers else ""
-
-
-def _videos(cells: Sequence[Cell]) -> str:
-    """`n = 12`, the test videos that a column's intervals and marks rest on; nothing where it has
-    none.
-    """
-    counts = sorted(cell.videos for cell in cells if layout.bounds(cell) and cell.videos)
-    return f"n = {'-'.join(map(str, dict.fromkeys([counts[0], counts[-1]])))}" if counts else ""
 
 
 def _groups(pieces: Sequence[Piece]) -> list[tuple[str, int]]:

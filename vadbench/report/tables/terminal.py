@@ -162,6 +162,8 @@ def _legend(table: Table, blocks: Sequence[Block]) -> list[str]:
     )
     _, streams = layout.short_streams(table.rows)
     parts = [sentence for sentence, is_needed in sentences if is_needed]
+    if INTERVALS in parts:
+        parts.insert(1, layout.videos_behind(table))
     parts += [*layout.dropped(table), streams.replace("`", ""), NOTE if table.costs else ""]
     return list(filter(None, parts))
 
