@@ -5,8 +5,7 @@ A csv, parquet or npz file has the named columns (an npz one array each); others
 folder of boxes has comma-separated txt without a header, as the published RBDC/TBDC script:
 `frame,x0,y0,x1,y1,score` for detections, `track,frame,x0,y0,x1,y1` for tracks. A folder of scores
 or labels has txt of a number a line, or npy, a value a frame. Frames are numbered from 0. Names of
-videos and tracks are text in every format, kept as they are spelt. Source: specs/evaluation.md 1.1,
-1.6 and 1.8.
+videos and tracks are text in every format, kept as they are spelt.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two recipes on one data set: the paired difference of every metric with its interval, and the
 videos that make it.
 
-Everything is in the two records (metrics.json, frames.npz); the data set need not be there. The
+Everything is in the two records (metrics.json, jackknife.npz); the data set need not be there. The
 differences are paired: what each video does to one record is subtracted from what it does to the
 other (vadbench.evaluation.metrics.uncertainty).
 """

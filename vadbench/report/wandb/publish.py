@@ -4,7 +4,6 @@ in it.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.evaluation.frames import read_frame_scores
 from vadbench.files.canonical import canonical_hash
-from vadbench.report.wandb.definition import report_definition
 from vadbench.report.wandb.publication import COLUMNS, LAYOUT, Publication, publications
 from vadbench.report.wandb.session import ID_LENGTH, Target, library, mark, marks, start
 from vadbench.report.wandb.timeline import draw_timeline
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def publish(target: Target, records: Sequence[ResultRecord], board: str) -> str:
-    """Publish records as W&B runs, their leaderboard as one more, and write the report's
-    definition; what is there already is left alone.
+    """Publish records as W&B runs, their leaderboard as one more; what is there already is left
+    alone.
 
     Args:
         target: where they go; its folder holds the records.
@@ -66,10 +64,6 @@ def publish(target: Target, records: Sequence[ResultRecord], board: str) -> str:
     content = canonical_hash([LAYOUT, described, columns, values])
     new.append(
         _once(target, there, identity, content, described, partial(_fill_board, columns, values))
-    )
-    results.write_text(
-        f"wandb/report-{board}.json",
-        json.dumps(report_definition(target.project, board, table), indent=1) + "\n",
     )
     sentence = (
         f"Weights & Biases, {target.mode}: {sum(new)} runs published, {len(new) - sum(new)} there"
