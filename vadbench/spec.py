@@ -3,7 +3,7 @@
 Plans, runs, evaluation, records, tables, the leaderboard, figures, W&B and the export share them.
 What a result is called (`words`) and what it is found by (`key`) is said here and nowhere else.
 
-A field that is added to `Cost` or `Value` is stored with every record and is a column of
+A field that is added to `Value` or `Measured` is stored with every record and is a column of
 `vadbench.load_results`; a view shows it once it names it.
 """
 
@@ -457,16 +457,10 @@ def _cost(title: str, unit: str, description: str, over_jobs: str = "sum") -> An
     return Field(None, title=title, description=description, json_schema_extra=extra)
 
 
-class Cost(Record):
-    """What the jobs of a result cost together; None where one of them does not know."""
+class Measured(Record):
+    """What a job measures of itself: fields of run.json, of `Cost` and of the frame."""
 
-    fit_seconds: float | None = _cost(
-        "training", "s", "training time, wall clock, summed over the recipe's jobs"
-    )
-    score_seconds: float | None = _cost(
-        "scoring", "s", "time to score the test set, summed likewise"
-    )
-    train_rows: int | None = _cost("training rows", "", "training rows, summed likewise")
+    train_rows: int | None = _cost("training rows", "", "training rows, summed over jobs")
     test_rows: int | None = _cost("test rows", "", "test rows, summed likewise")
     parameters: int | None = _cost(
         "parameters",
@@ -479,6 +473,17 @@ class Cost(Record):
         "largest resident size of a job's process, MiB, at its end; earlier jobs of the same"
         " process count",
         over_jobs="max",
+    )
+
+
+class Cost(Measured):
+    """What the jobs of a result cost together; None where one of them does not know."""
+
+    fit_seconds: float | None = _cost(
+        "training", "s", "training time, wall clock, summed over the recipe's jobs"
+    )
+    score_seconds: float | None = _cost(
+        "scoring", "s", "time to score the test set, summed likewise"
     )
 
     @classmethod
@@ -502,7 +507,7 @@ class Cost(Record):
         return {key: str(value) for key, value in extra.items()} if isinstance(extra, dict) else {}
 
 
-COSTS: tuple[str, ...] = tuple(Cost.model_fields)
+COSTS: tuple[str, ...] = ("fit_seconds", "score_seconds", *Measured.model_fields)
 
 
 def extraction_words(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ COLUMNS: dict[str, str] = {
     "labels_sha256": "their hash: figures under other labels are not comparable",
     "regions": "what the region tracks are: derived, exact or published; missing: there are none",
     "regions_sha256": "their hash, likewise",
-    **{name: str(field.description) for name, field in Cost.model_fields.items()},
+    **{name: str(Cost.model_fields[name].description) for name in COSTS},
     "config": "JSON list: method, stream and settings of each part",
     "calibrations": "of each part, joined by `+`",
     "code": (

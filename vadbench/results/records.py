@@ -32,7 +32,7 @@ from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_file, replace_folder
 from vadbench.files.npz import Arrays, load_arrays
 from vadbench.results import schema1
-from vadbench.spec import Asked, Cost, Record, Result, Value
+from vadbench.spec import Asked, Cost, Measured, Record, Result, Value
 
 SCHEMA_VERSION = 2
 # two fractions closer than this are one number that two machines computed
@@ -41,7 +41,7 @@ COLUMNS = tuple(field.name for field in fields(Value))
 AnyRecord = TypeVar("AnyRecord", "RunRecord", "ResultRecord")
 
 
-class RunRecord(Record):
+class RunRecord(Measured):
     """run.json: what one job was, what it cost and what its rows.npz holds.
 
     `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole
@@ -63,13 +63,9 @@ class RunRecord(Record):
     data: dict[str, str] = {}
     read_outs: tuple[str, ...] = ()
     test_videos: tuple[tuple[str, int], ...] = ()
-    train_rows: int = 0
-    test_rows: int = 0
     seconds: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     fit_shared_with: str | None = None
-    peak_memory_mib: float | None = None
-    parameters: int | None = None
     rows_sha256: str | None = None
     environment: dict[str, Any]
 
@@ -81,14 +77,9 @@ class RunRecord(Record):
     @property
     def cost(self) -> Cost:
         """What the job cost."""
-        return Cost(
-            fit_seconds=self.seconds.get("fit"),
-            score_seconds=self.seconds.get("score"),
-            train_rows=self.train_rows,
-            test_rows=self.test_rows,
-            parameters=self.parameters,
-            peak_memory_mib=self.peak_memory_mib,
-        )
+        measured = {name: getattr(self, name) for name in Measured.model_fields}
+        times = {f"{stage}_seconds": self.seconds.get(stage) for stage in ("fit", "score")}
+        return Cost(**measured, **times)
 
     @property
     def commit(self) -> str | None:

@@ -74,12 +74,12 @@ def run_one_fit(
     for job in jobs:
         rows: Arrays | None = None
         try:
-            streams = streams or _streams(job, cache_root)
-            data = data or _data(job, cache_root)
-            with _noted() as notes:
-                detector, seconds, shared = _fitted(job, streams, fit, quiet, curves)
+            streams = streams or _open_streams(job, cache_root)
+            data = data or _read_digests(job, cache_root)
+            with _collect_notes() as notes:
+                detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
-            record, rows = _scored(job, detector, streams, seconds, shared)
+            record, rows = _score(job, detector, streams, seconds, shared)
             record = record.model_copy(update={"data": data, "notes": tuple(notes)})
         except OSError as error:
             if error.errno == errno.ENOSPC:
@@ -92,7 +92,7 @@ def run_one_fit(
 
 
 @contextmanager
-def _noted() -> Iterator[list[str]]:
+def _collect_notes() -> Iterator[list[str]]:
     """What methods say of rows that they leave out, each once; other warnings are passed on."""
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -106,7 +106,7 @@ def _noted() -> Iterator[list[str]]:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
-def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
+def _open_streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
     streams = {
         split: open_stream(stream.dataset, stream, cache_root, split)
         for split, stream in job.streams.items()
@@ -116,7 +116,7 @@ def _streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
 
 
-def _data(job: Job, cache_root: Path) -> dict[str, str]:
+def _read_digests(job: Job, cache_root: Path) -> dict[str, str]:
     """The digest of the files that each split's features were extracted from, where frames decided
     them.
     """
@@ -135,35 +135,35 @@ def _require_alike(train: Stream, test: Stream) -> None:
     """Refuse to score with what was learnt from other features."""
     for what in ("extractor", "columns"):
         if train.manifest.get(what) != test.manifest.get(what):
-            told = (
+            words = (
                 f"{what} {train.manifest.get(what)} where {test.features.name} has"
                 f" {test.manifest.get(what)}"
             )
             raise BadInput(
-                f"{train.features.name}: {told}; train_on needs the same features: name them with"
+                f"{train.features.name}: {words}; train_on needs the same features: name them with"
                 " the same options for both"
             )
 
 
-def _detector(
+def _make_detector(
     job: Job, config: Any, streams: dict[Split, Stream], logger: Any
 ) -> Detector | PerScene:
     method: type[Detector] = registry.load("detectors", job.method)
 
-    def made() -> Detector:
+    def make() -> Detector:
         detector = method(config, seed=job.seed)
         if logger is not None:
-            detector.logger = logger  # type: ignore[attr-defined]  # `_logger` has seen that the method takes one
+            detector.logger = logger  # type: ignore[attr-defined]  # `_open_logger` has seen it
         return detector
 
     return (
-        made()
+        make()
         if job.scope == "pooled"
-        else PerScene(made, *(scenes(streams[split]) for split in SPLITS))
+        else PerScene(make, *(scenes(streams[split]) for split in SPLITS))
     )
 
 
-def _logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
+def _open_logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
     """The logger of the job's training; None where the method trains no network, or nothing is
     logged.
     """
@@ -174,7 +174,7 @@ def _logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
     )
 
 
-def _fitted(
+def _fit(
     job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
 ) -> tuple[Detector | PerScene, dict[str, float], str | None]:
     """The job's detector, the seconds it took, and the identity of the run whose fit it has taken
@@ -188,19 +188,19 @@ def _fitted(
     )
     seconds: dict[str, float] = {}
     if fit is not None:
-        shared: Detector | PerScene | None = _timed(
+        shared: Detector | PerScene | None = _time(
             seconds, "read_outs", lambda: fit.detector.reconfigured(config, train)
         )
         if shared is not None:
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
     seconds = {}
-    with _logger(job, curves) as logger:
-        detector = _detector(job, config, streams, logger)
-        _timed(seconds, "fit", lambda: detector.fit(train))
+    with _open_logger(job, curves) as logger:
+        detector = _make_detector(job, config, streams, logger)
+        _time(seconds, "fit", lambda: detector.fit(train))
     return detector, seconds, None
 
 
-def _scored(
+def _score(
     job: Job,
     detector: Detector | PerScene,
     streams: dict[Split, Stream],
@@ -208,8 +208,8 @@ def _scored(
     shared: str | None,
 ) -> tuple[RunRecord, Arrays]:
     train, test = streams["train"], streams["test"]
-    normal = _timed(seconds, "score_normal", lambda: detector.score_normal(train.features))
-    scores = _timed(seconds, "score", lambda: detector.score(test.features))
+    normal = _time(seconds, "score_normal", lambda: detector.score_normal(train.features))
+    scores = _time(seconds, "score", lambda: detector.score(test.features))
     for what, values in (("training", normal), ("test", scores)):
         if not np.isfinite(values).all():
             raise FloatingPointError(
@@ -232,10 +232,10 @@ def _scored(
         parameters=detector.parameter_count(),
         environment=read_environment(),
     )
-    return record, {**_rows("train", train, normal), **_rows("test", test, scores)}
+    return record, {**_name_rows("train", train, normal), **_name_rows("test", test, scores)}
 
 
-def _rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
+def _name_rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
     features = stream.features
     rows = {
         "scores": scores,
@@ -252,7 +252,7 @@ def _rows(split: str, stream: Stream, scores: np.ndarray[Any, Any]) -> Arrays:
     return {f"{split}_{name}": np.asarray(values) for name, values in rows.items()}
 
 
-def _timed(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any:
+def _time(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any:
     started = time.perf_counter()
     answer = call()
     seconds[stage] = round(time.perf_counter() - started, 3)
