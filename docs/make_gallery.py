@@ -12,6 +12,8 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,11 +49,21 @@ def title_of(table: str) -> str:
     return table.partition("\n")[0].removeprefix("# ")
 
 
+@cache
+def read_options() -> dict[str, str]:
+    """What the command line takes for each committed table: a suite, and what varies it."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from make_tables import list_suites
+
+    return {suite.name: suite.called for suite in list_suites()}
+
+
 def page_of(suite: str, table: str) -> str:
     """The page of a table: its heading, how to make it, and the table with caption and notes, which
     stylesheets know as `results`.
     """
     heading, _, rest = table.partition("\n")
+    called = read_options().get(suite, suite)
     # two spaces end a line
     notes = re.sub(r"^(\[\d+\] .*)$", r"\1  ", rest.strip(), flags=re.MULTILINE)
     marked = re.sub(r"\[(\d+)\]", r"\[\1\]", notes)  # a note's number is no link
@@ -62,8 +74,8 @@ def page_of(suite: str, table: str) -> str:
             "---",
             heading,
             "",
-            f"`vadbench run --suite {suite}` computes it, `vadbench table {suite}` prints it again"
-            " from the records.",
+            f"`vadbench run --suite {called}` computes it, `vadbench table {called}` prints it"
+            " again from the records.",
             "",
             '<div class="results" markdown>',
             "",
