@@ -99,25 +99,33 @@ def references(cell: Cell, notes: Sequence[str], remarks: bool) -> list[int]:
 
 
 def _fit_block(table: Table, dataset: str, room: int, remarks: bool) -> Block:
-    """As many columns as there is room for: the first in full, then costs, then the others."""
+    """As many columns as there is room for: the first in as much detail as leaves the costs their
+    room, then costs, then the others.
+    """
     first, *others = [i for i, column in enumerate(table.columns) if column.dataset == dataset]
     rows, note = _rows_of(table, (first, *others))
     papers = tuple(
         row for row in table.published if any(row.values[i] is not None for i in (first, *others))
     )
     read = partial(_metric, table, rows, papers, remarks)
-    whole = _first_column(read, first, room)
     costs = [_cost(cost, rows, len(papers)) for cost in table.costs if cost.dataset == dataset]
-    left = room - sum(one.width + GAP for one in (whole, *costs))
-    shown = _other_columns(read, others, left)
+    whole = _first_column(read, first, room - sum(one.width + GAP for one in costs))
+    room -= whole.width + GAP
+    kept: list[Lines] = []
+    for cost in costs:
+        if cost.width + GAP <= room:
+            kept.append(cost)
+            room -= cost.width + GAP
+    shown = _other_columns(read, others, room)
+    dropped = [cost.head for cost in costs if cost not in kept]
     return Block(
         dataset=dataset,
         rows=rows,
         note=note,
         papers=papers,
-        columns=(whole, *shown.values(), *costs),
+        columns=(whole, *shown.values(), *kept),
         positions=(first, *shown),
-        left_out=tuple(table.columns[i].title for i in others if i not in shown),
+        left_out=(*(table.columns[i].title for i in others if i not in shown), *dropped),
     )
 
 
