@@ -283,7 +283,10 @@ def _make_entry(
         identities=tuple(record["identity"] for record in records),
         runs=tuple(record["runs"] for record in records),
         commits=tuple(dict.fromkeys(record["commit"] for record in records if record["commit"])),
-        cells=tuple(_make_cell(total, len(records)) for total in totals),
+        cells=tuple(
+            _make_cell(total, of_seeds)
+            for total, of_seeds in zip(totals, values.values(), strict=True)
+        ),
         cost={name: _mean([record[name] for record in records]) for name in COSTS},
         unranked=_why_unranked(first, seeds, chosen),
         extraction=extraction,
@@ -307,12 +310,16 @@ def _aggregate(
     ]
 
 
-def _make_cell(total: Aggregate, records: int) -> Cell:
+def _make_cell(total: Aggregate, values: Sequence[Value]) -> Cell:
+    """What the leaderboard shows of a metric; `values` are those of the seeds."""
     if total.value is None:
         return Cell(None, note=total.reason)
-    undefined = f"undefined for {total.undefined} of {records} seeds" if total.undefined else None
+    undefined = (
+        f"undefined for {total.undefined} of {len(values)} seeds" if total.undefined else None
+    )
     cell = make_cell(total, undefined)
-    apart = records > 1 and total.estimate is None and cell.why is None
+    intervals = [value.low is not None for value in values if value.value is not None]
+    apart = len(intervals) > 1 and all(intervals) and total.estimate is None
     return replace(cell, why=SEEDS_APART) if apart else cell
 
 
