@@ -9,7 +9,6 @@ and playwright-core are.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import resource
 import shutil
@@ -17,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,178 +24,144 @@ from typing import Any
 import numpy as np
 
 from vadbench import registry
-from vadbench.evaluation.evaluate import make_protocol
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.config import resolve_config
 from vadbench.results.records import ResultRecord, Results, RunRecord
-from vadbench.spec import BOARD
+from vadbench.spec import BOARD, REGIONS, Asked, Protocol, Result, ScoredPart, Training, Value
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
-LENGTH = 200  # frames a video
 METHODS = 25
+MOVED = ("micro_auc", "average_precision")  # metrics by which rows have places
 DRIVER = Path(__file__).resolve().parents[2] / "tests" / "e2e" / "leaderboard.mjs"
 VADBENCH = Path(sys.executable).with_name("vadbench")
 
 
-def jobs(records: int, seeds: int) -> Iterator[tuple[str, str, str, int]]:
-    """(data set, method, stream, seed) of `records` records: registered methods first, then made-up
-    ones, on as many streams as that takes.
+def make_results(records: int, seeds: int) -> Iterator[Result]:
+    """What `records` records are of: registered methods first, then made-up ones, on the data sets'
+    default streams and as many others as that takes.
     """
-    methods = [*registry.names("detectors"), *(f"method-{number}" for number in range(METHODS))][
-        :METHODS
-    ]
+    invented = (f"method-{number}" for number in range(METHODS))
+    methods = [*registry.names("detectors"), *invented][:METHODS]
     streams = -(-records // (len(VIDEOS) * len(methods) * seeds))
-    every = product(
-        VIDEOS, methods, (f"velocity.v{number}" for number in range(streams)), range(seeds)
-    )
-    yield from (job for job, _ in zip(every, range(records), strict=False))
+    choices = product(VIDEOS, methods, range(streams), range(seeds))
+    for (dataset, method, number, seed), _ in zip(choices, range(records), strict=False):
+        known = registry.load("datasets", dataset)
+        part = ScoredPart(
+            method=method,
+            stream=f"velocity.v{number}" if number else known.streams[0],
+            calibration="none",
+            config=read_settings(method, dataset),
+            asked=Asked(presets=("fast",)),
+            fingerprint="0" * 12,
+        )
+        yield Result(
+            dataset=dataset,
+            method=method,
+            parts=(part,),
+            training=Training(seed=seed),
+            protocol=Protocol(smoothing=known.smoothing),
+        )
 
 
-def rows(dataset: str, level: float, random: np.random.Generator) -> list[dict[str, Any]]:
-    """Metrics as evaluation writes them: unsmoothed and smoothed, of the whole set and of every
-    video, a quarter of which has one class.
+def read_settings(method: str, dataset: str) -> dict[str, Any]:
+    """What a record holds of a method's preset; of a made-up method, something."""
+    if method not in registry.names("detectors"):
+        return {"width": 256, "rate": 0.1}
+    detector = registry.load("detectors", method)
+    return resolve_config(detector, "fast", dataset, "velocity", {}).settings("fit", "scoring")
+
+
+def draw_values(result: Result, random: np.random.Generator) -> list[Value]:
+    """Metrics as evaluation writes them, of the whole set and of every video, a quarter of which
+    has one class.
     """
-    made = []
-    for smoothing, shift in (("none", 0.0), ("gaussian-3", 0.02)):
-        for metric, convention in dict.fromkeys(key[:2] for key, _ in BOARD.values()):
-            region = metric in ("rbdc", "tbdc")
-            if region and smoothing != "none":
-                continue
-            value = float(np.clip(level + shift + random.normal(0, 0.01), 0, 1))
-            whole = {
-                "metric": metric,
-                "convention": convention,
-                "video": None,
-                "value": value,
-                "n": 100,
-                "reason": None,
-            }
-            made.append(
-                {
-                    **whole,
-                    "low": max(value - 0.05, 0),
-                    "high": min(value + 0.04, 1),
-                    "smoothing": smoothing,
-                    "read_out": "score",
-                }
-            )
-        for number, value in enumerate(random.uniform(0.5, 1, VIDEOS[dataset])):
-            single = number % 4 == 3
-            row = {
-                "metric": "micro_auc",
-                "convention": None,
-                "video": f"{number:03d}",
-                "value": None if single else float(value),
-                "n": LENGTH,
-            }
-            made.append(
-                {
-                    **row,
-                    "reason": "one class only" if single else None,
-                    "low": None,
-                    "high": None,
-                    "smoothing": smoothing,
-                    "read_out": "score",
-                }
-            )
-    return made
+    level = 0.6 + 0.3 * random.random()
+    values = []
+    for metric in BOARD.values():
+        value = float(np.clip(level + random.normal(0, 0.01), 0, 1))
+        convention = result.protocol.ties if metric.metric in REGIONS else metric.convention
+        interval = {"low": max(value - 0.05, 0.0), "high": min(value + 0.04, 1.0), "videos": 10}
+        smoothing = metric.smoothing(result.protocol)
+        one = Value(metric.metric, convention, smoothing, value=value, n=100, **interval)
+        values.append(one)
+    for smoothing in dict.fromkeys(("none", result.protocol.filter)):
+        for number, auc in enumerate(random.uniform(0.5, 1, VIDEOS[result.dataset])):
+            one = Value("micro_auc", None, smoothing, video=f"{number:03d}", value=float(auc))
+            values.append(one if number % 4 < 3 else one_class(one))
+    return values
 
 
-def frames(dataset: str) -> bytes:
-    """A frames.npz with one random score a frame."""
-    count, file = VIDEOS[dataset], io.BytesIO()
-    scores = np.random.default_rng(0).normal(size=(count * LENGTH, 1))
-    np.savez(
-        file,
-        scores=scores,
-        lengths=np.full(count, LENGTH),
-        videos=np.array([f"{number:03d}" for number in range(count)]),
+def one_class(value: Value) -> Value:
+    """The same video, undefined."""
+    return Value(value.metric, None, value.smoothing, video=value.video, reason="one class only")
+
+
+def make_run(result: Result, random: np.random.Generator) -> RunRecord:
+    """The run of a result."""
+    (part,) = result.parts
+    job = {
+        "dataset": result.dataset,
+        "method": result.method,
+        "stream": part.stream,
+        "seed": result.training.seed,
+        "config": part.config,
+        "fingerprint": part.fingerprint,
+        "scope": "pooled",
+        "setting": "one-class",
+        "train_dataset": f"{result.dataset}@1",
+    }
+    identity = canonical_hash(job)
+    return RunRecord(
+        status="done",
+        identity=identity,
+        fit_identity=identity,
+        job=job,
+        asked=part.asked,
+        runtime={"threads": 1},
+        read_outs=("score",),
+        train_rows=10000,
+        test_rows=10000,
+        seconds={"fit": float(random.lognormal(2)), "score": float(random.lognormal(0))},
+        peak_memory_mib=800.0,
+        parameters=int(random.integers(1e6)),
+        environment={
+            "git": {"commit": "0" * 40, "dirty": False},
+            "packages": {"numpy": np.__version__},
+        },
     )
-    return file.getvalue()
 
 
 def write_records(root: Path, records: int, seeds: int) -> None:
     """Records that vadbench.results.records takes, with a run each, written without its fsyncs."""
     results, random = Results(root), np.random.default_rng(0)
-    root.mkdir(parents=True, exist_ok=True)
-    for dataset in VIDEOS:
-        (root / f"{dataset}.npz").write_bytes(frames(dataset))
-    smoothing = {dataset: registry.load("datasets", dataset).smoothing for dataset in VIDEOS}
-    for dataset, method, stream, seed in jobs(records, seeds):
-        config = settings(method, dataset, stream)
-        job = {
-            "dataset": dataset,
-            "method": method,
-            "stream": stream,
-            "seed": seed,
-            "config": config,
-            "fingerprint": "0" * 12,
-            "scope": "pooled",
-        }
-        job |= {"setting": "one-class", "train_dataset": f"{dataset}@1", "schema_version": 1}
-        seconds = {"fit": float(random.lognormal(2)), "score": float(random.lognormal(0))}
-        run = RunRecord(
-            status="done",
-            identity=canonical_hash(job),
-            fit_identity=canonical_hash(job),
-            job=job,
-            runtime={"threads": 1},
-            read_outs=("score",),
-            train_rows=10000,
-            test_rows=10000,
-            seconds=seconds,
-            peak_memory_mib=800.0,
-            parameters=int(random.integers(1e6)),
-            environment={
-                "git": {"commit": "0" * 40, "dirty": False},
-                "packages": {"numpy": np.__version__},
-            },
-        )
-        part = {
-            "method": method,
-            "stream": stream,
-            "config": config,
-            "calibration": "none",
-            "empty": "train-min",
-            "fingerprint": "0" * 12,
-        }
-        count, protocol = (
-            VIDEOS[dataset],
-            make_protocol({"smoothing": smoothing[dataset]}).model_dump(mode="json"),
-        )
-        labels = {
-            "name": "official",
-            "source": "made up",
-            "videos": count,
-            "frames": count * LENGTH,
-            "anomalous": 50 * count,
-            "sha256": "0" * 64,
-        }
+    for result in make_results(records, seeds):
+        run, videos = make_run(result, random), VIDEOS[result.dataset]
         record = ResultRecord(
             identity=canonical_hash([run.identity]),
-            dataset=dataset,
-            recipe=f"{method}@{stream}",
-            seed=seed,
-            parts=(part,),
+            result=result,
             runs=(run.identity,),
-            protocol=protocol,
-            labels={**labels, "tracks": None},
+            labels={
+                "name": "official",
+                "source": "made up",
+                "videos": videos,
+                "frames": 200 * videos,
+                "anomalous": 50 * videos,
+                "sha256": "0" * 64,
+                "tracks": None,
+            },
             read_outs=("score",),
-            rows=tuple(rows(dataset, 0.6 + 0.3 * random.random(), random)),
+            values=(),
         )
-        _write(results.run_folder(job, run.identity) / "run.json", run.model_dump_json())
-        folder = results.record_folder(dataset, record.recipe, record.identity)
-        _write(folder / "metrics.json", record.model_dump_json())
-        (folder / "frames.npz").hardlink_to(root / f"{dataset}.npz")
-
-
-def settings(method: str, dataset: str, stream: str) -> dict[str, Any]:
-    """What a record holds of a method's preset; of a made-up method, something."""
-    if method not in registry.names("detectors"):
-        return {"width": 256, "rate": 0.1}
-    return resolve_config(registry.load("detectors", method), "fast", dataset, stream, {}).settings(
-        "fit", "scoring"
-    )
+        document = record.model_dump(mode="json")
+        document["values"] = {
+            "columns": [field.name for field in fields(Value)],
+            "rows": [list(asdict(value).values()) for value in draw_values(result, random)],
+        }
+        _write(results.run_folder(run.job, run.identity) / "run.json", run.model_dump_json())
+        folder = results.record_folder(record.dataset, record.recipe, record.identity)
+        _write(folder / "metrics.json", json.dumps(document))
+        moves = {f"left_out.{name}.plain": random.normal(0, 0.01, videos) for name in MOVED}
+        np.savez(folder / "jackknife.npz", **moves)
 
 
 def _write(path: Path, text: str) -> None:

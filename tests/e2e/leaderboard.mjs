@@ -55,6 +55,13 @@ async function use(context) {
   const column = (index) => tab.$$eval(".board tbody tr:not(.group)", (rows, at) => rows.map((row) => row.cells[at].textContent), index);
   const sorted = () => tab.$$eval(".board thead th[aria-sort]", (heads) => heads.map((head) => [head.dataset.key, head.getAttribute("aria-sort")]));
   const used = { before: { sorted: await sorted(), status: await tab.textContent(".status") } };
+  await tab.check("input[name=variants]");
+  await tab.reload(); // the address holds the choice
+  used.variants = { status: await tab.textContent(".status"), hash: new URL(tab.url()).hash, checked: await tab.isChecked("input[name=variants]") };
+  await tab.fill("input[name=find]", "k=3");
+  await tab.uncheck("input[name=variants]");
+  used.alone = await tab.textContent(".status");
+  await tab.fill("input[name=find]", "");
   await tab.focus('th[data-key="3"] button'); // EER, by keyboard
   await tab.keyboard.press("Enter");
   used.eer = { sorted: await sorted(), figures: await column(7), focus: await tab.evaluate(() => document.activeElement.closest("th")?.dataset.key) };
@@ -83,6 +90,12 @@ async function use(context) {
   return used;
 }
 
+// The rows that are seen where scripts are off.
+async function read(context) {
+  const tab = await open(context, "index.html");
+  return { rows: await tab.locator("table tr:visible th[scope=row]").allTextContents(), filters: await tab.locator("form:visible").count() };
+}
+
 async function audit(context, mode, pages) {
   const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
   for (const page of pages) {
@@ -102,6 +115,7 @@ if (only === "only-speed") {
   found.speed = await speed(context);
 } else {
   found.used = await use(context);
+  found.plain = await read(await browser.newContext({ viewport: wide, javaScriptEnabled: false }));
   const pages = ["index.html", "ranks.html", ...["methods", "datasets"].map((kind) => `${kind}/${readdirSync(`${site}/${kind}`)[0]}`)];
   await audit(await browser.newContext({ viewport: wide, colorScheme: "light" }), "light", pages);
   await audit(await browser.newContext({ viewport: wide, colorScheme: "dark" }), "dark", pages);

@@ -46,6 +46,9 @@ def test_a_reader_sorts_filters_and_opens_pages_without_a_fault(vadbench, tmp_pa
     if reason:
         pytest.skip(f"needs a browser: {reason}")
     vadbench("run", "--methods", METHODS, "--datasets", "synthetic", "--seeds", "2", "--quiet")
+    # one that is no row of the first view
+    variant = ("--methods", "knn", "--set", "knn.k=3")
+    vadbench("run", *variant, "--datasets", "synthetic", "--quiet")
     vadbench("leaderboard", "--out", "site")
     done = subprocess.run(
         ["node", str(DRIVER), str(tmp_path / "site"), CHROMIUM],
@@ -62,7 +65,9 @@ def test_a_reader_sorts_filters_and_opens_pages_without_a_fault(vadbench, tmp_pa
     assert found["overflow"] == []  # no page is wider than its window
 
     used = found["used"]
-    assert used["before"] == {"sorted": [["0", "descending"]], "status": "4 of 4 rows"}
+    assert used["before"] == {"sorted": [["0", "descending"]], "status": "4 of 5 rows"}
+    assert used["variants"] == {"status": "5 of 5 rows", "hash": "#variants=all", "checked": True}
+    assert used["alone"] == "1 of 5 rows; variants, as no row of the first view matches"
     assert used["eer"]["sorted"] == [["3", "ascending"]]
     assert used["eer"]["focus"] == "3"
     assert figures(used["eer"]["figures"]) == sorted(figures(used["eer"]["figures"]))
@@ -70,11 +75,13 @@ def test_a_reader_sorts_filters_and_opens_pages_without_a_fault(vadbench, tmp_pa
         figures(used["eer"]["figures"]), reverse=True
     )
     assert used["filtered"] == {
-        "status": "4 of 4 rows",
+        "status": "4 of 5 rows",
         "headings": ["synthetic"],
         "hash": "#dataset=synthetic",
     }
     assert {"training, s", "scoring, s", "parameters", "peak memory, MiB"} <= set(used["cost"])
+    assert len(found["plain"]["rows"]) == 4
+    assert found["plain"]["filters"] == 0
     assert used["nothing"].startswith("No row matches")
     assert used["dark"][0] == used["method"]["theme"] == "dark"
     assert used["method"]["charts"] == 1

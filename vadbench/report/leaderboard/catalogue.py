@@ -63,10 +63,9 @@ def about(name: str) -> About:
 @cache
 def dataset_class(name: str) -> type[Dataset] | None:
     """The class of a data set, None where it is not registered on this machine."""
-    found: type[Dataset] | None = (
-        registry.load("datasets", name) if name in registry.names("datasets") else None
-    )
-    return found
+    registered = name in registry.names("datasets")
+    known: type[Dataset] | None = registry.load("datasets", name) if registered else None
+    return known
 
 
 def test_chosen(config: str) -> list[str]:
@@ -87,7 +86,6 @@ def test_chosen(config: str) -> list[str]:
 
 @cache
 def _detector(name: str) -> type[Detector] | None:
-    found: type[Detector] | None = (
-        registry.load("detectors", name) if name in registry.names("detectors") else None
-    )
-    return found
+    registered = name in registry.names("detectors")
+    known: type[Detector] | None = registry.load("detectors", name) if registered else None
+    return known

@@ -7,16 +7,53 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 720.0, 400.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 36.0, 14.0, 44.0  # margins of a scatter plot
+RADIUS = 6.0  # of a dot
 LETTER, LINE = 6.9, 13.0  # width of a letter and height of a label, in units of the drawing
 LANE, GAP = 34.0, 8.0  # height of a timeline's lane, and the space below it
 LONGEST = 26  # letters of a lane's name
 POINTS = 600  # of a timeline's line, at most
+
+
+class Box(NamedTuple):
+    """A rectangle; y runs downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlaps(self, other: Box) -> bool:
+        """Whether the two share an area."""
+        beside = self.right <= other.left or other.right <= self.left
+        above = self.bottom <= other.top or other.bottom <= self.top
+        return not (beside or above)
+
+
+class Place(NamedTuple):
+    """Where a label stands by its point: from (dx, dy) on, before it (`end`) or around it."""
+
+    anchor: str
+    dx: float
+    dy: float
+
+
+AROUND = (  # places of a label, the best first
+    Place("start", 9, 4),
+    Place("end", -9, 4),
+    Place("middle", 0, -10),
+    Place("middle", 0, 18),
+    Place("start", 8, -8),
+    Place("end", -8, -8),
+    Place("start", 8, 16),
+    Place("end", -8, 16),
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +66,14 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point with its label; `anchor` says to which side of (label_x, label_y) the text runs."""
+    """A point with its label; `anchor` says to which side of (label_x, label_y) the text runs, and
+    `says` what a pointer on it shows.
+    """
 
     x: float
     y: float
     name: str
-    told: str
+    says: str
     label_x: float
     label_y: float
     anchor: str
@@ -83,7 +122,7 @@ def scatter(points: Sequence[tuple[str, float, float]]) -> Scatter | None:
         Tick(TOP + (HEIGHT - TOP - BOTTOM) * (highest - value) / (highest - lowest), f"{value:g}")
         for value in np.arange(lowest, highest + step / 2, step)
     ]
-    return Scatter(tuple(_labelled(points, x, y)), tuple(x_ticks), tuple(y_ticks))
+    return Scatter(tuple(_place_labels(points, x, y)), tuple(x_ticks), tuple(y_ticks))
 
 
 def _axis(low: float, high: float) -> tuple[float, float, float]:
@@ -97,57 +136,45 @@ def _seconds(power: int) -> str:
     return f"{10.0**power:g} s" if power < 4 else f"1e{power} s"
 
 
-def _labelled(
+def _place_labels(
     points: Sequence[tuple[str, float, float]], x: Sequence[float], y: Sequence[float]
 ) -> list[Dot]:
-    """Each label at the first of eight places around its point where it covers no point and no
-    label; else to its right.
+    """The dots, each label in the first of `AROUND` where it covers no dot and no earlier label;
+    where there is none, in the very first.
     """
-    taken = [(a - 6, b - 6, a + 6, b + 6) for a, b in zip(x, y, strict=True)]
+    taken = [
+        Box(at_x - RADIUS, at_y - RADIUS, at_x + RADIUS, at_y + RADIUS)
+        for at_x, at_y in zip(x, y, strict=True)
+    ]
     dots = []
-    for (name, time, auc), a, b in zip(points, x, y, strict=True):
+    for (name, seconds, auc), at_x, at_y in zip(points, x, y, strict=True):
         width = LETTER * len(name)
-        places = [
-            ("start", 9, 4),
-            ("end", -9, 4),
-            ("middle", 0, -10),
-            ("middle", 0, 18),
-            ("start", 8, -8),
-            ("end", -8, -8),
-            ("start", 8, 16),
-            ("end", -8, 16),
-        ]
-        chosen = next(
-            ((place, box) for place in places if _free(box := _box(place, a, b, width), taken)),
-            (places[0], _box(places[0], a, b, width)),
-        )
-        (anchor, dx, dy), box = chosen
-        taken.append(box)
-        dots.append(
-            Dot(a, b, name, f"{name}: {100 * auc:.1f} in {time:,.1f} s", a + dx, b + dy, anchor)
-        )
+        boxes = [_cover(place, at_x, at_y, width) for place in AROUND]
+        free = [number for number, box in enumerate(boxes) if _is_free(box, taken)]
+        chosen = free[0] if free else 0
+        taken.append(boxes[chosen])
+        place = AROUND[chosen]
+        says = f"{name}: {100 * auc:.1f} in {seconds:,.1f} s"
+        dots.append(Dot(at_x, at_y, name, says, at_x + place.dx, at_y + place.dy, place.anchor))
     return dots
 
 
-def _box(
-    place: tuple[str, int, int], x: float, y: float, width: float
-) -> tuple[float, float, float, float]:
-    """What a label covers at a place around the point."""
-    anchor, dx, dy = place
-    start = x + dx - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-    return start, y + dy - LINE + 3, start + width, y + dy + 3
+def _cover(place: Place, x: float, y: float, width: float) -> Box:
+    """What a label of a width covers at a place around the point (x, y)."""
+    before = {"start": 0.0, "middle": width / 2, "end": width}[place.anchor]
+    left, line = x + place.dx - before, y + place.dy
+    return Box(left, line - LINE + 3, left + width, line + 3)
 
 
-def _free(
-    box: tuple[float, float, float, float], taken: list[tuple[float, float, float, float]]
-) -> bool:
+def _is_free(box: Box, taken: Sequence[Box]) -> bool:
     """Whether a label lies within the plot and off all others."""
-    if box[0] < LEFT or box[2] > WIDTH - 2 or box[1] < 0 or box[3] > HEIGHT - BOTTOM + 2:
-        return False
-    return all(
-        box[2] <= other[0] or other[2] <= box[0] or box[3] <= other[1] or other[3] <= box[1]
-        for other in taken
+    inside = (
+        box.left >= LEFT
+        and box.right <= WIDTH - 2
+        and box.top >= 0
+        and box.bottom <= HEIGHT - BOTTOM + 2
     )
+    return inside and not any(box.overlaps(other) for other in taken)
 
 
 @dataclass(frozen=True)

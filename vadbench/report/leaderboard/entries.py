@@ -117,8 +117,8 @@ class Group:
         there are any.
         """
         name = self.labels or "none"
-        told = f"{name} ({self.labels_sha256[:8]})" if self.labels_sha256 else name
-        return f"{told}, regions {self.regions_sha256[:8]}" if self.regions_sha256 else told
+        frames = f"{name} ({self.labels_sha256[:8]})" if self.labels_sha256 else name
+        return f"{frames}, regions {self.regions_sha256[:8]}" if self.regions_sha256 else frames
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -148,8 +148,8 @@ class Entry:
         cost: means over the seeds, of `COSTS`; None where it is not known.
         unranked: why it takes no part in places and ranks; None where it does.
         extraction: what tells the features apart from others of their name, in words; else empty.
-        usual: whether this is the row of the first view: the data set's default features and the
-            preset `fast`, trained and evaluated as usual.
+        chosen_read_out: the score column, where it is not the method's default.
+        usual: whether the first view shows it: what a plain `vadbench run` makes (`is_usual`).
         estimates: one for each of `BOARD`; None where something is not stored.
         failures: errors of jobs that failed, for seeds that have no record.
         places: one for each of `BOARD`: shared by rows that do not differ significantly; a text
@@ -173,6 +173,7 @@ class Entry:
     cost: dict[str, float | None]
     unranked: str | None = None
     extraction: str = ""
+    chosen_read_out: str | None = None
     usual: bool = False
     estimates: tuple[Estimate | None, ...] = (None,) * len(BOARD)
     failures: tuple[str, ...] = ()
@@ -212,6 +213,14 @@ class Entry:
         fit, score = self.cost["fit_seconds"], self.cost["score_seconds"]
         return None if fit is None or score is None else fit + score
 
+    @property
+    def remark(self) -> str:
+        """What is said below the method's name: its settings, a read-out that is not its default,
+        how its features were extracted.
+        """
+        read_out = f"read-out {self.chosen_read_out}" if self.chosen_read_out else ""
+        return "; ".join(filter(None, (self.settings, read_out, self.extraction)))
+
 
 def make_entries(
     frame: pd.DataFrame,
@@ -230,8 +239,8 @@ def make_entries(
     if whole.empty:
         return []
     heads = list_results(whole).sort_values("seed", kind="stable")
-    known = heads.astype(object).where(heads.notna(), None)
-    rows: list[dict[str, Any]] = known.to_dict("records")  # type: ignore[assignment]
+    cells = heads.astype(object).where(heads.notna(), None)
+    rows: list[dict[str, Any]] = cells.to_dict("records")  # type: ignore[assignment]
     values = {name: look_up(whole, metric, heads.index) for name, metric in BOARD.items()}
     places = {identity: place for place, identity in enumerate(heads.index)}
     defaults = {run.identity: run.read_outs[0] for run in runs if run.read_outs}
@@ -244,7 +253,7 @@ def make_entries(
         of_entry = {name: [of_metric[place] for place in own] for name, of_metric in values.items()}
         entries.append(_make_entry(records, of_entry, defaults, jackknives))
     ordered = sorted(entries, key=lambda entry: entry.order)
-    return _tell_apart(_unrank_ablations(ordered))
+    return _name_differences(_unrank_ablations(ordered))
 
 
 def _make_entry(
@@ -257,7 +266,9 @@ def _make_entry(
     first = records[0]
     seeds = tuple(int(record["seed"]) for record in records)
     totals = _aggregate(records, values, jackknives)
-    group = make_group(first)
+    group, extraction = make_group(first), first["options"] or ""
+    chosen = _find_chosen_read_out(first, defaults)
+    plain = is_usual(group, first["features"], first["settings"])
     return Entry(
         group=group,
         method=first["method"],
@@ -272,11 +283,15 @@ def _make_entry(
         identities=tuple(record["identity"] for record in records),
         runs=tuple(record["runs"] for record in records),
         commits=tuple(dict.fromkeys(record["commit"] for record in records if record["commit"])),
-        cells=tuple(_make_cell(total, len(records)) for total in totals),
+        cells=tuple(
+            _make_cell(total, of_seeds)
+            for total, of_seeds in zip(totals, values.values(), strict=True)
+        ),
         cost={name: _mean([record[name] for record in records]) for name in COSTS},
-        unranked=_why_unranked(first, seeds, defaults),
-        extraction=first["options"] or "",
-        usual=_is_usual(first, group),
+        unranked=_why_unranked(first, seeds, chosen),
+        extraction=extraction,
+        chosen_read_out=chosen,
+        usual=plain and not extraction and chosen is None,
         estimates=tuple(total.estimate for total in totals),
     )
 
@@ -295,12 +310,16 @@ def _aggregate(
     ]
 
 
-def _make_cell(total: Aggregate, records: int) -> Cell:
+def _make_cell(total: Aggregate, values: Sequence[Value]) -> Cell:
+    """What the leaderboard shows of a metric; `values` are those of the seeds."""
     if total.value is None:
         return Cell(None, note=total.reason)
-    undefined = f"undefined for {total.undefined} of {records} seeds" if total.undefined else None
+    undefined = (
+        f"undefined for {total.undefined} of {len(values)} seeds" if total.undefined else None
+    )
     cell = make_cell(total, undefined)
-    apart = records > 1 and total.estimate is None and cell.why is None
+    intervals = [value.low is not None for value in values if value.value is not None]
+    apart = len(intervals) > 1 and all(intervals) and total.estimate is None
     return replace(cell, why=SEEDS_APART) if apart else cell
 
 
@@ -317,36 +336,52 @@ def make_group(record: Mapping[str, Any]) -> Group:
     return Group(**trained, rules=rules, smoothing=record["sigma"])
 
 
-def _is_usual(record: Mapping[str, Any], group: Group) -> bool:
-    """Whether a record is of the data set's default features, by the preset for a laptop, trained
-    and evaluated as usual.
+def is_usual(group: Group, features: str, settings: str) -> bool:
+    """Whether a plain `vadbench run` makes it: on a stream that the data set declares as its
+    default, by the preset for a laptop, trained and evaluated as usual.
     """
     known = catalogue.dataset_class(group.dataset)
-    plain = (group.setting, group.scope, group.train_dataset) == (
-        "one-class",
-        "pooled",
-        group.dataset,
+    trained = group.setting, group.scope, group.train_dataset
+    return (
+        known is not None
+        and features in known.streams
+        and settings in ("fast", "default")
+        and trained == ("one-class", "pooled", group.dataset)
+        and not group.rules
     )
-    preset = record["settings"] in ("fast", "default")
-    streams = () if known is None else known.streams
-    own = record["features"] in streams or record["features"] == "+".join(streams)
-    return plain and preset and own and not group.rules and not record["options"]
+
+
+def fill_first_view(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, all of a data set as usual where none is: no data set is without rows."""
+    usual = {entry.group.dataset for entry in entries if entry.usual}
+    return [
+        entry if entry.group.dataset in usual else replace(entry, usual=True) for entry in entries
+    ]
+
+
+def _find_chosen_read_out(record: dict[str, Any], defaults: dict[str, str]) -> str | None:
+    """The read-out of a record, where it is not the default of its methods."""
+    declared = [defaults[run] for run in record["runs"].split(",") if run in defaults]
+    read_out = str(record["read_out"])
+    usual = not declared or read_out in (*declared, "+".join(declared))
+    return None if usual else read_out
 
 
 def _why_unranked(
-    record: dict[str, Any], seeds: tuple[int, ...], defaults: dict[str, str]
+    record: dict[str, Any], seeds: tuple[int, ...], chosen_read_out: str | None
 ) -> str | None:
     """Why records that are alike take no part in places and ranks."""
     if len(set(seeds)) < len(seeds):
         return "several records of one seed that differ in nothing that is recorded"
-    declared = [defaults[run] for run in record["runs"].split(",") if run in defaults]
-    if declared and record["read_out"] not in (*declared, "+".join(declared)):
-        return f"read-out {record['read_out']}, which is not the method's default"
-    chosen = catalogue.test_chosen(record["config"]) if record["settings"] == "paper" else []
+    if chosen_read_out is not None:
+        return f"read-out {chosen_read_out}, which is not the method's default"
+    chosen = catalogue.test_chosen(record["config"]) if record["preset"] == "paper" else []
     if chosen:
         return f"preset paper: its authors chose {', '.join(chosen)} by test labels"
     settled = why_settled(record["dataset"], record["method"], _read_parts(record))
-    return f"settled with test figures known: {' '.join(settled)}" if settled else None
+    # written in Markdown, shown as text
+    words = " ".join(settled).replace("`", "")
+    return f"settled with test figures known: {words}" if settled else None
 
 
 def _read_parts(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -383,9 +418,9 @@ def _unrank_ablations(entries: list[Entry]) -> list[Entry]:
     ]
 
 
-def _tell_apart(entries: list[Entry]) -> list[Entry]:
-    """The entries, their settings with their code where that differs, and of features of one name
-    and one extraction that were made from other files the beginnings of their fingerprints.
+def _name_differences(entries: list[Entry]) -> list[Entry]:
+    """The entries, with what else tells them apart in words: versions of the code beside settings
+    that are equal, other files beside features and options that are.
     """
     codes: dict[tuple[Group, str, str], set[str | None]] = {}
     files: dict[tuple[Group, str, str], set[str]] = {}
@@ -393,17 +428,32 @@ def _tell_apart(entries: list[Entry]) -> list[Entry]:
         codes.setdefault((entry.group, entry.recipe, entry.config), set()).add(entry.code)
         place = entry.group, entry.features, entry.extraction
         files.setdefault(place, set()).add(entry.fingerprints)
-    apart = []
-    for entry in entries:
-        words: dict[str, Any] = {}
-        if len(codes[entry.group, entry.recipe, entry.config]) > 1:
-            words["settings"] = f"{entry.settings}, {_describe_code(entry.code)}"
-        if len(files[entry.group, entry.features, entry.extraction]) > 1:
-            short = "+".join(one[:6] for one in entry.fingerprints.split("+"))
-            made = f"made from other files ({short})"
-            words["extraction"] = f"{entry.extraction}, {made}" if entry.extraction else made
-        apart.append(replace(entry, **words))
-    return apart
+    return [
+        replace(
+            entry,
+            settings=_name_code(entry, codes[entry.group, entry.recipe, entry.config]),
+            extraction=_name_files(entry, files[entry.group, entry.features, entry.extraction]),
+        )
+        for entry in entries
+    ]
+
+
+def _name_code(entry: Entry, codes: set[str | None]) -> str:
+    """Its settings, with the version of the code where there are several."""
+    several = len(codes) > 1
+    return f"{entry.settings}, {_describe_code(entry.code)}" if several else entry.settings
+
+
+def _name_files(entry: Entry, fingerprints: set[str]) -> str:
+    """Its extraction, with the beginnings of the fingerprints of the streams that differ among all
+    those of its name and options.
+    """
+    of_streams = zip(*(one.split("+") for one in fingerprints), strict=True)
+    differ = [len(set(of_stream)) > 1 for of_stream in of_streams]
+    own = zip(entry.fingerprints.split("+"), differ, strict=True)
+    short = ", ".join(fingerprint[:6] for fingerprint, differs in own if differs)
+    other = f"made from other files ({short})" if short else ""
+    return ", ".join(filter(None, (entry.extraction, other)))
 
 
 def _describe_code(code: str | None) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vadbench.report.leaderboard import catalogue
-from vadbench.report.leaderboard.entries import Entry, Group
+from vadbench.report.leaderboard.entries import Entry, Group, is_usual
 from vadbench.report.tables.table import Cell
 from vadbench.spec import BOARD, COSTS
 
@@ -18,88 +18,80 @@ if TYPE_CHECKING:
     from vadbench.results.records import RunRecord
 
 
+class _Key(NamedTuple):
+    """What a failed job shares with the entry of its other seeds; `config` is canonical JSON."""
+
+    dataset: str
+    setting: str
+    split: str | None
+    scope: str
+    train_dataset: str
+    recipe: str
+    config: str
+    fingerprints: str
+
+    @classmethod
+    def of_run(cls, run: RunRecord) -> _Key:
+        job = run.job
+        return cls(
+            job["dataset"],
+            job["setting"],
+            job.get("resplit", {}).get("name"),
+            job["scope"],
+            job["train_dataset"].partition("@")[0],
+            f"{job['method']}@{job['stream']}",
+            json.dumps(_read_config(run), sort_keys=True),
+            job["fingerprint"],
+        )
+
+    @classmethod
+    def of_entry(cls, entry: Entry) -> _Key:
+        config = json.dumps(json.loads(entry.config), sort_keys=True)
+        return cls(*_trained(entry.group), entry.recipe, config, entry.fingerprints)
+
+
 def add_failures(entries: Sequence[Entry], runs: Iterable[RunRecord]) -> list[Entry]:
     """The entries with the errors of failed jobs: in `failures` where other seeds have a record,
     else as an entry without values.
     """
-    failures: dict[str, list[RunRecord]] = {}
+    failures: dict[_Key, list[RunRecord]] = {}
     for run in runs:
         if run.status == "failed":
-            failures.setdefault(
-                _key(_where(run), f"{run.job['method']}@{run.job['stream']}", _config(run)), []
-            ).append(run)
-    places = {
-        _key(_trained(entry.group), entry.recipe, json.loads(entry.config)): i
-        for i, entry in enumerate(entries)
-    }
-    found = list(entries)
+            failures.setdefault(_Key.of_run(run), []).append(run)
+    places = {_Key.of_entry(entry): place for place, entry in enumerate(entries)}
+    every = list(entries)
     for key, of_one in failures.items():
-        told = tuple(
+        errors = tuple(
             f"seed {run.job['seed']} failed: {run.error or 'unknown error'}" for run in of_one
         )
         if key in places:
-            found[places[key]] = replace(found[places[key]], failures=told)
+            every[places[key]] = replace(every[places[key]], failures=errors)
         else:
-            found.append(_without_values(of_one[0], told, entries))
-    return sorted(found, key=lambda entry: entry.order)
+            every.append(_make_dashes(of_one[0], key, errors, entries))
+    return sorted(every, key=lambda entry: entry.order)
 
 
-def _key(trained: list[str | None], recipe: str, config: list[dict[str, Any]]) -> str:
-    return json.dumps([trained, recipe, config], sort_keys=True)
+def _trained(group: Group) -> tuple[str, str, str | None, str, str]:
+    return group.dataset, group.setting, group.split, group.scope, group.train_dataset
 
 
-def _where(run: RunRecord) -> list[str | None]:
-    job = run.job
-    return [
-        job["dataset"],
-        job["setting"],
-        job.get("resplit", {}).get("name"),
-        job["scope"],
-        job["train_dataset"].partition("@")[0],
-    ]
-
-
-def _trained(group: Group) -> list[str | None]:
-    return [group.dataset, group.setting, group.split, group.scope, group.train_dataset]
-
-
-def _config(run: RunRecord) -> list[dict[str, Any]]:
+def _read_config(run: RunRecord) -> list[dict[str, Any]]:
+    """As in `load_results`."""
     return [{"method": run.job["method"], "stream": run.job["stream"], **run.job["config"]}]
 
 
-def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Entry]) -> Entry:
-    """An entry of dashes, in the group that its evaluation would have joined."""
-    dataset, setting, split, scope, train_dataset = _where(run)
-    known = catalogue.dataset_class(run.job["dataset"])
-    smoothing = None if known is None else known.smoothing
-    alone = Group(
-        str(dataset),
-        str(setting),
-        split,
-        str(scope),
-        str(train_dataset),
-        "",
-        None,
-        None,
-        (),
-        smoothing,
-    )
-    group = next(
-        (
-            entry.group
-            for entry in entries
-            if _trained(entry.group) == _trained(alone) and not entry.group.rules
-        ),
-        alone,
-    )
-    config = json.dumps(_config(run))
+def _make_dashes(
+    run: RunRecord, key: _Key, errors: tuple[str, ...], entries: Sequence[Entry]
+) -> Entry:
+    """An entry without values, in the group that its evaluation would have joined."""
+    group, settings = _find_group(key, entries), _describe_settings(run)
     return Entry(
         group=group,
         method=run.job["method"],
         features=run.job["stream"],
         preset=None if run.asked is None else run.asked.preset,
-        settings=_describe_settings(run),
-        config=config,
+        settings=settings,
+        config=json.dumps(_read_config(run)),
         code=json.dumps([{"method": run.job["code"]}]) if "code" in run.job else None,
         fingerprints=run.job["fingerprint"],
         read_out="",
@@ -107,10 +99,27 @@ def _without_values(run: RunRecord, told: tuple[str, ...], entries: Sequence[Ent
         identities=(),
         runs=(),
         commits=(),
-        cells=(Cell(None, note=told[0]),) * len(BOARD),
+        cells=(Cell(None, note=errors[0]),) * len(BOARD),
         cost=dict.fromkeys(COSTS),
-        unranked=told[0],
-        failures=told,
+        unranked=errors[0],
+        usual=is_usual(group, run.job["stream"], settings),
+        failures=errors,
+    )
+
+
+def _find_group(key: _Key, entries: Sequence[Entry]) -> Group:
+    """That of entries trained likewise under the default protocol, or one of its own."""
+    for entry in entries:
+        if _trained(entry.group) == key[:5] and not entry.group.rules:
+            return entry.group
+    known = catalogue.dataset_class(key.dataset)
+    return Group(
+        *key[:5],
+        labels="",
+        labels_sha256=None,
+        regions_sha256=None,
+        rules=(),
+        smoothing=None if known is None else known.smoothing,
     )
 
 

@@ -13,6 +13,7 @@ from vadbench.report.leaderboard.catalogue import About, about
 from vadbench.report.leaderboard.charts import Scatter, scatter
 from vadbench.report.leaderboard.entries import Entry, make_entries
 from vadbench.report.leaderboard.standings import row_name
+from vadbench.report.leaderboard.videos import largest_choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +48,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Cost:
-    """AUC against time on one data set: all methods on the features on which most were run with
-    this one; `untimed` have no recorded time.
+    """AUC against time on one data set: all methods that share features with this one, the data
+    set's default ones or those of most methods; `untimed` have no recorded time.
     """
 
     dataset: str
@@ -101,8 +102,9 @@ def method_page(
     environments: dict[str, int] = {}
     records = []
     for entry, seed, identity, jobs in triples[:MOST_RECORDS]:
-        told = dict.fromkeys(_environment(runs[job]) for job in jobs.split(",") if job in runs)
-        number = environments.setdefault("; ".join(told), len(environments)) if told else None
+        of_jobs = [_describe_environment(runs[job]) for job in jobs.split(",") if job in runs]
+        text = "; ".join(dict.fromkeys(of_jobs))
+        number = environments.setdefault(text, len(environments)) if text else None
         records.append(Record(entry, seed, identity, jobs, number))
     return MethodPage(
         about=about(name),
@@ -121,12 +123,12 @@ def method_page(
 def other_read_outs(frame: pd.DataFrame) -> dict[str, list[Entry]]:
     """By method, entries of the read-outs that the data frame does not rank."""
     rows = frame[~frame["ranked"]]
-    found: dict[str, list[Entry]] = {}
+    by_method: dict[str, list[Entry]] = {}
     for entry in make_entries(
         rows.assign(ranked=True, identity=rows["identity"] + "/" + rows["read_out"])
     ):
-        found.setdefault(entry.method, []).append(entry)
-    return found
+        by_method.setdefault(entry.method, []).append(entry)
+    return by_method
 
 
 def _settings(entries: Iterable[Entry]) -> list[Settings]:
@@ -140,14 +142,14 @@ def _settings(entries: Iterable[Entry]) -> list[Settings]:
             f"{entry.group.dataset}: {entry.features}"
         )
     return [
-        Settings(label, tuple(dict.fromkeys(where)), _distinct(json.loads(config)))
+        Settings(label, tuple(dict.fromkeys(where)), _drop_equal(json.loads(config)))
         for (label, config), where in used.items()
     ]
 
 
-def _distinct(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+def _drop_equal(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Parts with equal settings once."""
-    told = [
+    settings = [
         (
             part["method"],
             tuple(
@@ -158,10 +160,10 @@ def _distinct(parts: list[dict[str, Any]]) -> tuple[tuple[str, tuple[tuple[str, 
         )
         for part in parts
     ]
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(settings))
 
 
-def _environment(run: RunRecord) -> str:
+def _describe_environment(run: RunRecord) -> str:
     """Python, packages and threads of a run, in one line."""
     environment, threads = run.environment, run.runtime.get("threads")
     packages = [
@@ -189,7 +191,7 @@ def _costs(name: str, rivals: dict[str, dict[str, list[Entry]]]) -> Iterable[Cos
         }
         if not mine:
             continue
-        streams, shown = max(mine.items(), key=lambda choice: len(choice[1]))
+        streams, shown = largest_choice(mine)
         chart = scatter(_points(name, shown))
         if chart is not None:
             yield Cost(

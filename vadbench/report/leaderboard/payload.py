@@ -47,7 +47,7 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
                 groups.setdefault(entry.group, len(groups)),
                 methods.setdefault(entry.method, len(methods)),
                 texts(entry.features),
-                texts(remark(entry)),
+                texts(entry.remark),
                 len(entry.seeds),
                 _text(entry.unranked, texts),
                 _text("; ".join(entry.failures), texts),
@@ -82,18 +82,6 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
         "texts": list(texts.numbers),
         "rows": rows,
     }
-
-
-def remark(entry: Entry) -> str:
-    """What is said below the method's name: its settings, and a read-out that is not its
-    default.
-    """
-    words = [entry.settings]
-    if entry.unranked and entry.unranked.startswith("read-out"):
-        words.append(f"read-out {entry.read_out}")
-    if entry.extraction:
-        words.append(entry.extraction)
-    return "; ".join(words)
 
 
 def _cell(cell: Cell, texts: _Texts) -> Any:

@@ -8,22 +8,28 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
 from vadbench.report.leaderboard.catalogue import about, dataset_class
-from vadbench.report.leaderboard.entries import Entry, Jackknives, make_entries
+from vadbench.report.leaderboard.entries import (
+    Entry,
+    Group,
+    Jackknives,
+    fill_first_view,
+    make_entries,
+)
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
-from vadbench.report.leaderboard.payload import payload, remark
+from vadbench.report.leaderboard.payload import payload
 from vadbench.report.leaderboard.places import add_places
-from vadbench.report.leaderboard.standings import Standing, make_standings
+from vadbench.report.leaderboard.standings import Standing, list_outside, make_standings
 from vadbench.report.leaderboard.videos import by_features, make_clips
 from vadbench.results.records import Results
-from vadbench.spec import BOARD
+from vadbench.spec import BOARD, USUAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +39,7 @@ HERE = Path(__file__).parent
 # the generator that our pages name: only a folder with such an index.html is replaced
 MARK = "vadbench leaderboard"
 MOST_DIAGRAMS, MOST_RANKED = 10, 40  # critical-difference diagrams, and the rows of one
+MOST_PLAIN = 200  # rows that a page shows without scripts
 
 
 def build(results: str | Path, out: str | Path) -> Path:
@@ -70,7 +77,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     """
     runs = [] if results is None else list(results.all_runs())
     jackknives = None if results is None else _read_jackknives(results)
-    entries = add_failures(make_entries(frame, runs, jackknives), runs)
+    entries = fill_first_view(add_failures(make_entries(frame, runs, jackknives), runs))
     if results is not None:
         entries = add_places(entries)
     if not entries:
@@ -80,7 +87,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
         by_dataset.setdefault(entry.group.dataset, []).append(entry)
     methods = sorted({entry.method for entry in entries})
     write = _Writer(methods, sorted(by_dataset))
-    with _replaced(out) as folder:
+    with _replace(out) as folder:
         shutil.copytree(HERE / "assets", folder / "assets")
         write(
             folder,
@@ -92,7 +99,13 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
         standings, count = make_standings(entries)
         diagrams = _draw_diagrams(standings, folder)
         write(
-            folder, "ranks.html", "ranks.html", standings=standings, count=count, diagrams=diagrams
+            folder,
+            "ranks.html",
+            "ranks.html",
+            standings=standings,
+            count=count,
+            diagrams=diagrams,
+            outside=list_outside(entries, standings),
         )
         by_identity, others = {run.identity: run for run in runs}, other_read_outs(frame)
         rivals = {name: by_features(of_dataset) for name, of_dataset in by_dataset.items()}
@@ -147,12 +160,18 @@ class _Writer:
         self.common = {
             "methods": [about(name) for name in methods],
             "datasets": datasets,
-            "remark": remark,
             "mark": MARK,
+            "usual": [(place, name) for place, name in enumerate(BOARD) if name in USUAL],
         }
 
     def __call__(
-        self, folder: Path, template: str, path: str, *, entries: Any = (), **context: Any
+        self,
+        folder: Path,
+        template: str,
+        path: str,
+        *,
+        entries: Sequence[Entry] = (),
+        **context: Any,
     ) -> None:
         """Write the page `path`; `entries` are the rows of its table."""
         root = "../" * path.count("/")
@@ -160,9 +179,14 @@ class _Writer:
         def link(kind: str, name: str) -> str:
             return f"{root}{kind}/{slug(name)}.html"
 
-        data = payload(entries, link) if entries else None
         text = self.environment.get_template(template).render(
-            **self.common, **context, root=root, link=link, data=data, path=path
+            **self.common,
+            **context,
+            root=root,
+            link=link,
+            data=payload(entries, link) if entries else None,
+            plain=[entry for entry in entries if entry.usual][:MOST_PLAIN] or entries[:MOST_PLAIN],
+            path=path,
         )
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
@@ -183,8 +207,17 @@ def _environment() -> Environment:
         "ensure_ascii": False,
         "allow_nan": False,
     }
+    environment.filters["by_group"] = _by_group
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.1f}"
     return environment
+
+
+def _by_group(entries: Sequence[Entry]) -> list[tuple[Group, list[Entry]]]:
+    """The entries of each group, the best micro AUC first."""
+    groups: dict[Group, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.group, []).append(entry)
+    return [(group, sorted(same, key=lambda entry: -entry.level)) for group, same in groups.items()]
 
 
 def _draw_diagrams(standings: list[Standing], folder: Path) -> dict[tuple[int, str], str]:
@@ -212,7 +245,7 @@ def _draw_diagrams(standings: list[Standing], folder: Path) -> dict[tuple[int, s
 
 
 @contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
+def _replace(out: Path) -> Iterator[Path]:
     """A folder aside that takes the place of `out` when it is whole.
 
     Raises:

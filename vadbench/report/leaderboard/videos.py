@@ -4,7 +4,7 @@ timelines of a few methods.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -46,7 +46,7 @@ class Clips:
     """All of a data set's page that is about clips.
 
     Attributes:
-        features: whose methods are shown: those that most methods have results on.
+        features: whose methods are shown: the data set's default ones, or those of most methods.
         methods: their names, the best micro AUC first; `of` is how many there are in all.
         clips: in the order of the test split.
         timelines: of the hardest clips; none where no record kept its frame scores.
@@ -88,38 +88,50 @@ def by_features(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
             alike.setdefault(entry.streams, {}).setdefault(
                 (entry.group, entry.extracted), {}
             ).setdefault(entry.method, entry)
-    largest = {streams: max(groups.values(), key=len) for streams, groups in alike.items()}
+    fullest = {streams: max(groups.values(), key=len) for streams, groups in alike.items()}
     return {
         streams: sorted(methods.values(), key=lambda entry: -entry.level)
-        for streams, methods in largest.items()
+        for streams, methods in fullest.items()
     }
+
+
+def largest_choice(choices: Mapping[str, Sequence[Entry]]) -> tuple[str, Sequence[Entry]]:
+    """Of `by_features`: the data set's default features where methods are ranked on them, else
+    those of most methods.
+    """
+    return max(
+        sorted(choices.items()),
+        key=lambda choice: (any(entry.usual for entry in choice[1]), len(choice[1])),
+    )
 
 
 def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
     """The clips of a data set from its entries' records; None where no entry is ranked or has a
     record.
     """
-    found = by_features(entries)
-    every = found[max(sorted(found), key=lambda streams: len(found[streams]))] if found else []
+    choices = by_features(entries)
+    every = largest_choice(choices)[1] if choices else []
     records = {
-        entry: of_entry for entry in every[:MOST_METHODS] if (of_entry := _records(entry, results))
+        entry: of_entry
+        for entry in every[:MOST_METHODS]
+        if (of_entry := _read_records(entry, results))
     }
     if not records:
         return None
     first = next(iter(records.values()))[0]
-    aucs = {entry: _clip_aucs(of_entry) for entry, of_entry in records.items()}
-    clips = _summaries(first, list(aucs.values()))
+    aucs = {entry: _average_clips(of_entry) for entry, of_entry in records.items()}
+    clips = _summarise(first, list(aucs.values()))
     stored = {
         entry: scores
         for entry, of_entry in records.items()
-        if (scores := _frame_scores(of_entry[0], results))
+        if (scores := _read_scores(of_entry[0], results))
     }
     truth, unshaded = ground_truth(first)
     hardest = sorted(
         (clip for clip in clips if clip.mean is not None), key=lambda clip: clip.mean or 0.0
     )
     shown = [clip.name for clip in (hardest or clips)[:MOST_TIMELINES]] if stored else []
-    timelines = tuple(_timeline(name, stored, aucs, truth) for name in shown)
+    timelines = tuple(_draw(name, stored, aucs, truth) for name in shown)
     names = tuple(row_name(entry) for entry in records)
     return Clips(
         every[0].features, names, len(every), tuple(clips), timelines, unshaded, first.labels
@@ -134,37 +146,26 @@ def ground_truth(record: ResultRecord) -> tuple[dict[str, NDArray[np.uint8]] | N
     from vadbench.datasets.resplit import labels_tested
     from vadbench.evaluation.evaluate import find_resplit
 
+    here = "on the machine that made this page"
     try:
         dataset = open_dataset(record.dataset)
         labels = labels_tested(dataset, find_resplit(record.result, dataset))
     except BadInput:  # its message names this machine's folders, which are nobody else's business
-        return (
-            None,
-            (
-                f"{record.dataset} is not on the machine that made this page, and labels are no"
-                " part of the records"
-            ),
-        )
+        return None, f"{record.dataset} is not {here}, and labels are no part of the records"
     if labels.provenance()["sha256"] != record.labels.get("sha256"):
-        return (
-            None,
-            (
-                f"the labels of {record.dataset} on the machine that made this page are not those"
-                " of the records"
-            ),
-        )
+        return None, f"the labels of {record.dataset} {here} are not those of the records"
     return labels.videos, None
 
 
-def _records(entry: Entry, results: Results) -> list[ResultRecord]:
-    found = (
+def _read_records(entry: Entry, results: Results) -> list[ResultRecord]:
+    records = (
         results.record(entry.group.dataset, entry.recipe, identity)
         for identity in entry.identities[:MOST_SEEDS]
     )
-    return [record for record in found if record is not None]
+    return [record for record in records if record is not None]
 
 
-def _clip_aucs(records: list[ResultRecord]) -> dict[str, float]:
+def _average_clips(records: list[ResultRecord]) -> dict[str, float]:
     """Clip -> micro AUC of the shown read-out under the protocol's smoothing, mean over seeds;
     clips without one are left out.
     """
@@ -182,7 +183,7 @@ def _read_clip_values(record: ResultRecord) -> dict[str, Value]:
     return video_values(frame, METRICS["micro AUC"], record.identity)
 
 
-def _summaries(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]:
+def _summarise(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]:
     clips = []
     for name, value in _read_clip_values(record).items():
         values = [of_method[name] for of_method in aucs if name in of_method]
@@ -193,7 +194,7 @@ def _summaries(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]
     return clips
 
 
-def _frame_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
+def _read_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
     """Clip -> frame scores [T] as evaluated; None where they are not here."""
     frames = read_frame_scores(record, results)
     if frames is None:
@@ -203,7 +204,7 @@ def _frame_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[n
     return dict(zip(frames.videos, each, strict=True))
 
 
-def _timeline(
+def _draw(
     video: str,
     stored: dict[Entry, dict[str, NDArray[np.float64]]],
     aucs: dict[Entry, dict[str, float]],

@@ -8,7 +8,7 @@
   const collator = new Intl.Collator("en", { numeric: true });
   const source = document.getElementById("entries");
   const data = source ? JSON.parse(source.textContent) : null;
-  const [GROUP, METHOD, FEATURES, REMARK, SEEDS, UNRANKED, FAILURES, CELLS, COSTS, PLACES] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+  const [GROUP, METHOD, FEATURES, REMARK, SEEDS, UNRANKED, FAILURES, CELLS, COSTS, PLACES, USUAL] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
@@ -19,13 +19,13 @@
     return made;
   }
 
-  const told = {
+  const texts = {
     dataset: (row) => data.groups[row[GROUP]].dataset,
     training: (row) => data.groups[row[GROUP]].training,
     features: (row) => data.texts[row[FEATURES]],
     method: (row) => data.methods[row[METHOD]].name,
   };
-  const named = (name) => [...new Set(data.rows.map(told[name]))].sort(collator.compare);
+  const choices = (name) => [...new Set(data.rows.map(texts[name]))].sort(collator.compare);
 
   // What Find looks through, in small letters; made when it is first used.
   let haystacks = null;
@@ -33,13 +33,13 @@
     haystacks ??= new Map();
     if (!haystacks.has(row)) {
       const group = data.groups[row[GROUP]];
-      const texts = [told.method(row), told.features(row), data.texts[row[REMARK]], group.dataset, group.training, group.rules];
-      haystacks.set(row, texts.join(" ").toLowerCase());
+      const words = [texts.method(row), texts.features(row), data.texts[row[REMARK]], group.dataset, group.training, group.rules];
+      haystacks.set(row, words.join(" ").toLowerCase());
     }
     return haystacks.get(row);
   }
 
-  const measured = (row, metric) => (Array.isArray(row[CELLS][metric]) ? row[CELLS][metric][0] : null);
+  const valueOf = (row, metric) => (Array.isArray(row[CELLS][metric]) ? row[CELLS][metric][0] : null);
 
   // Ascending or descending; what is missing comes last either way, and equals keep their order.
   function compare(a, b, descending) {
@@ -50,10 +50,10 @@
 
   // All rows sorted within their groups by a column, once for each column and direction: a filter then only has to go through them.
   const orders = new Map();
-  function ordered(column, descending) {
+  function sortRows(column, descending) {
     const key = `${column.key} ${descending}`;
     if (!orders.has(key)) {
-      const ranks = column.text ? new Map(named(column.key).map((text, index) => [text, index])) : null;
+      const ranks = column.text ? new Map(choices(column.key).map((text, index) => [text, index])) : null;
       const keyed = data.rows.map((row) => [row, ranks ? ranks.get(column.text(row)) : column.value(row)]);
       keyed.sort(([a, first], [b, second]) => a[GROUP] - b[GROUP] || compare(first, second, descending));
       orders.set(key, keyed.map(([row]) => row));
@@ -91,9 +91,11 @@
     const without = place.dataset.without.split(" ");
     const alone = without.includes("method"); // one method's page: its features lead the rows, and it has no places among others
     const number = [...document.querySelectorAll(".board")].indexOf(place);
+    const variants = form.elements.variants; // a box: also what is not a method's usual row
     const filtered = FILTERS.filter((name) => form.elements[name]);
     const state = { key: "0", descending: data.metrics[0].better > 0, metric: 0, page: 0 };
     let shown = [];
+    let unusual = false; // whether variants are shown without being asked for, as nothing else matches
     let scales = [];
     let notes = [];
 
@@ -111,10 +113,10 @@
 
     function columns() {
       const show = form.elements.show.value;
-      const metrics = data.metrics.map((metric, index) => ({ key: String(index), title: metric.name, metric: index, first: metric.better > 0, value: (row) => measured(row, index) }));
+      const metrics = data.metrics.map((metric, index) => ({ key: String(index), title: metric.name, metric: index, first: metric.better > 0, value: (row) => valueOf(row, index) }));
       const lead = [
-        ...(alone ? [] : [{ key: "method", title: "Method", text: told.method }]),
-        { key: "features", title: "Features", text: told.features, class: alone ? "" : "wide" },
+        ...(alone ? [] : [{ key: "method", title: "Method", text: texts.method }]),
+        { key: "features", title: "Features", text: texts.features, class: alone ? "" : "wide" },
         { key: "seeds", title: "Seeds", value: (row) => row[SEEDS], class: "wide", first: true },
       ];
       if (show === "cost") {
@@ -126,7 +128,7 @@
 
     // Whether the filters leave a row.
     function filter() {
-      const wanted = filtered.map((name) => [told[name], form.elements[name].value]).filter(([, choice]) => choice);
+      const wanted = filtered.map((name) => [texts[name], form.elements[name].value]).filter(([, choice]) => choice);
       const words = form.elements.find.value.toLowerCase().split(/\s+/).filter(Boolean);
       return (row) => wanted.every(([text, choice]) => text(row) === choice) && words.every((word) => haystack(row).includes(word));
     }
@@ -148,7 +150,7 @@
         const direction = sorted ? (state.descending ? "descending" : "ascending") : null;
         return element("th", { scope: "col", class: style, "aria-sort": direction, "data-key": column.key }, button, ends);
       });
-      const by = `place by ${data.metrics[state.metric].name} among all ranked rows under the heading`;
+      const by = `place by ${data.metrics[state.metric].name} among all ranked rows under the heading, variants too`;
       if (!alone) cells.unshift(element("th", { scope: "col", class: "num place", title: by }, element("span", { "aria-hidden": "true" }, "#"), element("span", { class: "unseen" }, by)));
       return element("tr", {}, ...cells);
     }
@@ -174,22 +176,22 @@
 
     function lead(row) {
       const method = data.methods[row[METHOD]];
-      const name = alone ? element("span", { class: "streams" }, ...breakable(told.features(row))) : element("a", { href: method.href }, method.name);
+      const name = alone ? element("span", { class: "streams" }, ...breakable(texts.features(row))) : element("a", { href: method.href }, method.name);
       const below = [element("span", { class: "remark" }, data.texts[row[REMARK]])];
-      if (!alone) below.unshift(element("span", { class: "narrow streams" }, ...breakable(told.features(row))));
+      if (!alone) below.unshift(element("span", { class: "narrow streams" }, ...breakable(texts.features(row))));
       return element("th", { scope: "row" }, name, ...below);
     }
 
     function cellOf(row, column, first) {
       if (first) return lead(row);
-      if (column.key === "features") return element("td", { class: "wide streams" }, ...breakable(told.features(row)));
+      if (column.key === "features") return element("td", { class: "wide streams" }, ...breakable(texts.features(row)));
       if (column.key === "seeds") return element("td", { class: "num wide" }, String(row[SEEDS]), row[FAILURES] >= 0 ? note(data.texts[row[FAILURES]]) : null);
       if (column.metric !== undefined) return figure(row, column.metric);
       const known = column.value(row);
       return element("td", { class: "num" }, ...(known === null ? missing("not recorded") : [amount(known)]));
     }
 
-    function placed(row) {
+    function placeCell(row) {
       const found = row[PLACES][state.metric];
       if (row[UNRANKED] < 0 && found > 0) return element("td", { class: "num place" }, String(found));
       const why = data.texts[row[UNRANKED] >= 0 ? row[UNRANKED] : -1 - found];
@@ -212,7 +214,7 @@
         if (row[GROUP] !== last) bodies.push(element("tbody", {}, heading(row[GROUP], width)));
         last = row[GROUP];
         const cells = shownColumns.map((column, index) => cellOf(row, column, index === 0));
-        if (!alone) cells.unshift(placed(row));
+        if (!alone) cells.unshift(placeCell(row));
         bodies[bodies.length - 1].append(element("tr", {}, ...cells));
       }
       return bodies;
@@ -221,9 +223,10 @@
     function status() {
       const [from, to] = [state.page * PAGE + 1, Math.min((state.page + 1) * PAGE, shown.length)];
       const count = (n) => n.toLocaleString("en");
-      place.querySelector(".status").textContent = shown.length
-        ? `${count(shown.length)} of ${count(data.rows.length)} rows${shown.length > PAGE ? `, ${count(from)} to ${count(to)} shown` : ""}`
-        : "No row matches; Reset shows all.";
+      const rows = `${count(shown.length)} of ${count(data.rows.length)} rows`;
+      const part = shown.length > PAGE ? `, ${count(from)} to ${count(to)} shown` : "";
+      const why = unusual ? "; variants, as no row of the first view matches" : "";
+      place.querySelector(".status").textContent = shown.length ? `${rows}${part}${why}` : "No row matches; Reset shows the first view.";
       pages.hidden = shown.length <= PAGE;
       const [back, forth] = pages.querySelectorAll("button");
       back.disabled = state.page === 0;
@@ -239,7 +242,10 @@
         state.descending = data.metrics[state.metric].better > 0;
       }
       const column = columns().find((one) => one.key === state.key);
-      shown = ordered(column, state.descending).filter(filter());
+      const rows = sortRows(column, state.descending).filter(filter());
+      const usual = variants.checked ? rows : rows.filter((row) => row[USUAL]);
+      shown = usual.length ? usual : rows;
+      unusual = shown.length > usual.length && !variants.hidden;
       scales = data.metrics.map((_, metric) => scale(shown, metric));
       render();
     }
@@ -263,12 +269,17 @@
         const { value: choice } = form.elements[name];
         if (choice && !(name === "show" && choice === "main")) chosen.set(name, choice);
       }
+      if (variants.checked) chosen.set("variants", "all");
       history.replaceState(null, "", chosen.size ? `#${chosen}` : location.pathname + location.search);
     }
 
     function fill() {
+      const first = data.rows.filter((row) => row[USUAL]).length;
+      variants.hidden = first === 0 || first === data.rows.length;
+      variants.closest("label").hidden = variants.hidden;
+      form.hidden = variants.hidden && form.dataset.filters === "none";
       for (const name of filtered) {
-        form.elements[name].append(...named(name).map((choice) => element("option", { value: choice }, choice)));
+        form.elements[name].append(...choices(name).map((choice) => element("option", { value: choice }, choice)));
       }
       const metrics = data.metrics.map((metric, index) => element("option", { value: index }, metric.name));
       form.elements.show.append(element("option", { value: "main" }, "main metrics"), element("option", { value: "all" }, "all metrics"), ...metrics, element("option", { value: "cost" }, "cost"));
@@ -279,11 +290,12 @@
       for (const name of [...filtered, "find", "show"]) {
         if (wanted.has(name)) form.elements[name].value = wanted.get(name);
       }
-      if (!wanted.has("show") || !form.elements.show.value) form.elements.show.value = usual();
+      if (!wanted.has("show") || !form.elements.show.value) form.elements.show.value = initial();
+      variants.checked = wanted.get("variants") === "all";
     }
 
     // What is shown at first: on a phone one metric, which fits.
-    function usual() {
+    function initial() {
       return place.dataset.show === "main" && matchMedia("(max-width: 720px)").matches ? "0" : place.dataset.show;
     }
 
@@ -291,7 +303,7 @@
     restore();
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", () => { state.page = 0; update(); remember(); });
-    form.addEventListener("reset", () => setTimeout(() => { form.elements.show.value = usual(); state.page = 0; update(); remember(); }));
+    form.addEventListener("reset", () => setTimeout(() => { form.elements.show.value = initial(); state.page = 0; update(); remember(); }));
     pages.addEventListener("click", (event) => {
       const step = Number(event.target.dataset.step);
       if (!step) return;
