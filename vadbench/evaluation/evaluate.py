@@ -97,11 +97,9 @@ def evaluate_all(
     evaluated: set[str] = set()
     refused: dict[tuple[str, str], list[str]] = {}
     records = list(results.all_records())
-    began = said = time.monotonic()
-    for number, record in enumerate(records):
-        if (now := time.monotonic()) - said > SAY_EVERY:
-            said, left = now, (now - began) / number * (len(records) - number)
-            say(f"[{number}/{len(records)}] evaluated; about {write_duration(left)} left")
+    progress = _Progress(len(records), say)
+    for record in records:
+        progress.step()
         try:
             result = change_protocol(record.result, protocol)
             _refuse_outdated(record, results)
@@ -115,6 +113,26 @@ def evaluate_all(
         others = f" and {len(names) - 1} others" if len(names) > 1 else ""
         refuse(f"{dataset} {names[0]}{others}: not evaluated: {reason}")
     return len(evaluated)
+
+
+class _Progress:
+    """Says every few seconds how many records are evaluated, and how long the others take."""
+
+    def __init__(self, whole: int, say: Callable[[str], None]) -> None:
+        self.whole, self.say = whole, say
+        self.begun = 0
+        self.began = self.said = time.monotonic()
+
+    def step(self) -> None:
+        """Take note that another record begins."""
+        self.begun += 1
+        now, done = time.monotonic(), self.begun - 1
+        if done <= 1:  # the first one also reads labels and tracks, and tells nothing of the others
+            self.began = now
+        elif now - self.said > SAY_EVERY:
+            self.said = now
+            left = (now - self.began) / (done - 1) * (self.whole - done)
+            self.say(f"[{done}/{self.whole}] evaluated; about {write_duration(left)} left")
 
 
 def _refuse_outdated(record: ResultRecord, results: Results) -> None:
