@@ -29,13 +29,19 @@ def suites_root() -> Path:
     """The folder of the suites: `benchmarks/` of a checkout, else the copy inside the installed
     package.
     """
+    return _shipped("benchmarks")
+
+
+def reference_results() -> Path:
+    """The folder of the reference runs: `results/` of a checkout; outside of one there are none."""
+    return _shipped("results")
+
+
+def _shipped(name: str) -> Path:
     package = Path(__file__).resolve().parent
-    checkout = package.parent / "benchmarks"
-    return (
-        checkout
-        if (package.parent / "pyproject.toml").is_file() and checkout.is_dir()
-        else package / "benchmarks"
-    )
+    checkout = package.parent / name
+    is_checkout = (package.parent / "pyproject.toml").is_file() and checkout.is_dir()
+    return checkout if is_checkout else package / name
 
 
 def _root(variable: str, kind: str, below: str = "") -> Path:

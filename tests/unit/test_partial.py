@@ -5,7 +5,7 @@ is missing for the rest.
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.plans.needs import lacking_sources
+from vadbench.plans.needs import find_lacking, group_reasons
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
 from vadbench.runner.run import run_suite
@@ -56,6 +56,6 @@ def test_the_plan_tells_what_is_missing_once_for_all_streams_that_lack_the_same(
             "features": ["velocity", "velocity.hof1", "deep@import.accivad"],
         }
     )
-    (line,) = lacking_sources(plan_suite(suite).jobs)
+    (line,) = group_reasons(find_lacking(plan_suite(suite).jobs))
     assert line.startswith("avenue velocity, velocity.hof1, deep@import.accivad: ")
     assert not (tmp_path / "cache").exists()

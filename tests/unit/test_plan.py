@@ -1,14 +1,10 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from vadbench.errors import BadInput
-from vadbench.features import store
 from vadbench.locations import suites_root
-from vadbench.plans.cost import expected_seconds, told
 from vadbench.plans.plan import plan_suite
-from vadbench.results.records import Results, RunRecord
 from vadbench.suite import make_suite, parse_settings, read_suite, suite_names, vary
 
 
@@ -487,45 +483,3 @@ def test_training_on_itself_is_the_usual_job():
 def test_unusual_trainings_are_not_mixed(fields):
     with pytest.raises(BadInput, match="only one at a time"):
         plan(methods=("gmm",), **fields)
-
-
-def test_a_cost_is_a_recorded_one_or_a_count_of_operations_or_unknown(tmp_path):
-    planned = plan(methods=("mulde", "knn"), seeds=2)
-    results = Results(tmp_path / "results")
-    mulde = [job for job in planned.jobs if job.method == "mulde"]
-    (knn,) = (job for job in planned.jobs if job.method == "knn")
-    known = {
-        "identity": mulde[0].identity,
-        "fit_identity": mulde[0].fit_identity,
-        "job": mulde[0].document,
-        "runtime": {},
-        "environment": {},
-    }
-    results.write_run(
-        RunRecord(status="done", seconds={"fit": 10.0, "score": 2.0}, **known),
-        {"test_scores": np.zeros((1, 1))},
-    )
-
-    seconds = expected_seconds(planned, results, tmp_path / "cache")
-    assert [seconds[job.identity] for job in mulde] == [12.0, 12.0]
-    assert seconds[knn.identity] is None
-
-    stored = store.Index(
-        np.zeros(500, np.int32), np.arange(500, dtype=np.int32), np.arange(500), None
-    )
-    for split in ("train", "test"):
-        folder = mulde[0].stream.folder(tmp_path / "cache", split)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        store.write(folder, {"split": split}, stored, [np.zeros((500, 6), np.float32)], 6)
-    few, many = (
-        plan(methods=("mulde",), settings={"mulde": {"max_steps": steps}}) for steps in (10, 40)
-    )
-    one, more = (expected_seconds(planned, results, tmp_path / "cache") for planned in (few, many))
-    assert 0 < next(iter(one.values())) < next(iter(more.values()))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "unknown"), (3.4, "3 s"), (100, "2 min"), (7200, "2.0 h")]
-)
-def test_durations_are_told_as_people_say_them(seconds, text):
-    assert told(seconds) == text

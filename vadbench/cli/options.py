@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 VARY = "--datasets, --features, --seeds, --preset, --setting vary it, --add adds methods"
 Methods = Annotated[
     str,
-    typer.Option("--methods", help="Comma-separated detectors, recipes, or method@stream+stream."),
+    typer.Option(
+        "--methods",
+        help=(
+            "Comma-separated detectors, recipes, or method@stream+stream; with --suite they are"
+            " added to its, as by --add."
+        ),
+    ),
 ]
 Datasets = Annotated[str, typer.Option("--datasets", help="Comma-separated data sets.")]
 Streams = Annotated[
@@ -82,10 +88,8 @@ Thorough = Annotated[
         "--thorough", help="Compare what the data's files hold, not names, sizes and times alone."
     ),
 ]
-RESULTS = Path("results")
-
-
 Add = Annotated[str, typer.Option("--add", help="Comma-separated methods to add to the suite's.")]
+RESULTS = Path("results")
 
 
 @dataclass(frozen=True)
@@ -161,22 +165,35 @@ class Options:
         return make_suite({**lists, **chosen, "seeds": self.seeds or 1})
 
 
-def takes_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say what to run; it receives them as its first argument."""
-    described = inspect.signature(Options, eval_str=True).parameters
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    parameters = [
-        one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*described.values(), *own)
+def takes_options(**instead: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that say what to run; it receives them as its first argument.
+
+    Args:
+        instead: field of `Options` -> what the command declares it as, where that is another option
+            or an argument.
+    """
+    parameters = inspect.signature(Options, eval_str=True).parameters
+    described = [
+        one.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY, annotation=instead.get(name, one.annotation)
+        )
+        for name, one in parameters.items()
     ]
 
-    def wrapper(**given: Any) -> None:
-        options = Options(**{name: given.pop(name) for name in described})
-        command(options, **given)
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        all_ = [*described, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own)]
 
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {one.name: one.annotation for one in parameters}
-    return wrapper
+        def wrapper(**given: Any) -> None:
+            options = Options(**{one.name: given.pop(one.name) for one in described})
+            command(options, **given)
+
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        wrapper.__signature__ = inspect.Signature(all_)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {one.name: one.annotation for one in all_}
+        return wrapper
+
+    return give
 
 
 def split(text: str) -> tuple[str, ...]:

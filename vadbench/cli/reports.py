@@ -8,21 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vadbench.cli.options import (
-    RESULTS,
-    Add,
-    Datasets,
-    Options,
-    Preset,
-    ResultsDir,
-    Scope,
-    Seeds,
-    Set,
-    Setting,
-    Streams,
-    TrainOn,
-    split,
-)
+from vadbench.cli.options import RESULTS, Options, ResultsDir, Set, split, takes_options
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,32 +20,26 @@ FORMATS = ("terminal", *SUFFIXES.values())
 CAPTIONS = ("short", "full")
 
 
+SuiteArgument = Annotated[
+    str,
+    typer.Argument(help="A suite (vadbench list suites), or a TOML file; none: --methods, ..."),
+]
+ShownMethods = Annotated[
+    str,
+    typer.Option(
+        "--methods",
+        help=(
+            "Comma-separated detectors, recipes, or method@stream+stream; with a suite: those of"
+            " its rows to show."
+        ),
+    ),
+]
+
+
 @app.command()
+@takes_options(suite=SuiteArgument, methods=ShownMethods)
 def table(
-    suite: Annotated[
-        str,
-        typer.Argument(
-            help=("A suite (vadbench list suites), or a TOML file; none: --methods, ...")
-        ),
-    ] = "",
-    methods: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "Comma-separated detectors, recipes, or method@stream+stream; with a suite: those"
-                " of its rows to show."
-            )
-        ),
-    ] = "",
-    datasets: Datasets = "",
-    features: Streams = "",
-    seeds: Seeds = None,
-    preset: Preset = None,
-    settings: Set = None,
-    scope: Scope = "pooled",
-    train_on: TrainOn = "",
-    setting: Setting = "",
-    add: Add = "",
+    options: Options,
     metrics: Annotated[
         str, typer.Option(help="Columns to show, in this order: 'micro AUC,RBDC'.")
     ] = "",
@@ -111,20 +91,8 @@ def table(
     chosen = _format_of(format_, out)
     if caption not in CAPTIONS:
         raise unknown("caption", caption, CAPTIONS)
-    options = Options(
-        "" if suite else methods,
-        datasets,
-        features,
-        seeds,
-        preset,
-        settings,
-        scope,
-        train_on,
-        setting,
-        suite,
-        add,
-    )
-    plan = options.read_plan()
+    shown = split(options.methods) if options.suite else ()
+    plan = replace(options, methods="" if options.suite else options.methods).read_plan()
     records = Results(results)
     records.require_records()
     made = make_table(plan.suite, plan.wanted, Frame(records))
@@ -133,11 +101,11 @@ def table(
         from vadbench.results.frame import load_results
 
         made = cost_columns(made, load_results(results))
-    shown = replace(choose(made, metrics, split(methods) if suite else (), sort), lettered=letters)
+    made = replace(choose(made, metrics, shown, sort), lettered=letters)
     if chosen in ("", "terminal"):
-        print_table(shown, full=caption == "full", fit=True if chosen else None)
+        print_table(made, full=caption == "full", fit=True if chosen else None)
         return
-    text = _render(shown, chosen, spread, intervals)
+    text = _render(made, chosen, spread, intervals)
     if out is None:
         typer.echo(text, nl=False)
         return

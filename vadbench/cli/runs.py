@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, say, takes_options
+from vadbench.cli.terminal import print_grid
 from vadbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from vadbench.plans.jobs import Job
+    from vadbench.plans.states import State
+    from vadbench.plans.summary import Summary
 
 app = typer.Typer()
 
 
 @app.command()
-@takes_options
+@takes_options()
 def run(
     options: Options,
     existing: Annotated[
@@ -66,52 +72,61 @@ def run(
 
 
 @app.command()
-@takes_options
+@takes_options()
 def plan(
     options: Options,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also list every job, with its state and time.")
+    ] = False,
     results: ResultsDir = RESULTS,
 ) -> None:
-    """Show the jobs of a run, which of them are finished and what the others will cost; runs
-    nothing.
+    """Show what a run comes to: jobs by method and data set, which of them are finished, how long
+    the others will take and what is missing for them; runs nothing.
+
+    Ends with the exit code that the run would end with: 1 where something cannot run here, 2 where
+    nothing can.
     """
     from vadbench.locations import cache_root
-    from vadbench.plans.cost import are_cached, expected_seconds, told
-    from vadbench.plans.needs import lacking_sources
+    from vadbench.plans.cost import expected_seconds, read_runs
+    from vadbench.plans.needs import find_lacking, group_reasons
     from vadbench.plans.states import job_states
+    from vadbench.plans.summary import list_features, split_jobs, summarise
     from vadbench.results.records import Results
 
     planned = options.read_plan()
     states = job_states(planned, Results(results))
-    seconds = expected_seconds(planned, Results(results), cache_root())
-    for job in planned.jobs:
-        cost = ""
-        if states[job.identity] != "done":
-            first = "" if are_cached(job, cache_root()) else "features to extract, then "
-            cost = f"  {first}{told(seconds[job.identity])}"
-        named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
-        typer.echo(f"{states[job.identity]:8} {job.identity[:12]}  {named}{cost}")
+    todo = [job for job in planned.jobs if states[job.identity] != "done"]
+    seconds = expected_seconds(todo, read_runs(Results(results)) if todo else (), cache_root())
+    lacking = find_lacking(todo)
+    if every:
+        for job in planned.jobs:
+            typer.echo(_describe_job(job, states, seconds))
+        typer.echo()
+    summaries = {
+        place: summarise(jobs, states, seconds, lacking)
+        for place, jobs in split_jobs(planned.jobs).items()
+    }
+    total = summarise(planned.jobs, states, seconds, lacking)
+    print_grid(
+        ("method", "data set", "jobs", "done", "to run", "cannot run", "time left"),
+        [_summary_row(*place, one) for place, one in {**summaries, ("all", ""): total}.items()],
+        left=(0, 1, 6),
+    )
     counted = {"done": 0, "failed": 0, "missing": 0, **Counter(states.values())}
     counts = ", ".join(f"{count} {state}" for state, count in counted.items())
     typer.echo(
-        f"{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})}"
+        f"\n{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})}"
         f" fits, {len(planned.planned)} table entries"
     )
-    left = [job for job in planned.jobs if states[job.identity] != "done"]
-    known: dict[str, list[float]] = {}  # by training, which several jobs may share
-    for job in left:
-        if (value := seconds[job.identity]) is not None:
-            known.setdefault(job.fit_identity, []).append(value)
-    if left:
-        jobs = sum(map(len, known.values()))
-        times = [f"{told(sum(map(max, known.values())))} for {_counted(jobs)}"] if jobs else []
-        times += [f"unknown for {_counted(len(left) - jobs)}"] if len(left) > jobs else []
-        typer.echo(f"estimated time left on this machine: {'; '.join(times)}")
-    for reason in lacking_sources(job for job in planned.jobs if states[job.identity] != "done"):
+    for stream in list_features(todo, lacking, cache_root()):
+        typer.echo(f"features to extract first, beside that time: {stream}")
+    for reason in group_reasons(lacking):
         typer.echo(f"cannot run here: {reason}")
+    raise typer.Exit((1 if total.done or total.left else 2) if lacking else 0)
 
 
 @app.command()
-@takes_options
+@takes_options()
 def evaluate(
     options: Options,
     results: ResultsDir = RESULTS,
@@ -140,7 +155,7 @@ def evaluate(
             " sets to choose more"
         )
     refused: list[str] = []
-    evaluated = evaluate_all(records, chosen.get("protocol", {}), refused.append)
+    evaluated = evaluate_all(records, chosen.get("protocol", {}), refused.append, say)
     for line in refused:
         say(line)
     typer.echo(f"{evaluated} recipes evaluated under {results}")
@@ -151,8 +166,18 @@ def _silent(line: str) -> None:
     """Progress of a quiet run."""
 
 
-def _counted(jobs: int) -> str:
-    return f"{jobs} job{'s' * (jobs != 1)}"
+def _summary_row(method: str, dataset: str, summary: Summary) -> tuple[str, ...]:
+    numbers = (summary.jobs, summary.done, summary.left, summary.barred)
+    return (method, dataset, *(str(number or "-") for number in numbers), summary.time)
+
+
+def _describe_job(job: Job, states: dict[str, State], seconds: dict[str, float | None]) -> str:
+    from vadbench.spec import write_duration
+
+    state, known = states[job.identity], seconds.get(job.identity)
+    time = "" if state == "done" else "unknown" if known is None else write_duration(known)
+    named = f"{job.method:12} {job.dataset:12} {job.stream.name:24} seed {job.seed}"
+    return f"{state:8} {job.identity[:12]}  {named}  {time}".rstrip()
 
 
 def _sink(mode: str, results: Path) -> Any:

@@ -8,6 +8,7 @@ import codecs
 import io
 import sys
 import unicodedata
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -107,6 +108,26 @@ def print_table(table: Table, *, full: bool = False, fit: bool | None = None) ->
     from vadbench.report.tables import markdown
 
     typer.echo(markdown.render(table), nl=False)
+
+
+def print_grid(
+    head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = ()
+) -> None:
+    """Print rows in columns that are as wide as they have to be, plain on every output.
+
+    Args:
+        head: of each column.
+        rows: of texts.
+        left: places of the columns that begin, rather than end, at one edge.
+    """
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            f"{text:<{width}}" if place in left else f"{text:>{width}}"
+            for place, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -7,6 +7,7 @@ git) the stored frame maxima of the runs serve instead, and what the record says
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -44,10 +45,11 @@ from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
 from vadbench.results.records import ResultRecord, Results, RunRecord, same_record
-from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value
+from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_duration
 
 # rises with every change of what is computed from the same scores, labels and protocol
 EVALUATION = 2
+SAY_EVERY = 5.0  # seconds between two lines of progress
 # values of a record, and what each video does to them
 Measured = tuple[list[Value], dict[Key, Jackknife]]
 
@@ -70,14 +72,20 @@ def changes_since(record: ResultRecord, dataset: Dataset) -> str:
     return " and ".join(changes)
 
 
-def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str], None]) -> int:
+def evaluate_all(
+    results: Results,
+    protocol: dict[str, Any],
+    refuse: Callable[[str], None],
+    say: Callable[[str], None] = lambda line: None,
+) -> int:
     """Recompute the values of every record from stored scores; trains nothing, writes no table.
 
     Args:
         results: the records.
         protocol: fields that differ from those that a record was evaluated under; such values are
             stored beside the old.
-        say: receives a line for each reason why records cannot be evaluated.
+        refuse: receives a line for each reason why records cannot be evaluated.
+        say: receives a line of progress every few seconds.
 
     Returns:
         How many were evaluated.
@@ -88,7 +96,10 @@ def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str]
     rules.make_protocol(protocol)
     evaluated: set[str] = set()
     refused: dict[tuple[str, str], list[str]] = {}
-    for record in list(results.all_records()):
+    records = list(results.all_records())
+    progress = _Progress(len(records), say)
+    for record in records:
+        progress.step()
         try:
             result = change_protocol(record.result, protocol)
             _refuse_outdated(record, results)
@@ -98,10 +109,30 @@ def evaluate_all(results: Results, protocol: dict[str, Any], say: Callable[[str]
         except BadInput as error:
             where = record.dataset, str(error)
             refused.setdefault(where, []).append(f"{record.recipe} seed {record.seed}")
-    for (dataset, reason), records in refused.items():
-        others = f" and {len(records) - 1} others" if len(records) > 1 else ""
-        say(f"{dataset} {records[0]}{others}: not evaluated: {reason}")
+    for (dataset, reason), names in refused.items():
+        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        refuse(f"{dataset} {names[0]}{others}: not evaluated: {reason}")
     return len(evaluated)
+
+
+class _Progress:
+    """Says every few seconds how many records are evaluated, and how long the others take."""
+
+    def __init__(self, whole: int, say: Callable[[str], None]) -> None:
+        self.whole, self.say = whole, say
+        self.begun = 0
+        self.began = self.said = time.monotonic()
+
+    def step(self) -> None:
+        """Take note that another record begins."""
+        self.begun += 1
+        now, done = time.monotonic(), self.begun - 1
+        if done <= 1:  # the first one also reads labels and tracks, and tells nothing of the others
+            self.began = now
+        elif now - self.said > SAY_EVERY:
+            self.said = now
+            left = (now - self.began) / (done - 1) * (self.whole - done)
+            self.say(f"[{done}/{self.whole}] evaluated; about {write_duration(left)} left")
 
 
 def _refuse_outdated(record: ResultRecord, results: Results) -> None:
@@ -252,13 +283,11 @@ def _find_run(
 def _find_frames(
     run: RunRecord, rows: Arrays | None, labels: Labels, results: Results
 ) -> PartFrames:
-    """A run's frame maxima: of its row scores, which are kept for where these are not, or kept
-    before.
+    """A run's frame maxima as they are kept, so that values are the same to the last digit where
+    row scores are not; those of row scores are kept first.
     """
     if rows is not None:
-        frames = PartFrames.of_rows(rows, labels.lengths())
-        results.write_frames(run, frames.arrays())
-        return frames
+        results.write_frames(run, PartFrames.of_rows(rows, labels.lengths()).arrays())
     kept = read_frames(run, results)
     if kept is None:
         folder = results.run_folder(run.job, run.identity)

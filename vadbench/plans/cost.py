@@ -1,66 +1,153 @@
-"""What a job will cost, before it is run: from a finished run that differs in its seed alone, else
-from the method's count of operations.
+"""What jobs will cost, before they are run: from finished runs, else from the method's count of
+operations.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vadbench import registry
-from vadbench.datasets.base import SPLITS
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.files.canonical import canonical_hash
+from vadbench.locations import reference_results
 from vadbench.plans.jobs import Job
-from vadbench.plans.plan import Plan
-from vadbench.results.records import Results
+from vadbench.results.records import Results, RunRecord
+
+OF_TRAINING = ("fit", "score_normal", "read_outs")  # stages that read the training rows
+ROUGH = 4.0  # how many times the rows may differ before a count of operations is trusted more
 
 
-def are_cached(job: Job, cache: Path) -> bool:
-    """Whether the job's features are extracted."""
-    return all((job.stream.folder(cache, split) / store.MANIFEST).is_file() for split in SPLITS)
+def read_runs(results: Results) -> list[RunRecord]:
+    """The runs that tell what jobs cost: those of a folder, then the repository's own."""
+    return [*results.all_runs(), *Results(reference_results()).all_runs()]
 
 
-def expected_seconds(plan: Plan, results: Results, cache: Path) -> dict[str, float | None]:
-    """Seconds that each job of the plan will take, by identity; None where nothing is known of it.
+def expected_seconds(
+    jobs: Iterable[Job], runs: Iterable[RunRecord], cache: Path
+) -> dict[str, float | None]:
+    """Seconds that each job will take, by identity; None where nothing is known of it.
 
-    Known are the recorded times of runs that differ in the seed alone, and for neural methods on
-    extracted features the operations that their config asks for at the rate that a matrix product
-    reaches on this machine: to a factor of about two.
+    In this order: what a finished run took that differs in its seed alone; a run of the same method
+    with the same settings on vectors of the same kind, scaled to the rows; the operations that the
+    config asks for, at the rate that a matrix product reaches on this machine; the run of the
+    method that is most alike, scaled to the rows. All but the last are right to a factor of about
+    two, on an idle machine.
     """
-    recorded = {
-        _but_seed(run.job): sum(run.seconds.values())
-        for run in results.all_runs()
-        if run.status == "done"
-    }
-    return {
-        job.identity: recorded.get(_but_seed(job.document)) or _counted(job, cache)
-        for job in plan.jobs
-    }
+    known = _Runs.of(runs)
+    return {job.identity: _expect(job, known, cache) for job in jobs}
 
 
-def _but_seed(document: dict[str, object]) -> str:
+@dataclass(frozen=True)
+class _Runs:
+    """Finished runs: by all but their seed, by method, and the rows of streams."""
+
+    exact: dict[str, RunRecord]
+    of_method: dict[str, list[RunRecord]]
+    rows: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, runs: Iterable[RunRecord]) -> _Runs:
+        exact: dict[str, RunRecord] = {}
+        of_method: dict[str, list[RunRecord]] = {}
+        rows: dict[str, tuple[int, int]] = {}
+        for run in runs:
+            if run.status == "done":
+                exact.setdefault(_but_seed(run.job), run)
+                of_method.setdefault(run.job["method"], []).append(run)
+                rows.setdefault(_rows_key(run.job), (run.train_rows, run.test_rows))
+        return cls(exact, of_method, rows)
+
+
+def _but_seed(document: dict[str, Any]) -> str:
     return canonical_hash({name: value for name, value in document.items() if name != "seed"})
 
 
-def _counted(job: Job, cache: Path) -> float | None:
-    train = (
-        job.source.stream.folder(cache, "train")
-        if job.source is not None
-        else job.stream.folder(cache, "train")
+def _rows_key(job: dict[str, Any]) -> str:
+    """Equal for jobs that read the same rows, whatever files their features are made of."""
+    names = ("dataset", "train_dataset", "stream", "setting", "resplit")
+    return canonical_hash({name: job.get(name) for name in names})
+
+
+def _expect(job: Job, runs: _Runs, cache: Path) -> float | None:
+    same = runs.exact.get(_but_seed(job.document))
+    if same is not None:
+        return sum(same.seconds.values())
+    rows = runs.rows.get(_rows_key(job.document)) or _stored_rows(job, cache)
+    if rows is None:
+        return None
+    near = _find_nearest(job, rows, runs.of_method.get(job.method, ()))
+    if near is not None and _is_alike(job, rows, near):
+        return _scale(near, rows)
+    counted = _count(job, rows, cache)
+    if counted is not None or near is None:
+        return counted
+    return _scale(near, rows)
+
+
+def _find_nearest(job: Job, rows: tuple[int, int], runs: Iterable[RunRecord]) -> RunRecord | None:
+    """The run that is most alike: in its vectors, in its settings, in its rows."""
+
+    def distance(run: RunRecord) -> tuple[bool, bool, float]:
+        return _vectors(run.job) != _vectors(job.document), *_apart(job, rows, run)
+
+    return min((run for run in runs if run.train_rows), key=distance, default=None)
+
+
+def _is_alike(job: Job, rows: tuple[int, int], run: RunRecord) -> bool:
+    """Whether a run's time can be scaled to the job's."""
+    other, times = _apart(job, rows, run)
+    return _vectors(run.job) == _vectors(job.document) and not other and times < math.log(ROUGH)
+
+
+def _apart(job: Job, rows: tuple[int, int], run: RunRecord) -> tuple[bool, float]:
+    """Whether the settings differ, and how many times the training rows, as a logarithm."""
+    names = ("config", "scope", "code")
+    other = any(run.job.get(name) != job.document.get(name) for name in names)
+    return other, abs(math.log(max(rows[0], 1) / run.train_rows))
+
+
+def _vectors(job: dict[str, Any]) -> str:
+    """`velocity.hof8` of `velocity.hof8@grid`: vectors of one kind, whatever boxes they are of."""
+    return str(job["stream"]).partition("@")[0]
+
+
+def _scale(run: RunRecord, rows: tuple[int, int]) -> float:
+    """What a run took, stage by stage, for other training and test rows."""
+    train, test = rows[0] / run.train_rows, rows[1] / max(run.test_rows, 1)
+    return sum(
+        seconds * (train if stage in OF_TRAINING else test)
+        for stage, seconds in run.seconds.items()
     )
+
+
+def _stored_rows(job: Job, cache: Path) -> tuple[int, int] | None:
+    """Training and test rows of features in the cache; None where they are not there."""
     try:
-        rows, dim = _shape(train)
-        test_rows, _ = _shape(job.stream.folder(cache, "test"))
+        return _shape(_training_folder(job, cache))[0], _shape(job.stream.folder(cache, "test"))[0]
     except BadInput:
         return None
-    operations: float | None = registry.load("detectors", job.method)(
-        job.config, seed=job.seed
-    ).flops(rows, dim, test_rows)
+
+
+def _count(job: Job, rows: tuple[int, int], cache: Path) -> float | None:
+    """The seconds of the operations that the config asks for, on features in the cache."""
+    try:
+        _, dim = _shape(_training_folder(job, cache))
+    except BadInput:
+        return None
+    detector = registry.load("detectors", job.method)(job.config, seed=job.seed)
+    operations: float | None = detector.flops(rows[0], dim, rows[1])
     return None if operations is None else operations / rate()
+
+
+def _training_folder(job: Job, cache: Path) -> Path:
+    return job.streams["train"].folder(cache, "train")
 
 
 @cache
@@ -87,12 +174,3 @@ def _products_a_second(product: Callable[[], object]) -> float:
         product()
         products += 1
     return products / (time.perf_counter() - began)
-
-
-def told(seconds: float | None) -> str:
-    """A duration as people say it."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.datasets.open import open_dataset
@@ -22,6 +23,11 @@ class Need:
     fingerprint: str
     splits: tuple[Split, ...]
     stream: StreamPlan = field(compare=False)
+
+    def is_cached(self, cache: Path) -> bool:
+        """Whether its features are extracted."""
+        folders = [self.stream.folder(cache, split) for split in self.splits]
+        return all((folder / MANIFEST).is_file() for folder in folders)
 
 
 def extract_features(
@@ -55,13 +61,6 @@ def extract_features(
     return _refusals(jobs, extract)
 
 
-def lacking_sources(jobs: Iterable[Job]) -> tuple[str, ...]:
-    """What the jobs need that is neither in the cache nor can be extracted here, each with how to
-    get it; extracts nothing.
-    """
-    return group_reasons(find_lacking(jobs))
-
-
 def find_lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Need, str]:
     """What cannot be extracted here, or is cached of files that have changed, each with the
     reason.
@@ -71,9 +70,7 @@ def find_lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Need, str]
 
     def check(need: Need) -> None:
         dataset = open_dataset(need.dataset)
-        if not all(
-            (need.stream.folder(cache_root(), split) / MANIFEST).is_file() for split in need.splits
-        ):
+        if not need.is_cached(cache_root()):
             require_sources(dataset, need.stream, cache_root(), need.splits)
         check_current(dataset, need.stream, cache_root(), need.splits, thorough)
 

@@ -5,7 +5,7 @@ evaluate each result as soon as its jobs are there, write the table.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
 from vadbench.evaluation.protocol import identity_of
-from vadbench.executors.local import run_jobs
+from vadbench.executors.local import Run, run_jobs
 from vadbench.locations import cache_root
+from vadbench.plans.cost import expected_seconds, read_runs
 from vadbench.plans.jobs import Job
 from vadbench.plans.needs import (
     Need,
@@ -26,14 +27,21 @@ from vadbench.plans.needs import (
     streams_read,
 )
 from vadbench.plans.plan import Plan, Planned
-from vadbench.plans.states import State, job_states
+from vadbench.plans.states import job_states
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
-from vadbench.results.frame import Frame, value_of
+from vadbench.results.frame import Frame
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.runner.job import Curves, failed_record, run_one_fit
-from vadbench.spec import METRICS
+from vadbench.runner.progress import (
+    TimeLeft,
+    describe_reuse,
+    describe_run,
+    describe_value,
+    order_by_cost,
+    plural,
+)
 
 Existing = Literal["skip", "rerun", "fail"]
 Say = Callable[[str], None]
@@ -102,7 +110,13 @@ def run_suite(
         _refuse_existing(done, results)
     again = existing == "rerun"
     todo = [job for job in plan.jobs if again or states[job.identity] != "done"]
-    _say_reuse([job for job in done if job not in todo], todo, states, results, say)
+    reused = [] if again else done
+    if reused:
+        records = [results.run(job.document, job.identity) for job in reused]
+        say(describe_reuse(records, trains=bool(todo)))
+    outdated = [job for job in todo if states[job.identity] == "outdated"]
+    if outdated:
+        say(f"{plural(len(outdated), 'record')} of files that have changed since: run again")
     lacking = find_lacking(todo, thorough)
     able = _drop_lacking(todo, lacking)
     _require_some(able or done, lacking)
@@ -111,10 +125,8 @@ def run_suite(
     lacking |= extract_features(able, quiet, processes)
     able = _drop_lacking(able, lacking)
     _require_some(able or done, lacking)
-    ready = {job.identity for job in done if job not in todo}
-    evaluation = _Evaluation(_list_distinct(plan), results, say)
-    evaluation.evaluate_ready(ready, fresh=set())
-    failed = []
+    evaluation = _Evaluation(plan, results, say, fresh={job.identity for job in able})
+    evaluation.take(job.identity for job in reused)
     run = partial(
         run_one_fit,
         results=results,
@@ -122,17 +134,14 @@ def run_suite(
         quiet=quiet or processes > 1,
         curves=None if sink is None else sink.curves,
     )
-    ended = run_jobs(able, run, _fail_in(results), processes=processes)
-    for number, (job, record) in enumerate(ended, 1):
-        say(f"[{number}/{len(able)}] {_describe_run(job, record)}")
+    failed = []
+    for job, record in _run_quick_first(able, run, results, processes, say):
         if record.status == "failed":
             failed.append((job, record.error or "unknown error"))
-            continue
-        ready.add(job.identity)
-        evaluation.evaluate_ready(ready, fresh={job.identity for job in able})
+        else:
+            evaluation.take([job.identity])
     evaluation.summarise()
-    outdated = [job for job in todo if states[job.identity] == "outdated" and job not in able]
-    withheld = {job.identity: _why_withheld(job, lacking) for job in outdated}
+    withheld = {job.identity: _why_withheld(job, lacking) for job in outdated if job not in able}
     table, path = write_table(plan, results, withheld)
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
@@ -147,7 +156,7 @@ def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]
     done = [one for one in _list_distinct(plan) if all(states[run] == "done" for run in one.runs)]
     for number, one in enumerate(done, 1):
         record = evaluate(one.result, one.runs, open_dataset(one.result.dataset), results)
-        say(f"[{number}/{len(done)}] evaluated {_describe_value(record)}")
+        say(f"[{number}/{len(done)}] evaluated {describe_value(record)}")
     outdated = [identity for identity, state in states.items() if state == "outdated"]
     withheld = dict.fromkeys(outdated, f"{CHANGED}; vadbench run makes it anew")
     return write_table(plan, results, withheld)
@@ -164,25 +173,51 @@ def write_table(
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
 
-class _Evaluation:
-    """Evaluates results as their jobs end, each once."""
+def _run_quick_first(
+    jobs: list[Job], run: Run, results: Results, processes: int, say: Say
+) -> Iterator[tuple[Job, RunRecord]]:
+    """Run the jobs, those first that take the least time, and say how each ended."""
+    seconds = expected_seconds(jobs, read_runs(results) if jobs else (), cache_root())
+    time_left = TimeLeft(jobs, seconds, processes)
+    if jobs:
+        say(f"{plural(len(jobs), 'job')} to run; {time_left.words}")
+    ordered = order_by_cost(jobs, seconds)
+    ended = run_jobs(ordered, run, _fail_in(results), processes=processes)
+    for number, (job, record) in enumerate(ended, 1):
+        time_left.end(job, record)
+        line = f"[{number}/{len(jobs)}] {describe_run(job, record)}"
+        say("; ".join(filter(None, (line, time_left.words))))
+        yield job, record
 
-    def __init__(self, planned: list[Planned], results: Results, say: Say) -> None:
-        self.waiting = planned
+
+class _Evaluation:
+    """Evaluates the results of a plan as their jobs end, each once.
+
+    Args:
+        plan: whose results.
+        results: where runs lie and records go.
+        say: receives a line a new record.
+        fresh: identities of jobs that are run now: their results are evaluated in any case, others
+            where they have no record, or one that does not hold any more.
+    """
+
+    def __init__(self, plan: Plan, results: Results, say: Say, fresh: set[str]) -> None:
+        self.waiting = _list_distinct(plan)
         self.results = results
         self.say = say
+        self.fresh = fresh
+        self.ready: set[str] = set()
         self.identities: list[str] = []
         self.again: Counter[tuple[str, str]] = Counter()
         self.unread: dict[str, str] = {}
 
-    def evaluate_ready(self, ready: set[str], fresh: set[str]) -> None:
-        """Evaluate what has no record, or one that does not hold any more, and whose jobs are
-        `ready`; those with a `fresh` job in any case.
-        """
-        able = [one for one in self.waiting if set(one.runs) <= ready]
+    def take(self, ready: Iterable[str]) -> None:
+        """Take note of jobs that are there, by identity, and evaluate what has waited for them."""
+        self.ready |= set(ready)
+        able = [one for one in self.waiting if self.ready.issuperset(one.runs)]
         self.waiting = [one for one in self.waiting if one not in able]
         for one in able:
-            record = self._evaluate(one, bool(fresh & set(one.runs)))
+            record = self._evaluate(one, not self.fresh.isdisjoint(one.runs))
             self.identities.append(record.identity)
 
     def _evaluate(self, one: Planned, fresh: bool) -> ResultRecord:
@@ -200,13 +235,13 @@ class _Evaluation:
             self.again[dataset.name, changed] += 1
             return evaluate(one.result, one.runs, dataset, self.results)
         record = evaluate(one.result, one.runs, dataset, self.results)
-        self.say(f"evaluated {_describe_value(record)}")
+        self.say(f"evaluated {describe_value(record)}")
         return record
 
     def summarise(self) -> None:
         """Say why records were evaluated again, or could not be, in one line a data set."""
         for (dataset, changed), count in self.again.items():
-            self.say(f"{dataset}: {changed}; {_count(count, 'record')} evaluated again")
+            self.say(f"{dataset}: {changed}; {plural(count, 'record')} evaluated again")
         for dataset, reason in self.unread.items():
             self.say(
                 f"{dataset}: its records stand as they were evaluated, the labels cannot be read"
@@ -252,57 +287,3 @@ def _fail_in(results: Results) -> Callable[[Job, Exception], RunRecord]:
         return results.write_run(failed_record(job, error), None)
 
     return fail
-
-
-def _say_reuse(
-    reused: list[Job],
-    todo: list[Job],
-    states: dict[str, State],
-    results: Results,
-    say: Say,
-) -> None:
-    """One line for the records that are taken as they are, and by what they were made; one for
-    those of other files.
-    """
-    if reused:
-        makers = Counter(_describe_maker(results.run(job.document, job.identity)) for job in reused)
-        usual = [
-            maker if len(makers) == 1 else f"{maker} ({count})"
-            for maker, count in makers.most_common(3)
-        ]
-        more = f" and {len(makers) - 3} other versions" if len(makers) > 3 else ""
-        nothing = "" if todo else "; nothing is trained, --existing rerun trains them again"
-        say(f"{_count(len(reused), 'record')} reused, made by {', '.join(usual)}{more}{nothing}")
-    outdated = list(states.values()).count("outdated")
-    if outdated:
-        say(f"{_count(outdated, 'record')} of files that have changed since: run again")
-
-
-def _describe_maker(record: RunRecord | None) -> str:
-    """`vadbench 0.1.0 at c268aa5`."""
-    environment = {} if record is None else record.environment
-    git = environment.get("git") or {}
-    at = f" at {git['commit'][:7]}{' with changes' if git.get('dirty') else ''}" if git else ""
-    return f"vadbench {environment.get('packages', {}).get('vadbench', 'of unknown version')}{at}"
-
-
-def _describe_run(job: Job, record: RunRecord) -> str:
-    what = f"{job.method} on {job.dataset} {job.stream.name}, seed {job.seed}"
-    if record.status == "failed":
-        return f"{what}: failed: {record.error}"
-    times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
-    notes = f"; {'; '.join(record.notes)}" if record.notes else ""
-    shared = f" (fit shared with {record.fit_shared_with[:12]})" if record.fit_shared_with else ""
-    rows = f"{record.train_rows} training rows, {record.test_rows} test rows"
-    return f"{what}: {rows}; {times}{notes}{shared}"
-
-
-def _describe_value(record: ResultRecord) -> str:
-    """`ped2/mulde@velocity:0: micro AUC 88.7`."""
-    value = value_of(record, METRICS["micro AUC"])
-    number = f"none ({value.reason})" if value.value is None else f"{100 * value.value:.1f}"
-    return f"{record.result.name}: micro AUC {number}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,0 +1,94 @@
+"""What jobs come to, by method and data set: how many are finished, and the time of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vadbench.plans.jobs import Job
+from vadbench.plans.needs import Need, streams_read
+from vadbench.plans.states import State
+from vadbench.spec import write_duration
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What jobs come to.
+
+    Attributes:
+        jobs: how many there are.
+        done: finished ones.
+        left: those to run.
+        barred: those that cannot run on this machine.
+        seconds: that those to run will take, as far as it is known.
+        unknown: those to run of whose time nothing is known.
+    """
+
+    jobs: int
+    done: int
+    left: int
+    barred: int
+    seconds: float
+    unknown: int
+
+    @property
+    def time(self) -> str:
+        """`2 min`, `unknown`, or `2 min, unknown for 3`; nothing where nothing is to run."""
+        known = [write_duration(self.seconds)] if self.left > self.unknown else []
+        several = f" for {self.unknown}" if known else ""
+        return ", ".join([*known, *([f"unknown{several}"] if self.unknown else [])])
+
+
+def summarise(
+    jobs: Iterable[Job],
+    states: Mapping[str, State],
+    seconds: Mapping[str, float | None],
+    lacking: Collection[Need],
+) -> Summary:
+    """What jobs come to; those that differ in scoring alone share the time of one fit.
+
+    Args:
+        jobs: which.
+        states: of each, by identity.
+        seconds: that each takes, by identity; None: not known.
+        lacking: what cannot be extracted here.
+    """
+    jobs = list(jobs)
+    open_ = [job for job in jobs if states[job.identity] != "done"]
+    left = [job for job in open_ if not any(need in lacking for need in streams_read(job))]
+    fits: dict[str, float] = {}
+    unknown = 0
+    for job in left:
+        own = seconds[job.identity]
+        unknown += own is None
+        if own is not None:
+            fits[job.fit_identity] = max(own, fits.get(job.fit_identity, 0.0))
+    return Summary(
+        jobs=len(jobs),
+        done=len(jobs) - len(open_),
+        left=len(left),
+        barred=len(open_) - len(left),
+        seconds=sum(fits.values()),
+        unknown=unknown,
+    )
+
+
+def split_jobs(jobs: Iterable[Job]) -> dict[tuple[str, str], list[Job]]:
+    """The jobs by method and data set."""
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.method, job.dataset), []).append(job)
+    return groups
+
+
+def list_features(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:
+    """`dataset stream` of the features that the jobs need extracted before they run, and that can
+    be.
+    """
+    needs = dict.fromkeys(need for job in jobs for need in streams_read(job))
+    return tuple(
+        f"{need.dataset} {need.stream.name}"
+        for need in needs
+        if need not in lacking and not need.is_cached(cache)
+    )
