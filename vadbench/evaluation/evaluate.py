@@ -283,11 +283,13 @@ def _find_run(
 def _find_frames(
     run: RunRecord, rows: Arrays | None, labels: Labels, results: Results
 ) -> PartFrames:
-    """A run's frame maxima as they are kept, so that values are the same to the last digit where
-    row scores are not; those of row scores are kept first.
+    """A run's frame maxima: of its row scores, which are kept for where these are not, or kept
+    before.
     """
     if rows is not None:
-        results.write_frames(run, PartFrames.of_rows(rows, labels.lengths()).arrays())
+        frames = PartFrames.of_rows(rows, labels.lengths())
+        results.write_frames(run, frames.arrays(labels.lengths()))
+        return frames
     kept = read_frames(run, results)
     if kept is None:
         folder = results.run_folder(run.job, run.identity)

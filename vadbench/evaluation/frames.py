@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from vadbench.errors import BadInput
 from vadbench.evaluation import protocol as rules
@@ -32,16 +33,25 @@ class PartFrames:
     row: rules.Statistics
     frame: rules.Statistics
 
-    def arrays(self) -> Arrays:
-        """Named arrays, the maxima as float32 that keep their order; `from_arrays` reads them."""
+    def arrays(self, lengths: NDArray[np.int64]) -> Arrays:
+        """Named arrays, small ones; `from_arrays` reads them.
+
+        A column of maxima is float32 above the training minimum where that keeps the ranks, of
+        smoothed scores too; else it is float64 as it is. `lengths` are the test videos' frames.
+        """
         levels = {"row": self.row.arrays(), "frame": self.frame.arrays()}
         statistics = {
             f"{level}.{name}": values
             for level, arrays in levels.items()
             for name, values in arrays.items()
         }
-        columns = [round_in_order(column) for column in self.maxima.T]
-        return {"maxima": np.stack(columns, axis=1), **statistics}
+        columns = {
+            f"maxima.{place}": pack(column, minimum, lengths)
+            for place, (column, minimum) in enumerate(
+                zip(self.maxima.T, self.row.minimum, strict=True)
+            )
+        }
+        return {**columns, **statistics}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> PartFrames:
@@ -56,7 +66,12 @@ class PartFrames:
             )
             for level in ("row", "frame")
         }
-        return cls(arrays["maxima"].astype(np.float64), **levels)
+        names = [name for name in arrays if name.startswith("maxima.")]
+        columns = [
+            unpack(arrays[f"maxima.{place}"], minimum)
+            for place, minimum in zip(range(len(names)), levels["row"].minimum, strict=True)
+        ]
+        return cls(np.stack(columns, axis=1), **levels)
 
     @classmethod
     def of_rows(cls, rows: Arrays, lengths: NDArray[np.int64]) -> PartFrames:
@@ -93,6 +108,35 @@ class PartFrames:
             for level in (self.row, self.frame)
         )
         return PartFrames(self.maxima[:, cut], row, frame)
+
+
+SIGMAS = (3.0, 7.0, 15.0)  # of the filters that data sets have
+SAME_RANKS = 1e-8  # of all pairs of frames: what may change places, and no AUC's seventh digit
+
+
+def pack(
+    maxima: rules.Scores, minimum: float, lengths: NDArray[np.int64]
+) -> NDArray[np.floating[Any]]:
+    """[T] frame maxima as float32 above the training minimum, if no AUC's seventh digit depends on
+    more; else as they are.
+    """
+    small = round_in_order(maxima - minimum)
+    one, other = (
+        np.where(np.isnan(scores), minimum, scores) for scores in (maxima, unpack(small, minimum))
+    )
+    for sigma in (None, *SIGMAS):
+        ranks = [rankdata(rules.smooth(scores, lengths, sigma)) for scores in (one, other)]
+        moved = np.abs(ranks[0] - ranks[1]).sum()
+        if moved > SAME_RANKS * len(maxima) ** 2:
+            return maxima
+    return small
+
+
+def unpack(column: NDArray[np.floating[Any]], minimum: float) -> rules.Scores:
+    """[T] frame maxima of what `pack` gave."""
+    if column.dtype == np.float32:
+        return np.asarray(column.astype(np.float64) + minimum)
+    return np.asarray(column, np.float64)
 
 
 def round_in_order(scores: rules.Scores) -> NDArray[np.float32]:

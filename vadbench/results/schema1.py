@@ -84,7 +84,8 @@ def _value(row: dict[str, Any]) -> dict[str, Any]:
     current = "interval_reason" in row
     for name in ("low", "high", "videos", "interval_reason"):
         value[name] = row.get(name) if current else None
-    if not current and value["value"] is not None and value["video"] is None:
+    could = value["video"] is None and value["metric"] != "prevalence"
+    if not current and could and value["value"] is not None:
         value["interval_reason"] = NOT_COMPUTED
     value["left_out"] = tuple(row.get("left_out", ()))
     return value
