@@ -110,7 +110,7 @@ def _apart(job: Job, rows: tuple[int, int], run: RunRecord) -> tuple[bool, float
     """Whether the settings differ, and how many times the training rows, as a logarithm."""
     names = ("config", "scope", "code")
     other = any(run.job.get(name) != job.document.get(name) for name in names)
-    return other, abs(math.log(max(rows[0], 1) / run.train_rows))
+    return other, abs(math.log(max(rows[0], 1) / (run.train_rows or 1)))
 
 
 def _vectors(job: dict[str, Any]) -> str:
@@ -120,7 +120,7 @@ def _vectors(job: dict[str, Any]) -> str:
 
 def _scale(run: RunRecord, rows: tuple[int, int]) -> float:
     """What a run took, stage by stage, for other training and test rows."""
-    train, test = rows[0] / run.train_rows, rows[1] / max(run.test_rows, 1)
+    train, test = rows[0] / (run.train_rows or 1), rows[1] / max(run.test_rows or 1, 1)
     return sum(
         seconds * (train if stage in OF_TRAINING else test)
         for stage, seconds in run.seconds.items()
