@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from vadbench.datasets.open import _open as open_once
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation import evaluate
 from vadbench.evaluation.evaluate import evaluate_all
@@ -336,3 +337,14 @@ def test_what_cannot_be_evaluated_is_one_line_a_reason(session: Session, own: Pa
     assert evaluate_all(session.results, {}, told.append) == 0
     (line,) = told
     assert "and 1 others: not evaluated: the files of folder have changed since its runs" in line
+
+
+def test_values_rest_on_the_frame_maxima_that_are_kept(session: Session) -> None:
+    session.run()
+    run = next(session.results.all_runs())
+    rows = session.results.rows(run)
+    labels = open_dataset("folder").labels()
+    used = evaluate._find_frames(run, rows, labels, session.results)
+    kept = evaluate._find_frames(run, None, labels, session.results)
+    assert rows is not None
+    np.testing.assert_array_equal(used.maxima, kept.maxima)
