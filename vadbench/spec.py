@@ -535,11 +535,11 @@ def write_setting(value: Any) -> str:
 
 
 def write_duration(seconds: float) -> str:
-    """A duration as people say it.
+    """A duration as people say it, no less than a second.
 
     >>> write_duration(3.4), write_duration(100), write_duration(7200)
     ('3 s', '2 min', '2.0 h')
     """
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

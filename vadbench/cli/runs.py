@@ -115,8 +115,9 @@ def plan(
     counted = {"done": 0, "failed": 0, "missing": 0, **Counter(states.values())}
     counts = ", ".join(f"{count} {state}" for state, count in counted.items())
     typer.echo(
-        f"\n{len(planned.jobs)} jobs ({counts}), {len({job.fit_identity for job in planned.jobs})}"
-        f" fits, {len(planned.planned)} table entries"
+        f"\n{_plural(len(planned.jobs), 'job')} ({counts}),"
+        f" {_plural(len({job.fit_identity for job in planned.jobs}), 'fit')},"
+        f" {len(planned.planned)} in the table"
     )
     for stream in list_features(todo, lacking, cache_root()):
         typer.echo(f"features to extract first, beside that time: {stream}")
@@ -164,6 +165,10 @@ def evaluate(
 
 def _silent(line: str) -> None:
     """Progress of a quiet run."""
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _summary_row(method: str, dataset: str, summary: Summary) -> tuple[str, ...]:

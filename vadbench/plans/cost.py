@@ -70,9 +70,13 @@ def _but_seed(document: dict[str, Any]) -> str:
 
 
 def _rows_key(job: dict[str, Any]) -> str:
-    """Equal for jobs that read the same rows, whatever files their features are made of."""
-    names = ("dataset", "train_dataset", "stream", "setting", "resplit")
-    return canonical_hash({name: job.get(name) for name in names})
+    """Equal for jobs that read the same rows: those of one extractor on the same boxes, whatever
+    its variant and the files that its features are made of.
+    """
+    names = ("dataset", "train_dataset", "setting", "resplit")
+    vectors, _, boxes = str(job["stream"]).partition("@")
+    rows = vectors.partition(".")[0], boxes
+    return canonical_hash([rows, *(job.get(name) for name in names)])
 
 
 def _expect(job: Job, runs: _Runs, cache: Path) -> float | None:
