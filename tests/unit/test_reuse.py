@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from vadbench.datasets.open import _open as open_once
-from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation import evaluate
 from vadbench.evaluation.evaluate import evaluate_all

@@ -61,7 +61,7 @@ class _Runs:
             if run.status == "done":
                 exact.setdefault(_but_seed(run.job), run)
                 of_method.setdefault(run.job["method"], []).append(run)
-                rows.setdefault(_rows_key(run.job), (run.train_rows, run.test_rows))
+                rows.setdefault(_rows_key(run.job), (run.train_rows or 0, run.test_rows or 0))
         return cls(exact, of_method, rows)
 
 

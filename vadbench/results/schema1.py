@@ -27,6 +27,8 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
     method = document["recipe"].partition("@")[0]
     protocol = {name: value for name, value in document["protocol"].items() if name not in RETIRED}
     kept = ("identity", "runs", "labels", "read_outs")
+    shown = parts[0].get("read_out") or document["read_outs"][0]
+    values = [_value(row, shown) for row in document["rows"]]
     return {
         **{name: document[name] for name in kept},
         "schema_version": 2,
@@ -40,8 +42,8 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
             "read_out": parts[0].get("read_out"),
         },
         "values": {
-            "columns": list(_value(document["rows"][0])) if document["rows"] else [],
-            "rows": [list(_value(row).values()) for row in document["rows"]],
+            "columns": list(values[0]) if values else [],
+            "rows": [list(value.values()) for value in values],
         },
     }
 
@@ -77,14 +79,15 @@ def _training(part: dict[str, Any], seed: int) -> dict[str, Any]:
     }
 
 
-def _value(row: dict[str, Any]) -> dict[str, Any]:
+def _value(row: dict[str, Any], shown: str) -> dict[str, Any]:
     """A row's fields; ends of an interval that an earlier version made another way are left out."""
     names = ("metric", "convention", "smoothing", "read_out", "video", "value", "n", "reason")
     value = {name: row.get(name) for name in names}
     current = "interval_reason" in row
     for name in ("low", "high", "videos", "interval_reason"):
         value[name] = row.get(name) if current else None
-    could = value["video"] is None and value["metric"] != "prevalence"
+    ranked = value["video"] is None and value["read_out"] == shown
+    could = ranked and value["metric"] != "prevalence"
     if not current and could and value["value"] is not None:
         value["interval_reason"] = NOT_COMPUTED
     value["left_out"] = tuple(row.get("left_out", ()))
