@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.metrics.regions import Matches, match
-from vadbench.evaluation.protocol import smooth
+from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.results.records import Results
 

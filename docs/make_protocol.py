@@ -26,7 +26,7 @@ from vadbench.datasets.base import Labels
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
-from vadbench.evaluation.protocol import smooth
+from vadbench.evaluation.smoothing import smooth
 from vadbench.report.settled import settled
 from vadbench.report.tables.layout import table_lines
 from vadbench.results.records import Results

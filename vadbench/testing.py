@@ -517,7 +517,7 @@ def small_config(cls: type[Detector], settings: dict[str, Any] | None = None) ->
         BadInput: naming the setting that is wrong, as `vadbench run` does.
     """
     # loads the features, which the contract does not need
-    from vadbench.plans.config import resolve_config
+    from vadbench.plans.presets import resolve_config
 
     fields = cls.Config.model_fields
     quick = {

@@ -25,7 +25,7 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.files.canonical import canonical_hash
-from vadbench.plans.config import resolve_config
+from vadbench.plans.presets import resolve_config
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.spec import BOARD, REGIONS, Asked, Protocol, Result, ScoredPart, Training, Value
 

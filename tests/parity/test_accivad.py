@@ -9,14 +9,10 @@ from vadbench_methods.gmm import GMM
 from vadbench_methods.knn import KNN
 
 from vadbench.detector import Features
+from vadbench.evaluation.calibration import calibrate, calibration_statistics, fuse
+from vadbench.evaluation.maxima import frame_maximum
 from vadbench.evaluation.metrics.frame import macro_auc, micro_auc
-from vadbench.evaluation.protocol import (
-    calibrate,
-    calibration_statistics,
-    frame_maximum,
-    fuse,
-    smooth,
-)
+from vadbench.evaluation.smoothing import smooth
 from vadbench.features.stream import declared_nature
 
 METHODS = {"knn": KNN, "gmm": GMM}

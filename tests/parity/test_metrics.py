@@ -15,7 +15,7 @@ from vadbench.evaluation.metrics.frame import (
     micro_auc,
     video_aucs,
 )
-from vadbench.evaluation.protocol import smooth
+from vadbench.evaluation.smoothing import smooth
 
 TOLERANCE = 1e-9
 

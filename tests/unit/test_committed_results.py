@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from vadbench.evaluation.protocol import identity_of
 from vadbench.plans.plan import plan_suite
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.results.frame import Frame
+from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,8 +1,8 @@
 import numpy as np
 
 from vadbench.detector import Part
+from vadbench.evaluation.calibration import calibration_statistics
 from vadbench.evaluation.detections import detections, why_no_regions
-from vadbench.evaluation.protocol import calibration_statistics
 
 
 def stream(object_id, scores):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from vadbench.datasets.base import Split, Video
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import window_to_frames
+from vadbench.evaluation.maxima import window_to_frames
 from vadbench.features.importers import Layout, import_features, read_features
 from vadbench.features.importers.placement import place_rows
 from vadbench.features.importers.read import digest, make_layout

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from vadbench.cli import app
 from vadbench.datasets.base import Split
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import window_to_frames
+from vadbench.evaluation.maxima import window_to_frames
 from vadbench.features.importers import (
     ImportedRows,
     Layout,

@@ -11,11 +11,11 @@ from vadbench.evaluation.intervals import (
     NO_ROWS,
     UNSMOOTHED,
     add_intervals,
-    aggregate,
     jackknife_arrays,
     read_jackknife,
 )
 from vadbench.evaluation.metrics.uncertainty import QUANTILE, Jackknife, combine, interval
+from vadbench.evaluation.seeds import aggregate
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results

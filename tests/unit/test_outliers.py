@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vadbench import registry
 from vadbench.detector import Features, LeftOut
 from vadbench.outliers import find_outlier, find_outliers
-from vadbench.plans.config import resolve_config
+from vadbench.plans.presets import resolve_config
 
 ROWS = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
 STANDARDISING = (

@@ -9,16 +9,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import (
-    Statistics,
-    calibrate,
-    calibration_statistics,
-    frame_maximum,
-    fuse,
-    make_protocol,
-    smooth,
-    window_to_frames,
-)
+from vadbench.evaluation.calibration import Statistics, calibrate, calibration_statistics, fuse
+from vadbench.evaluation.maxima import frame_maximum, window_to_frames
+from vadbench.evaluation.protocol import make_protocol
+from vadbench.evaluation.smoothing import smooth
 from vadbench.spec import CALIBRATIONS, Protocol
 
 

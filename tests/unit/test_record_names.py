@@ -8,8 +8,8 @@ import pytest
 from record_builder import write_record
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import identity_of
 from vadbench.plans.plan import plan_suite
+from vadbench.results.identity import identity_of
 from vadbench.results.names import locate
 from vadbench.results.records import Results
 from vadbench.suite import make_suite

@@ -19,7 +19,7 @@ from vadbench.evaluation.metrics.uncertainty import (
     interval,
     region_jackknives,
 )
-from vadbench.evaluation.protocol import smooth
+from vadbench.evaluation.smoothing import smooth
 from vadbench.external.score import NO_LENGTHS, render, score_frames, score_regions
 from vadbench.files.box_arrays import read_boxes, read_scores
 

@@ -7,11 +7,11 @@ from record_builder import make_plan_table as tabulate
 from record_builder import make_run, write_record
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import identity_of
 from vadbench.plans.plan import plan_suite
 from vadbench.report.tables import csv as csv_report
 from vadbench.report.tables import markdown
 from vadbench.report.tables.layout import marks
+from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.spec import NOT_COMPUTED, USUAL
 from vadbench.suite import make_suite

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.calibration import Statistics, calibrate
 from vadbench.files.npz import Arrays
 
 
 def detections(
     streams: Sequence[Arrays],
     calibrations: Sequence[str],
-    statistics: Sequence[rules.Statistics],
+    statistics: Sequence[Statistics],
     videos: Sequence[str],
 ) -> Arrays:
     """The test split's boxes with the sum of their calibrated scores; an object that one stream
@@ -34,7 +34,7 @@ def detections(
         Columns video, frame, x0, y0, x1, y1 (inclusive pixels) and score, one row an object.
     """
     calibrated = [
-        rules.calibrate(calibration, stream["test_scores"][:, :1], known)[:, 0]
+        calibrate(calibration, stream["test_scores"][:, :1], known)[:, 0]
         for stream, calibration, known in zip(streams, calibrations, statistics, strict=True)
     ]
     every = np.concatenate([stream["test_object_id"] for stream in streams])

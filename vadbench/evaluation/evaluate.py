@@ -22,7 +22,6 @@ from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
 from vadbench.datasets.truth import truth_of
 from vadbench.errors import BadInput
-from vadbench.evaluation import protocol as rules
 from vadbench.evaluation.detections import detections, why_no_regions, with_boxes
 from vadbench.evaluation.frames import PartFrames, column_of, read_frames, sum_frames
 from vadbench.evaluation.intervals import (
@@ -41,9 +40,13 @@ from vadbench.evaluation.metrics.uncertainty import (
     region_jackknives,
 )
 from vadbench.evaluation.outdated import is_outdated
+from vadbench.evaluation.protocol import make_protocol
+from vadbench.evaluation.scores import Scores
+from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
+from vadbench.results.identity import identity_of
 from vadbench.results.records import ResultRecord, Results, RunRecord, same_record
 from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_duration
 
@@ -93,7 +96,7 @@ def evaluate_all(
     Raises:
         BadInput: on a field that the protocol has not, or a value it does not take.
     """
-    rules.make_protocol(protocol)
+    make_protocol(protocol)
     evaluated: set[str] = set()
     refused: dict[tuple[str, str], list[str]] = {}
     records = list(results.all_records())
@@ -153,7 +156,7 @@ def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
     """
     if not fields:
         return result
-    protocol = rules.make_protocol(result.protocol.model_dump() | fields)
+    protocol = make_protocol(result.protocol.model_dump() | fields)
     calibration = {"calibration": fields["calibration"]} if "calibration" in fields else {}
     parts = tuple(part.model_copy(update=calibration) for part in result.parts)
     chosen = result.chosen | fields
@@ -184,7 +187,7 @@ def evaluate(
     """
     resplit = find_resplit(result, dataset)
     labels, truth = labels_tested(dataset, resplit), read_truth(dataset, resplit)
-    identity = rules.identity_of(result, runs)
+    identity = identity_of(result, runs)
     before = results.record(dataset.name, result.recipe, identity)
     done = [_find_run(result, place, run, labels, results) for place, run in enumerate(runs)]
     rows = [results.rows(run) for run in done]
@@ -324,7 +327,7 @@ def _keep_asked(result: Result, before: Result) -> Result:
 
 
 def _frame_values(
-    final: rules.Scores,
+    final: Scores,
     read_outs: tuple[str, ...],
     labels: Labels,
     dataset: Dataset,
@@ -339,7 +342,7 @@ def _frame_values(
     scenes = _find_scenes(dataset, labels)
     truth = labels.flat(), labels.lengths()
     for sigma in dict.fromkeys((None, protocol.smoothing)):
-        smoothed = rules.smooth(final, labels.lengths(), sigma)
+        smoothed = smooth(final, labels.lengths(), sigma)
         smoothing = Protocol(smoothing=sigma).filter
         unsmoothed = jackknives.get(("micro_auc", None))
         jackknives = frame_jackknives(smoothed[:, 0], *truth)
@@ -371,9 +374,7 @@ def _find_scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
     }
 
 
-def _scene_metrics(
-    scores: rules.Scores, labels: Labels, scenes: dict[str, str]
-) -> list[dict[str, Any]]:
+def _scene_metrics(scores: Scores, labels: Labels, scenes: dict[str, str]) -> list[dict[str, Any]]:
     """Micro AUC of each scene, `video` being `scene:<id>`; none where all videos show one scene."""
     scene = np.repeat([scenes[video] for video in labels.videos], labels.lengths())
     names = sorted(set(scenes.values()))

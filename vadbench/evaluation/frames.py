@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from vadbench.errors import BadInput
-from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.calibration import Statistics, calibrate, calibration_statistics, fuse
+from vadbench.evaluation.maxima import frame_maximum, window_to_frames
+from vadbench.evaluation.scores import Scores
+from vadbench.evaluation.smoothing import smooth
 from vadbench.files.npz import Arrays
 from vadbench.results import schema1
 from vadbench.results.records import ResultRecord, Results, RunRecord
@@ -29,9 +32,9 @@ class PartFrames:
         row, frame: statistics of the training scores, over rows and over frame maxima.
     """
 
-    maxima: rules.Scores
-    row: rules.Statistics
-    frame: rules.Statistics
+    maxima: Scores
+    row: Statistics
+    frame: Statistics
 
     def arrays(self, lengths: NDArray[np.int64]) -> Arrays:
         """Named arrays, small ones; `from_arrays` reads them.
@@ -57,7 +60,7 @@ class PartFrames:
     def from_arrays(cls, arrays: Arrays) -> PartFrames:
         """The frames that `arrays` describes."""
         levels = {
-            level: rules.Statistics(
+            level: Statistics(
                 **{
                     name.partition(".")[2]: values
                     for name, values in arrays.items()
@@ -81,19 +84,19 @@ class PartFrames:
         in its video.
         """
         scores, video, frame = (rows[f"test_{name}"] for name in ("scores", "video", "frame"))
-        maxima = rules.frame_maximum(scores, video, frame, lengths, -np.inf)
+        maxima = frame_maximum(scores, video, frame, lengths, -np.inf)
         normal = rows["train_scores"]
         video, frame = (rows[f"train_{name}"].astype(np.int64) for name in ("video", "frame"))
         train_lengths = np.full(int(video.max()) + 1, int(frame.max()) + 1)
-        normal_maxima = rules.frame_maximum(normal, video, frame, train_lengths, -np.inf)
+        normal_maxima = frame_maximum(normal, video, frame, train_lengths, -np.inf)
         with_objects = np.isfinite(normal_maxima[:, 0])
-        of_rows = rules.calibration_statistics(normal)
-        of_frames = rules.calibration_statistics(normal_maxima[with_objects])
+        of_rows = calibration_statistics(normal)
+        of_frames = calibration_statistics(normal_maxima[with_objects])
         if "test_windows" in rows:
             maxima = _fill_windows(maxima, lengths)
         return cls(np.where(np.isneginf(maxima), np.nan, maxima), of_rows, of_frames)
 
-    def filled(self, empty: str) -> rules.Scores:
+    def filled(self, empty: str) -> Scores:
         """[T, C] maxima with the frames that have no object filled: the least training score, or a
         raw 0 (`zero`).
         """
@@ -104,7 +107,7 @@ class PartFrames:
         """One read-out alone."""
         cut = slice(column, column + 1)
         row, frame = (
-            rules.Statistics(**{name: values[cut] for name, values in level.arrays().items()})
+            Statistics(**{name: values[cut] for name, values in level.arrays().items()})
             for level in (self.row, self.frame)
         )
         return PartFrames(self.maxima[:, cut], row, frame)
@@ -114,9 +117,7 @@ SIGMAS = (3.0, 7.0, 15.0)  # of the filters that data sets have
 SAME_RANKS = 1e-8  # of all pairs of frames: what may change places, and no AUC's seventh digit
 
 
-def pack(
-    maxima: rules.Scores, minimum: float, lengths: NDArray[np.int64]
-) -> NDArray[np.floating[Any]]:
+def pack(maxima: Scores, minimum: float, lengths: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
     """[T] frame maxima as float32 above the training minimum, if no AUC's seventh digit depends on
     more; else as they are.
     """
@@ -125,21 +126,21 @@ def pack(
         np.where(np.isnan(scores), minimum, scores) for scores in (maxima, unpack(small, minimum))
     )
     for sigma in (None, *SIGMAS):
-        ranks = [rankdata(rules.smooth(scores, lengths, sigma)) for scores in (one, other)]
+        ranks = [rankdata(smooth(scores, lengths, sigma)) for scores in (one, other)]
         moved = np.abs(ranks[0] - ranks[1]).sum()
         if moved > SAME_RANKS * len(maxima) ** 2:
             return maxima
     return small
 
 
-def unpack(column: NDArray[np.floating[Any]], minimum: float) -> rules.Scores:
+def unpack(column: NDArray[np.floating[Any]], minimum: float) -> Scores:
     """[T] frame maxima of what `pack` gave."""
     if column.dtype == np.float32:
         return np.asarray(column.astype(np.float64) + minimum)
     return np.asarray(column, np.float64)
 
 
-def round_in_order(scores: rules.Scores) -> NDArray[np.float32]:
+def round_in_order(scores: Scores) -> NDArray[np.float32]:
     """[T] scores as float32 of the same ranks: where rounding makes two scores one, the greater
     moves up by the least step. NaN stays.
 
@@ -157,16 +158,14 @@ def round_in_order(scores: rules.Scores) -> NDArray[np.float32]:
     return rounded[place]
 
 
-def _fill_windows(maxima: rules.Scores, lengths: NDArray[np.int64]) -> rules.Scores:
+def _fill_windows(maxima: Scores, lengths: NDArray[np.int64]) -> Scores:
     """[T, C] with each frame that is no window's centre scored as the nearest centre in its
     video.
     """
     centres = np.flatnonzero(~np.isneginf(maxima[:, 0]))
     video = np.repeat(np.arange(len(lengths)), lengths)
     frame = np.arange(len(maxima)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    scores, _ = rules.window_to_frames(
-        maxima[centres], video[centres], frame[centres], lengths, window=1
-    )
+    scores, _ = window_to_frames(maxima[centres], video[centres], frame[centres], lengths, window=1)
     return scores
 
 
@@ -174,7 +173,7 @@ def sum_frames(
     frames: Sequence[PartFrames],
     parts: Sequence[Part | ScoredPart],
     level: Literal["row", "frame"] = "row",
-) -> rules.Scores:
+) -> Scores:
     """[T, R] frame scores, one column a read-out: empty frames filled, streams calibrated and
     added; not yet smoothed.
 
@@ -186,8 +185,8 @@ def sum_frames(
     calibrated = []
     for own, part in zip(frames, parts, strict=True):
         statistics = own.row if level == "row" else own.frame
-        calibrated.append(rules.calibrate(part.calibration, own.filled(part.empty), statistics))
-    return rules.fuse(calibrated)
+        calibrated.append(calibrate(part.calibration, own.filled(part.empty), statistics))
+    return fuse(calibrated)
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class FrameScores:
         lengths: [V] their frames.
     """
 
-    scores: rules.Scores
+    scores: Scores
     videos: tuple[str, ...]
     lengths: NDArray[np.int64]
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.evaluation import protocol as rules
 from vadbench.evaluation.intervals import add_intervals
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
 from vadbench.evaluation.metrics.frame import frame_metrics
 from vadbench.evaluation.metrics.regions import Ties, match, region_metrics
 from vadbench.evaluation.metrics.uncertainty import frame_jackknives, region_jackknives
+from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.tables import (
     FrameTable,
@@ -74,7 +74,7 @@ def score_frames(
             " --smoothing out"
         )
     names, lengths = list(labels.lengths), list(labels.lengths.values())
-    values = rules.smooth(scores.values, lengths, smoothing)
+    values = smooth(scores.values, lengths, smoothing)
     jackknives = frame_jackknives(values, labels.values, lengths)
     metrics = frame_metrics(values, labels.values, lengths, names)
     found = add_intervals([Value(**row) for row in metrics], jackknives)

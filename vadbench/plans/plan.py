@@ -19,8 +19,8 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.protocol import check_calibration, make_protocol
 from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan, declared_nature, is_available, plan_stream
-from vadbench.plans.config import describe_asked, resolve_config
 from vadbench.plans.jobs import Job, Source
+from vadbench.plans.presets import describe_asked, resolve_config
 from vadbench.spec import Result, ScoredPart, Settings, Split, Training, Wanted
 from vadbench.suite import Suite, SuiteRow
 from vadbench.versions import code_of

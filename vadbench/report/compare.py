@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.intervals import aggregate, read_jackknife
+from vadbench.evaluation.intervals import read_jackknife
 from vadbench.evaluation.metrics.uncertainty import difference
+from vadbench.evaluation.seeds import aggregate
 from vadbench.report.tables.layout import table_lines
 from vadbench.results.frame import look_up, make_frame, video_values
 from vadbench.results.names import locate

@@ -14,7 +14,6 @@ from typing import Literal, Protocol
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
-from vadbench.evaluation.protocol import identity_of
 from vadbench.executors.local import Run, run_jobs
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
@@ -32,6 +31,7 @@ from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
+from vadbench.results.identity import identity_of
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.runner.job import Curves, failed_record, run_one_fit
 from vadbench.runner.progress import (

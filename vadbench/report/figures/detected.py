@@ -9,7 +9,7 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.evaluation import protocol as rules
+from vadbench.evaluation.calibration import calibrate, calibration_statistics
 from vadbench.evaluation.detections import detections, with_boxes
 from vadbench.evaluation.evaluate import read_rows
 from vadbench.files.npz import Arrays
@@ -52,9 +52,9 @@ def read_detected(scored: Scored, *, calibrated: bool = False) -> Detected | Non
     calibrations = [part.calibration for part in parts]
     if calibrated and len(rows) == 1 and calibrations == ["none"]:
         calibrations = [registry.load("detectors", parts[0].method).calibration]
-    statistics = [rules.calibration_statistics(stream["train_scores"][:, :1]) for stream in streams]
+    statistics = [calibration_statistics(stream["train_scores"][:, :1]) for stream in streams]
     tops = [
-        rules.calibrate(calibration, known.p999, known)
+        calibrate(calibration, known.p999, known)
         for calibration, known in zip(calibrations, statistics, strict=True)
     ]
     left_out = tuple(

@@ -15,9 +15,10 @@ from vadbench.datasets.base import Labels
 from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.errors import BadInput
-from vadbench.evaluation import protocol as rules
 from vadbench.evaluation.evaluate import find_resplit, read_rows
 from vadbench.evaluation.frames import read_frame_scores
+from vadbench.evaluation.scores import Scores
+from vadbench.evaluation.smoothing import smooth
 from vadbench.registry import unknown
 from vadbench.report.compare import require_comparable
 from vadbench.results.frame import make_frame, value_of, video_values
@@ -42,7 +43,7 @@ class Scored:
     results: Results
     videos: tuple[str, ...]
     lengths: NDArray[np.int64]
-    scores: rules.Scores
+    scores: Scores
 
     @property
     def method(self) -> str:
@@ -73,7 +74,7 @@ class Scored:
         end = int(self.lengths[: place + 1].sum())
         return slice(end - int(self.lengths[place]), end)
 
-    def scaled(self, scale: str = "range") -> rules.Scores:
+    def scaled(self, scale: str = "range") -> Scores:
         """[T] between 0 and 1: by the range of all test frames' scores, or by rank: the share of
         the other frames that score lower.
 
@@ -122,7 +123,7 @@ def _read_one(results: Results, record: ResultRecord) -> Scored:
             f" {results.root} makes them"
         )
     sigma = record.result.protocol.smoothing
-    smoothed = rules.smooth(frames.scores, frames.lengths, sigma)
+    smoothed = smooth(frames.scores, frames.lengths, sigma)
     return Scored(record, results, frames.videos, frames.lengths, smoothed)
 
 

@@ -9,32 +9,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vadbench.evaluation.intervals import Aggregate, aggregate, read_jackknife
+from vadbench.evaluation.intervals import read_jackknife
 from vadbench.evaluation.metrics.uncertainty import Estimate
+from vadbench.evaluation.seeds import Aggregate, aggregate
 from vadbench.files.npz import Arrays
 from vadbench.report.leaderboard import catalogue
+from vadbench.report.leaderboard.groups import GROUPED, Group, make_group
 from vadbench.report.settled import why_settled
 from vadbench.report.tables.make import make_cell
 from vadbench.report.tables.table import Cell
 from vadbench.results.frame import list_results, look_up
-from vadbench.spec import BOARD, COSTS, Protocol, Value, write_setting
+from vadbench.spec import BOARD, COSTS, Protocol, Value
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vadbench.results.records import RunRecord
 
-# to be comparable
-GROUPED = (
-    "dataset",
-    "setting",
-    "split",
-    "scope",
-    "train_dataset",
-    "labels",
-    "labels_sha256",
-    "regions_sha256",
-)
 # what the records of one entry share
 SAME = (
     *GROUPED,
@@ -56,80 +47,6 @@ UNSETTLED = (
     " by the test labels"
 )
 Jackknives = Callable[[str], Arrays]  # of a record's identity
-
-
-@dataclass(frozen=True)
-class Group:
-    """What figures must share to be compared: data set, training, labels, protocol.
-
-    Attributes:
-        dataset: the tested one.
-        setting: `one-class` or `unsupervised`.
-        split: the re-split of an unsupervised setting.
-        scope: `pooled` or `scene`.
-        train_dataset: what was trained on.
-        labels: name of the frame labels; empty where nothing was evaluated.
-        labels_sha256: their hash; None where nothing was evaluated, or the record has none.
-        regions_sha256: the hash of the region tracks; None where there are none, or the record has
-            none.
-        rules: what was chosen of the protocol, `field=value`, calibrations among it.
-        smoothing: the protocol's sigma in frames, None without a filter.
-    """
-
-    dataset: str
-    setting: str
-    split: str | None
-    scope: str
-    train_dataset: str
-    labels: str
-    labels_sha256: str | None
-    regions_sha256: str | None
-    rules: tuple[str, ...]
-    smoothing: float | None
-
-    @property
-    def training(self) -> str:
-        """The setting in words: `one-class, pooled`, `one-class, per scene, trained on avenue`,
-        `unsupervised (every-second-test-video)`.
-        """
-        setting = self.setting if self.split is None else f"{self.setting} ({self.split})"
-        scope = "per scene" if self.scope == "scene" else self.scope
-        other = self.train_dataset != self.dataset
-        return ", ".join([setting, scope, *([f"trained on {self.train_dataset}"] if other else [])])
-
-    @property
-    def protocol(self) -> str:
-        """The protocol in words."""
-        smoothing = (
-            "no smoothing"
-            if self.smoothing is None
-            else f"Gaussian smoothing sigma {self.smoothing:g}"
-        )
-        return (
-            f"{smoothing}; otherwise than the default protocol: {', '.join(self.rules)}"
-            if self.rules
-            else f"default protocol ({smoothing})"
-        )
-
-    @property
-    def labelled(self) -> str:
-        """The labels in words: name and beginning of the hash; likewise of the region tracks, where
-        there are any.
-        """
-        name = self.labels or "none"
-        frames = f"{name} ({self.labels_sha256[:8]})" if self.labels_sha256 else name
-        return f"{frames}, regions {self.regions_sha256[:8]}" if self.regions_sha256 else frames
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """Where it stands among others: of a data set, what is usual comes first."""
-        unusual = (
-            self.setting != "one-class",
-            self.train_dataset != self.dataset,
-            bool(self.rules),
-            self.scope != "pooled",
-        )
-        return self.dataset, *unusual, self.training, self.rules, self.labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,14 +243,6 @@ def _make_cell(total: Aggregate, values: Sequence[Value]) -> Cell:
 def _mean(costs: list[float | None]) -> float | None:
     known = [float(cost) for cost in costs if cost is not None]
     return sum(known) / len(known) if len(known) == len(costs) else None
-
-
-def make_group(record: Mapping[str, Any]) -> Group:
-    """The group of a row of `list_results`."""
-    chosen = json.loads(record["chosen"]) if record["chosen"] else {}
-    rules = tuple(f"{name}={write_setting(value)}" for name, value in chosen.items())
-    trained = {name: record[name] for name in GROUPED}
-    return Group(**trained, rules=rules, smoothing=record["sigma"])
 
 
 def is_usual(group: Group, features: str, settings: str) -> bool:

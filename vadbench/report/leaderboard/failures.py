@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vadbench.report.leaderboard import catalogue
-from vadbench.report.leaderboard.entries import Entry, Group, is_usual
+from vadbench.report.leaderboard.entries import Entry, is_usual
+from vadbench.report.leaderboard.groups import Group
 from vadbench.report.tables.table import Cell
 from vadbench.spec import BOARD, COSTS
 

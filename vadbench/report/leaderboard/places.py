@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from vadbench.evaluation.metrics.uncertainty import Estimate, pairwise
-from vadbench.report.leaderboard.entries import Entry, Group
+from vadbench.report.leaderboard.entries import Entry
+from vadbench.report.leaderboard.groups import Group
 from vadbench.report.tables.table import Cell
 from vadbench.spec import BOARD, NOT_COMPUTED
 

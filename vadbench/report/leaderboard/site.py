@@ -15,14 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
 from vadbench.report.leaderboard.catalogue import about, dataset_class
-from vadbench.report.leaderboard.entries import (
-    Entry,
-    Group,
-    Jackknives,
-    fill_first_view,
-    make_entries,
-)
+from vadbench.report.leaderboard.entries import Entry, Jackknives, fill_first_view, make_entries
 from vadbench.report.leaderboard.failures import add_failures
+from vadbench.report.leaderboard.groups import Group
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload
 from vadbench.report.leaderboard.places import add_places

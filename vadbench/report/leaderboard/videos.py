@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import read_frame_scores
-from vadbench.evaluation.protocol import smooth
+from vadbench.evaluation.smoothing import smooth
 from vadbench.report.leaderboard.charts import Timeline, timeline
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.leaderboard.standings import row_name

@@ -11,22 +11,22 @@ import numpy as np
 
 from vadbench import registry
 from vadbench.errors import BadInput
-from vadbench.evaluation.intervals import Aggregate, aggregate, read_jackknife
-from vadbench.evaluation.metrics.uncertainty import Estimate, pairwise
+from vadbench.evaluation.intervals import read_jackknife
+from vadbench.evaluation.metrics.uncertainty import Estimate
+from vadbench.evaluation.seeds import Aggregate, aggregate
 from vadbench.report.published import Figure, of_tables
 from vadbench.report.tables.caption import write_caption
-from vadbench.report.tables.letters import beats
+from vadbench.report.tables.marks import mark_best
 from vadbench.report.tables.papers import published_rows, remark, same_figure, stands_in
-from vadbench.report.tables.summary import summarise
+from vadbench.report.tables.short_caption import summarise
 from vadbench.report.tables.table import FOREIGN, NOT_ASKED, Cell, Column, Row, Table
 from vadbench.results.frame import Frame
 from vadbench.results.records import ResultRecord, Results
-from vadbench.spec import METRICS, NOT_COMPUTED, USUAL, Metric, Wanted
+from vadbench.spec import METRICS, USUAL, Metric, Wanted
 from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
 DECISIONS = "`vadbench binarised RECORD` prints it of a record, for every k"
-LEVEL = 0.05  # of the test that decides marks
 
 
 def make_table(
@@ -73,7 +73,7 @@ def make_table(
         estimates.append(of_row)
     notes = tuple(dict.fromkeys(note for row in rows for cell in row.cells for note in cell.notes))
     block = published_rows(published, columns)
-    columns, ranked = _mark_best(rows, columns, estimates)
+    columns, ranked = mark_best(rows, columns, estimates)
     smoothing = {record.dataset: record.result.protocol.smoothing for record in used}
     return Table(
         suite.title or suite.name,
@@ -250,38 +250,3 @@ def _require_one_truth(records: Sequence[ResultRecord]) -> None:
                 f"{dataset}: records under different labels or region tracks,"
                 f" {', '.join(found.values())}; vadbench evaluate gives all the same"
             )
-
-
-def _mark_best(
-    rows: list[Row], columns: tuple[Column, ...], estimates: list[list[Estimate | None]]
-) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
-    """The columns, and the rows with the best and second-best cells of each column marked, and
-    those that are the best's peers.
-    """
-    cells = [list(row.cells) for row in rows]
-    tested = list(columns)
-    for j, column in enumerate(columns):
-        there = [i for i, row in enumerate(cells) if row[j].value is not None]
-        if len(there) < 2:  # nothing to be better than
-            continue
-        means = {i: cells[i][j].value or 0.0 for i in there}
-        ranking = sorted(set(means.values()), reverse=column.better > 0)
-        p = pairwise([estimates[i][j] for i in there])
-        leader = next(i for i in there if means[i] == ranking[0])
-        # not tested is not worse
-        worse = dict(zip(there, p[there.index(leader)] < LEVEL, strict=True))
-        peers = {i for i in there if i != leader and not worse[i]}
-        if np.isnan(p).all():
-            peers = set()
-            reasons = (cells[i][j].why for i in there if cells[i][j].why)
-            tested[j] = replace(column, untested=next(reasons, NOT_COMPUTED))
-        beaten = beats(p, [means[i] for i in there], column.better, LEVEL)
-        for i, places in zip(there, beaten, strict=True):
-            best = 1 + ranking.index(means[i]) if means[i] in ranking[:2] else 0
-            peer = i in peers or (i == leader and bool(peers))
-            rows_beaten = tuple(there[place] for place in places)
-            cells[i][j] = replace(cells[i][j], best=best, peer=peer, beats=rows_beaten)
-    ranked = tuple(
-        replace(row, cells=tuple(of_row)) for row, of_row in zip(rows, cells, strict=True)
-    )
-    return tuple(tested), ranked

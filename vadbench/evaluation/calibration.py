@@ -1,0 +1,115 @@
+"""Streams are brought to one scale by their training scores, and added.
+
+Sources: the released code of AccI-VAD (Reiss & Hoshen, 2022: min-max) and of MULDE (Micorek et al.,
+CVPR 2024: z-score).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vadbench.errors import BadInput
+from vadbench.evaluation.protocol import check_calibration
+from vadbench.evaluation.scores import Scores
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of training scores, per column: [C], or 0-d for a single column without one;
+    float64.
+
+    Attributes:
+        minimum, maximum: the extremes.
+        p999: the 99.9th percentile, linearly interpolated.
+        mean, std: mean and population standard deviation.
+    """
+
+    minimum: Scores
+    maximum: Scores
+    p999: Scores
+    mean: Scores
+    std: Scores
+
+    def arrays(self) -> dict[str, Scores]:
+        """Field name -> array, for a record; `Statistics(**arrays)` takes it back."""
+        return {
+            name: np.asarray(getattr(self, name), np.float64) for name in self.__dataclass_fields__
+        }
+
+
+def calibration_statistics(scores: ArrayLike) -> Statistics:
+    """Statistics of training scores [N] or [N, C], per column.
+
+    Raises:
+        BadInput: if there are none, or one is not finite.
+    """
+    values = np.asarray(scores, np.float64)
+    if not len(values) or not np.isfinite(values).all():
+        raise BadInput(
+            f"training scores: {len(values)} rows; calibration needs at least one and finite values"
+            " only (rerun with --existing rerun)"
+        )
+    summary = (
+        values.min(0),
+        values.max(0),
+        np.percentile(values, 99.9, axis=0),
+        values.mean(0),
+        values.std(0),
+    )
+    return Statistics(*(np.asarray(value, np.float64) for value in summary))
+
+
+def calibrate(name: str, scores: ArrayLike, statistics: Statistics) -> Scores:
+    """Scores on the common scale that training scores define; increasing in the score, so a single
+    stream keeps its order (but for clipping).
+
+    `none` returns the scores; `minmax-p99.9` and `minmax` are (s - min) / (top - min), unclipped,
+    with the 99.9th percentile or the maximum as top (AccI-VAD); `zscore-clip` is max((s - mean) /
+    std, 0) (MULDE, supplement); `sqrt` is `minmax` after sqrt(max(s - min, 0)), for squared
+    distances. Training scores that do not vary give no scale: they are divided by 1 instead.
+
+    Args:
+        name: one of `CALIBRATIONS`.
+        scores: [N] or [N, C].
+        statistics: of the training scores of the same columns.
+
+    Raises:
+        BadInput: on an unknown name.
+    """
+    values = np.asarray(scores, np.float64)
+    check_calibration(name)
+    if name == "none":
+        return values
+    if name == "zscore-clip":
+        return np.maximum((values - statistics.mean) / _scale(statistics.std, statistics.mean), 0.0)
+    above = values - statistics.minimum
+    top = statistics.p999 if name == "minmax-p99.9" else statistics.maximum
+    scale = _scale(top - statistics.minimum, np.maximum(np.abs(top), np.abs(statistics.minimum)))
+    if name == "sqrt":
+        return np.asarray(np.sqrt(np.maximum(above, 0.0)) / np.sqrt(scale))
+    return np.asarray(above / scale)
+
+
+def fuse(streams: Sequence[ArrayLike]) -> Scores:
+    """The sum of calibrated streams, all of one shape.
+
+    Raises:
+        BadInput: if there is none, or shapes differ.
+    """
+    values = [np.asarray(stream, np.float64) for stream in streams]
+    shapes = {stream.shape for stream in values}
+    if len(shapes) != 1:
+        raise BadInput(
+            f"streams: shapes {sorted(shapes)}; fusion needs one or more streams of one shape"
+            " (vadbench features verify)"
+        )
+    return np.asarray(np.sum(values, axis=0))
+
+
+def _scale(spread: Scores, size: Scores) -> Scores:
+    """`spread`, or 1 where it is no more than rounding beside the `size` of the scores."""
+    return np.where(spread > 1e-12 * np.abs(size), spread, 1.0)
