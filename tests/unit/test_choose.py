@@ -52,7 +52,9 @@ def test_rows_are_ordered_by_a_column_the_best_first_and_those_without_a_value_l
     table = report_tables.published()
     assert names(choose(table, sort="micro AUC")) == ["mulde", "knn", "flow"]
     assert names(choose(table, sort="macro AUC (skip)")) == ["knn", "mulde", "flow"]
-    lower = replace(table, columns=(replace(table.columns[0], key=METRICS["EER"]), table.columns[1]))
+    lower = replace(
+        table, columns=(replace(table.columns[0], key=METRICS["EER"]), table.columns[1])
+    )
     assert names(choose(lower, sort="micro AUC")) == ["knn", "mulde", "flow"]
 
 
