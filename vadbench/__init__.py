@@ -19,7 +19,7 @@ _PUBLIC = {
     "Suite": "vadbench.suite",
     "check_detector": "vadbench.testing",
     "load_results": "vadbench.results.frame",
-    "plan_suite": "vadbench.runner.run",
+    "plan_suite": "vadbench.plans.plan",
     "region_metrics": "vadbench.evaluation.metrics.regions",
     "run_suite": "vadbench.runner.run",
 }

@@ -9,7 +9,6 @@ and playwright-core are.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import resource
 import shutil
@@ -20,15 +19,18 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from vadbench import registry
-from vadbench.evaluation.evaluate import make_protocol
+from vadbench.evaluation.evaluate import EVALUATION
+from vadbench.evaluation.frames import PartFrames
+from vadbench.evaluation.protocol import calibration_statistics, make_protocol
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.config import resolve_config
 from vadbench.results.records import ResultRecord, Results, RunRecord
-from vadbench.spec import BOARD
+from vadbench.spec import BOARD, REGIONS, Asked, Result, ScoredPart, Training, Value
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
 LENGTH = 200  # frames a video
@@ -51,142 +53,125 @@ def jobs(records: int, seeds: int) -> Iterator[tuple[str, str, str, int]]:
     yield from (job for job, _ in zip(every, range(records), strict=False))
 
 
-def rows(dataset: str, level: float, random: np.random.Generator) -> list[dict[str, Any]]:
-    """Metrics as evaluation writes them: unsmoothed and smoothed, of the whole set and of every
+def make_values(dataset: str, level: float, random: np.random.Generator) -> Iterator[Value]:
+    """Values as evaluation writes them: unsmoothed and smoothed, of the whole set and of every
     video, a quarter of which has one class.
     """
-    made = []
     for smoothing, shift in (("none", 0.0), ("gaussian-3", 0.02)):
-        for metric, convention in dict.fromkeys(key[:2] for key, _ in BOARD.values()):
-            region = metric in ("rbdc", "tbdc")
-            if region and smoothing != "none":
+        for metric, convention in dict.fromkeys(one[:2] for one in BOARD.values()):
+            if metric in REGIONS and smoothing != "none":
                 continue
             value = float(np.clip(level + shift + random.normal(0, 0.01), 0, 1))
-            whole = {
-                "metric": metric,
-                "convention": convention,
-                "video": None,
-                "value": value,
-                "n": 100,
-                "reason": None,
-            }
-            made.append(
-                {
-                    **whole,
-                    "low": max(value - 0.05, 0),
-                    "high": min(value + 0.04, 1),
-                    "smoothing": smoothing,
-                    "read_out": "score",
-                }
+            ends = {"low": max(value - 0.05, 0), "high": min(value + 0.04, 1)}
+            yield Value(
+                metric, convention, smoothing, value=value, n=100, videos=VIDEOS[dataset], **ends
             )
         for number, value in enumerate(random.uniform(0.5, 1, VIDEOS[dataset])):
             single = number % 4 == 3
-            row = {
-                "metric": "micro_auc",
-                "convention": None,
-                "video": f"{number:03d}",
-                "value": None if single else float(value),
-                "n": LENGTH,
-            }
-            made.append(
-                {
-                    **row,
-                    "reason": "one class only" if single else None,
-                    "low": None,
-                    "high": None,
-                    "smoothing": smoothing,
-                    "read_out": "score",
-                }
+            yield Value(
+                "micro_auc",
+                smoothing=smoothing,
+                video=name_video(number),
+                value=None if single else float(value),
+                n=LENGTH,
+                reason="one class only" if single else None,
             )
-    return made
 
 
-def frames(dataset: str) -> bytes:
-    """A frames.npz with one random score a frame."""
-    count, file = VIDEOS[dataset], io.BytesIO()
-    scores = np.random.default_rng(0).normal(size=(count * LENGTH, 1))
-    np.savez(
-        file,
-        scores=scores,
-        lengths=np.full(count, LENGTH),
-        videos=np.array([f"{number:03d}" for number in range(count)]),
+def name_video(number: int) -> str:
+    """Of a test video."""
+    return f"{number:03d}"
+
+
+def make_frames(dataset: str) -> dict[str, Any]:
+    """Frame maxima, one random score a frame."""
+    scores = np.random.default_rng(0).normal(size=(VIDEOS[dataset] * LENGTH, 1))
+    statistics = calibration_statistics(scores)
+    return PartFrames(scores, statistics, statistics).arrays()
+
+
+def make_run(part: ScoredPart, dataset: str, seed: int, random: np.random.Generator) -> RunRecord:
+    """The run of a made-up training."""
+    job = {
+        "dataset": dataset,
+        "method": part.method,
+        "stream": part.stream,
+        "seed": seed,
+        "config": part.config,
+        "fingerprint": part.fingerprint,
+        "scope": "pooled",
+        "setting": "one-class",
+        "train_dataset": f"{dataset}@1",
+    }
+    return RunRecord(
+        status="done",
+        identity=canonical_hash(job),
+        fit_identity=canonical_hash(job),
+        job=job,
+        asked=part.asked,
+        runtime={"threads": 1},
+        read_outs=("score",),
+        test_videos=tuple((name_video(number), LENGTH) for number in range(VIDEOS[dataset])),
+        train_rows=10000,
+        test_rows=10000,
+        seconds={"fit": float(random.lognormal(2)), "score": float(random.lognormal(0))},
+        peak_memory_mib=800.0,
+        parameters=int(random.integers(1e6)),
+        environment={
+            "git": {"commit": "0" * 40, "dirty": False},
+            "packages": {"numpy": np.__version__},
+        },
     )
-    return file.getvalue()
 
 
 def write_records(root: Path, records: int, seeds: int) -> None:
-    """Records that vadbench.results.records takes, with a run each, written without its fsyncs."""
+    """Records with a run each, written without fsync; the frame maxima of a data set are one
+    file.
+    """
     results, random = Results(root), np.random.default_rng(0)
     root.mkdir(parents=True, exist_ok=True)
     for dataset in VIDEOS:
-        (root / f"{dataset}.npz").write_bytes(frames(dataset))
+        np.savez(root / f"{dataset}.npz", **make_frames(dataset))
     smoothing = {dataset: registry.load("datasets", dataset).smoothing for dataset in VIDEOS}
     for dataset, method, stream, seed in jobs(records, seeds):
-        config = settings(method, dataset, stream)
-        job = {
-            "dataset": dataset,
-            "method": method,
-            "stream": stream,
-            "seed": seed,
-            "config": config,
-            "fingerprint": "0" * 12,
-            "scope": "pooled",
-        }
-        job |= {"setting": "one-class", "train_dataset": f"{dataset}@1", "schema_version": 1}
-        seconds = {"fit": float(random.lognormal(2)), "score": float(random.lognormal(0))}
-        run = RunRecord(
-            status="done",
-            identity=canonical_hash(job),
-            fit_identity=canonical_hash(job),
-            job=job,
-            runtime={"threads": 1},
-            read_outs=("score",),
-            train_rows=10000,
-            test_rows=10000,
-            seconds=seconds,
-            peak_memory_mib=800.0,
-            parameters=int(random.integers(1e6)),
-            environment={
-                "git": {"commit": "0" * 40, "dirty": False},
-                "packages": {"numpy": np.__version__},
-            },
+        part = ScoredPart(
+            method=method,
+            stream=stream,
+            calibration="none",
+            config=settings(method, dataset, stream),
+            asked=Asked(presets=("fast",)),
+            fingerprint="0" * 12,
         )
-        part = {
-            "method": method,
-            "stream": stream,
-            "config": config,
-            "calibration": "none",
-            "empty": "train-min",
-            "fingerprint": "0" * 12,
-        }
-        count, protocol = (
-            VIDEOS[dataset],
-            make_protocol({"smoothing": smoothing[dataset]}).model_dump(mode="json"),
-        )
-        labels = {
-            "name": "official",
-            "source": "made up",
-            "videos": count,
-            "frames": count * LENGTH,
-            "anomalous": 50 * count,
-            "sha256": "0" * 64,
-        }
+        run = make_run(part, dataset, seed, random)
         record = ResultRecord(
             identity=canonical_hash([run.identity]),
-            dataset=dataset,
-            recipe=f"{method}@{stream}",
-            seed=seed,
-            parts=(part,),
+            result=Result(
+                dataset=dataset,
+                method=method,
+                parts=(part,),
+                training=Training(seed=seed),
+                protocol=make_protocol({"smoothing": smoothing[dataset]}),
+            ),
             runs=(run.identity,),
-            protocol=protocol,
-            labels={**labels, "tracks": None},
+            labels={
+                "name": "official",
+                "source": "made up",
+                "videos": VIDEOS[dataset],
+                "frames": VIDEOS[dataset] * LENGTH,
+                "anomalous": 50 * VIDEOS[dataset],
+                "sha256": "0" * 64,
+                "tracks": None,
+            },
+            evaluation=EVALUATION,
             read_outs=("score",),
-            rows=tuple(rows(dataset, 0.6 + 0.3 * random.random(), random)),
+            values=tuple(make_values(dataset, 0.6 + 0.3 * random.random(), random)),
         )
-        _write(results.run_folder(job, run.identity) / "run.json", run.model_dump_json())
-        folder = results.record_folder(dataset, record.recipe, record.identity)
-        _write(folder / "metrics.json", record.model_dump_json())
-        (folder / "frames.npz").hardlink_to(root / f"{dataset}.npz")
+        with patch("os.fsync"):
+            results.write_run(run, None)
+            results.write_record(record, {})
+        path = results.frames_path(run)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(root / f"{dataset}.npz")
 
 
 def settings(method: str, dataset: str, stream: str) -> dict[str, Any]:
@@ -196,11 +181,6 @@ def settings(method: str, dataset: str, stream: str) -> dict[str, Any]:
     return resolve_config(registry.load("detectors", method), "fast", dataset, stream, {}).settings(
         "fit", "scoring"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 def measure_page(site: Path) -> str:
