@@ -28,8 +28,8 @@ def quiet(line):
 
 
 @pytest.fixture
-def run(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv("VADBENCH_CACHE", str(cache))
+def run(street_cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_CACHE", str(street_cache))
     results = Results(tmp_path / "results")
 
     def call(**fields):
