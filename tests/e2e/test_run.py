@@ -168,7 +168,8 @@ def test_two_processes_at_a_time_give_the_same_scores(vadbench, tmp_path):
         (("run", "--methods", "gmm", "--datasets", "ped2"), "VADBENCH_DATA"),
         (("run", "--methods", "gmm"), "give --methods and --datasets"),
         (("run", "--suite", "demoo"), "did you mean demo?"),
-        (("run", "--suite", "demo", "--methods", "gmm"), "give a suite or these"),
+        (("run", "--suite", "demo", "--set", "gmm.components=3"), "give a suite or these"),
+        (("run", "--suite", "demo", "--add", "gmmm"), "did you mean gmm?"),
         (
             ("run", "--methods", "gmm", "--datasets", "synthetic", "--set", "gmm.colour=red"),
             "unknown field 'colour'",
