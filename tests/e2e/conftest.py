@@ -20,17 +20,10 @@ main()
 """
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """One cache for the end-to-end tests on the synthetic street, so that features are extracted
-    once.
-    """
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def environment(cache, tmp_path):
-    return {**os.environ, "VADBENCH_CACHE": str(cache), "VADBENCH_DATA": str(tmp_path / "data")}
+def environment(street_cache, tmp_path):
+    folders = {"VADBENCH_CACHE": str(street_cache), "VADBENCH_DATA": str(tmp_path / "data")}
+    return {**os.environ, **folders}
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ four times their speed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+
+from vadbench.results.records import ResultRecord, Results
 
 HEIGHT, WIDTH = SIZE = (120, 160)
 FRAMES = 60
@@ -79,18 +79,17 @@ def write_video(path: Path, street: Street, codec: str) -> None:
     writer.release()
 
 
-def records(results: Path) -> dict[str, dict[str, Any]]:
+def records(results: Path) -> dict[str, ResultRecord]:
     """Recipe (`gmm@velocity`) -> its record."""
-    found = [json.loads(path.read_text()) for path in results.glob("recipes/*/*/*/metrics.json")]
-    return {record["recipe"]: record for record in found}
+    return {record.recipe: record for record in Results(results).all_records()}
 
 
-def measured(record: dict[str, Any], metric: str, video: str | None = None) -> float | None:
+def measured(record: ResultRecord, metric: str, video: str | None = None) -> float | None:
     """The unsmoothed value of a metric, of the whole set where no video or scene is named."""
-    wanted = (metric, video, "none", record["read_outs"][0])
+    wanted = (metric, video, "none", record.shown)
     (value,) = {
-        row["value"]
-        for row in record["rows"]
-        if (row["metric"], row["video"], row["smoothing"], row["read_out"]) == wanted
+        one.value
+        for one in record.values
+        if (one.metric, one.video, one.smoothing, one.read_out) == wanted
     }
     return value

@@ -23,14 +23,18 @@ ROWS = (
 )
 
 
+def quiet(line):
+    """Says nothing."""
+
+
 @pytest.fixture
-def run(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv("VADBENCH_CACHE", str(cache))
+def run(street_cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_CACHE", str(street_cache))
     results = Results(tmp_path / "results")
 
     def call(**fields):
         plan = plan_suite(make_suite({"name": "t", "datasets": ("synthetic",), **fields}))
-        return plan, results, run_suite(plan, results, quiet=True, say=lambda line: None)
+        return plan, results, run_suite(plan, results, quiet=True, say=quiet)
 
     return call
 
@@ -54,17 +58,16 @@ def test_an_ablation_is_a_row_a_setting_or_read_out_of_one_fit(run):
             and (cell.low is not None or "macro" in column.title or column.title in ("EER", "AP"))
             for cell, column in zip(row.cells, outcome.table.columns, strict=True)
         )
-    smoothed = [
-        row
-        for row in records["gmm5"].rows
-        if row["metric"] == "micro_auc" and row["smoothing"] != "none" and row["video"] is None
-    ]
-    whole = {row["read_out"]: row["value"] for row in smoothed}
+    whole = {
+        value.read_out: value.value
+        for value in records["gmm5"].values
+        if value.metric == "micro_auc" and value.smoothing != "none" and value.video is None
+    }
     assert outcome.table.rows[2].cells[0].value == whole["max"]
     assert "none was chosen by the test labels" in outcome.table.caption
     for path in results.root.rglob("rows.npz"):
         path.unlink()
-    assert evaluate_suite(plan, results)[0] == outcome.table
+    assert evaluate_suite(plan, results, quiet)[0] == outcome.table
 
 
 def test_a_read_out_is_evaluated_from_the_frames_of_another_recipe(run):
@@ -74,7 +77,7 @@ def test_a_read_out_is_evaluated_from_the_frames_of_another_recipe(run):
         record = json.loads(path.read_text()) if path.suffix == ".json" else {}
         if path.suffix == ".npz" or record["read_outs"] == ["max"]:
             path.unlink()
-    found, _ = evaluate_suite(plan, results)
+    found, _ = evaluate_suite(plan, results, quiet)
     assert found.rows[1].cells[0].value == wanted.rows[1].cells[0].value
 
 

@@ -55,8 +55,8 @@ def test_own_videos_are_checked_run_and_evaluated(vadbench, own, tmp_path):
     found = records(tmp_path / "results")
     assert set(found) == {"gmm@velocity", "magnitude@velocity"}
     for record in found.values():
-        assert record["labels"]["source"] == "dataset.toml: intervals"
-        assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (60, 12)
+        assert record.labels["source"] == "dataset.toml: intervals"
+        assert (record.labels["frames"], record.labels["anomalous"]) == (60, 12)
         # who runs at four times the speed of the others stands out
         assert measured(record, "micro_auc") > 0.9
 

@@ -89,8 +89,8 @@ def test_footage_is_checked_and_run(shanghaitech, tmp_path):
     found = records(tmp_path / "results")
     assert set(found) == {"gmm@velocity", "magnitude@velocity"}
     for record in found.values():
-        assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (120, 12)
-        assert record["labels"]["tracks"] == "derived from the masks"
+        assert (record.labels["frames"], record.labels["anomalous"]) == (120, 12)
+        assert record.labels["tracks"] == "derived from the masks"
     runs = found["magnitude@velocity"]
     # who runs there is four times as fast as the others
     assert measured(runs, "micro_auc", "scene:01") > 0.9
@@ -117,7 +117,7 @@ def test_a_training_a_scene_sees_who_runs_at_the_speed_of_another_scene(without_
     told = without_footage(*RUN, "--scope", "scene").stdout
     assert "| gmm (per scene)" in told
     found = records(tmp_path / "results")
-    assert found["gmm@tracks"]["parts"][0]["scope"] == "scene"
+    assert found["gmm@tracks"].result.training.scope == "scene"
     assert measured(found["gmm@tracks"], "micro_auc") > 0.9
     # to speed alone, which learns nothing, all of scene 02 runs
     assert measured(found["magnitude@tracks"], "micro_auc") < 0.9

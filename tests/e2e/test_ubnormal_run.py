@@ -49,10 +49,10 @@ def test_a_run_goes_from_videos_to_a_table(ubnormal, tmp_path):
     assert set(found) == {"gmm@velocity", "magnitude@velocity"}
     for record in found.values():
         assert (
-            record["labels"]["tracks"]
+            record.labels["tracks"]
             == "object masks: the largest component of each anomalous object"
         )
-        assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (120, 12)
+        assert (record.labels["frames"], record.labels["anomalous"]) == (120, 12)
         assert measured(record, "micro_auc") > 0.9  # who runs is four times as fast as the walkers
         assert 0 < measured(record, "rbdc") <= 1
 

@@ -109,7 +109,7 @@ def test_imported_features_are_run(ucf_crime, tmp_path):
     found = records(tmp_path / "results")
     assert set(found) == {"gmm@clip@import.c3d", "magnitude@clip@import.c3d"}
     for record in found.values():
-        assert (record["labels"]["frames"], record["labels"]["anomalous"]) == (960, 170)
+        assert (record.labels["frames"], record.labels["anomalous"]) == (960, 170)
         # rows and intervals meet to the frame, and no normal row lies near an anomalous one
         assert measured(record, "micro_auc") == 1
         assert measured(record, "rbdc") is None

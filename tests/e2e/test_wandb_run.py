@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vadbench.results.records import Results
+
 pytest.importorskip("wandb", reason="needs the extra wandb")
 
 SMALL = ("--set", "mulde.max_steps=20", "--set", "mulde.units=[32,32]")
@@ -69,10 +71,12 @@ def test_a_run_logs_curves_and_records_and_publishing_again_changes_nothing(vadb
     curves, metrics = sorted((tmp_path / "logged" / "wandb").glob(f"offline-run-*-{identity}"))
     assert [point["trainer/global_step"] for point in history(curves)] == list(range(1, 21))
     (table,) = metrics.glob("files/media/table/metrics_*.table.json")
-    (record,) = (tmp_path / "logged").glob("recipes/synthetic/mulde@velocity/*/metrics.json")
+    (record,) = (
+        one for one in Results(tmp_path / "logged").all_records() if one.recipe == "mulde@velocity"
+    )
     document = json.loads(table.read_text())
     values = pd.DataFrame(document["data"], columns=document["columns"])["value"]
-    expected = [row["value"] for row in json.loads(record.read_text())["rows"]]
+    expected = [value.value for value in record.values]
     np.testing.assert_array_equal(values.to_numpy(float), np.array(expected, float))
     # the leaderboard of all
     assert (

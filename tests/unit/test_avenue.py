@@ -19,6 +19,7 @@ from avenue_files import (
     write_avi,
     write_labels,
 )
+from damage import findings, litter, loop, refusal, truncate, unknown_codec, use
 from scipy.io import savemat
 
 from vadbench.datasets.avenue import Avenue
@@ -39,26 +40,6 @@ def tiny(written, tmp_path, monkeypatch):
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
     shutil.copytree(written, tmp_path / "data")
     return MiniatureAvenue(tmp_path / "data")
-
-
-def findings(dataset):
-    return {check.what: check.found for check in dataset.check() if not check.good}
-
-
-def use(dataset):
-    """Videos, labels, frames, masks and tracks, all of them."""
-    dataset.labels()
-    for video in (*dataset.videos("train"), *dataset.videos("test")):
-        dataset.frames(video)
-        list(dataset.masks(video) or ())
-    dataset.tracks()
-
-
-def refusal(do, *arguments):
-    with pytest.raises(BadInput) as raised:
-        do(*arguments)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
 
 
 def videos_folder(tiny, split="testing"):
@@ -163,10 +144,8 @@ def test_absent_data_says_how_to_get_it_in_one_line(tmp_path):
 
 
 def test_extra_files_and_upper_case_do_no_harm(tiny):
-    for name in (".DS_Store", "._01.avi", "Thumbs.db", "notes.txt"):
-        (videos_folder(tiny) / name).write_bytes(b"x")
-    for name in (".DS_Store", "._1_label.mat"):
-        (labels_folder(tiny) / name).write_bytes(b"x")
+    litter(video(tiny), label(tiny))
+    (videos_folder(tiny) / "notes.txt").write_bytes(b"x")
     (videos_folder(tiny) / "02.avi").rename(videos_folder(tiny) / "02.AVI")
     assert findings(tiny) == {}
 
@@ -174,147 +153,122 @@ def test_extra_files_and_upper_case_do_no_harm(tiny):
 # damage: the first test video, its labels
 
 
-def truncated(tiny):
-    path = videos_folder(tiny) / "01.avi"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def video(tiny, name="01.avi"):
+    return videos_folder(tiny) / name
 
 
-def renumbered(tiny):
-    (videos_folder(tiny) / "01.avi").rename(videos_folder(tiny) / "03.avi")
+def label(tiny):
+    return labels_folder(tiny) / "1_label.mat"
 
 
-def missing_video(tiny):
-    (videos_folder(tiny) / "01.avi").unlink()
+def rewrite(tiny, frames):
+    write_avi(video(tiny), frames)
 
 
-def numbered_twice(tiny):
-    shutil.copy(videos_folder(tiny) / "01.avi", videos_folder(tiny) / "1.avi")
-
-
-def missing_label(tiny):
-    (labels_folder(tiny) / "1_label.mat").unlink()
-
-
-def missing_labels(tiny):
-    shutil.rmtree(labels_folder(tiny))
-
-
-def wrong_size(tiny):
-    write_avi(videos_folder(tiny) / "01.avi", [picture(1, t)[:-16] for t in range(TEST[0])])
-
-
-def zero_frames(tiny):
-    write_avi(videos_folder(tiny) / "01.avi", [])
-
-
-def empty_file(tiny):
-    (videos_folder(tiny) / "01.avi").write_bytes(b"")
-
-
-def one_frame(tiny):
-    write_avi(videos_folder(tiny) / "01.avi", [picture(1, 0)])
-
-
-def one_frame_more(tiny):
-    write_avi(videos_folder(tiny) / "01.avi", [picture(1, t) for t in range(TEST[0] + 1)])
-
-
-def unknown_codec(tiny):
-    path = videos_folder(tiny) / "01.avi"
-    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZZZZ"))
-
-
-def symlink_loop(tiny):
-    (videos_folder(tiny) / "01.avi").unlink()
-    (videos_folder(tiny) / "01.avi").symlink_to("01.avi")
-
-
-def folder_loop(tiny):
+def lead_folder_to_itself(tiny):
     shutil.rmtree(videos_folder(tiny))
-    videos_folder(tiny).symlink_to(videos_folder(tiny).name)
+    loop(videos_folder(tiny))
 
 
-def label_loop(tiny):
-    (labels_folder(tiny) / "1_label.mat").unlink()
-    (labels_folder(tiny) / "1_label.mat").symlink_to("1_label.mat")
-
-
-def truncated_label(tiny):
-    path = labels_folder(tiny) / "1_label.mat"
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def label_of_no_matlab(tiny):
-    (labels_folder(tiny) / "1_label.mat").write_text("volLabel\n" * 100)
-
-
-def label_of_another_name(tiny):
-    write_labels(labels_folder(tiny) / "1_label.mat", masks(1), "label")
-
-
-def label_without_cells(tiny):
-    savemat(labels_folder(tiny) / "1_label.mat", {"volLabel": np.zeros((4, TEST[0]))})
-
-
-def label_of_another_length(tiny):
-    write_labels(labels_folder(tiny) / "1_label.mat", masks(1)[1:])
-
-
-def label_of_another_size(tiny):
-    write_labels(labels_folder(tiny) / "1_label.mat", [mask.T for mask in masks(1)])
-
-
-FOUND_WHILE_DECODING = [
-    (
-        truncated,
+FOUND_WHILE_DECODING = {
+    "truncated": (
+        lambda tiny: truncate(video(tiny)),
         "testing_videos/01.avi: cut off after frame 1, the file is shorter than it says itself",
     ),
-    (
-        wrong_size,
-        (
-            f"testing_videos/01.avi: frames of ({SIZE[0] - 16}, {SIZE[1]}) pixels, the release has"
-            f" {SIZE}"
-        ),
+    "wrong size": (
+        lambda tiny: rewrite(tiny, [picture(1, t)[:-16] for t in range(TEST[0])]),
+        f"testing_videos/01.avi: frames of ({SIZE[0] - 16}, {SIZE[1]}) pixels, the release has"
+        f" {SIZE}",
     ),
-    (zero_frames, "testing_videos/01.avi: a video without a frame"),
-    (empty_file, "testing_videos/01.avi: an empty file"),
-    (one_frame, "test clip 01 decodes to 1 frames, expected 40"),
-    (one_frame_more, "test clip 01 decodes to 41 frames, expected 40"),
-    (unknown_codec, "testing_videos/01.avi: unknown codec"),
-    (symlink_loop, "testing_videos/01.avi: cannot be read (Too many levels of symbolic links)"),
-]
-NOTHING_TO_CHECK = [
-    (renumbered, "testing_videos/03.avi: no video of the release, which has 01 to 02"),
-    (missing_video, "testing_videos/01.avi: video 1 of 2 is missing; `vadbench data fetch"),
-    (numbered_twice, "is also 01.avi; expected one file a video"),
-    (folder_loop, "testing_videos: cannot be listed (Too many levels of symbolic links)"),
-    (missing_label, "1_label.mat: the masks of this test video are missing"),
-    (
-        missing_labels,
+    "zero frames": (
+        lambda tiny: rewrite(tiny, []),
+        "testing_videos/01.avi: a video without a frame",
+    ),
+    "empty file": (
+        lambda tiny: video(tiny).write_bytes(b""),
+        "testing_videos/01.avi: an empty file",
+    ),
+    "one frame": (
+        lambda tiny: rewrite(tiny, [picture(1, 0)]),
+        "test clip 01 decodes to 1 frames, expected 40",
+    ),
+    "one frame more": (
+        lambda tiny: rewrite(tiny, [picture(1, t) for t in range(TEST[0] + 1)]),
+        "test clip 01 decodes to 41 frames, expected 40",
+    ),
+    "unknown codec": (
+        lambda tiny: unknown_codec(video(tiny)),
+        "testing_videos/01.avi: unknown codec",
+    ),
+    "loop": (
+        lambda tiny: loop(video(tiny)),
+        "testing_videos/01.avi: cannot be read (Too many levels of symbolic links)",
+    ),
+}
+NOTHING_TO_CHECK = {
+    "renumbered": (
+        lambda tiny: video(tiny).rename(video(tiny, "03.avi")),
+        "testing_videos/03.avi: no video of the release, which has 01 to 02",
+    ),
+    "missing video": (
+        lambda tiny: video(tiny).unlink(),
+        "testing_videos/01.avi: video 1 of 2 is missing; `vadbench data fetch",
+    ),
+    "numbered twice": (
+        lambda tiny: shutil.copy(video(tiny), video(tiny, "1.avi")),
+        "is also 01.avi; expected one file a video",
+    ),
+    "folder a loop": (
+        lead_folder_to_itself,
+        "testing_videos: cannot be listed (Too many levels of symbolic links)",
+    ),
+    "missing label": (
+        lambda tiny: label(tiny).unlink(),
+        "1_label.mat: the masks of this test video are missing",
+    ),
+    "missing labels": (
+        lambda tiny: shutil.rmtree(labels_folder(tiny)),
         "testing_label_mask: the masks are missing, no labels without them; `vadbench data fetch",
     ),
-    (label_loop, "1_label.mat: cannot be read (Too many levels of symbolic links)"),
-    (truncated_label, "1_label.mat: c"),
-    (label_of_no_matlab, "1_label.mat: cut off, damaged or no MATLAB v5 file"),
-    (label_of_another_name, "1_label.mat: no cell array volLabel"),
-    (label_without_cells, "1_label.mat: no cell array volLabel"),
-    (label_of_another_length, "1_label.mat: masks of 39 frames, the release has 40"),
-    (
-        label_of_another_size,
+    "label a loop": (
+        lambda tiny: loop(label(tiny)),
+        "1_label.mat: cannot be read (Too many levels of symbolic links)",
+    ),
+    "truncated label": (lambda tiny: truncate(label(tiny)), "1_label.mat: c"),
+    "label of no MATLAB": (
+        lambda tiny: label(tiny).write_text("volLabel\n" * 100),
+        "1_label.mat: cut off, damaged or no MATLAB v5 file",
+    ),
+    "label of another name": (
+        lambda tiny: write_labels(label(tiny), masks(1), "label"),
+        "1_label.mat: no cell array volLabel",
+    ),
+    "label without cells": (
+        lambda tiny: savemat(label(tiny), {"volLabel": np.zeros((4, TEST[0]))}),
+        "1_label.mat: no cell array volLabel",
+    ),
+    "label of another length": (
+        lambda tiny: write_labels(label(tiny), masks(1)[1:]),
+        "1_label.mat: masks of 39 frames, the release has 40",
+    ),
+    "label of another size": (
+        lambda tiny: write_labels(label(tiny), [mask.T for mask in masks(1)]),
         f"1_label.mat: the mask of frame 0 is {SIZE[::-1]}, expected numbers {SIZE}",
     ),
-]
+}
 
 
-@pytest.mark.parametrize(("damage", "told"), FOUND_WHILE_DECODING)
-def test_damage_of_a_video_is_one_line(tiny, damage, told):
+@pytest.mark.parametrize("kind", FOUND_WHILE_DECODING)
+def test_damage_of_a_video_is_one_line(tiny, kind):
+    damage, told = FOUND_WHILE_DECODING[kind]
     damage(tiny)
     assert told in refusal(use, tiny)
     assert told in findings(tiny)["test frames decoded"]
 
 
-@pytest.mark.parametrize(("damage", "told"), NOTHING_TO_CHECK)
-def test_what_is_missing_or_unreadable_is_one_line(tiny, damage, told):
+@pytest.mark.parametrize("kind", NOTHING_TO_CHECK)
+def test_what_is_missing_or_unreadable_is_one_line(tiny, kind):
+    damage, told = NOTHING_TO_CHECK[kind]
     damage(tiny)
     assert told in refusal(use, tiny)
     assert told in refusal(findings, tiny)

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from vadbench.cli import app
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.evaluation.metrics.binarised import auc_binarised, by_sensitivity
 from vadbench.results.records import Results
 
@@ -29,7 +30,8 @@ def binarised(results, *options):
 
 def test_every_k_is_told_of_the_record_s_frame_scores(results):
     (record,) = results.all_records()
-    scores, labels = results.frames(record)["scores"][:, 0], open_dataset("folder").labels().flat()
+    scores = read_frame_scores(record, results).scores
+    labels = open_dataset("folder").labels().flat()
     answer = binarised(results)
     assert answer.exit_code == 0, answer.output
     for k, value in by_sensitivity(scores, labels).items():

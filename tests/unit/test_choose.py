@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import report_tables
 from record_builder import make_plan_table
-from vadbench.plans.suite import read_suite
 
 from vadbench.errors import BadInput
 from vadbench.locations import suites_root
@@ -19,6 +18,7 @@ from vadbench.report.tables.letters import ALPHABET, letter
 from vadbench.report.tables.table import Cell, Row
 from vadbench.results.records import Results
 from vadbench.spec import METRICS
+from vadbench.suite import read_suite
 
 COMMITTED = Path(__file__).resolve().parents[2] / "results"
 
@@ -52,7 +52,9 @@ def test_rows_are_ordered_by_a_column_the_best_first_and_those_without_a_value_l
     table = report_tables.published()
     assert names(choose(table, sort="micro AUC")) == ["mulde", "knn", "flow"]
     assert names(choose(table, sort="macro AUC (skip)")) == ["knn", "mulde", "flow"]
-    lower = replace(table, columns=(replace(table.columns[0], better=-1), table.columns[1]))
+    lower = replace(
+        table, columns=(replace(table.columns[0], key=METRICS["EER"]), table.columns[1])
+    )
     assert names(choose(lower, sort="micro AUC")) == ["knn", "mulde", "flow"]
 
 

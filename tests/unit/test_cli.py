@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from figure_records import write_dataset
 from typer.testing import CliRunner
 
 from vadbench import cli
@@ -134,3 +136,49 @@ def test_the_settings_there_are_stand_in_the_refusal(vadbench):
     code, (line,) = vadbench("plan", "--suite", "mulde-l", "--setting", "weakly")
     assert code == 2
     assert line == "vadbench: setting: Input should be 'one-class' or 'unsupervised', got 'weakly'"
+
+
+# a suite with further methods
+
+
+@pytest.fixture
+def own_suite(vadbench, tmp_path):
+    """A suite file in the current folder, on a small data set."""
+    write_dataset(tmp_path / "data")
+    path = Path("mine.toml")
+    path.write_text(
+        'title = "Mine"\nmethods = ["magnitude"]\ndatasets = ["folder"]\n'
+        'features = ["velocity@grid"]\nmetrics = ["micro AUC"]\n'
+    )
+    return path
+
+
+def test_methods_are_added_to_a_suite_and_its_table_is_a_file_of_its_own(vadbench, own_suite):
+    code, lines = vadbench("run", "--suite", str(own_suite), "--add", "gaussian", "--quiet")
+    assert code == 0, lines
+    tables = Path("results") / "tables"
+    assert {path.name for path in tables.iterdir()} == {
+        "mine--with-gaussian.md",
+        "mine--with-gaussian.csv",
+    }
+    text = (tables / "mine--with-gaussian.md").read_text()
+    assert text.index("| magnitude") < text.index("| gaussian")
+    plan = Options(suite=str(own_suite), add="gaussian").read_plan()
+    assert plan.suite.options == "--suite mine.toml --add gaussian"
+
+
+def test_methods_named_beside_a_suite_are_added(own_suite):
+    by_name = Options(suite=str(own_suite), methods="gaussian,magnitude", add="gmm").read_suite()
+    assert by_name.methods == ("magnitude", "gaussian", "gmm")
+
+
+def test_methods_are_added_to_a_suite_alone(vadbench):
+    code, (line,) = vadbench("run", "--methods", "knn", "--datasets", "folder", "--add", "gmm")
+    assert code == 2
+    assert line == "vadbench: --add adds methods to a suite; name it with --suite"
+
+
+def test_an_added_method_that_is_none_is_refused(vadbench, own_suite):
+    code, (line,) = vadbench("plan", "--suite", str(own_suite), "--add", "gausian")
+    assert code == 2
+    assert "did you mean gaussian?" in line

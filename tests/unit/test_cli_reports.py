@@ -38,7 +38,8 @@ def test_the_table_of_a_run_without_a_suite_is_printed_by_its_options(vadbench):
     assert "not run" not in told
 
 
-def test_the_footnote_of_such_a_table_is_a_command_that_works(vadbench):
+def test_the_footnote_of_such_a_table_is_a_command_that_works(vadbench, street_cache, monkeypatch):
+    monkeypatch.setenv("VADBENCH_CACHE", str(street_cache))
     _, told, _ = vadbench("table", *SELECTION, "--set", "knn.k=7", "--results", str(COMMITTED))
     command = told.partition("not run; `vadbench ")[2].partition("`")[0].split()
     assert command == ["plan", *SELECTION, "--set", "knn.k=7"]

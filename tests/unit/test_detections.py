@@ -1,8 +1,8 @@
 import numpy as np
+import pytest
 
-from vadbench.detector import Part
 from vadbench.evaluation.calibration import calibration_statistics
-from vadbench.evaluation.detections import detections, why_no_regions
+from vadbench.evaluation.detections import detections, why_no_regions, with_boxes
 
 
 def stream(object_id, scores):
@@ -18,10 +18,9 @@ def stream(object_id, scores):
 
 
 def join_streams(*streams):
-    parts = [Part("gmm", "velocity", "minmax")] * len(streams)
     return detections(
         streams,
-        parts,
+        ["minmax"] * len(streams),
         [calibration_statistics(np.array([[0.0], [2.0]]))] * len(streams),
         ["Test001"],
     )
@@ -44,10 +43,23 @@ def test_boxes_end_on_their_last_pixel():
     assert found["video"][0] == "Test001"
 
 
-def test_what_has_no_regions_says_why():
+def test_without_boxes_there_are_no_regions():
     row = stream([0], [1.0])
-    frame_centric = {name: values for name, values in row.items() if name != "test_box"}
-    assert why_no_regions([row], ["a"]) is None
-    assert why_no_regions([frame_centric], ["a"]) == "no boxes"
-    assert why_no_regions([row, row], ["a", "b"]) == "streams on different boxes"
-    assert why_no_regions([row, None], ["a", "a"]) == "row scores (rows.npz) are not here"
+    bare = {name: values for name, values in row.items() if name != "test_box"}
+    assert why_no_regions([row]) is None
+    assert why_no_regions([bare]) == "no boxes"
+    assert with_boxes([bare, row]) == [1]
+    assert why_no_regions([bare, row]) is None
+
+
+def test_streams_on_the_same_boxes_have_regions_though_each_lacks_objects():
+    assert why_no_regions([stream([0, 1, 2], [1.0] * 3), stream([3, 2, 0], [2.0] * 3)]) is None
+
+
+@pytest.mark.parametrize("name", ["test_box", "test_frame", "test_video"])
+def test_an_object_that_is_another_in_one_of_the_streams_leaves_no_regions(name):
+    first, second, third = (stream([0, 1, 2], [1.0] * 3) for _ in range(3))
+    assert why_no_regions([first, second, third]) is None
+    third[name] = third[name].copy()
+    third[name][1] += 1
+    assert why_no_regions([first, second, third]) == "streams on different boxes"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,65 +10,52 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from record_builder import make_result, make_run, write_record
 
 import vadbench
 from vadbench.errors import BadInput
 from vadbench.results.frame import COLUMNS, TYPES, export_results, load_results
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.spec import Cost, Split, Value
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(identity, **changes):
-    fields = {
-        "status": "done",
-        "identity": identity,
-        "fit_identity": identity,
-        "runtime": {},
-        "train_rows": 10,
-        "test_rows": 20,
-        "parameters": 5,
-    }
-    job = {"dataset": "toy", "stream": "velocity", "method": "knn"}
-    measured = {
-        "seconds": {"fit": 1.5, "score": 0.5},
-        "peak_memory_mib": 100.0,
-        "environment": {"git": {"commit": "abc", "dirty": True}},
-    }
-    return RunRecord(**{**fields, "job": job, **measured, **changes})
+GIT = {"git": {"commit": "abc", "dirty": True}}
+COST = {
+    "seconds": {"fit": 1.5, "score": 0.5},
+    "train_rows": 10,
+    "test_rows": 20,
+    "parameters": 5,
+    "peak_memory_mib": 100.0,
+    "environment": GIT,
+}
+COST_COLUMNS = tuple(Cost.model_fields)
+LABELS = {"name": "exact", "sha256": "e" * 64}
 
 
 def metric(value, **changes):
-    return {
-        "metric": "micro_auc",
-        "convention": None,
-        "smoothing": "none",
-        "read_out": "score",
-        "video": None,
-        "value": value,
-        "n": 3,
-        **changes,
-    }
+    return Value("micro_auc", value=value, **{"n": 3, **changes})
 
 
-def record(rows, runs=("a",), read_outs=("score",), **part):
-    described = {
-        "method": "knn",
-        "stream": "velocity",
-        "config": {"k": 1},
-        "fingerprint": "f00",
-        **part,
-    }
-    fields = {
-        "identity": "f" * 64,
-        "dataset": "toy",
-        "recipe": "knn@velocity",
-        "seed": 2,
-        "protocol": {"smoothing": 3.0},
-        "labels": {"name": "exact", "sha256": "e" * 64},
-    }
-    return ResultRecord(
-        **fields, parts=(described,) * len(runs), runs=runs, read_outs=read_outs, rows=tuple(rows)
+def store(
+    results,
+    values,
+    *,
+    recipe="knn@velocity",
+    runs=({},),
+    read_outs=("score",),
+    labels=LABELS,
+    **fields,
+):
+    """A record of these values; `runs` are what differs from `COST`, one a stream."""
+    result = make_result(recipe, **{"dataset": "toy", "config": {"k": 1}, "seed": 2, **fields})
+    jobs = [
+        make_run(result, place, read_outs=read_outs, **{**COST, **changes})
+        for place, changes in enumerate(runs)
+    ]
+    return write_record(
+        results, result=result, values=values, runs=jobs, read_outs=read_outs, labels=labels
     )
 
 
@@ -76,147 +64,136 @@ def results(tmp_path):
     return Results(tmp_path / "results")
 
 
-def loaded(results, *runs_and_record, videos=False):
-    *runs, of = runs_and_record
-    for one in runs:
-        results.write_run(one, None)
-    results.write_recipe(of, {"scores": np.zeros(1)})
+def load(results, values, videos=False, **fields):
+    store(results, values, **fields)
     return load_results(results.root, videos=videos)
 
 
+def load_row(results, values, **fields):
+    """The only row."""
+    (row,) = load(results, values, **fields).to_dict("records")
+    return row
+
+
 def test_a_row_says_what_was_measured_of_what(results):
-    (row,) = loaded(
-        results,
-        run("a"),
-        record([metric(0.75, low=0.5, high=0.875, videos=7, interval_reason=None)]),
-    ).to_dict("records")
-    assert (row["dataset"], row["method"], row["features"], row["seed"], row["labels_sha256"]) == (
-        "toy",
-        "knn",
-        "velocity",
-        2,
-        "e" * 64,
-    )
-    assert (row["value"], row["low"], row["high"], row["videos"], row["n"], row["ranked"]) == (
-        0.75,
-        0.5,
-        0.875,
-        7,
-        3,
-        True,
-    )
+    record = store(results, [metric(0.75, low=0.5, high=0.875, videos=7)])
+    (row,) = load_results(results.root).to_dict("records")
+    assert {
+        "dataset": "toy",
+        "method": "knn",
+        "features": "velocity",
+        "seed": 2,
+        "labels": "exact",
+        "labels_sha256": "e" * 64,
+        "value": 0.75,
+        "low": 0.5,
+        "high": 0.875,
+        "videos": 7,
+        "n": 3,
+        "ranked": True,
+        "fit_seconds": 1.5,
+        "peak_memory_mib": 100.0,
+        "commit": "abc+",
+        "runs": record.runs[0],
+        "identity": record.identity,
+        "key": record.result.key,
+        "sigma": 3.0,
+        "fingerprints": "f" * 12,
+    }.items() <= row.items()
     assert json.loads(row["config"]) == [{"method": "knn", "stream": "velocity", "k": 1}]
-    assert (row["fit_seconds"], row["peak_memory_mib"], row["commit"], row["runs"]) == (
-        1.5,
-        100.0,
-        "abc+",
-        "a",
-    )
+    assert json.loads(row["protocol"])["smoothing"] == 3.0
 
 
-def test_an_interval_of_an_earlier_version_is_left_out_and_told(results):
-    (row,) = loaded(results, run("a"), record([metric(0.75, low=0.5, high=0.875)])).to_dict(
-        "records"
-    )
+def test_a_row_says_how_its_settings_were_asked_for(results):
+    row = load_row(results, [metric(0.75)], presets=("paper",), settings={"k": 3})
+    assert (row["preset"], row["settings"]) == ("paper", "paper, k=3")
+    assert json.loads(row["config"])[0]["k"] == 3
+
+
+def test_a_row_says_what_was_chosen_of_the_protocol(results):
+    row = load_row(results, [metric(0.75)], protocol={"alpha": 0.5})
+    assert json.loads(row["chosen"]) == {"alpha": 0.5}
+    assert load_results(results.root)["given"].tolist() == [None]
+
+
+def test_the_reason_why_there_is_no_interval_is_kept(results):
+    row = load_row(results, [metric(0.75, interval_reason="one video")])
     assert np.isnan(row["low"])
-    assert row["interval_reason"] == "not computed by this version; run vadbench evaluate"
+    assert row["interval_reason"] == "one video"
 
 
 def test_the_extraction_is_told_where_it_is_not_the_default(results):
-    (row,) = loaded(
-        results, run("a"), record([metric(0.75)], extraction={"deep": {"size": 224}})
-    ).to_dict("records")
+    row = load_row(results, [metric(0.75)], part={"extraction": {"deep": {"size": 224}}})
     assert json.loads(row["extraction"]) == [{"deep": {"size": 224}}]
+    assert row["options"] == "deep.size=224"
 
 
 def test_an_undefined_value_is_missing_with_its_reason(results):
-    (row,) = loaded(results, run("a"), record([metric(None, reason="no normal frame")])).to_dict(
-        "records"
-    )
+    row = load_row(results, [metric(None, reason="no normal frame")])
     assert np.isnan(row["value"])
     assert row["reason"] == "no normal frame"
     assert row["convention"] is None
 
 
 def test_single_videos_come_on_request(results):
-    of = record([metric(0.75), metric(0.5, video="Test001")])
-    assert len(loaded(results, run("a"), of)) == 1
+    assert len(load(results, [metric(0.75), metric(0.5, video="Test001")])) == 1
     assert load_results(results.root, videos=True)["video"].tolist() == [None, "Test001"]
 
 
 def test_the_costs_of_a_fusion_are_added(results):
-    (row,) = loaded(
-        results, run("a"), run("b", peak_memory_mib=300.0), record([metric(0.75)], runs=("a", "b"))
-    ).to_dict("records")
-    assert (row["fit_seconds"], row["score_seconds"], row["train_rows"], row["parameters"]) == (
-        3.0,
-        1.0,
-        20,
-        10,
+    row = load_row(
+        results,
+        [metric(0.75)],
+        recipe="knn@velocity+deep",
+        runs=({}, {"peak_memory_mib": 300.0}),
     )
-    assert (row["peak_memory_mib"], row["runs"], row["fingerprints"]) == (300.0, "a,b", "f00+f00")
+    assert [row[name] for name in COST_COLUMNS] == [3.0, 1.0, 20, 40, 10, 300.0]
+    assert (len(row["runs"].split(",")), row["fingerprints"]) == (2, "f" * 12 + "+" + "f" * 12)
 
 
 def test_an_unknown_cost_is_missing_and_not_zero(results):
-    of = record([metric(0.75)], runs=("a", "b"))
-    (row,) = loaded(
-        results,
-        run("a"),
-        run("b", parameters=None, peak_memory_mib=None, seconds={"score": 1.0}),
-        of,
-    ).to_dict("records")
+    unknown = {"parameters": None, "peak_memory_mib": None, "seconds": {"score": 1.0}}
+    row = load_row(results, [metric(0.75)], recipe="knn@velocity+deep", runs=({}, unknown))
     assert pd.isna([row["parameters"], row["peak_memory_mib"], row["fit_seconds"]]).all()
     assert row["score_seconds"] == 1.5
 
 
 def test_costs_are_missing_where_the_record_of_a_job_is_not_there(results):
-    (row,) = loaded(results, run("a"), record([metric(0.75)], runs=("a", "gone"))).to_dict(
-        "records"
-    )
-    assert pd.isna(
-        [
-            row[name]
-            for name in (
-                "fit_seconds",
-                "score_seconds",
-                "train_rows",
-                "test_rows",
-                "parameters",
-                "peak_memory_mib",
-            )
-        ]
-    ).all()
+    record = store(results, [metric(0.75)], recipe="knn@velocity+deep", runs=({}, {}))
+    shutil.rmtree(results.run_folder(results.run_of(record, 1).job, record.runs[1]))
+    (row,) = load_results(results.root).to_dict("records")
+    assert pd.isna([row[name] for name in COST_COLUMNS]).all()
 
 
-@pytest.mark.parametrize(("part", "ranked"), [({}, ["gmm5"]), ({"read_out": "mean"}, ["mean"])])
-def test_the_read_out_that_tables_show_is_ranked(results, part, ranked):
-    rows = [metric(0.75, read_out="gmm5"), metric(0.5, read_out="mean")]
-    table = loaded(results, run("a"), record(rows, read_outs=("gmm5", "mean"), **part))
+@pytest.mark.parametrize(("shown", "ranked"), [(None, ["gmm5"]), ("mean", ["mean"])])
+def test_the_read_out_that_tables_show_is_ranked(results, shown, ranked):
+    values = [metric(0.75, read_out="gmm5"), metric(0.5, read_out="mean")]
+    table = load(results, values, read_outs=("gmm5", "mean"), read_out=shown)
     assert table.loc[table["ranked"], "read_out"].tolist() == ranked
 
 
 def test_a_setting_that_is_not_usual_is_told(results):
-    part = {"resplit": {"name": "every second"}, "scope": "scene", "train_dataset": "other"}
-    (row,) = loaded(results, run("a"), record([metric(0.75, left_out=["pose"])], **part)).to_dict(
-        "records"
+    split = Split(name="every second", sha256="0" * 64, train_videos=1, test_videos=1)
+    row = load_row(
+        results,
+        [metric(0.75, left_out=("pose", "deep"))],
+        split=split,
+        scope="scene",
+        source="other",
     )
-    assert (row["setting"], row["split"], row["scope"], row["train_dataset"]) == (
-        "unsupervised",
-        "every second",
-        "scene",
-        "other",
-    )
-    assert row["left_out"] == "pose"
+    assert {
+        "setting": "unsupervised",
+        "split": "every second",
+        "scope": "scene",
+        "train_dataset": "other",
+        "left_out": "pose+deep",
+    }.items() <= row.items()
 
 
 @pytest.mark.parametrize(("suffix", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
 def test_what_is_written_is_read_back(results, tmp_path, suffix, read):
-    table = loaded(
-        results,
-        run("a"),
-        record([metric(1 / 3), metric(None, video="v", reason="one class")]),
-        videos=True,
-    )
+    values = [metric(1 / 3), metric(None, video="v", reason="one class")]
+    table = load(results, values, videos=True)
     path = tmp_path / "new" / f"records{suffix}"
     assert export_results(results.root, path) == 2
     back = read(path)
@@ -229,7 +206,7 @@ def test_what_is_written_is_read_back(results, tmp_path, suffix, read):
 
 
 def test_a_text_column_without_text_keeps_its_type(results, tmp_path):
-    loaded(results, run("a"), record([metric(0.75)]))
+    store(results, [metric(0.75)])
     export_results(results.root, tmp_path / "records.parquet")
     assert pd.read_parquet(tmp_path / "records.parquet")["split"].dtype == "string"
 
@@ -251,7 +228,7 @@ def test_another_suffix_and_a_folder_without_records_are_refused(results, tmp_pa
 
 
 def test_a_write_that_fails_leaves_nothing(results, tmp_path, monkeypatch):
-    loaded(results, run("a"), record([metric(0.75)]))
+    store(results, [metric(0.75)])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "records.csv").write_text("before")
 
@@ -270,7 +247,7 @@ def test_a_write_that_fails_leaves_nothing(results, tmp_path, monkeypatch):
 def test_the_committed_records_are_all_there():
     records = list(Results(ROOT / "results").all_records())
     table = vadbench.load_results(ROOT / "results", videos=True)
-    assert len(table) == sum(len(one.rows) for one in records)
+    assert len(table) == sum(len(one.values) for one in records)
     assert set(table["identity"]) == {one.identity for one in records}
     assert table["value"].dropna().between(0, 1).all()
     assert (table["value"].isna() == table["reason"].notna()).all()
@@ -287,7 +264,7 @@ def test_the_documented_columns_are_those_of_the_table():
 
 
 def test_the_command_writes_the_file_and_says_how_much(tmp_path, results):
-    loaded(results, run("a"), record([metric(0.75)]))
+    store(results, [metric(0.75)])
     command = [str(Path(sys.executable).with_name("vadbench")), "export", "--out", "records.csv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "1 rows written to records.csv\n"

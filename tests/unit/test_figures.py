@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 
 from vadbench.cli import app
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import stored_rows
+from vadbench.evaluation.evaluate import read_rows
 from vadbench.evaluation.metrics.frame import micro_auc
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.files.box_arrays import read_boxes, read_scores
@@ -34,6 +34,7 @@ from vadbench.report.figures.style import line_style, picture
 from vadbench.report.figures.sweep import axis_label, differences, sweeps
 from vadbench.report.figures.timeline import draw_timeline, paint_timeline, spans
 from vadbench.results.records import Results
+from vadbench.spec import Training, Value
 from vadbench.suite import read_suite
 
 METHODS = ("magnitude", "gaussian", "iforest")
@@ -76,6 +77,12 @@ def texts(path):
         re.sub(r"<[^>]+>", "", found).strip()
         for found in re.findall(r"<text.*?</text>", path.read_text(), flags=re.DOTALL)
     ]
+
+
+def change_result(scored, **fields):
+    """The record as one of another result."""
+    result = scored.record.result.model_copy(update=fields)
+    return replace(scored, record=scored.record.model_copy(update={"result": result}))
 
 
 # the curves
@@ -122,7 +129,7 @@ def test_region_curves_are_those_of_the_metric_and_their_areas_the_records(score
         np.testing.assert_allclose(curves[metric].y, rate)
         x = np.unique(np.append(curves[metric].x[curves[metric].x <= 1], np.linspace(0, 1, 20001)))
         assert np.trapezoid(rate_at(curves[metric].x, curves[metric].y, x), x) == pytest.approx(
-            one.row(metric)["value"], abs=1e-3
+            one.value(metric.upper()).value, abs=1e-3
         )
 
 
@@ -157,7 +164,7 @@ def test_a_timeline_has_a_panel_a_record_scaled_over_the_whole_test_set(scored, 
     for one in scored:
         scaled = one.scaled()
         assert (scaled.min(), scaled.max()) == (0, 1)
-        assert f"AUC of this video {100 * one.row('micro_auc', 'b')['value']:.1f}" in shown
+        assert f"AUC of this video {100 * one.video_auc('b'):.1f}" in shown
 
 
 def test_ranks_keep_the_order_of_frames(scored):
@@ -181,20 +188,23 @@ def test_the_roc_legend_has_the_values_of_the_tables(scored, tmp_path):
     draw_roc(scored, tmp_path / "r.svg")
     shown = texts(tmp_path / "r.svg")
     for name, one in zip(METHODS, scored, strict=True):
-        assert f"{name}: {percent(one.row('micro_auc'))}" in shown
+        assert f"{name}: {percent(one.value('micro AUC'))}" in shown
 
 
-def test_an_interval_in_a_legend_has_its_videos_and_one_of_an_earlier_version_is_not_shown():
-    row = {"metric": "micro_auc", "value": 0.9, "low": 0.85, "high": 0.93}
-    assert percent(row) == "90.0"
-    assert percent(row | {"videos": 7, "interval_reason": None}) == "90.0 [85.0, 93.0] n=7"
+def test_an_interval_in_a_legend_has_its_videos_and_a_value_without_one_stands_alone():
+    value = Value("micro_auc", value=0.9)
+    assert percent(value) == "90.0"
+    assert percent(replace(value, low=0.85, high=0.93, videos=7)) == "90.0 [85.0, 93.0] n=7"
+    assert percent(Value("micro_auc", reason="one class only")) == "–"
 
 
 def test_the_region_legend_has_both_areas(scored, tmp_path):
     draw_regions(scored, tmp_path / "r.svg")
     shown = texts(tmp_path / "r.svg")
     for name, one in zip(METHODS, scored, strict=True):
-        assert f"{name}: RBDC {percent(one.row('rbdc'))}, TBDC {percent(one.row('tbdc'))}" in shown
+        assert (
+            f"{name}: RBDC {percent(one.value('RBDC'))}, TBDC {percent(one.value('TBDC'))}" in shown
+        )
 
 
 def test_a_histogram_counts_both_classes(scored, tmp_path):
@@ -225,8 +235,7 @@ def test_one_record_is_named_by_its_method_and_others_by_what_differs(results):
         "iforest",
     ]
     same = read_scored(results, ["iforest@velocity@grid", "iforest@velocity@grid"])
-    part = {**same[1].record.parts[0], "scope": "scene"}
-    apart = [same[0], replace(same[1], record=same[1].record.model_copy(update={"parts": (part,)}))]
+    apart = [same[0], change_result(same[1], training=Training(scope="scene"))]
     assert names(apart) == ["iforest", "iforest (per scene)"]
     assert names(same) == [f"iforest, seed 0, {one.record.identity[:8]}" for one in same]
 
@@ -288,13 +297,14 @@ def test_long_names_stay_inside_the_picture(results, scored, tmp_path):
     from matplotlib.image import imread
 
     streams = "velocity.hof8@file.vec+deep.clip-vit-b16@file.vec+pose@import.accivad"
-    long = [
-        replace(
-            one,
-            record=one.record.model_copy(update={"recipe": f"{one.method}@{streams}+{one.method}"}),
-        )
-        for one in scored
-    ]
+    long = []
+    for one in scored:
+        (part,) = one.record.result.parts
+        of_stream = [
+            part.model_copy(update={"stream": stream})
+            for stream in (*streams.split("+"), one.method)
+        ]
+        long.append(change_result(one, parts=tuple(of_stream)))
     draw_roc(long, tmp_path / "r.png")
     grey = imread(tmp_path / "r.png")[..., :3].mean(-1)
     for edge in (grey[:, 0], grey[:, -1]):
@@ -335,7 +345,9 @@ def ablation(values, method="iforest", **fields):
 
 def test_a_sweep_over_a_number_is_a_curve(results, tmp_path):
     plan = run(Results(tmp_path / "results"), **ablation([(10,), (20,), (40,)], trees=None))
-    caption = draw_scales(plan, Results(tmp_path / "results"), tmp_path / "s.svg")
+    caption = draw_scales(
+        plan.suite, plan.wanted, Results(tmp_path / "results"), tmp_path / "s.svg"
+    )
     assert "the best is no result of the method" in caption
     assert "have not run" not in caption
     assert {"10", "20", "40", "folder, velocity@grid"} <= set(texts(tmp_path / "s.svg"))
@@ -353,9 +365,9 @@ def test_a_sweep_over_two_settings_is_a_heat_map_and_says_what_has_not_run(resul
             {"name": "small", "datasets": ("folder",), **ablation(grid, trees=None, tree_rows=None)}
         )
     )
-    caption = draw_heatmap(whole, store, tmp_path / "n.svg")
+    caption = draw_heatmap(whole.suite, whole.wanted, store, tmp_path / "n.svg")
     assert "1 of 4 cells have not run or failed." in caption
-    (sweep,) = sweeps(whole, store, "micro AUC")
+    (sweep,) = sweeps(whole.suite, whole.wanted, store, "micro AUC")
     shown = texts(tmp_path / "n.svg")
     for point in sweep.points[:3]:
         assert f"{100 * point.cell.value:.1f}" in shown
@@ -380,15 +392,17 @@ def test_two_settings_are_no_curve(results, tmp_path):
         BadInput,
         match=r"expected one number a row, as in mulde-scales \(vadbench plot noise takes two\)",
     ):
-        draw_scales(plan, Results(tmp_path / "results"), tmp_path / "n.png")
+        draw_scales(plan.suite, plan.wanted, Results(tmp_path / "results"), tmp_path / "n.png")
 
 
 def test_a_suite_of_other_rows_is_no_sweep(results, tmp_path):
     plan = run(Results(tmp_path / "results"), **ablation([(10,), (20,)], trees=None))
     with pytest.raises(BadInput, match="a heat map needs two"):
-        draw_heatmap(plan, Results(tmp_path / "results"), tmp_path / "n.png")
+        draw_heatmap(plan.suite, plan.wanted, Results(tmp_path / "results"), tmp_path / "n.png")
     with pytest.raises(BadInput, match="unknown metric 'AUC'"):
-        draw_scales(plan, Results(tmp_path / "results"), tmp_path / "n.png", "AUC")
+        draw_scales(
+            plan.suite, plan.wanted, Results(tmp_path / "results"), tmp_path / "n.png", "AUC"
+        )
 
 
 # what is refused
@@ -434,7 +448,7 @@ def test_regions_need_the_row_scores_and_name_the_command(results, place, tmp_pa
             r" velocity@grid .*rerun"
         ),
     ):
-        stored_rows(one.record, one.results)
+        read_rows(one.record, one.results)
     with pytest.raises(BadInput, match=r"rows\.npz: not there"):
         draw_regions([one], tmp_path / "r.png")
 

@@ -9,6 +9,7 @@ from figure_records import ANOMALOUS, FRAMES, run, write_dataset
 from vadbench.datasets.open import open_dataset
 from vadbench.features.importers import import_features
 from vadbench.results.records import Results
+from vadbench.spec import REGIONS
 
 FUSED = "mulde@deep@import.mine+velocity@import.mine"
 TINY = {"mulde": {"units": [8], "max_steps": 20, "read_outs": ["gmm1"]}}
@@ -51,24 +52,22 @@ def import_objects(tmp_path, stream, seed, dim, shift=0.0):
 
 def regions_of(results):
     (record,) = results.all_records()
-    return {
-        row["metric"]: row
-        for row in record.rows
-        if row["metric"] in ("rbdc", "tbdc") and row["video"] is None
-    }
+    return [value for value in record.values if value.metric in REGIONS and value.video is None]
 
 
 def test_a_fusion_of_imports_on_the_same_boxes_has_regions(results, tmp_path):
     import_objects(tmp_path, "deep@import.mine", 1, 6)
     import_objects(tmp_path, "velocity@import.mine", 2, 4)
     run(results, methods=(FUSED,), settings=TINY)
-    assert all(row["value"] is not None for row in regions_of(results).values()), regions_of(
-        results
-    )
+    regions = regions_of(results)
+    assert [value.metric for value in regions] == list(REGIONS)
+    assert all(value.value is not None for value in regions), regions
 
 
 def test_a_fusion_of_imports_on_other_boxes_says_why_it_has_none(results, tmp_path):
     import_objects(tmp_path, "deep@import.mine", 1, 6)
     import_objects(tmp_path, "velocity@import.mine", 2, 4, shift=1.0)
     run(results, methods=(FUSED,), settings=TINY)
-    assert {row["reason"] for row in regions_of(results).values()} == {"streams on different boxes"}
+    assert [(value.value, value.reason) for value in regions_of(results)] == [
+        (None, "streams on different boxes")
+    ] * 2

@@ -311,7 +311,7 @@ def test_the_command_warns_and_imports(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("vadbench.runner.run.open_dataset", lambda name: toy)
+    monkeypatch.setattr("vadbench.datasets.open.open_dataset", lambda name: toy)
     pd.DataFrame({"video": list("bac"), "frame": 0, "f0": [1.0, 2, 3], "f1": [0, 0, 0]}).to_csv(
         tmp_path / "train.csv", index=False
     )

@@ -459,7 +459,7 @@ def test_the_command_says_what_it_stored(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("vadbench.runner.run.open_dataset", lambda name: toy)
+    monkeypatch.setattr("vadbench.datasets.open.open_dataset", lambda name: toy)
     train, test = str(save_counts(tmp_path / "a.npz", 9)), str(save_counts(tmp_path / "b.npz", 5))
     command = ["features", "import", "toy", "velocity@import.mine", "--train", train, "--test"]
     good = CliRunner().invoke(app, [*command, test])

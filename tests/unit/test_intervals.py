@@ -104,11 +104,11 @@ def test_an_aggregate_is_the_mean_and_deviation_over_seeds():
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
+def evaluated(tmp_path_factory, street_cache):
     """A run on the synthetic street: its plan, results and record."""
     base = tmp_path_factory.mktemp("intervals")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VADBENCH_CACHE", str(base / "cache"))
+        patch.setenv("VADBENCH_CACHE", str(street_cache))
         plan = plan_suite(
             make_suite({"name": "small", "methods": ("magnitude",), "datasets": ("synthetic",)})
         )

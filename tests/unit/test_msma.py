@@ -169,10 +169,10 @@ def test_inconsistent_settings_are_refused(settings: dict[str, object]) -> None:
 
 
 QUICK = {
-    "units": (256, 256),
+    "units": (128, 128),
     "epochs": 1000,
     "max_steps": STEPS,
-    "batch_size": 2048,
+    "batch_size": 512,
     "progress": "off",
     "score_batch": 2048,
 }

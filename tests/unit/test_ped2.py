@@ -1,4 +1,4 @@
-"""UCSD Ped2: the real release, and a tiny one damaged in the ways that a user's copy may be."""
+"""UCSD Ped2: the real release, and a tiny one."""
 
 import subprocess
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from damage import findings
+from ucsd_files import TinyPed2, write_ucsd
 
 from vadbench.datasets.ped2 import Ped2
 from vadbench.datasets.ucsd import RELEASE, parse_intervals
@@ -15,39 +17,9 @@ from vadbench.errors import BadInput
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
-class TinyPed2(Ped2):
-    clips = {"train": (3, 2), "test": (4, 3)}
-    size = (24, 36)
-    masked = 2
-    anomalous = 5
-
-
 @pytest.fixture
 def tiny(tmp_path):
-    """The official layout with frames 2-3 of Test001 and all of Test002 anomalous."""
-    base = tmp_path / RELEASE / "UCSDped2"
-    random = np.random.default_rng(0)
-    for split, counts in TinyPed2.clips.items():
-        for clip, frames in enumerate(counts, 1):
-            folder = base / split.title() / f"{split.title()}{clip:03d}"
-            folder.mkdir(parents=True)
-            for frame in range(1, frames + 1):
-                cv2.imwrite(
-                    str(folder / f"{frame:03d}.tif"),
-                    random.integers(0, 256, TinyPed2.size).astype(np.uint8),
-                )
-                if split == "test":
-                    mask = np.zeros(TinyPed2.size, np.uint8)
-                    mask[5:15, 8:16] = 255 * (clip == 2 or frame in (2, 3))
-                    folder.with_name(f"{folder.name}_gt").mkdir(exist_ok=True)
-                    cv2.imwrite(
-                        str(folder.with_name(f"{folder.name}_gt") / f"{frame:03d}.bmp"), mask
-                    )
-    (base / "Test" / "UCSDped2.m").write_text(
-        "TestVideoFile = {};\nTestVideoFile{end+1}.gt_frame = [2:3];\nTestVideoFile{end+1}.gt_frame"
-        " = [1:3];\n"
-    )
-    return TinyPed2(tmp_path)
+    return write_ucsd(tmp_path, TinyPed2)
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +34,6 @@ def ped2(tmp_path_factory):
     if unpacked.returncode:
         pytest.skip(f"unpack_ped2.py failed: {unpacked.stderr.splitlines()[-1]}")
     return Ped2(root)
-
-
-def findings(dataset):
-    return {check.what: check.found for check in dataset.check() if not check.good}
 
 
 # the release
@@ -154,80 +122,6 @@ def test_tracks_are_derived_from_masks(tiny):
 
 def test_training_clips_have_no_masks(tiny):
     assert tiny.masks(tiny.videos("train")[0]) is None
-
-
-def test_absent_data_says_how_to_get_it_in_one_line(tmp_path):
-    with pytest.raises(
-        BadInput, match=r"UCSD_Anomaly_Dataset\.tar\.gz.*svcl\.ucsd\.edu.*VADBENCH_DATA"
-    ) as raised:
-        Ped2(tmp_path).videos("train")
-    assert str(tmp_path) in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def clip_of(tiny, name):
-    return tiny.folder / name[:-3].title() / name
-
-
-def test_a_missing_clip_is_named(tiny):
-    clip_of(tiny, "Train002").rename(tiny.root / "elsewhere")
-    with pytest.raises(BadInput, match=r"Train002: clip 2 of 2 is missing; `vadbench data fetch"):
-        tiny.videos("train")
-
-
-def test_a_clip_cut_short_is_found_without_decoding(tiny):
-    (clip_of(tiny, "Test001") / "004.tif").unlink()
-    with pytest.raises(BadInput, match=r"Test001: 3 frames, the release has 4"):
-        tiny.videos("test")
-
-
-def test_an_empty_clip_is_named(tiny):
-    for path in clip_of(tiny, "Train002").iterdir():
-        path.unlink()
-    with pytest.raises(BadInput, match=r"Train002: empty clip"):
-        tiny.videos("train")
-
-
-def test_a_gap_is_named(tiny):
-    (clip_of(tiny, "Test001") / "002.tif").unlink()
-    with pytest.raises(BadInput, match=r"Test001: frame 2 is missing"):
-        tiny.videos("test")
-
-
-def test_a_truncated_frame_is_named(tiny):
-    path = clip_of(tiny, "Train001") / "002.tif"
-    path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(BadInput, match=r"Train001/002\.tif: truncated"):
-        tiny.frames(tiny.videos("train")[0])
-    assert "Train001/002.tif: truncated" in findings(tiny)["train frames decoded"]
-
-
-def test_frames_of_another_size_are_refused(tiny):
-    for frame in (1, 2):
-        cv2.imwrite(
-            str(clip_of(tiny, "Train002") / f"{frame:03d}.tif"), np.zeros((24, 37), np.uint8)
-        )
-    with pytest.raises(
-        BadInput, match=r"Train002: frames of shape \(24, 37\), the release has \(24, 36\)"
-    ):
-        tiny.frames(tiny.videos("train")[1])
-
-
-def test_mac_leftovers_and_upper_case_do_no_harm(tiny):
-    folder = clip_of(tiny, "Test001")
-    (folder / "._001.tif").write_bytes(b"\0\5\x16\7")
-    (folder / ".DS_Store").write_bytes(b"x")
-    (folder / "003.tif").rename(folder / "003.TIF")
-    assert findings(tiny) == {}
-
-
-def test_missing_labels_are_named(tiny):
-    (tiny.folder / "Test" / "UCSDped2.m").unlink()
-    with pytest.raises(
-        BadInput,
-        match=r"UCSDped2\.m: the file of the frame labels is missing; `vadbench data fetch",
-    ):
-        tiny.labels()
 
 
 @pytest.mark.parametrize(

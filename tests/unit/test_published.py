@@ -222,7 +222,7 @@ def test_macro_figures_stand_once():
 )
 def test_a_figure_stands_beside_scores_smoothed_as_its_own(table, metric, title):
     figure = next(figure for figure in figures(table=table, metric=metric) if figure.method_id)
-    columns = tuple(Column(figure.dataset, name, *key) for name, key in COLUMNS.items())
+    columns = tuple(Column(figure.dataset, name, key) for name, key in COLUMNS.items())
     assert stands_in(figure, columns).title == title
 
 

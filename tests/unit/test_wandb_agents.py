@@ -10,7 +10,7 @@ from vadbench.errors import BadInput
 
 wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
 
-from wandb_records import folders, made, private_folders, publish_all  # noqa: E402
+from wandb_records import folders, private_folders, publish_all, store_all  # noqa: E402
 
 from vadbench.report.wandb.publication import publications  # noqa: E402
 from vadbench.report.wandb.session import ID_LENGTH, Target, start  # noqa: E402
@@ -68,7 +68,7 @@ def test_a_run_is_called_as_its_record(tmp_path, monkeypatch, agent):
 
 @pytest.mark.parametrize("agent", ["a sweep's command", "a sweep alone", "a launch"])
 def test_publishing_again_changes_nothing(tmp_path, monkeypatch, agent):
-    results = made(tmp_path / "results")
+    results = store_all(tmp_path / "results")
     for name, value in AGENTS[agent].items():
         monkeypatch.setenv(name, value)
     assert "4 runs published" in publish_all(results)

@@ -19,7 +19,14 @@ from vadbench.training import LightningDetector, NeuralConfig
 
 wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
 
-from wandb_records import folder_of, made, private_folders, publish_all, transactions  # noqa: E402
+from wandb_records import (  # noqa: E402
+    folder_of,
+    private_folders,
+    publish_all,
+    run_of,
+    store_all,
+    transactions,
+)
 
 from vadbench.report.wandb import Sink  # noqa: E402
 from vadbench.report.wandb.session import ID_LENGTH, Target, start  # noqa: E402
@@ -33,7 +40,7 @@ def private(tmp_path, monkeypatch):
 
 @pytest.fixture
 def results(tmp_path):
-    return made(tmp_path / "results")
+    return store_all(tmp_path / "results")
 
 
 class Distance(LightningDetector):
@@ -133,7 +140,7 @@ def test_a_training_that_fails_fails_as_without_wandb_and_its_run_is_marked(tmp_
 
 def test_curves_logged_again_are_followed_by_the_metrics_again(results):
     publish_all(results)
-    (run,) = (run for run in results.all_runs() if run.job["stream"] == "deep")
+    run = run_of(results, "deep")
     job = Trained()
     job.document, job.identity = run.job, run.identity
     with Sink("offline", results.root).curves(job):
@@ -163,7 +170,7 @@ def test_a_failure_is_one_line_and_the_training_goes_on(
     for _ in range(2):
         with sink.curves(Trained()) as logger:
             scores.append(fitted(logger))
-    sink.publish(None, print)
+    sink.publish(set(), "latest", print)
     told = capfd.readouterr()
     for run in runs:
         with contextlib.suppress(Exception):
@@ -180,7 +187,7 @@ def test_without_the_package_the_line_says_how_to_install_it(tmp_path, monkeypat
     sink = Sink("offline", tmp_path / "results")
     with sink.curves(Trained()) as logger:
         assert logger is None
-    sink.publish(None, print)
+    sink.publish(set(), "latest", print)
     assert capfd.readouterr() == (
         "",
         (

@@ -1,13 +1,10 @@
-"""Small video files for tests of readers, whole and damaged."""
+"""Small video files for tests of readers."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-
-from vadbench.datasets.base import Dataset
-from vadbench.errors import BadInput
 
 
 def write_video(
@@ -40,31 +37,6 @@ def write_images(
             random.integers(0, 256, (*size, 3)).astype(np.uint8),
         )
     return folder
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-
-
-def unknown_codec(path: Path) -> None:
-    """As if written by an encoder that no one has."""
-    path.write_bytes(path.read_bytes().replace(b"MJPG", b"ZQXV"))
-
-
-def loop(path: Path) -> None:
-    """In the place of the file, a link that leads to itself."""
-    path.unlink(missing_ok=True)
-    path.symlink_to(path)
-
-
-def complaint(dataset: Dataset) -> str:
-    """What `vadbench data check` says first is wrong, in one line; nothing if all is good."""
-    try:
-        bad = [check.found for check in dataset.check() if not check.good]
-    except BadInput as error:
-        bad = [str(error)]
-    assert all("\n" not in line for line in bad)
-    return bad[0] if bad else ""
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from record_builder import ENVIRONMENT, make_result, make_run, write_record
 
-from vadbench.files.canonical import canonical_hash
+from vadbench.evaluation.calibration import calibration_statistics
+from vadbench.evaluation.frames import PartFrames
 from vadbench.report.wandb.publish import publish
 from vadbench.report.wandb.session import ID_LENGTH, Target
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.spec import Value
 
 
 def private_folders(place, monkeypatch):
@@ -30,111 +33,61 @@ def private_folders(place, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
 
 
-def metric(
-    name,
-    value,
-    smoothing="none",
-    video=None,
-    convention=None,
-    read_out="gmm5",
-    reason=None,
-    low=None,
-    high=None,
-):
-    told = {
-        "metric": name,
-        "convention": convention,
-        "smoothing": smoothing,
-        "read_out": read_out,
-        "video": video,
-    }
-    return {
-        **told,
-        "value": value,
-        "n": 100,
-        "reason": reason,
-        "low": low,
-        "high": high,
-        "videos": 12,
-        "interval_reason": None,
-    }
+def metric(name, value, smoothing="none", **changes):
+    return Value(
+        name, value=value, smoothing=smoothing, **{"read_out": "gmm5", "n": 100, **changes}
+    )
 
 
-ROWS = (
-    metric("micro_auc", 1 / 3, low=0.1, high=0.9),
-    metric("micro_auc", 0.1 + 0.2, "gaussian-3", low=0.2, high=0.4),
+VALUES = (
+    metric("micro_auc", 1 / 3, low=0.1, high=0.9, videos=12),
+    metric("micro_auc", 0.1 + 0.2, "gaussian-3", low=0.2, high=0.4, videos=12),
     metric("micro_auc", 0.7, "gaussian-3", read_out="max"),
     metric("macro_auc", 0.8, "gaussian-3", convention="skip"),
     metric("rbdc", None, convention="average", reason="no boxes"),
     metric("micro_auc", 0.5, video="Test001"),
 )
+READ_OUTS = ("gmm5", "max")
+CONFIG = {"beta": 0.1, "units": [64, 64]}
+RUN = {
+    "read_outs": READ_OUTS,
+    "seconds": {"fit": 2.0, "score": 0.5},
+    "train_rows": 40,
+    "test_videos": (("a", 4), ("b", 5)),
+    "environment": {**ENVIRONMENT, "platform": "secret"},
+}
 
 
-def add_run(results, stream, seed=0):
-    job = {
-        "method": "mulde",
-        "dataset": "ped2",
-        "stream": stream,
-        "seed": seed,
-        "scope": "pooled",
-        "config": {"beta": 0.1, "units": [64, 64]},
-    }
-    run = RunRecord(
-        status="done",
-        identity=canonical_hash(job),
-        fit_identity="f" * 64,
-        job=job,
-        runtime={"threads": 1},
-        seconds={"fit": 2.0, "score": 0.5},
-        train_rows=40,
-        test_rows=20,
-        parameters=7,
-        peak_memory_mib=100.0,
-        environment={
-            "python": "3.11",
-            "platform": "secret",
-            "packages": {"numpy": "2"},
-            "git": {"commit": "c" * 40, "dirty": False},
-        },
-    )
-    return results.write_run(run, {"test_scores": np.zeros(1)})
+def make_frames():
+    """Frame maxima of two read-outs over the two test videos."""
+    scores = np.random.default_rng(0).normal(size=(9, 2))
+    statistics = calibration_statistics(scores)
+    return PartFrames(scores, statistics, statistics).arrays()
 
 
-def add_recipe(results, recipe, runs, rows=ROWS, **protocol):
-    record = ResultRecord(
-        identity=canonical_hash([recipe, [run.identity for run in runs], protocol]),
-        dataset="ped2",
-        recipe=recipe,
-        seed=0,
-        parts=tuple(
-            {"method": "mulde", "stream": run.job["stream"], "config": run.job["config"]}
-            for run in runs
-        ),
-        runs=tuple(run.identity for run in runs),
-        protocol={"smoothing": 3.0, **protocol},
-        labels={"name": "official", "sha256": "a" * 64},
-        read_outs=("gmm5", "max"),
-        rows=rows,
-    )
-    results.write_recipe(
-        record,
-        {
-            "scores": np.random.default_rng(0).normal(size=(9, 1)),
-            "lengths": np.array([4, 5]),
-            "videos": np.array(["a", "b"]),
-        },
-    )
-    return record
+def store(results, recipe, values=VALUES, **protocol):
+    """A record of a recipe of MULDE, its runs and their frame maxima."""
+    result = make_result(recipe, config=CONFIG, protocol=protocol)
+    runs = [make_run(result, place, **RUN) for place in range(len(result.parts))]
+    for run in runs:
+        results.write_frames(run, make_frames())
+    return write_record(results, result=result, values=values, runs=runs, read_outs=READ_OUTS)
 
 
-def made(folder):
+def store_all(folder):
     """Two jobs, their streams alone and their fusion."""
     results = Results(folder)
-    runs = [add_run(results, "velocity"), add_run(results, "deep")]
-    for run in runs:
-        add_recipe(results, f"mulde@{run.job['stream']}", [run])
-    add_recipe(results, "mulde@velocity+deep", runs)
+    for streams in ("velocity", "deep", "velocity+deep"):
+        store(results, f"mulde@{streams}")
     return results
+
+
+def records_of(results, recipe):
+    return [record for record in results.all_records() if record.recipe == recipe]
+
+
+def run_of(results, stream):
+    return next(run for run in results.all_runs() if run.job["stream"] == stream)
 
 
 def publish_all(results, **changes):

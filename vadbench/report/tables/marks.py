@@ -1,4 +1,4 @@
-"""Which rows of a column are marked: a best that is significantly better, or a best and its peers."""
+"""Which rows of a column are marked: a significantly better best, or a best and its peers."""
 
 from __future__ import annotations
 
