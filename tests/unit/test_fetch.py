@@ -291,6 +291,7 @@ def test_a_tar_is_unpacked_over_what_is_there(tmp_path):
         zip_files({"..\\out.txt": "x"}),
         zip_files({"C:/out.txt": "x"}),
     ],
+    ids=range(10),
 )
 def test_an_archive_that_leads_elsewhere_is_refused(tmp_path, content):
     archive, folder = tmp_path / "archive", tmp_path / "inside" / "folder"

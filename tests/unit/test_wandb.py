@@ -10,7 +10,6 @@ from vadbench.results.frame import load_results
 
 wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
 
-from vadbench.report.wandb.definition import as_report, report_definition  # noqa: E402
 from wandb_records import (  # noqa: E402
     VALUES,
     files,
@@ -251,38 +250,3 @@ def test_what_was_not_published_to_its_end_is_published_again(results, monkeypat
         with pytest.raises(RuntimeError, match="broken"):
             publish_all(results)
     assert "4 runs published, 0 there already" in publish_all(results)
-
-
-def test_the_report_is_defined_in_words_that_wandb_workspaces_knows(published):
-    reports = pytest.importorskip(
-        "wandb_workspaces.reports.v2", reason="needs the package wandb-workspaces"
-    )
-    expressions = pytest.importorskip("wandb_workspaces.expr")
-    definition = json.loads((published.root / "wandb" / "report-all.json").read_text())
-    grids = [
-        block
-        for block in as_report(definition, "me").blocks
-        if isinstance(block, reports.PanelGrid)
-    ]
-    assert [runset.project for grid in grids for runset in grid.runsets] == ["vadbench", "vadbench"]
-    for grid in grids:
-        assert all(panel._to_model() for panel in grid.panels)
-        assert all(expressions.expr_to_filters(runset.filters) for runset in grid.runsets)
-
-
-def test_the_report_shows_metrics_that_are_in_the_summaries(published):
-    definition = json.loads((published.root / "wandb" / "report-all.json").read_text())
-    named = [
-        node["name"]
-        for block in definition["blocks"]
-        for panel in block.get("panels", ())
-        for node in panel.get("metrics", ())
-    ]
-    assert named == ["ped2/micro_auc/gaussian-3"]
-    (publication,) = publications(published, records_of(published, "mulde@deep"))
-    assert set(named) <= set(publication.summary)
-
-
-def test_a_data_set_without_smoothing_is_shown_unsmoothed():
-    table = pd.DataFrame({"dataset": ["a"], "metric": ["micro_auc"], "smoothing": ["none"]})
-    assert '"a/micro_auc/none"' in json.dumps(report_definition("vadbench", "all", table))
