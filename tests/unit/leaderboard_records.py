@@ -53,7 +53,7 @@ def write_scored_row(results: Results, method: str, micro: float, **fields: Any)
     }
     run = make_run(result, test_videos=tuple((name, LENGTH) for name in VIDEOS))
     frames = PartFrames.of_rows(rows, np.full(3, LENGTH))
-    results.write_frames(run, frames.arrays())
+    results.write_frames(run, frames.arrays(np.full(3, LENGTH)))
     return write_row(results, method, micro, result=result, runs=[run], **fields)
 
 

@@ -1,4 +1,4 @@
-"""Frame maxima are kept as float32, and every rank stays."""
+"""Frame maxima are kept as float32 where every rank stays, else as they are."""
 
 import numpy as np
 from hypothesis import example, given
@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata
 
 from vadbench.evaluation.calibration import calibration_statistics
-from vadbench.evaluation.frames import PartFrames, round_in_order
+from vadbench.evaluation.frames import PartFrames, pack, round_in_order, unpack
 
 sizes = st.integers(0, 60)
 wide = arrays(np.float64, sizes, elements=st.floats(-1e30, 1e30))
@@ -59,12 +59,33 @@ def test_rounding_again_changes_nothing():
     np.testing.assert_array_equal(round_in_order(once.astype(np.float64)), once)
 
 
-def test_every_read_out_is_rounded_alone_and_statistics_stay_float64():
-    maxima = np.array([[1.0, 1 + 1e-12], [1 + 1e-12, 1.0], [np.nan, np.nan]])
-    statistics = calibration_statistics(np.array([[0.1, 0.2], [0.3, 0.4]]))
-    frames = PartFrames(maxima, statistics, statistics)
-    again = PartFrames.from_arrays(frames.arrays())
-    assert frames.arrays()["maxima"].dtype == np.float32
-    assert again.maxima[0, 0] < again.maxima[1, 0]
-    assert again.maxima[0, 1] > again.maxima[1, 1]
+LENGTHS = np.array([60, 40])
+
+
+def test_frame_maxima_are_small_where_no_rank_depends_on_more():
+    scores = np.random.default_rng(0).normal(size=100)
+    packed = pack(scores, -5.0, LENGTHS)
+    assert packed.dtype == np.float32
+    np.testing.assert_allclose(unpack(packed, -5.0), scores, atol=1e-6)
+    np.testing.assert_array_equal(rankdata(unpack(packed, -5.0)), rankdata(scores))
+
+
+def test_frame_maxima_stay_as_they_are_where_a_filter_would_tell_the_difference():
+    """Far above the training minimum float32 knows no differences as small as theirs."""
+    scores = 1e8 + np.random.default_rng(0).normal(size=100)
+    assert pack(scores, -5.0, LENGTHS) is scores
+    np.testing.assert_array_equal(unpack(scores, -5.0), scores)
+
+
+def test_read_outs_are_packed_alone_and_statistics_stay_float64():
+    maxima = np.random.default_rng(0).normal(size=(100, 2))
+    maxima[:, 1] += 1e8
+    maxima[3, 0] = np.nan
+    statistics = calibration_statistics(np.array([[-4.1, -4.2], [0.3, 0.4]]))
+    arrays = PartFrames(maxima, statistics, statistics).arrays(LENGTHS)
+    kinds = arrays["maxima.0"].dtype, arrays["maxima.1"].dtype
+    assert kinds == (np.float32, np.float64)
+    again = PartFrames.from_arrays(arrays)
+    np.testing.assert_allclose(again.maxima, maxima, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(again.maxima[:, 1], maxima[:, 1])
     np.testing.assert_array_equal(again.row.minimum, statistics.minimum)

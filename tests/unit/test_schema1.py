@@ -130,6 +130,7 @@ def test_stored_scores_are_the_filled_maxima_before_smoothing(frame, short):
         for name, values in arrays_of(frame, record).items()
         if name.startswith("part0.")
     }
+    own |= {f"maxima.{place}": column for place, column in enumerate(own.pop("maxima").T)}
     expected = sum_frames([PartFrames.from_arrays(own)], record.result.parts)[:, 0]
     np.testing.assert_array_equal(read_frame_scores(record, frame.results).scores, expected)
 

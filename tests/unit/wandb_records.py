@@ -62,7 +62,7 @@ def make_frames():
     """Frame maxima of two read-outs over the two test videos."""
     scores = np.random.default_rng(0).normal(size=(9, 2))
     statistics = calibration_statistics(scores)
-    return PartFrames(scores, statistics, statistics).arrays()
+    return PartFrames(scores, statistics, statistics).arrays(np.array([4, 5]))
 
 
 def store(results, recipe, values=VALUES, **protocol):
