@@ -460,7 +460,7 @@ def _cost(title: str, unit: str, description: str, over_jobs: str = "sum") -> An
 class Measured(Record):
     """What a job measures of itself: fields of run.json, of `Cost` and of the frame."""
 
-    train_rows: int | None = _cost("training rows", "", "training rows, summed over jobs")
+    train_rows: int | None = _cost("training rows", "", "training rows, summed likewise")
     test_rows: int | None = _cost("test rows", "", "test rows, summed likewise")
     parameters: int | None = _cost(
         "parameters",

@@ -126,7 +126,10 @@ def test_rows_columns_and_order_of_a_suites_table_are_chosen(vadbench):
     ("arguments", "message"),
     [
         (("--metrics", "AUC"), "unknown metric of the table 'AUC': choose from AP"),
-        (("--methods", "flow"), "unknown method of the table 'flow': choose from gmm"),
+        (
+            ("--methods", "accivad"),
+            "unknown method of the table 'accivad': choose from",
+        ),
         (("--caption", "long"), "unknown caption 'long': choose from full, short"),
         (("--format", "terminal", "--out", "t.md"), "--format terminal is printed"),
     ],

@@ -16,7 +16,7 @@ import vadbench
 from vadbench.errors import BadInput
 from vadbench.results.frame import COLUMNS, TYPES, export_results, load_results
 from vadbench.results.records import Results
-from vadbench.spec import Cost, Split, Value
+from vadbench.spec import COSTS, Split, Value
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,6 @@ COST = {
     "peak_memory_mib": 100.0,
     "environment": GIT,
 }
-COST_COLUMNS = tuple(Cost.model_fields)
 LABELS = {"name": "exact", "sha256": "e" * 64}
 
 
@@ -147,7 +146,7 @@ def test_the_costs_of_a_fusion_are_added(results):
         recipe="knn@velocity+deep",
         runs=({}, {"peak_memory_mib": 300.0}),
     )
-    assert [row[name] for name in COST_COLUMNS] == [3.0, 1.0, 20, 40, 10, 300.0]
+    assert [row[name] for name in COSTS] == [3.0, 1.0, 20, 40, 10, 300.0]
     assert (len(row["runs"].split(",")), row["fingerprints"]) == (2, "f" * 12 + "+" + "f" * 12)
 
 
@@ -162,7 +161,7 @@ def test_costs_are_missing_where_the_record_of_a_job_is_not_there(results):
     record = store(results, [metric(0.75)], recipe="knn@velocity+deep", runs=({}, {}))
     shutil.rmtree(results.run_folder(results.run_of(record, 1).job, record.runs[1]))
     (row,) = load_results(results.root).to_dict("records")
-    assert pd.isna([row[name] for name in COST_COLUMNS]).all()
+    assert pd.isna([row[name] for name in COSTS]).all()
 
 
 @pytest.mark.parametrize(("shown", "ranked"), [(None, ["gmm5"]), ("mean", ["mean"])])
