@@ -261,7 +261,7 @@ def site(tmp_path):
     """A copy of what the site is built from, beside the packages that its reference describes."""
     shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "zensical.toml", tmp_path)
-    for name in ("vadbench", "methods", "results"):
+    for name in ("vadbench", "methods", "results", "benchmarks"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 
