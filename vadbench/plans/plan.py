@@ -64,13 +64,14 @@ def plan_suite(suite: Suite) -> Plan:
     Raises:
         BadInput: on an unknown name or a setting that is none.
 
-    >>> from vadbench.suite import make_suite
-    >>> suite = {"methods": ["knn", "mulde"], "datasets": ["synthetic"], "seeds": 2}
-    >>> plan = plan_suite(make_suite(suite))
-    >>> [(job.method, job.stream.name, job.seed) for job in plan.jobs]
-    [('knn', 'velocity', 0), ('mulde', 'velocity', 0), ('mulde', 'velocity', 1)]
-    >>> [wanted.result.name for wanted in plan.wanted]
-    ['synthetic/knn@velocity:0', 'synthetic/mulde@velocity:0', 'synthetic/mulde@velocity:1']
+    Examples:
+        >>> from vadbench.suite import make_suite
+        >>> suite = {"methods": ["knn", "mulde"], "datasets": ["synthetic"], "seeds": 2}
+        >>> plan = plan_suite(make_suite(suite))
+        >>> [(job.method, job.stream.name, job.seed) for job in plan.jobs]
+        [('knn', 'velocity', 0), ('mulde', 'velocity', 0), ('mulde', 'velocity', 1)]
+        >>> [wanted.result.name for wanted in plan.wanted]
+        ['synthetic/knn@velocity:0', 'synthetic/mulde@velocity:0', 'synthetic/mulde@velocity:1']
     """
     names = (*suite.datasets, *suite.sources)
     return make_plan(suite, {name: open_dataset(name) for name in names})
