@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from vadbench.datasets.base import Labels
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.evaluation.metrics.regions import Matches, match
 from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
-from vadbench.results.records import Results
+from vadbench.results.records import ResultRecord, Results
 
 Clips = list[tuple[NDArray[np.float64], NDArray[np.bool_]]]  # (scores, labels) of each video
 
@@ -129,25 +131,29 @@ def read_stored(dataset: str, results: Path) -> tuple[Clips, Clips]:
     store = Results(results)
     records = {
         record.seed: record
-        for record in store.all_records(dataset, STORED[dataset])
-        if record.labels["sha256"] == labels.provenance()["sha256"] and record.seed in (0, 1)
+        for record in store.all_records()
+        if (record.dataset, record.recipe) == (dataset, STORED[dataset])
+        and record.labels["sha256"] == labels.provenance()["sha256"]
+        and record.seed in (0, 1)
+        and not record.result.words
     }
     if len(records) < 2:
         raise BadInput(
             f"{results}: no records of {STORED[dataset]} on {dataset} with seeds 0 and 1; vadbench"
             " run makes them"
         )
-    found = []
-    for seed in (0, 1):
-        frames = store.frames(records[seed])
-        assert frames is not None
-        scores = smooth(
-            frames["scores"][:, 0], frames["lengths"], records[seed].protocol["smoothing"]
-        )
-        parts = np.split(scores, np.cumsum(frames["lengths"])[:-1])
-        truth = [labels.videos[str(name)].astype(bool) for name in frames["videos"]]
-        found.append(list(zip(parts, truth, strict=True)))
-    return found[0], found[1]
+    first, second = (_read_clips(records[seed], store, labels) for seed in (0, 1))
+    return first, second
+
+
+def _read_clips(record: ResultRecord, results: Results, labels: Labels) -> Clips:
+    frames = read_frame_scores(record, results)
+    if frames is None:
+        raise BadInput(f"{record.name}: its frame scores are not here; vadbench run makes them")
+    scores = smooth(frames.scores, frames.lengths, record.result.protocol.smoothing)
+    parts = np.split(scores, np.cumsum(frames.lengths)[:-1])
+    truth = [labels.videos[name].astype(bool) for name in frames.videos]
+    return list(zip(parts, truth, strict=True))
 
 
 def swapped(

@@ -25,6 +25,7 @@ from scipy.ndimage import gaussian_filter1d
 from vadbench.datasets.base import Labels
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.evaluation.metrics.frame import legacy_micro_auc, macro_auc, micro_auc
 from vadbench.evaluation.smoothing import smooth
 from vadbench.report.settled import settled
@@ -91,17 +92,18 @@ def block(results: Results, dataset: str) -> str:
     """
     labels = open_dataset(dataset).labels()
     stored = {
-        record.recipe: results.frames(record)
+        record.recipe: read_frame_scores(record, results)
         for record in results.all_records()
-        if record.dataset == dataset and record.seed == 0
+        if record.dataset == dataset and record.seed == 0 and not record.result.words
     }
-    missing = [recipe for recipe in RECIPES if stored.get(recipe) is None]
+    known = [stored.get(recipe) for recipe in RECIPES]
+    missing = [recipe for recipe, own in zip(RECIPES, known, strict=True) if own is None]
     if missing:
         raise BadInput(
             f"{results.root}: no record of {', '.join(missing)} on {dataset}; vadbench run makes"
             " them"
         )
-    scores = [stored[recipe]["scores"][:, 0] for recipe in RECIPES]  # type: ignore[index]
+    scores = [own.scores for own in known if own is not None]
     body = [
         [name, *(_percent(measure(of_recipe, labels)) for of_recipe in scores)]
         for name, measure in CONVENTIONS.items()
