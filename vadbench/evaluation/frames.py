@@ -150,7 +150,7 @@ def round_in_order(scores: Scores) -> NDArray[np.float32]:
     distinct, place = np.unique(scores, return_inverse=True)
     rounded = distinct.astype(np.float32)
     tied = np.flatnonzero(np.diff(rounded) <= 0) + 1
-    for index in tied if len(tied) else ():
+    for index in tied:
         step = index
         while step < len(rounded) and rounded[step] <= rounded[step - 1]:
             rounded[step] = np.nextafter(rounded[step - 1], np.float32(np.inf))

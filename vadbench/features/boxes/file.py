@@ -28,13 +28,9 @@ class FileOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class BoxesFile:
-    """Boxes from `<data>/boxes/<data set>/bboxes_<label>_<split>.npz`: `xyxy` [M, 4] and `count`
-    per frame over all clips in order.
-    """
+class LabelledFile:
+    """What providers that read a file of objects, known by its label, have in common."""
 
-    name: ClassVar[str] = "file"
-    version: ClassVar[int] = 1
     reads_frames: ClassVar[bool] = False
     labelled: ClassVar[bool] = True
     Options: ClassVar[type[BaseModel]] = FileOptions
@@ -42,6 +38,15 @@ class BoxesFile:
     def __init__(self, options: FileOptions, dataset: Dataset, label: str) -> None:
         self.dataset = dataset
         self.label = label
+
+
+class BoxesFile(LabelledFile):
+    """Boxes from `<data>/boxes/<data set>/bboxes_<label>_<split>.npz`: `xyxy` [M, 4] and `count`
+    per frame over all clips in order.
+    """
+
+    name: ClassVar[str] = "file"
+    version: ClassVar[int] = 1
 
     def path(self, split: Split) -> Path:
         """Where the file of a split has to be."""

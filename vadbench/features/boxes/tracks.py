@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.features.boxes.file import FileOptions, check_fit
+from vadbench.features.boxes.file import LabelledFile, check_fit
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 from vadbench.files.npz import open_npz
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from vadbench.datasets.base import Dataset, Split
+    from vadbench.datasets.base import Split
     from vadbench.features.footage import Footage
 
 NPZ = {
@@ -34,7 +32,7 @@ NPZ = {
 Table = dict[str, NDArray[Any]]  # columns video (name), frame, track, x0, y0, x1, y1
 
 
-class TracksFile:
+class TracksFile(LabelledFile):
     """Boxes from `<data>/tracks/<data set>/<label>_<split>.npz` or `.csv`; frames count from 0, the
     ends of boxes are exclusive.
 
@@ -45,13 +43,6 @@ class TracksFile:
 
     name: ClassVar[str] = "tracks"
     version: ClassVar[int] = 1
-    reads_frames: ClassVar[bool] = False
-    labelled: ClassVar[bool] = True
-    Options: ClassVar[type[BaseModel]] = FileOptions
-
-    def __init__(self, options: FileOptions, dataset: Dataset, label: str) -> None:
-        self.dataset = dataset
-        self.label = label
 
     def path(self, split: Split) -> Path:
         """The split's file: the npz, or the csv where only that is there."""
