@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 VISION := .venv-vision
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vision lint format types tables pages docs bench clean
+.PHONY: help demo test test-all test-vision fuzz lint format types tables pages docs bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(READY) ## the tests that run on every change
 
 test-all: $(READY) ## all tests, the slow and data-heavy ones too
 	$(BIN)/python -m pytest
+
+fuzz: $(READY) ## whatever a file may hold, for ten minutes
+	$(BIN)/python tests/fuzz/for_minutes.py 10
 
 $(VISION)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VISION)

@@ -12,6 +12,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 # a machine that does other work is slow now and then, which is no failure
 settings.register_profile("vadbench", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=1000)
 settings.load_profile("vadbench")
 
 
