@@ -78,14 +78,6 @@ def test_a_full_disk_leaves_nothing_that_is_read_later(results, monkeypatch):
     assert not [path for path in results.root.rglob("*") if path.is_file()]
 
 
-def test_what_a_killed_process_left_is_swept_away(results):
-    left = results.root / ".tmp" / "abc-999999999"
-    left.mkdir(parents=True)
-    (left / "rows.npz").write_text("half")
-    results.sweep_temporary()
-    assert not left.exists()
-
-
 def test_records_are_strict_json(results):
     with pytest.raises(ValueError, match="Out of range"):
         results.write_run(record(seconds={"fit": float("nan")}), None)

@@ -97,6 +97,7 @@ def evaluate_all(
         BadInput: on a field that the protocol has not, or a value it does not take.
     """
     make_protocol(protocol)
+    results.sweep_temporary()
     evaluated: set[str] = set()
     refused: dict[tuple[str, str], list[str]] = {}
     records = list(results.all_records())

@@ -12,12 +12,13 @@ from vadbench.plans.jobs import Job
 from vadbench.results.records import RunRecord
 
 Run = Callable[[Sequence[Job]], Iterator[tuple[Job, RunRecord]]]
+Fail = Callable[[Job, Exception], RunRecord]
 
 
 def run_jobs(
     jobs: Sequence[Job],
     run: Run,
-    fail: Callable[[Job, Exception], RunRecord],
+    fail: Fail,
     *,
     processes: int = 1,
 ) -> Iterator[tuple[Job, RunRecord]]:

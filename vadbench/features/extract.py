@@ -61,7 +61,12 @@ def ensure(
     if again:
         remove_outdated(dataset, plan, cache, splits)
     check_current(dataset, plan, cache, splits)
-    missing = [split for split in splits if not is_stored(plan.folder(cache, split), videos[split])]
+    missing = [
+        split
+        for split in splits
+        if not is_stored(plan.folder(cache, split), videos[split])
+        or parts_of(plan.folder(cache, split)).folder.exists()  # killed before they were removed
+    ]
     if not missing:
         return
     work = Extraction(dataset, plan, cache, quiet, processes)
@@ -321,6 +326,11 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
     return True
 
 
+def parts_of(folder: Path) -> Parts:
+    """What is finished of a stage, beside it."""
+    return Parts(folder.with_name(f".parts-{folder.name}"))
+
+
 @contextmanager
 def _lock_stage(
     folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool
@@ -332,7 +342,7 @@ def _lock_stage(
     """
     from filelock import FileLock, Timeout
 
-    parts = Parts(folder.with_name(f".parts-{folder.name}"))
+    parts = parts_of(folder)
     if is_stored(folder, videos) and not parts.folder.exists():
         yield None
         return

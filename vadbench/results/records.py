@@ -11,25 +11,23 @@ sees half a record. run.json and metrics.json are written last.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from pydantic import SkipValidation, ValidationError
 
 from vadbench.errors import BadInput
-from vadbench.files.atomic import replace_file, replace_folder
+from vadbench.files.atomic import aside_name, replace_file, replace_folder, restore, sweep
+from vadbench.files.digest import sha256
 from vadbench.files.npz import Arrays, load_arrays
 from vadbench.results import schema1
 from vadbench.spec import Asked, Cost, Measured, Record, Result, Value
@@ -220,18 +218,26 @@ class Results:
     def rows(self, record: RunRecord) -> Arrays | None:
         """The row scores of a run, or None where rows.npz is not there (it stays out of git).
 
+        Those of a record that has replaced this one just now are as good.
+
         Raises:
             BadInput: if the file is not the one that run.json describes.
         """
         path = self.run_folder(record.job, record.identity) / "rows.npz"
         if not path.is_file():
             return None
-        if hashlib.sha256(path.read_bytes()).hexdigest() != record.rows_sha256:
+        digest = sha256(path)
+        if digest != record.rows_sha256 and digest != self._rows_digest(record):
             raise BadInput(
                 f"{path}: not the file that run.json describes (sha256 differs); run again with"
                 " --existing rerun"
             )
         return load_arrays(path)
+
+    def _rows_digest(self, record: RunRecord) -> str | None:
+        """The sha256 that run.json gives now."""
+        there = self.finished(record.job, record.identity)
+        return None if there is None else there.rows_sha256
 
     def frames_path(self, record: RunRecord) -> Path:
         """Where the frame maxima of a run lie."""
@@ -248,16 +254,35 @@ class Results:
         path = folder / "jackknife.npz"
         return load_arrays(path) if path.is_file() else schema1.read_jackknife(folder)
 
-    def write_run(self, record: RunRecord, rows: Arrays | None) -> RunRecord:
-        """Write a run; a finished record that is already there stays, a failed one is replaced."""
+    def write_run(self, record: RunRecord, rows: Arrays | None, replace: bool = False) -> RunRecord:
+        """Write a run; gives the one that counts, which is another process' where that has finished
+        it before.
+
+        A finished record that is there stays, unless `replace` says that this one, finished too, is
+        to take its place; a failed one is replaced.
+        """
+        if record.status == "failed" and self.finished(record.job, record.identity) is not None:
+            return record
         folder = self.run_folder(record.job, record.identity)
-        with self._aside(folder) as aside:
+
+        def stays() -> bool:
+            return not replace and self.finished(record.job, record.identity) is not None
+
+        with self._aside(folder, stays) as aside:
             if rows is not None:
                 np.savez(aside / "rows.npz", **rows)  # type: ignore[arg-type]
-                digest = hashlib.sha256((aside / "rows.npz").read_bytes()).hexdigest()
+                digest = sha256(aside / "rows.npz")
                 record = record.model_copy(update={"rows_sha256": digest})
             _write_json(aside / "run.json", record)
-        return record
+        return record if replace else self.finished(record.job, record.identity) or record
+
+    def finished(self, job: dict[str, Any], identity: str) -> RunRecord | None:
+        """The finished record of a job, if it is there now; one that cannot be read is none."""
+        try:
+            there = self.run(job, identity)
+        except BadInput:
+            return None
+        return there if there is not None and there.status == "done" else None
 
     def write_frames(self, record: RunRecord, frames: Arrays) -> None:
         """Write the frame maxima of a run; ones that say the same stay."""
@@ -291,7 +316,9 @@ class Results:
         """
         above = (self.root, *self.root.absolute().parents)
         nearest = next(folder for folder in above if os.path.lexists(folder))
-        try:
+        if os.access(nearest, os.W_OK | os.X_OK):
+            return
+        try:  # the system says why
             with tempfile.TemporaryDirectory(prefix=".vadbench-", dir=nearest):
                 pass
         except OSError as error:
@@ -313,13 +340,14 @@ class Results:
 
     def sweep_temporary(self) -> None:
         """Remove what killed processes left aside."""
-        for folder in (self.root / ".tmp").glob("*-*"):
-            pid = folder.name.rpartition("-")[2]
-            if not (pid.isdigit() and psutil.pid_exists(int(pid))):
-                shutil.rmtree(folder, ignore_errors=True)
+        sweep(self.root.glob(".tmp/.*"))
+        for pattern in ("runs/*/*/*/.old-*", "recipes/*/*/.old-*"):
+            restore(self.root.glob(pattern))
 
-    def _aside(self, folder: Path) -> AbstractContextManager[Path]:
-        return replace_folder(folder, self.root / ".tmp" / f"{folder.name}-{os.getpid()}")
+    def _aside(
+        self, folder: Path, stays: Callable[[], bool] = lambda: False
+    ) -> AbstractContextManager[Path]:
+        return replace_folder(folder, self.root / ".tmp" / aside_name(folder.name), stays)
 
 
 def _place(job: dict[str, Any]) -> Path:

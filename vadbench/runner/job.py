@@ -51,6 +51,7 @@ def run_one_fit(
     *,
     quiet: bool = False,
     curves: Curves | None = None,
+    replace: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
@@ -63,6 +64,8 @@ def run_one_fit(
         cache_root: where the features are.
         quiet: no progress.
         curves: where networks' training curves are logged; None: nowhere.
+        replace: identities of the jobs whose finished record is to be replaced; of another, what
+            another process has finished in the meantime is taken.
 
     Raises:
         KeyboardInterrupt: as it comes; nothing is written.
@@ -73,6 +76,10 @@ def run_one_fit(
     fit: Fit | None = None
     for job in jobs:
         rows: Arrays | None = None
+        again = job.identity in replace
+        if not again and (finished := results.finished(job.document, job.identity)) is not None:
+            yield job, finished
+            continue
         try:
             streams = streams or _open_streams(job, cache_root)
             data = data or _read_digests(job, cache_root)
@@ -88,7 +95,7 @@ def run_one_fit(
         # one method's failure must not end the others' runs: it is recorded and shown
         except Exception as error:
             record = failed_record(job, error)
-        yield job, results.write_run(record, rows)
+        yield job, results.write_run(record, rows, again)
 
 
 @contextmanager

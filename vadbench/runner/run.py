@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
-from vadbench.executors.local import Run, run_jobs
+from vadbench.executors.local import Fail, Run, run_jobs
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
 from vadbench.plans.jobs import Job
@@ -127,21 +127,30 @@ def run_suite(
     _require_some(able or done, lacking)
     evaluation = _Evaluation(plan, results, say, fresh={job.identity for job in able})
     evaluation.take(job.identity for job in reused)
+    replace = frozenset(job.identity for job in (able if again else outdated))
     run = partial(
         run_one_fit,
         results=results,
         cache_root=cache_root(),
         quiet=quiet or processes > 1,
         curves=None if sink is None else sink.curves,
+        replace=replace,
     )
     failed = []
-    for job, record in _run_quick_first(able, run, results, processes, say):
+    for job, record in _run_quick_first(
+        able, run, _fail_in(results, replace), results, processes, say
+    ):
         if record.status == "failed":
             failed.append((job, record.error or "unknown error"))
         else:
             evaluation.take([job.identity])
     evaluation.summarise()
-    withheld = {job.identity: _why_withheld(job, lacking) for job in outdated if job not in able}
+    fails = {job.identity for job, _ in failed}
+    withheld = {
+        job.identity: _why_withheld(job, lacking)
+        for job in outdated
+        if job not in able or job.identity in fails
+    }
     table, path = write_table(plan, results, withheld)
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
@@ -152,6 +161,7 @@ def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]
     """Recompute every value of the plan's finished results from stored scores, and the table;
     trains nothing.
     """
+    results.sweep_temporary()
     states = job_states(plan, results)
     done = [one for one in _list_distinct(plan) if all(states[run] == "done" for run in one.runs)]
     for number, one in enumerate(done, 1):
@@ -174,7 +184,7 @@ def write_table(
 
 
 def _run_quick_first(
-    jobs: list[Job], run: Run, results: Results, processes: int, say: Say
+    jobs: list[Job], run: Run, fail: Fail, results: Results, processes: int, say: Say
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Run the jobs, those first that take the least time, and say how each ended."""
     seconds = expected_seconds(jobs, read_runs(results) if jobs else (), cache_root())
@@ -182,7 +192,7 @@ def _run_quick_first(
     if jobs:
         say(f"{plural(len(jobs), 'job')} to run; {time_left.words}")
     ordered = order_by_cost(jobs, seconds)
-    ended = run_jobs(ordered, run, _fail_in(results), processes=processes)
+    ended = run_jobs(ordered, run, fail, processes=processes)
     for number, (job, record) in enumerate(ended, 1):
         time_left.end(job, record)
         line = f"[{number}/{len(jobs)}] {describe_run(job, record)}"
@@ -274,16 +284,18 @@ def _require_some(jobs: list[Job], lacking: dict[Need, str]) -> None:
 def _why_withheld(job: Job, lacking: dict[Need, str]) -> str:
     """The note of a record that does not hold any more, and cannot be made anew here."""
     reasons = [lacking[need] for need in streams_read(job) if need in lacking]
-    return f"{CHANGED}; {reasons[0]}"
+    return f"{CHANGED}; {reasons[0] if reasons else 'the new run has failed'}"
 
 
-def _fail_in(results: Results) -> Callable[[Job, Exception], RunRecord]:
-    """What becomes of a job whose process was killed: its record, if it was written before."""
+def _fail_in(results: Results, replace: frozenset[str]) -> Fail:
+    """What becomes of a job whose process was killed: its record, if it was written before and was
+    not to be replaced.
+    """
 
     def fail(job: Job, error: Exception) -> RunRecord:
-        record = results.run(job.document, job.identity)
-        if record is not None and record.status == "done":
-            return record
+        finished = results.finished(job.document, job.identity)
+        if finished is not None and job.identity not in replace:
+            return finished
         return results.write_run(failed_record(job, error), None)
 
     return fail

@@ -1,0 +1,112 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import make_environment, vadbench, write_dataset
+
+RUN = ("run", "--methods", "magnitude,gaussian", "--datasets", "folder", "--quiet")
+IMPORT = ("features", "import", "folder", "deep@import.x", "--snippet", "1")
+COMMANDS = {  # in which state, and whether the cache belongs to it
+    "run": ("empty", False, RUN),
+    "rerun": ("full", False, (*RUN, "--existing", "rerun")),
+    "evaluate": ("clone", False, ("evaluate",)),
+    "evaluate-suite": ("clone", False, ("evaluate", *RUN[1:5])),
+    "table": ("full", False, ("table", *RUN[1:5], "--format", "html", "--out", "t.html")),
+    "leaderboard": ("full", False, ("leaderboard", "--out", "site")),
+    "csv": ("full", False, ("export", "--out", "all.csv")),
+    "parquet": ("full", False, ("export", "--out", "all.parquet")),
+    "extract": ("empty", True, ("features", "extract", "--datasets", "folder", "--quiet")),
+    "import": ("empty", True, (*IMPORT, "--train", "../train", "--test", "../test")),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Folders to run in: nothing there, a run there, a clone of it with outdated values."""
+    root = tmp_path_factory.mktemp("crashes")
+    write_dataset(root / "data")
+    (root / "empty").mkdir()
+    (root / "full").mkdir()
+    vadbench(make_environment(root), root / "full", *RUN)
+    vadbench(make_environment(root), root / "full", "leaderboard", "--out", "site")
+    shutil.copytree(root / "full", root / "clone")
+    for rows in (root / "clone").rglob("rows.npz"):
+        rows.unlink()  # it stays out of git
+    for record in (root / "clone").rglob("metrics.json"):
+        outdated = record.read_text().replace('"evaluation": 2', '"evaluation": 1')
+        record.write_text(outdated)
+    for split in ("train", "test"):
+        (root / split).mkdir()
+        vectors = np.random.default_rng(0).normal(size=(24, 5)).astype(np.float32)
+        np.save(root / split / f"{split}.npy", vectors)
+    return root
+
+
+def kill(root, name, points, **variables):
+    """How many operations a command has and were tried, and what was wrong."""
+    state, cached, command = COMMANDS[name]
+    environment = {**make_environment(root), **variables}
+    if cached:
+        environment["VADBENCH_CACHE"] = "cache"
+    script = Path(__file__).with_name("crashes.py")
+    done = subprocess.run(
+        [sys.executable, script, root / state, str(points), *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", ["rerun", "evaluate", "leaderboard"])
+def test_a_kill_before_some_of_the_file_operations_loses_nothing(root, name):
+    assert kill(root, name, 5)["wrong"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_kill_before_any_file_operation_loses_nothing(root, name):
+    found = kill(root, name, 0)
+    assert found["wrong"] == []
+    assert found["tried"] == found["operations"] >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["run", "rerun", "evaluate"])
+def test_a_disk_that_cannot_exchange_folders_gets_them_back_by_the_next_command(root, name):
+    assert kill(root, name, 0, NO_EXCHANGE="1")["wrong"] == []
+
+
+def test_a_command_that_loses_something_is_found_out(root, tmp_path):
+    """What the other tests rest on."""
+    careless = tmp_path / "vadbench" / "cli"
+    careless.mkdir(parents=True)
+    (careless.parent / "__init__.py").write_text("")
+    (careless.parent / "files").mkdir()
+    (careless.parent / "files" / "atomic.py").write_text("")
+    (careless / "__init__.py").write_text(
+        "from pathlib import Path\n"
+        "def main():\n"
+        "    Path('kept').write_text('before')\n"
+        "    Path('kept').unlink()\n"
+        "    Path('kept').write_text('after')\n"
+    )
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "kept").write_text("before")
+    script = Path(__file__).with_name("crashes.py")
+    done = subprocess.run(
+        [sys.executable, script, state, "0", "anything"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "3: lost kept" in found["wrong"]
