@@ -61,6 +61,8 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
         try:
             trainer.fit(Module(detector, len(batches)), batches)
         except SystemExit:
+            if trainer.received_sigterm and not interrupt.seen:
+                sys.exit(128 + signal.SIGTERM)  # Lightning's exit code would say that all is well
             if not interrupt.seen:
                 raise
         finally:

@@ -1,6 +1,6 @@
-"""A data set of two small clips, and a program that runs on it."""
+"""Small data sets, and commands that run on them."""
 
-import json
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,33 +10,33 @@ import cv2
 import numpy as np
 
 VADBENCH = str(Path(sys.executable).with_name("vadbench"))
-MANIFEST = """[[clip]]
-path = "train"
-split = "train"
-
-[[clip]]
-path = "test"
-split = "test"
-anomalous = [[8, 15]]
-"""
+SUMMED = {".npz", ".npy", ".parquet", ".md", ".csv"}  # run.json holds times
 
 
-def write_clip(folder, frames=24, fast=range(0)):
+def write_clip(folder, frames, size=(48, 64), fast=range(0)):
     """A square that moves, faster in some frames."""
     folder.mkdir(parents=True)
+    height, width = size
     left = 0.0
     for frame in range(frames):
         left += 5 if frame in fast else 1
-        image = np.random.default_rng(0).integers(80, 100, (48, 64, 3)).astype(np.uint8)
-        image[16:30, int(left) % 48 : int(left) % 48 + 12] = 220
+        image = np.random.default_rng(0).integers(80, 100, (*size, 3)).astype(np.uint8)
+        at = int(left) % (width - 16)
+        image[height // 3 : height * 2 // 3, at : at + 12] = 220
         assert cv2.imwrite(str(folder / f"{frame + 1:03d}.png"), image)
 
 
-def write_dataset(data):
-    """The data set `folder`, as docs/datasets.md says."""
-    write_clip(data / "folder" / "train")
-    write_clip(data / "folder" / "test", fast=range(8, 16))
-    (data / "folder" / "dataset.toml").write_text(MANIFEST)
+def write_dataset(data, clips=1, frames=24, size=(48, 64)):
+    """The data set `folder`, so many training clips and a test clip, as docs/datasets.md says."""
+    fast = range(frames // 3, frames * 2 // 3)
+    entries = []
+    for number in range(clips):
+        write_clip(data / "folder" / f"train{number}", frames, size)
+        entries.append(f'[[clip]]\npath = "train{number}"\nsplit = "train"\n')
+    write_clip(data / "folder" / "test", frames, size, fast)
+    anomalous = f"anomalous = [[{fast[0]}, {fast[-1]}]]\n"
+    entries.append(f'[[clip]]\npath = "test"\nsplit = "test"\n{anomalous}')
+    (data / "folder" / "dataset.toml").write_text("\n".join(entries))
 
 
 def make_environment(root):
@@ -51,9 +51,18 @@ def make_environment(root):
 
 
 def vadbench(environment, folder, *arguments):
-    """Run a command to its end, which is good; what it printed."""
+    """Run a command to its end, which is good."""
     done = subprocess.run(
         [VADBENCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0, json.dumps([arguments, done.stdout, done.stderr])
-    return done.stdout
+    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+
+
+def digests(*folders):
+    """The digest of each file of results or of a cache that the command decides, by its path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in SUMMED or path.name == "metrics.json"
+    }

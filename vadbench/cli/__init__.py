@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import platform
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ from vadbench.cli import (
     score,
     site,
 )
+from vadbench.cli.signals import INTERRUPTED, exit_code, heed_signals, is_interrupted
 from vadbench.cli.terminal import prepare_output
 from vadbench.errors import BadInput
 
@@ -76,20 +78,25 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; exit 0 good, 1 a job failed, 2 bad input, 130 interrupted."""
+    """Run the command line; exit 0 good, 1 a job failed, 2 bad input, 128 and its number after a
+    signal.
+    """
     prepare_output()
+    heed_signals()
     try:
         app()
     except SystemExit as stop:
         if stop.code == 130:  # typer's answer to Ctrl-C
-            typer.echo(
-                "vadbench: interrupted; the same command goes on where this one stopped", err=True
-            )
+            with suppress(OSError):  # the terminal may be gone
+                typer.echo(INTERRUPTED, err=True)
+            sys.exit(exit_code())
         raise
     except BadInput as error:
         typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except OSError as error:
+        if is_interrupted():  # the terminal is gone, and nothing can be said
+            sys.exit(exit_code())
         if error.errno == errno.ENOSPC:
             where = error.filename or "the results or the cache"
             typer.echo(

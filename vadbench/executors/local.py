@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from vadbench.plans.jobs import Job
 from vadbench.results.records import RunRecord
+from vadbench.workers import open_workers
 
 Run = Callable[[Sequence[Job]], Iterator[tuple[Job, RunRecord]]]
 Fail = Callable[[Job, Exception], RunRecord]
@@ -35,12 +34,8 @@ def run_jobs(
         for group in one_fit_each(jobs):
             yield from run(group)
         return
-    # spawn: a forked copy of a process that has used OpenMP threads hangs
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_share_cores, initargs=(processes,)
-    ) as pool:
-        waiting = {pool.submit(_run_all, run, group): group for group in one_fit_each(jobs)}
+    with open_workers(processes) as workers:
+        waiting = {workers.submit(_run_all, run, group): group for group in one_fit_each(jobs)}
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -61,17 +56,3 @@ def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
 
 def _run_all(run: Run, group: list[Job]) -> list[tuple[Job, RunRecord]]:
     return list(run(group))
-
-
-def _share_cores(processes: int) -> None:
-    """Give this process its share of the cores: of torch, and of the linear algebra that numpy and
-    scikit-learn have loaded or will load.
-    """
-    import threadpoolctl
-    import torch
-
-    share = max(torch.get_num_threads() // processes, 1)
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(share)
-    torch.set_num_threads(share)
-    threadpoolctl.threadpool_limits(share)

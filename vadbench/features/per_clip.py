@@ -5,11 +5,15 @@ at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 from vadbench.datasets.base import Video
+from vadbench.errors import BadInput
 from vadbench.features.extractors.extractor import Advance
 from vadbench.features.parts import Arrays, Parts
 from vadbench.features.progress import Frames
+from vadbench.workers import open_workers
 
 # the clip's index, the clip, and who is told of finished frames
 Compute = Callable[[int, Video, Advance], Arrays]
@@ -50,24 +54,16 @@ def compute_clips(
 def _in_processes(
     parts: Parts, todo: list[tuple[int, Video]], compute: Compute, advance: Advance, processes: int
 ) -> None:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
-
-    # loky: a forked copy of a process that has used OpenMP threads hangs
-    pool = Parallel(
-        processes,
-        backend="loky",
-        return_as="generator_unordered",
-        batch_size=1,
-        initializer=_begin,
-        initargs=(compute,),
-    )
-    tasks = (delayed(_compute_one)(parts, number, video) for number, video in todo)
-    try:
-        for frames in pool(tasks):
-            advance(frames)
-    finally:  # idle processes would keep their networks in memory
-        get_reusable_executor().shutdown()
+    with open_workers(processes, _begin, (compute,)) as workers:
+        waiting = [workers.submit(_compute_one, parts, number, video) for number, video in todo]
+        try:
+            for ended in as_completed(waiting):
+                advance(ended.result())
+        except BrokenProcessPool as error:
+            raise BadInput(
+                "a process of the extraction was killed from outside, mostly for lack of memory;"
+                " what it has finished is kept: run the same again, with fewer --jobs"
+            ) from error
 
 
 # of a process of the pool: one for all its clips, so that files and weights are read once

@@ -1,0 +1,148 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+import pytest
+from clips import VADBENCH, digests, make_environment, vadbench, write_dataset
+
+RUN = ("run", "--methods", "mulde,gaussian", "--datasets", "folder", "--seeds", "2")
+STEPS = ("--set", "mulde.max_steps=50", "--set", "mulde.progress=off")
+ENDLESS = ("--set", "mulde.max_steps=1000000", "--set", "mulde.progress=off")
+CODES = {"TERM": 143, "HUP": 129, "INT": 130, "KILL": -9}
+SECONDS = 5.0  # to end in
+MARK = "VADBENCH_TEST_RUN"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A data set whose extraction takes seconds, its features, and what undisturbed runs leave."""
+    root = tmp_path_factory.mktemp("signals")
+    write_dataset(root / "data", clips=3, frames=80, size=(96, 128))
+    vadbench(make_environment(root), root, *RUN, *STEPS)
+    return root
+
+
+def processes_of(mark):
+    """The processes that a run has started and not ended, itself among them."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def wait_until(holds, seconds=90.0):
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come"
+        time.sleep(0.05)
+
+
+def is_training(process, jobs):
+    """Whether each of the processes that train has worked for as long as a start takes."""
+    try:
+        children = psutil.Process(process.pid).children()
+        workers = [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+        busy = workers if jobs > 1 else [psutil.Process(process.pid)]
+        return len(busy) == jobs and all(sum(one.cpu_times()[:2]) > 7 for one in busy)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def begin(folder, environment, phase, jobs):
+    """Start the run in a group of its own, and wait until it is in the phase."""
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(
+        [VADBENCH, *RUN, *ENDLESS, "--jobs", str(jobs)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=(folder / "said").open("w"),
+        start_new_session=True,
+        **heed,
+    )
+    if phase == "extraction":
+        cache = folder / "cache"
+        wait_until(lambda: list(cache.rglob(".parts-*/*.npz")) or process.poll() is not None)
+    else:
+        wait_until(lambda: is_training(process, jobs) or process.poll() is not None)
+    assert process.poll() is None, (folder / "said").read_text()
+    return process
+
+
+def interrupt(root, folder, sent, to, phase, jobs, times=1):
+    """Interrupt a run in a phase: how it ended is as promised, and the next one goes on."""
+    mark = uuid.uuid4().hex
+    environment = make_environment(root) | {MARK: mark}
+    if phase == "extraction":
+        environment["VADBENCH_CACHE"] = str(folder / "cache")
+    process = begin(folder, environment, phase, jobs)
+    number = getattr(signal, f"SIG{sent}")
+    for _ in range(times):
+        (os.killpg if to == "group" else os.kill)(process.pid, number)
+        time.sleep(0.2 if times > 1 else 0)
+    began = time.monotonic()
+    assert process.wait(timeout=60) == CODES[sent]
+    wait_until(lambda: not processes_of(mark), SECONDS)
+    assert time.monotonic() - began < SECONDS
+    said = (folder / "said").read_text()
+    assert "Traceback" not in said
+    assert sent == "KILL" or said.count("interrupted; the same command goes on") == 1
+    vadbench(environment, folder, *RUN, *STEPS)
+    assert digests(folder / "results") == digests(root / "results")
+    if phase == "extraction":
+        assert digests(folder / "cache") == digests(root / "cache")
+
+
+@pytest.mark.parametrize(
+    ("sent", "to", "phase", "jobs"),
+    [("TERM", "parent", "training", 1), ("KILL", "parent", "extraction", 2)],
+)
+def test_a_signal_ends_a_run_in_seconds_and_the_next_goes_on(root, tmp_path, sent, to, phase, jobs):
+    interrupt(root, tmp_path, sent, to, phase, jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("phase", ["extraction", "training"])
+@pytest.mark.parametrize("to", ["parent", "group"])
+@pytest.mark.parametrize("sent", CODES)
+def test_any_signal_ends_any_run(root, tmp_path, sent, to, phase, jobs):
+    interrupt(root, tmp_path, sent, to, phase, jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_three_times_is_as_good_as_once(root, tmp_path, jobs):
+    interrupt(root, tmp_path, "INT", "group", "training", jobs, times=3)
+
+
+def test_a_call_that_does_not_return_is_ended_too():
+    """Where a library computes for minutes, the interpreter runs no handler."""
+    program = (
+        "import hashlib\n"
+        "from vadbench.cli import signals\n"
+        "signals.GRACE = 0.5\n"
+        "signals.heed_signals()\n"
+        "print('ready', flush=True)\n"
+        "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # until it is in the call
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "interrupted" in said
