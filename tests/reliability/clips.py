@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 VADBENCH = str(Path(sys.executable).with_name("vadbench"))
+RUN = ("run", "--methods", "magnitude,gaussian", "--datasets", "folder", "--quiet")
 SUMMED = {".npz", ".npy", ".parquet", ".md", ".csv"}  # run.json holds times
 
 

@@ -75,8 +75,18 @@ def fork(do):
     return json.loads(text) if os.waitstatus_to_exitcode(status) == 0 else None
 
 
-def run(folder, command, at=0):
-    """Run the command in a folder: its exit code, what it said, the operations and modules."""
+def preload(modules):
+    """Import what a command needs, so that forks start at once."""
+    for name in modules:
+        with suppress(Exception):
+            importlib.import_module(name)
+
+
+def run(folder, command, at=0, said=None):
+    """Run the command in a folder: its exit code, the operations and modules; what it prints goes
+    to the file `said`.
+    """
+    said = said or folder.with_suffix(".said")
 
     def do():
         from vadbench.cli import main
@@ -85,7 +95,6 @@ def run(folder, command, at=0):
         if NO_EXCHANGE:
             atomic._exchange = refuse
         os.chdir(folder)
-        said = folder.with_suffix(".said")
         for number in (1, 2):
             os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         sys.argv = ["vadbench", *command]
@@ -184,9 +193,7 @@ def main(state, points, command):
         if done is None or done["code"]:
             return {"wrong": [whole.with_suffix(".said").read_text()]}
         after = contents(whole)
-    for name in done["modules"]:
-        with suppress(Exception):
-            importlib.import_module(name)
+    preload(done["modules"])
     every = range(1, done["operations"] + 1)
     tried = every if not points else [*every][:: max(len(every) // points, 1)]
     wrong = [line for at in tried for line in attempt(state, command, at, before, after)]

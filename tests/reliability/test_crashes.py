@@ -1,15 +1,12 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from clips import make_environment, vadbench, write_dataset
+from clips import RUN, make_environment
 
-RUN = ("run", "--methods", "magnitude,gaussian", "--datasets", "folder", "--quiet")
 IMPORT = ("features", "import", "folder", "deep@import.x", "--snippet", "1")
 COMMANDS = {  # in which state, and whether the cache belongs to it
     "run": ("empty", False, RUN),
@@ -21,30 +18,8 @@ COMMANDS = {  # in which state, and whether the cache belongs to it
     "csv": ("full", False, ("export", "--out", "all.csv")),
     "parquet": ("full", False, ("export", "--out", "all.parquet")),
     "extract": ("empty", True, ("features", "extract", "--datasets", "folder", "--quiet")),
-    "import": ("empty", True, (*IMPORT, "--train", "../train", "--test", "../test")),
+    "import": ("empty", True, (*IMPORT, "--train", "../train0", "--test", "../test")),
 }
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """Folders to run in: nothing there, a run there, a clone of it with outdated values."""
-    root = tmp_path_factory.mktemp("crashes")
-    write_dataset(root / "data")
-    (root / "empty").mkdir()
-    (root / "full").mkdir()
-    vadbench(make_environment(root), root / "full", *RUN)
-    vadbench(make_environment(root), root / "full", "leaderboard", "--out", "site")
-    shutil.copytree(root / "full", root / "clone")
-    for rows in (root / "clone").rglob("rows.npz"):
-        rows.unlink()  # it stays out of git
-    for record in (root / "clone").rglob("metrics.json"):
-        outdated = record.read_text().replace('"evaluation": 2', '"evaluation": 1')
-        record.write_text(outdated)
-    for split in ("train", "test"):
-        (root / split).mkdir()
-        vectors = np.random.default_rng(0).normal(size=(24, 5)).astype(np.float32)
-        np.save(root / split / f"{split}.npy", vectors)
-    return root
 
 
 def kill(root, name, points, **variables):
@@ -65,25 +40,25 @@ def kill(root, name, points, **variables):
 
 
 @pytest.mark.parametrize("name", ["rerun", "evaluate", "leaderboard"])
-def test_a_kill_before_some_of_the_file_operations_loses_nothing(root, name):
-    assert kill(root, name, 5)["wrong"] == []
+def test_a_kill_before_some_of_the_file_operations_loses_nothing(states, name):
+    assert kill(states, name, 5)["wrong"] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_kill_before_any_file_operation_loses_nothing(root, name):
-    found = kill(root, name, 0)
+def test_a_kill_before_any_file_operation_loses_nothing(states, name):
+    found = kill(states, name, 0)
     assert found["wrong"] == []
     assert found["tried"] == found["operations"] >= 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "rerun", "evaluate"])
-def test_a_disk_that_cannot_exchange_folders_gets_them_back_by_the_next_command(root, name):
-    assert kill(root, name, 0, NO_EXCHANGE="1")["wrong"] == []
+def test_a_disk_that_cannot_exchange_folders_gets_them_back_by_the_next_command(states, name):
+    assert kill(states, name, 0, NO_EXCHANGE="1")["wrong"] == []
 
 
-def test_a_command_that_loses_something_is_found_out(root, tmp_path):
+def test_a_command_that_loses_something_is_found_out(tmp_path):
     """What the other tests rest on."""
     careless = tmp_path / "vadbench" / "cli"
     careless.mkdir(parents=True)
