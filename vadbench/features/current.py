@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.stream import StreamPlan
+from vadbench.files.atomic import remove_folder
 
 
 def check_current(
@@ -56,7 +56,7 @@ def remove_outdated(
     for split in splits:
         for folder, reads_frames in _stages(plan, cache, split):
             if _difference(dataset, folder, split, reads_frames, cache):
-                shutil.rmtree(folder)
+                remove_folder(folder)
 
 
 def _stages(plan: StreamPlan, cache: Path, split: Split) -> Iterator[tuple[Path, bool]]:

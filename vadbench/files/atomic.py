@@ -68,25 +68,30 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replace_folder(
-    folder: Path, aside: Path, stays: Callable[[], bool] = lambda: False
+    folder: Path, aside: Path | None = None, stays: Callable[[], bool] = lambda: False
 ) -> Iterator[Path]:
-    """Where to write a folder: `aside`, on the same disk, and renamed when the block ends well.
+    """Where to write a folder: aside, and renamed when the block ends well; else nothing is left.
 
-    What was there before is removed once the new one is in its place; else nothing is left, nor of
-    a process that was killed: the caller holds a lock, or gives each process an `aside` of its own.
-    What lies directly in the folder is flushed to the disk.
+    What was there before is removed once the new one is in its place, and all is flushed to the
+    disk.
 
     Args:
         folder: what is to be there.
-        aside: where it is written.
+        aside: where it is written, on the same disk; None: beside the folder, where what a killed
+            process left of it is removed. A caller that names a place holds a lock, or gives each
+            process a place of its own.
         stays: asked where something is there, another process' perhaps: whether that stays.
     """
+    if aside is None:
+        sweep(folder.parent.glob(f".{glob.escape(folder.name[:40])}~*"))
+        restore(folder.parent.glob(f".old-{glob.escape(folder.name)}"))
+        aside = folder.with_name(aside_name(folder.name))
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
         _keep_mode(folder, aside)
-        for path in aside.iterdir():
+        for path in aside.rglob("*"):
             flush(path)
         flush(aside)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +99,14 @@ def replace_folder(
         flush(folder.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder at once: a kill leaves it whole, or none."""
+    sweep(folder.parent.glob(f".{glob.escape(folder.name[:40])}~*"))
+    aside = folder.with_name(aside_name(folder.name))
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

@@ -5,7 +5,6 @@ network and load nothing from elsewhere.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
+from vadbench.files.atomic import replace_folder
 from vadbench.report.leaderboard.catalogue import about, dataset_class
 from vadbench.report.leaderboard.entries import Entry, Jackknives, fill_first_view, make_entries
 from vadbench.report.leaderboard.failures import add_failures
@@ -254,15 +254,5 @@ def _replace(out: Path) -> Iterator[Path]:
         raise BadInput(
             f"{out}: is there and is no leaderboard; remove it or name another folder with --out"
         )
-    out = out.resolve()  # a link stays, and what it leads to is replaced
-    aside, before = (out.with_name(f".{out.name}.{word}-{os.getpid()}") for word in ("new", "old"))
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with replace_folder(out.resolve()) as aside:  # a link stays, and what it leads to is replaced
         yield aside
-        if out.exists():
-            out.rename(before)
-        aside.rename(out)
-        shutil.rmtree(before, ignore_errors=True)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
