@@ -7,6 +7,8 @@ vadbench` costs nothing.
 from importlib import import_module
 from typing import Any
 
+from vadbench.threads import stop_spinning
+
 _PUBLIC = {
     "BadInput": "vadbench.errors",
     "Detector": "vadbench.detector",
@@ -24,6 +26,9 @@ _PUBLIC = {
     "run_suite": "vadbench.runner.run",
 }
 __all__ = sorted(_PUBLIC)
+
+
+stop_spinning()
 
 
 def __getattr__(name: str) -> Any:

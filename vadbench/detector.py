@@ -158,6 +158,8 @@ class DetectorInfo:
         version: rises with every change of what is learnt or scored; part of a job's identity.
         test_chosen: settings of the preset `paper` that its authors chose by test labels: such
             figures are shown, and not ranked.
+        threads: how many threads a job takes where the user does not say; None: one a core. 1 where
+            two give less than 1.3 times the speed (benchmarks/speed/threads.py).
     """
 
     name: str
@@ -166,6 +168,7 @@ class DetectorInfo:
     deterministic: bool
     version: int = 1
     test_chosen: tuple[str, ...] = ()
+    threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from vadbench.threads import count_threads, set_threads
+
 # they are for the process that has the workers
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
@@ -67,7 +69,7 @@ class Workers:
 
 def _begin(processes: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _share_cores(processes)
+    set_threads(max(count_threads() // processes, 1))
     if begin is not None:
         begin(*arguments)
 
@@ -78,17 +80,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()  # a pipe, whose other end closes with the parent
         os._exit(1)
-
-
-def _share_cores(processes: int) -> None:
-    """Give this process its share of the cores: of torch, and of the linear algebra that numpy and
-    scikit-learn have loaded or will load.
-    """
-    import threadpoolctl
-    import torch
-
-    share = max(torch.get_num_threads() // processes, 1)
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(share)
-    torch.set_num_threads(share)
-    threadpoolctl.threadpool_limits(share)

@@ -31,6 +31,12 @@ def run(
     jobs: Annotated[
         int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")
     ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1024, help="Threads of a job; default: what its method gains from."
+        ),
+    ] = None,
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
     ] = "",
@@ -61,6 +67,7 @@ def run(
         quiet=quiet,
         thorough=thorough,
         sink=sink,
+        threads=threads,
         say=progress,
     )
     _print_table(outcome.table, outcome.path)

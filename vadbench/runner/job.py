@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import platform
 import resource
 import sys
@@ -30,6 +29,7 @@ from vadbench.files.npz import Arrays
 from vadbench.plans.jobs import Job
 from vadbench.results.records import Results, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
+from vadbench.threads import count_threads, limit_threads
 
 # gives the pytorch-lightning logger of a job's training, or None, while it lasts
 Curves = Callable[[Job], AbstractContextManager[Any]]
@@ -52,6 +52,7 @@ def run_one_fit(
     quiet: bool = False,
     curves: Curves | None = None,
     replace: frozenset[str] = frozenset(),
+    threads: int | None = None,
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
@@ -66,6 +67,7 @@ def run_one_fit(
         curves: where networks' training curves are logged; None: nowhere.
         replace: identities of the jobs whose finished record is to be replaced; of another, what
             another process has finished in the meantime is taken.
+        threads: of a job; None: as the method says.
 
     Raises:
         KeyboardInterrupt: as it comes; nothing is written.
@@ -83,10 +85,11 @@ def run_one_fit(
         try:
             streams = streams or _open_streams(job, cache_root)
             data = data or _read_digests(job, cache_root)
-            with _collect_notes() as notes:
+            method: type[Detector] = registry.load("detectors", job.method)
+            with limit_threads(threads or method.info.threads), _collect_notes() as notes:
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
+                record, rows = _score(job, detector, streams, seconds, shared)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
-            record, rows = _score(job, detector, streams, seconds, shared)
             record = record.model_copy(update={"data": data, "notes": tuple(notes)})
         except OSError as error:
             if error.errno == errno.ENOSPC:
@@ -299,10 +302,8 @@ def _runtime(job: Job) -> dict[str, Any]:
     """What changes no identity but may change the last bit: device, threads and the config's
     runtime fields.
     """
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch is not None else os.cpu_count()
     return {
-        "threads": threads,
+        "threads": count_threads(),
         "cpu": platform.processor() or platform.machine(),
         **job.config.settings("runtime"),
     }

@@ -80,6 +80,7 @@ def run_suite(
     quiet: bool = False,
     thorough: bool = False,
     sink: Sink | None = None,
+    threads: int | None = None,
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -96,6 +97,7 @@ def run_suite(
             are known ones.
         sink: where training curves and, at the end, the records are sent too; its failure fails
             nothing.
+        threads: of each job; None: as its method says.
         say: receives one line an event.
 
     Raises:
@@ -135,6 +137,7 @@ def run_suite(
         quiet=quiet or processes > 1,
         curves=None if sink is None else sink.curves,
         replace=replace,
+        threads=threads,
     )
     failed = []
     for job, record in _run_quick_first(
