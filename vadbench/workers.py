@@ -32,12 +32,13 @@ def open_workers(
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        processes,
-        mp_context=context,
-        initializer=_begin,
-        initargs=(processes, begin, arguments),
-    )
+    with _blocked_signals():  # it starts a process that clears up after the others
+        pool = ProcessPoolExecutor(
+            processes,
+            mp_context=context,
+            initializer=_begin,
+            initargs=(processes, begin, arguments),
+        )
     try:
         yield Workers(pool)
     except BaseException:
@@ -55,16 +56,21 @@ class Workers:
         self._pool = pool
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """The outcome to come of a call that one of the processes makes.
-
-        A process that this starts does not see `SIGNALS`: a terminal sends Ctrl-C to all of a
-        group, a batch system SIGTERM, and this process ends the others.
-        """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
+        """The outcome to come of a call that one of the processes makes."""
+        with _blocked_signals():
             return self._pool.submit(call, *arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """A process that is started here does not see `SIGNALS`: a terminal sends Ctrl-C to all of a
+    group, a batch system SIGTERM, and this process ends the others.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(processes: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

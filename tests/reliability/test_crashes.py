@@ -46,16 +46,21 @@ def test_a_kill_before_some_of_the_file_operations_loses_nothing(states, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_kill_before_any_file_operation_loses_nothing(states, name):
+def test_a_kill_before_any_file_operation_loses_nothing(states, name, record_property):
     found = kill(states, name, 0)
+    record_property("kills", found["tried"])
     assert found["wrong"] == []
     assert found["tried"] == found["operations"] >= 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "rerun", "evaluate"])
-def test_a_disk_that_cannot_exchange_folders_gets_them_back_by_the_next_command(states, name):
-    assert kill(states, name, 0, NO_EXCHANGE="1")["wrong"] == []
+def test_a_disk_that_cannot_exchange_folders_gets_them_back_by_the_next_command(
+    states, name, record_property
+):
+    found = kill(states, name, 0, NO_EXCHANGE="1")
+    record_property("kills", found["tried"])
+    assert found["wrong"] == []
 
 
 def test_a_command_that_loses_something_is_found_out(tmp_path):

@@ -32,5 +32,6 @@ def test_five_equal_commands_at_once_end_as_one(states, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_twenty_rounds_of_five_equal_commands(states, name):
+def test_twenty_rounds_of_five_equal_commands(states, name, record_property):
+    record_property("rounds", 20)
     assert run_at_once(states, name, 20) == []
