@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 VISION := .venv-vision
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-vision fuzz lint format types tables pages docs bench clean
+.PHONY: help demo test test-all test-vision fuzz reliability lint format types tables pages docs bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ test-all: $(READY) ## all tests, the slow and data-heavy ones too
 
 fuzz: $(READY) ## whatever a file may hold, for ten minutes
 	$(BIN)/python tests/fuzz/for_minutes.py 10
+
+reliability: $(READY) ## kills, races, signals, damage: all of them, and docs/reliability.md (half an hour)
+	$(BIN)/python -m pytest tests/reliability --junitxml=build/reliability.xml
+	$(BIN)/python docs/make_reliability.py build/reliability.xml
 
 $(VISION)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VISION)

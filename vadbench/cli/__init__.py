@@ -26,7 +26,7 @@ from vadbench.cli import (
     score,
     site,
 )
-from vadbench.cli.signals import INTERRUPTED, exit_code, heed_signals, is_interrupted
+from vadbench.cli.signals import INTERRUPTED, end, heed_signals, is_interrupted
 from vadbench.cli.terminal import prepare_output
 from vadbench.errors import BadInput
 
@@ -89,14 +89,14 @@ def main() -> None:
         if stop.code == 130:  # typer's answer to Ctrl-C
             with suppress(OSError):  # the terminal may be gone
                 typer.echo(INTERRUPTED, err=True)
-            sys.exit(exit_code())
+            end()
         raise
     except BadInput as error:
         typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except OSError as error:
         if is_interrupted():  # the terminal is gone, and nothing can be said
-            sys.exit(exit_code())
+            end()
         if error.errno == errno.ENOSPC:
             where = error.filename or "the results or the cache"
             typer.echo(

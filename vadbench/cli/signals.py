@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
-GRACE = 3.5  # seconds to end by itself; a library may be in a call that takes minutes
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+GRACE = 2.5  # seconds to end by itself; a library may be in a call that takes minutes
 INTERRUPTED = "vadbench: interrupted; the same command goes on where this one stopped"
 _received: list[int] = []
 
@@ -22,7 +25,7 @@ def heed_signals() -> None:
     wake, sink = os.pipe()
     os.set_blocking(sink, False)
     signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
     # a thread hears of a signal also while the main one is in a library's call
@@ -34,9 +37,14 @@ def is_interrupted() -> bool:
     return bool(_received)
 
 
-def exit_code() -> int:
-    """What the program exits with where it was interrupted: 128 and the signal's number."""
-    return 128 + (_received[0] if _received else signal.SIGINT)
+def end() -> NoReturn:
+    """Exit as one who was interrupted does, with 128 and the signal's number: at once, since the
+    interpreter takes seconds to clear up, and a further signal would kill it then.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # the terminal may be gone
+            stream.flush()
+    os._exit(128 + (_received[0] if _received else signal.SIGINT))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -46,7 +54,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _watch(wake: int) -> None:
-    while (number := ord(os.read(wake, 1))) not in {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}:
+    while (number := ord(os.read(wake, 1))) not in SIGNALS:
         continue
     threading.Event().wait(GRACE)
     with suppress(OSError):  # the terminal may be gone
