@@ -201,7 +201,8 @@ def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
         raise BadInput(
             f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row"
         )
-    box = values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        box = values.astype(np.float32)
     bad = ~np.isfinite(box).all(1) | (box[:, 2:] <= box[:, :2]).any(1)
     if bad.any():
         row = int(np.argmax(bad))
