@@ -232,7 +232,9 @@ def _tiff_size(data: bytes) -> tuple[int, int]:
         start = at + 2 + 12 * entry
         field = data[start : start + 12]
         wide = field[2:4] != (3).to_bytes(2, order)
-        sides[int.from_bytes(field[:2], order)] = int.from_bytes(field[8 : 12 if wide else 10], order)
+        sides[int.from_bytes(field[:2], order)] = int.from_bytes(
+            field[8 : 12 if wide else 10], order
+        )
     return sides.get(_WIDTH, 0), sides.get(_HEIGHT, 0)
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 
-
 MOST = 1 << 31  # no frame has a pixel, and no video a frame, of this number
 
 

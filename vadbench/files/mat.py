@@ -28,8 +28,16 @@ DEEPEST = 16  # cells in cells
 MOST_DIMENSIONS = 16
 _MATRIX, _COMPRESSED = 14, 15
 _TYPES = {
-    **{1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4"},
-    **{7: "f4", 9: "f8", 12: "i8", 13: "u8"},
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
 }
 _CELL, _CHAR, _NUMBERS = 1, 4, range(6, 16)  # classes of arrays
 _COMPLEX = 0x0800
@@ -145,7 +153,9 @@ class _Reader:
             return name, np.empty((0, 0), "U1" if of_class == _CHAR else "V1")
         return name, self.values(rest, shape)
 
-    def numbers(self, data: memoryview, kind: str, count: int) -> tuple[tuple[int, ...], memoryview]:
+    def numbers(
+        self, data: memoryview, kind: str, count: int
+    ) -> tuple[tuple[int, ...], memoryview]:
         """So many whole numbers in an element of their own, and what follows it."""
         stored, body, rest = self.element(data)
         if _TYPES.get(stored) != kind or len(body) != 4 * count:

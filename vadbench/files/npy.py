@@ -21,6 +21,7 @@ from vadbench.errors import BadInput
 MAGIC = b"\x93NUMPY"
 LONGEST = 10_000  # characters of a header; ours have some 120
 MOST_DIMENSIONS = 16
+_LAST_CHARACTER = 0x10FFFF
 # numbers, truth values and texts; dates, records and what is none is no data of ours
 _TYPE = re.compile(r"[<>|=]?(?:[fiubc]\d{1,2}|[SU]\d{1,9}|\?)")
 _OBJECTS = re.compile(r"[<>|=]?O8?")
@@ -58,7 +59,9 @@ def read_npy(path: Path) -> NDArray[np.generic]:
             caller's line.
         OSError: if it cannot be read.
     """
-    return np.array(map_npy(path))
+    found = np.array(map_npy(path))
+    _require_texts(found)
+    return found
 
 
 def map_npy(path: Path) -> NDArray[np.generic]:
@@ -118,7 +121,16 @@ def fill(header: Header, data: bytes | bytearray) -> NDArray[np.generic]:
     """
     _require_size(header, len(data))
     flat = np.frombuffer(bytearray(data) if isinstance(data, bytes) else data, header.dtype)
+    _require_texts(flat)
     return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _require_texts(values: NDArray[np.generic]) -> None:
+    """Refuse texts with a number that is no character's: to look at them ends in SystemError."""
+    if values.dtype.kind == "U" and values.size and values.dtype.itemsize:
+        codes = np.ascontiguousarray(values).view(f"{values.dtype.byteorder}u4")
+        if codes.max() > _LAST_CHARACTER:
+            raise ValueError("texts of what are no characters")
 
 
 def _parse(text: str) -> Header:

@@ -29,7 +29,9 @@ _NUMBER = re.compile(r"f[248]|[iu][1248]")  # floats and integers; objects are O
 _MARK = object()
 _EMPTY = np.empty((0, 0), np.float32)
 _SHORT = 64  # bytes that cost less copied than looked at
-_MOST_LISTS = 1 << 22  # beside one in four bytes: a list takes 64 bytes of memory, and one of a file
+_MOST_LISTS = (
+    1 << 22
+)  # beside one in four bytes: a list takes 64 bytes of memory, and one of a file
 
 
 def read_entries(path: Path) -> list[NDArray[Any]]:
