@@ -4,7 +4,7 @@ LONGEST = 2000  # characters of a message: a file may hold a name of a million
 
 
 class BadInput(ValueError):
-    """Input that cannot be used; the message is one line naming the file or field, what was
+    r"""Input that cannot be used; the message is one line naming the file or field, what was
     expected and what helps.
 
     What a file says may stand in it: of more than 2000 characters the beginning and the end are
@@ -12,8 +12,8 @@ class BadInput(ValueError):
 
     >>> len(str(BadInput(f"a.npz: no column {'x' * 10_000}; expected a score a frame")))
     2000
-    >>> print(BadInput("\\udcff.csv: no column \\x1b[1mscore\\n; expected one"))
-    \\udcff.csv: no column \\x1b[1mscore ; expected one
+    >>> print(BadInput("\udcff.csv: no column \x1b[1mscore\n; expected one"))
+    \udcff.csv: no column \x1b[1mscore ; expected one
     """
 
     def __init__(self, message: str) -> None:

@@ -276,7 +276,9 @@ def read_index(folder: Path, manifest: dict[str, Any]) -> Index:
         if values.dtype.kind != ("f" if name in CORNERS else "i"):
             raise BadInput(f"{path}: damaged, {name} is {values.dtype}; {AGAIN}")
     index = Index(
-        *(found[name] for name in KEYS),
+        found["video"],
+        found["frame"],
+        found["object_id"],
         np.stack([found[name] for name in CORNERS], 1) if box else None,
         found["track"] if tracked else None,
     )
@@ -441,4 +443,4 @@ def _open_vectors(path: Path, manifest: dict[str, Any]) -> NDArray[np.float32]:
             f"{path}: {x.dtype} {list(x.shape)}, the manifest says {expected['dtype']}"
             f" {expected['shape']}; {AGAIN}"
         )
-    return np.asanyarray(x)  # type: ignore[no-any-return]
+    return np.asanyarray(x)

@@ -1,5 +1,5 @@
-"""MATLAB files of version 4 to 7 (.mat): arrays of numbers, and cells of these, behind bounds checks
-of our own.
+"""MATLAB files of version 4 to 7 (.mat): arrays of numbers, and cells of these, behind bounds
+checks of our own.
 
 A file of version 5 to 7 is a header of 128 bytes and elements, a variable each: a tag (type and
 length) and so many bytes, padded to 8; of a compressed element, a zlib stream of one element. An
@@ -68,7 +68,7 @@ def read_mat(path: Path, most: int = 0) -> dict[str, NDArray[Any]]:
     data = memoryview(path.read_bytes())
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     version = bytes(data[124:126])[:: 1 if order == ">" else -1]
-    if data[:4] == b"\x89HDF" or (order and version == b"\2\0"):
+    if bytes(data[:4]) == b"\x89HDF" or (order and version == b"\2\0"):
         raise NewerMat("a file of version 7.3")
     if order:
         budget = max(most, PLAUSIBLE, MOST_TIMES * len(data))

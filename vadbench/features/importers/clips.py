@@ -31,6 +31,7 @@ class ImportedRows:
         windows: whether a row scores a window centred at its frame (frame-centric); otherwise it is
             an object.
         columns: the features' names, where the file names them.
+        note: what is to be said of their files; of the training split for all.
     """
 
     x: Floats
@@ -39,6 +40,7 @@ class ImportedRows:
     box: Floats | None
     windows: bool
     columns: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
