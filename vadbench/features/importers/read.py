@@ -265,7 +265,7 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
         for number, crops in files.items()
         for file in crops
     ]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _option(name: str) -> str:
