@@ -31,6 +31,7 @@ from vadbench.files.box_arrays import (
 Ties = Literal["average", "order"]
 Integers = NDArray[np.int64]
 PAIRS_AT_ONCE = 1 << 21  # bounds the memory of overlaps
+CROWD = 1000  # boxes in one frame, on both sides, above which those that are the same are joined
 
 
 @dataclass(frozen=True)
@@ -337,10 +338,13 @@ def _hits(
     rank: Integers,
     ranks: int,
     beta: float,
+    joined: bool = False,
 ) -> tuple[Integers, NDArray[np.bool_]]:
     """[G] rank of each region's best hit (`ranks` if none), and [D] whether a detection hits any
-    region.
+    region; `joined` where no two boxes of a frame are the same.
     """
+    if not joined and min(_crowd(boxes, box_video), _crowd(truth, truth_video)) > CROWD:
+        return _hits_of_crowds(boxes, box_video, truth, truth_video, rank, ranks, beta)
     region_rank = np.full(len(truth.frame), ranks, np.int64)
     hit = np.zeros(len(rank), bool)
     for detection, region in _pairs(boxes, box_video, truth, truth_video):
@@ -349,6 +353,56 @@ def _hits(
         hit[detection] = True
         np.minimum.at(region_rank, region, rank[detection])
     return region_rank, hit
+
+
+def _crowd(table: BoxTable, video: Integers) -> int:
+    """The most boxes in one frame."""
+    if not len(video):
+        return 0
+    order = np.lexsort((table.frame, video))
+    changes = (np.diff(table.frame[order]) != 0) | (np.diff(video[order]) != 0)
+    starts = np.flatnonzero(np.concatenate([[True], changes, [True]]))
+    return int(np.diff(starts).max())
+
+
+def _hits_of_crowds(
+    boxes: BoxTable,
+    box_video: Integers,
+    truth: BoxTable,
+    truth_video: Integers,
+    rank: Integers,
+    ranks: int,
+    beta: float,
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """As `_hits`, by the different boxes alone: thousands in a frame are mostly the same few."""
+    first, of = _distinct(boxes, box_video)
+    first_region, region_of = _distinct(truth, truth_video)
+    best = np.full(len(first), ranks, np.int64)
+    np.minimum.at(best, of, rank)
+    region_rank, hit = _hits(
+        _rows(boxes, first),
+        box_video[first],
+        _rows(truth, first_region),
+        truth_video[first_region],
+        best,
+        ranks,
+        beta,
+        joined=True,
+    )
+    return region_rank[region_of], hit[of]
+
+
+def _distinct(table: BoxTable, video: Integers) -> tuple[Integers, Integers]:
+    """[K] a row of each different box of a frame, and [N] which of these each row is."""
+    columns = (video, table.frame, table.x0, table.y0, table.x1, table.y1)
+    rows = np.stack([np.asarray(column, np.float64) for column in columns], 1)
+    _, first, of = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, of.ravel()
+
+
+def _rows(table: BoxTable, rows: Integers) -> BoxTable:
+    corners = (corner[rows] for corner in (table.x0, table.y0, table.x1, table.y1))
+    return BoxTable(table.name, table.video[rows], table.frame[rows], *corners)
 
 
 def _pairs(
