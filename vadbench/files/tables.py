@@ -128,6 +128,37 @@ def read_tracks(path: Path) -> Columns:
     return _read_boxes(path, "ground_truth", TRACKS)
 
 
+def doubts(*paths: Path) -> list[str]:
+    """What may be damage, though it can be read: a line for each of these files and folders.
+
+    Files of a folder without a row are whole where a video has none, and a last line without its
+    end where somebody wrote it by hand.
+    """
+    found = []
+    for path in paths:
+        texts = [path] if path.suffix.lower() == ".csv" else sorted(path.glob("*.txt"))
+        texts = [file for file in texts if file.is_file() and not file.name.startswith(".")]
+        empty = [file.name for file in texts if not file.stat().st_size]
+        open_ended = [file.name for file in texts if file.stat().st_size and not _ends(file)]
+        if empty:
+            found.append(f"{path}: no row in {_some(empty)}, an empty file")
+        if open_ended:
+            found.append(f"{path}: the last line of {_some(open_ended)} has no end; cut off?")
+    return found
+
+
+def _ends(path: Path) -> bool:
+    """Whether the last line has its end."""
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read() in b"\r\n"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} others" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def column_names(path: Path) -> list[str]:
     """The names of a file's columns.
 
