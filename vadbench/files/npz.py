@@ -4,6 +4,7 @@ plausible, and told in our words.
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ SUFFIX = ".npy"
 # bytes that all arrays together may take, and how often the file's own size where that is more:
 # labels and names are compressed a thousand times, numbers are not
 PLAUSIBLE, MOST_TIMES = 256 << 20, 20
+_END = struct.Struct("<4s6xH10x")  # a zip file's last record without a comment, as numpy writes it
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 
 
@@ -91,6 +93,8 @@ class _Archive(Mapping[str, NDArray[Any]]):
     def _list(self, size: int) -> dict[str, zipfile.ZipInfo]:
         """The members by the names of their arrays, all headers checked."""
         members: dict[str, zipfile.ZipInfo] = {}
+        if len(self._zip.infolist()) != self._count():
+            raise ValueError("its directory has another number of arrays than it says")
         for member in self._zip.infolist():
             if member.compress_type not in _METHODS:
                 raise ValueError(f"compressed by method {member.compress_type}; expected deflate")
@@ -105,6 +109,18 @@ class _Archive(Mapping[str, NDArray[Any]]):
         if total > max(PLAUSIBLE, MOST_TIMES * size):
             raise ValueError(f"{total} bytes of arrays in a file of {size}, which is not plausible")
         return members
+
+    def _count(self) -> int:
+        """How many members the end of the file says there are, which zipfile does not look at: a
+        damaged length in the directory hides the next one.
+        """
+        file = self._zip.fp
+        assert file is not None
+        file.seek(-_END.size, 2)
+        signature, count = _END.unpack(file.read(_END.size))[:2]
+        if signature != b"PK\5\6":
+            raise ValueError("not an npz file, cut off, or with something behind its end")
+        return int(count)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         member = self._members[name]

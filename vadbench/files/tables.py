@@ -318,7 +318,8 @@ def _numbers(values: Any, path: Path, column: str) -> NDArray[np.float64]:
         found = np.asarray(values)
         if found.dtype.kind in "mMcV":  # dates, whose numbers are none, and pairs of numbers
             raise TypeError(f"values of type {found.dtype}")
-        numbers = found.astype(np.float64, casting="unsafe")
+        with np.errstate(invalid="ignore"):  # a NaN that warns of itself
+            numbers = found.astype(np.float64, casting="unsafe")
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(
             f"{path}: column {column} holds something other than numbers ({error})"

@@ -148,7 +148,9 @@ def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
             f"{path}: expected xyxy [M, 4] and count [frames] of at least 0, found {xyxy.shape} and"
             f" {count.shape}"
         )
-    with np.errstate(over="ignore"):  # what is no float32 is not finite, and refused below
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is no float32 is not finite, and refused below
         xyxy, count = xyxy.astype(np.float32), count.astype(np.int64)
     if count.sum() != len(xyxy):
         raise BadInput(

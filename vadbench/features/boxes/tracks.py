@@ -120,7 +120,9 @@ def _by_frame(
     path: Path, name: str, columns: Table
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
     order = np.argsort(columns["frame"], kind="stable")
-    with np.errstate(over="ignore"):  # what is no float32 is not finite, and refused below
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is no float32 is not finite, and refused below
         box = np.stack([columns[corner][order] for corner in ("x0", "y0", "x1", "y1")], 1).astype(
             np.float32
         )

@@ -179,7 +179,7 @@ def finite(
         raise BadInput(
             f"{where}: an array of shape {list(values.shape)}, expected [rows, features]"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         x = np.asarray(values, np.float32)
     bad = ~np.isfinite(x)
     if bad.any():
@@ -203,7 +203,7 @@ def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
         raise BadInput(
             f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         box = values.astype(np.float32)
     bad = ~np.isfinite(box).all(1) | (box[:, 2:] <= box[:, :2]).any(1)
     if bad.any():
