@@ -28,7 +28,7 @@ def check_imports(cache: Path) -> dict[Path, str]:
         The split's folder, or the record, and a line.
     """
     told: dict[Path, str] = {}
-    for record in sorted(cache.glob("*@*/imports/*.json")):
+    for record in sorted(cache.glob("*@*/imports/[!.]*.json")):
         try:
             imported, plan = _read(record)
         except BadInput as error:
