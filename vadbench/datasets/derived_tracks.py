@@ -126,9 +126,9 @@ def derive_tracks(
         boxes = [components(mask, least_area) for mask in clip]
         most = max(map(len, boxes), default=0)
         if most > MOST_REGIONS:
-            frame = next(frame for frame, found in enumerate(boxes) if len(found) == most)
+            crowded = next(place for place, found in enumerate(boxes) if len(found) == most)
             raise BadInput(
-                f"{video}: the mask of frame {frame} has {most} regions apart; expected"
+                f"{video}: the mask of frame {crowded} has {most} regions apart; expected"
                 f" {MOST_REGIONS} at most, it is damaged or shows something else"
             )
         tracks = link(boxes)
