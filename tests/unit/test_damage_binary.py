@@ -21,11 +21,13 @@ from one_line import answer, damages
 from onnx_files import constant_detector
 from safetensors.torch import save as save_safetensors
 from scipy.io import savemat
+from vadbench_methods.gaussian import Gaussian
 from video_writer import write_video
 
 from vadbench.datasets.images import read_image
 from vadbench.datasets.masks import read_mask
 from vadbench.datasets.video import count_frames, iterate_video
+from vadbench.detector import Features
 from vadbench.external.score import score_frames, score_regions
 from vadbench.features import store
 from vadbench.features.boxes.file import BoxesFile, FileOptions
@@ -322,3 +324,17 @@ def test_paths_that_are_no_utf8(tmp_path: Path) -> None:
 )
 def test_a_path_with_a_nul(read: Callable[[Path], Any]) -> None:
     assert answer(lambda: read(Path("a\0b.npz")))[0] == "line"
+
+
+def test_a_saved_detector(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    features = Features(x, np.zeros(40, int), np.arange(40))
+    detector = Gaussian(Gaussian.Config(), seed=0)
+    detector.fit(features)
+    detector.save(tmp_path)
+    for name in ("model.safetensors", "detector.json"):
+        try_all(
+            tmp_path / name,
+            lambda path: Gaussian.load(path.parent).score(features).tolist(),
+            checked=name != "detector.json",
+        )
