@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vadbench.errors import BadInput
+from vadbench.files.digest import sha256
+from vadbench.files.documents import read_json
 from vadbench.spec import Part as Part
 
+MODEL = "model.safetensors"
 Role = Literal["fit", "scoring", "runtime"]
 
 
@@ -314,15 +317,16 @@ class Detector(ABC):
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: np.ascontiguousarray(values) for name, values in self.arrays().items()},
+            folder / MODEL,
+        )
         described = {
             "method": self.info.name,
             "seed": self.seed,
             "config": self.config.model_dump(mode="json"),
+            "sha256": sha256(folder / MODEL),
         }
-        save_file(
-            {name: np.ascontiguousarray(values) for name, values in self.arrays().items()},
-            folder / "model.safetensors",
-        )
         (folder / "detector.json").write_text(
             json.dumps(described, indent=1, sort_keys=True) + "\n"
         )
@@ -332,19 +336,38 @@ class Detector(ABC):
         """The detector that `save` wrote.
 
         Raises:
-            BadInput: if the folder holds no detector, or one of another method.
+            BadInput: if the folder holds no detector, a damaged one, or one of another method.
         """
-        from safetensors.numpy import load_file
-
         path = folder / "detector.json"
         if not path.is_file():
             raise BadInput(f"{path}: no saved detector there; write one with Detector.save")
-        described = json.loads(path.read_text())
-        if described["method"] != cls.info.name:
-            raise BadInput(f"{path}: holds a {described['method']}, not a {cls.info.name}")
-        detector = cls(cls.Config(**described["config"]), seed=described["seed"])
-        detector.restore(load_file(folder / "model.safetensors"))
+        try:
+            described = read_json(path)
+            method, seed = described["method"], described["seed"]
+            config = cls.Config(**described["config"]) if method == cls.info.name else None
+            # not in what was saved before it was kept
+            known = described.get("sha256", sha256(folder / MODEL))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadInput(f"{path}: damaged; save the detector again") from error
+        if config is None:
+            raise BadInput(f"{path}: holds a {method}, not a {cls.info.name}")
+        detector = cls(config, seed=seed)
+        detector.restore(_load_arrays(folder / MODEL, known))
         return detector
+
+
+def _load_arrays(path: Path, known: str) -> dict[str, NDArray[Any]]:
+    """What was learnt, if the file's sha256 is the known one."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays: dict[str, NDArray[Any]] = load(path.read_bytes())
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise BadInput(f"{path}: damaged; save the detector again") from error
+    if sha256(path) != known:
+        raise BadInput(f"{path}: damaged, its sha256 is not what was saved; save it again")
+    return arrays
 
 
 @dataclass(frozen=True)

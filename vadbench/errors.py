@@ -1,7 +1,35 @@
 """What a user did wrong, told in one line: the command line prints it and exits with code 2."""
 
+LONGEST = 2000  # characters of a message: a file may hold a name of a million
+
 
 class BadInput(ValueError):
-    """Input that cannot be used; the message is one line naming the file or field, what was
+    r"""Input that cannot be used; the message is one line naming the file or field, what was
     expected and what helps.
+
+    What a file says may stand in it: of more than 2000 characters the beginning and the end are
+    kept, line breaks become spaces, and what cannot be printed is written as Python does.
+
+    >>> len(str(BadInput(f"a.npz: no column {'x' * 10_000}; expected a score a frame")))
+    2000
+    >>> print(BadInput("\udcff.csv: no column \x1b[1mscore\n; expected one"))
+    \udcff.csv: no column \x1b[1mscore ; expected one
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_in_one_line(message))
+
+
+def _in_one_line(message: str) -> str:
+    if not message.isprintable():
+        message = "".join(map(_printed, message))
+    if len(message) <= LONGEST:
+        return message
+    half = (LONGEST - 3) // 2
+    return f"{message[: LONGEST - 3 - half]} … {message[-half:]}"
+
+
+def _printed(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else letter.encode("unicode_escape").decode()

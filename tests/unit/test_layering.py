@@ -21,16 +21,10 @@ def imported(path: Path) -> set[str]:
     return modules
 
 
-# builds arrays alone; tests/unit/test_importers.py shows it
-RESTRICTED = ROOT / "vadbench" / "features" / "importers" / "unpickle.py"
-
-
 @pytest.mark.parametrize("path", [*METHODS, *CORE], ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_unpickled(path):
     source = path.read_text()
     assert "allow_pickle=True" not in source
-    if path == RESTRICTED:
-        return
     assert not imported(path) & {"pickle", "yaml", "dill", "cloudpickle"}
     assert "joblib.load" not in source
     assert "joblib.dump" not in source

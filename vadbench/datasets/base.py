@@ -59,7 +59,10 @@ class Labels:
     def provenance(self) -> dict[str, Any]:
         """Name, source, counts and sha256, recorded beside every number."""
         digest = hashlib.sha256(
-            b"".join(name.encode() + labels.tobytes() for name, labels in self.videos.items())
+            b"".join(
+                name.encode("utf-8", "surrogateescape") + labels.tobytes()
+                for name, labels in self.videos.items()
+            )
         )
         flat = self.flat()
         counts = {"videos": len(self.videos), "frames": len(flat), "anomalous": int(flat.sum())}

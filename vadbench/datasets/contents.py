@@ -57,7 +57,7 @@ def contents_of(dataset: Dataset, split: Split, cache: Path, thorough: bool = Fa
 def _digest(lines: Iterator[str]) -> str:
     digest = hashlib.sha256()
     for line in lines:
-        digest.update(f"{line}\n".encode())
+        digest.update(f"{line}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.geometry import check_boxes
+from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
@@ -20,6 +21,7 @@ COLUMNS = ("video", "track", "frame", "x0", "y0", "x1", "y1")
 # pixels: smaller components are specks of hand-painted masks, not regions (Ped2 has one, of 1
 # pixel)
 LEAST_AREA = 10
+MOST_REGIONS = 2000  # of a mask; linking takes their square in memory
 LEAST_IOU = 0.1  # two boxes of consecutive frames below it are two regions
 
 
@@ -122,6 +124,13 @@ def derive_tracks(
     ]
     for video, clip in masks.items():
         boxes = [components(mask, least_area) for mask in clip]
+        most = max(map(len, boxes), default=0)
+        if most > MOST_REGIONS:
+            crowded = next(place for place, found in enumerate(boxes) if len(found) == most)
+            raise BadInput(
+                f"{video}: the mask of frame {crowded} has {most} regions apart; expected"
+                f" {MOST_REGIONS} at most, it is damaged or shows something else"
+            )
         tracks = link(boxes)
         lengths = [len(numbers) for numbers in tracks]
         if not sum(lengths):

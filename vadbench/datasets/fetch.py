@@ -10,6 +10,8 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import lzma
+import struct
 import tarfile
 import urllib.error
 import urllib.request
@@ -182,6 +184,10 @@ def unpack(archive: Path, folder: Path) -> None:
         gzip.BadGzipFile,
         RuntimeError,
         NotImplementedError,
+        ValueError,
+        OverflowError,
+        struct.error,
+        lzma.LZMAError,
     )
     try:
         if tarfile.is_tarfile(archive):
@@ -198,6 +204,8 @@ def unpack(archive: Path, folder: Path) -> None:
             f"{archive}: leads out of the folder it is unpacked in ({error}); do not use it, see"
             " the data set's page"
         ) from error
+    except BadInput:
+        raise
     except damaged as error:
         raise BadInput(f"{archive}: damaged ({error}); delete it and fetch again") from error
 

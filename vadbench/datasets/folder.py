@@ -66,9 +66,9 @@ class Folder(Dataset):
         digest = hashlib.sha256("\n".join(clips).encode())
         for path in self._files():
             status = path.stat()
-            digest.update(
-                f"{path.relative_to(self.folder)} {status.st_size} {status.st_mtime_ns}\n".encode()
-            )
+            line = f"{path.relative_to(self.folder)} {status.st_size} {status.st_mtime_ns}\n"
+            # names of files may hold bytes that are no UTF-8
+            digest.update(line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:12]
 
     @cached_property

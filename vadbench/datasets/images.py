@@ -8,6 +8,7 @@ hides (palette, alpha, CMYK, pages).
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 
-_PNG_END = b"IEND\xaeB`\x82"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_PIXELS_A_BYTE = 8 * 1040  # of one bit each, compressed as far as can be
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _REFUSED = frozenset({"CMYK", "LAB", "HSV"})  # colours whose way to RGB a profile would have to say
 _WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 # tags of TIFF: bits a sample; where the strips of pixels begin, and their lengths
 _BITS, _STARTS, _COUNTS = 258, 273, 279
+_WIDTH, _HEIGHT = 256, 257
+MOST_PIXELS = 1 << 25  # of a frame: 8K video has as many
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,14 @@ def read_picture(path: Path) -> Picture:
 
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL
+        told = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+            f"{path}: cannot be read ({told}); check the file and its permissions"
         ) from error
     whole = bool(data) and not _cut_off(data)
+    if whole:
+        _require_plausible(data, path)
     pixels = _decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if whole else None
     if pixels is None:
         if whole and (kind := _other_kind(data)):
@@ -189,17 +196,76 @@ def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
     import cv2
 
     with quiet_opencv():
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:  # a size or a kind that it does not decode
+            return None
     return None if image is None else np.asarray(image)
 
 
-def _cut_off(data: bytes) -> bool:
-    """Whether a PNG or JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey, and libpng
-    writes to stderr.
+def _require_plausible(data: bytes, path: Path) -> None:
+    """Refuse a picture whose header says more pixels than any camera has, before they are set
+    aside.
     """
-    if data.startswith(b"\x89PNG"):
-        return _PNG_END not in data[-64:]
+    try:
+        with _open(data, "ignore") as image:
+            width, height = image.size
+    except Exception:  # whatever Pillow raises on bytes that it does not know
+        width, height = _tiff_size(data)
+    if width * height > MOST_PIXELS:
+        raise BadInput(
+            f"{path}: says that it is {width} x {height} pixels, a frame has {MOST_PIXELS} at most;"
+            " damaged, unpack the data set again"
+        )
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    """Width and height in the first directory of a TIFF of a kind that Pillow does not know; 0 of
+    all else.
+    """
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return 0, 0
+    at = int.from_bytes(data[4:8], order)
+    sides = {}
+    for entry in range(int.from_bytes(data[at : at + 2], order)):
+        start = at + 2 + 12 * entry
+        field = data[start : start + 12]
+        wide = field[2:4] != (3).to_bytes(2, order)
+        sides[int.from_bytes(field[:2], order)] = int.from_bytes(
+            field[8 : 12 if wide else 10], order
+        )
+    return sides.get(_WIDTH, 0), sides.get(_HEIGHT, 0)
+
+
+def _cut_off(data: bytes) -> bool:
+    """Whether a PNG is not whole or a JPEG lacks its end: OpenCV 4 fills up such a JPEG with grey,
+    and libpng writes to stderr.
+    """
+    if data.startswith(_PNG):
+        return not _is_whole_png(data)
     return data.startswith(_JPEG) and _JPEG_END not in data[-64:]
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether every chunk has its checksum, the last is the end, and there is enough for the pixels
+    that the header says.
+    """
+    at, held, size = len(_PNG), 0, 0
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        kind, end = data[at + 4 : at + 8], at + 8 + length
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        if kind == b"IHDR":
+            size = int.from_bytes(data[at + 8 : at + 12], "big") * int.from_bytes(
+                data[at + 12 : at + 16], "big"
+            )
+        held += length if kind == b"IDAT" else 0
+        if kind == b"IEND":
+            return size <= held * _MOST_PIXELS_A_BYTE
+        at = end + 4
+    return False
 
 
 @contextmanager

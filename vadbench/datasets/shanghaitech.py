@@ -5,9 +5,9 @@ with frame and pixel masks.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +27,8 @@ from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
+from vadbench.files.npy import map_npy
+from vadbench.files.npz import open_npz, pick
 from vadbench.files.text import read_text
 
 FRAMES = "testing/frames"
@@ -352,15 +354,19 @@ class ShanghaiTech(Dataset):
                 f"{self.folder / 'training/videos'}: no training videos, and no {path} to take"
                 f" their lengths from; {self._remedy}"
             )
-        with _open_array(path) as arrays:
-            try:
-                frame = arrays["rows"][:, list(arrays["columns"]).index("Frame_Number")]
-                names, ends = arrays["video"].tolist(), np.cumsum(arrays["count"])
-            except (KeyError, ValueError, IndexError, OSError, zipfile.BadZipFile) as error:
-                raise BadInput(
-                    f"{path}: damaged or not a track file ({error}); expected arrays rows, columns,"
-                    " video, count"
-                ) from error
+        try:
+            with open_npz(path) as arrays:
+                columns = pick(arrays, "columns", 1, "U").tolist()
+                frame = pick(arrays, "rows", 2)[:, columns.index("Frame_Number")]
+                names = pick(arrays, "video", 1, "Uiu").tolist()
+                ends = np.cumsum(pick(arrays, "count", 1, "iu").astype(np.int64))
+        except (ValueError, IndexError, OSError) as error:
+            raise BadInput(
+                f"{path}: damaged or not a track file ({error}); expected arrays rows, columns,"
+                " video, count"
+            ) from error
+        if not ((frame >= 0) & (frame < 1 << 31) & (frame == np.floor(frame))).all():
+            raise BadInput(f"{path}: Frame_Number of rows that is none; get the file again")
         if (
             len(ends) != len(names)
             or not len(names)
@@ -414,17 +420,12 @@ class ShanghaiTech(Dataset):
             raise BadInput(
                 f"{folder}: the frame labels are missing (as is {PACKED_MASKS}); {self._remedy}"
             )
-        with _open_array(packed) as arrays:
-            try:
-                called = self._match_clips(arrays.files)
-                return {
-                    called[name]: _binary(arrays[name], packed, called[name])
-                    for name in arrays.files
-                }, PACKED_MASKS
-            except (ValueError, OSError, zipfile.BadZipFile) as error:
-                raise BadInput(
-                    f"{packed}: {error}; expected an array a clip, get the file again"
-                ) from error
+        with _open_arrays(packed) as arrays:
+            called = self._match_clips(list(arrays))
+            return {
+                called[name]: _binary(values, packed, called[name])
+                for name, values in arrays.items()
+            }, PACKED_MASKS
 
     def _match_clips(self, labelled: list[str]) -> dict[str, str]:
         """Name of labels -> their clip's: the folder of frames that is spelt like it, where there
@@ -477,18 +478,39 @@ class ShanghaiTech(Dataset):
         return tuple(listed)
 
 
-def _open_array(path: Path) -> Any:
-    """The array, memory-mapped, or the archive of arrays that a file holds.
+def _open_array(path: Path) -> NDArray[Any]:
+    """The array of a file, memory-mapped.
 
     Raises:
         BadInput: if it cannot be read.
     """
+    with _told(path):
+        return map_npy(path)
+
+
+@contextmanager
+def _open_arrays(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of an archive.
+
+    Raises:
+        BadInput: if it cannot be read, or one in the block is damaged.
+    """
+    with _told(path), open_npz(path) as arrays:
+        yield arrays
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        yield
+    except BadInput:
+        raise
     except FileNotFoundError as error:
         raise BadInput(f"{path}: not there; unpack the data set again") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path}: cut off or not a NumPy file; unpack the data set again") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{path}: cut off or not a NumPy file ({error}); unpack the data set again"
+        ) from error
 
 
 def _binary(values: NDArray[Any], path: Path, name: str) -> NDArray[np.uint8]:

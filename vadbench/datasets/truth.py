@@ -36,7 +36,8 @@ def truth_of(dataset: Dataset, resplit: Resplit | None, cache: Path) -> dict[str
     key, memory = _looks(dataset, resplit), cache / "truth" / f"{dataset.name}.json"
     known = read_memory(memory) if key else {}
     if key in known:
-        return dict(known[key])
+        truth: dict[str, Any] = known[key]
+        return truth
     tracks = tracks_tested(dataset, resplit)
     if tracks is not None and resplit is None:
         check_regions(tracks, dataset, f"{dataset.name}: region tracks")
@@ -56,7 +57,7 @@ def regions_digest(tracks: pd.DataFrame) -> str:
         dict.fromkeys(COLUMNS[2:], "float64") | {"video": "str", "track": "str"}
     )
     table = table.sort_values(list(COLUMNS)).reset_index(drop=True)
-    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+    return hashlib.sha256(table.to_csv(index=False).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _looks(dataset: Dataset, resplit: Resplit | None) -> str:
@@ -73,5 +74,7 @@ def _looks(dataset: Dataset, resplit: Resplit | None) -> str:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             status = file.stat() if file.exists() else None
             seen = "absent" if status is None else f"{status.st_size} {status.st_mtime_ns}"
-            digest.update(f"{file.relative_to(dataset.root)} {seen}\n".encode())
+            digest.update(
+                f"{file.relative_to(dataset.root)} {seen}\n".encode("utf-8", "surrogateescape")
+            )
     return digest.hexdigest()

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.containers import ends_early
+from vadbench.datasets.images import MOST_PIXELS
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ def _frames(path: Path) -> Iterator[tuple[VideoFrame, Matrix]]:
             f"{path}: unknown codec; expected one that FFmpeg decodes, convert it (ffmpeg -i"
             " old.avi -c:v libx264 new.mp4)"
         ) from error
-    except (av.FFmpegError, UnicodeDecodeError) as error:
+    # FFmpeg's own, and Python's of the same kinds: MemoryError, OverflowError, UnicodeDecodeError
+    except (av.FFmpegError, ValueError, ArithmeticError, MemoryError, OSError) as error:
+        if isinstance(error, BadInput):
+            raise
         where = (
             f"damaged or cut off after frame {count}"
             if count
@@ -136,6 +140,9 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             stream.thread_type = "AUTO"
+            # what is larger is refused before anything is set aside
+            if stream.codec_context is not None:  # none where the codec is unknown
+                stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
             return stream
     raise BadInput(f"{path}: no video stream that can be read; expected a video, {_REMEDY}")
 
@@ -187,9 +194,10 @@ def _require_file(path: Path) -> os.stat_result:
         status = path.stat()
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file; expected a video") from error
-    except OSError as error:  # a symlink loop, no permission
+    except (OSError, ValueError) as error:  # a symlink loop, no permission; a NUL in the path
+        told = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror}); expected a video, check the file"
+            f"{path}: cannot be read ({told}); expected a video, check the file"
         ) from error
     if not path.is_file():
         raise BadInput(f"{path}: a folder; expected a video file")

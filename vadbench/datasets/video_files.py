@@ -11,6 +11,8 @@ from pathlib import Path
 
 from vadbench.datasets.video import READER, SUFFIXES, count_frames
 from vadbench.errors import BadInput
+from vadbench.files.canonical import canonical_hash
+from vadbench.files.documents import parse_json
 from vadbench.locations import cache_root
 
 MEMORY = "frame_counts.jsonl"
@@ -49,8 +51,9 @@ def frame_counts(paths: Iterable[Path], what: str) -> list[int]:
     """Frames of each video file, as decoded: headers are not trusted.
 
     A count is remembered in `$VADBENCH_CACHE/frame_counts.jsonl` under the reader's version, the
-    file's path, size and time of change, a line a file as soon as it is known, so that an
-    interrupted count goes on and a changed file is counted again.
+    file's path, size and time of change, a line a file, with its sha256, as soon as it is known, so
+    that an interrupted count goes on and a changed file, or one of a damaged line, is counted
+    again.
 
     Args:
         paths: the files.
@@ -105,11 +108,12 @@ def _read_counts() -> dict[str, int]:
     known: dict[str, int] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            key, frames = json.loads(line)
-            known[str(key)] = int(frames)
+            key, frames, seal = parse_json(line)
         # the last line of a process that was killed: that file is counted again
         except (ValueError, TypeError):
             continue
+        if seal == canonical_hash([key, frames]):
+            known[key] = frames
     return known
 
 
@@ -118,4 +122,4 @@ def _remember(key: str, frames: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # a line is one write: two processes do not mix theirs
     with path.open("a", encoding="utf-8") as memory:
-        memory.write(json.dumps([key, frames]) + "\n")
+        memory.write(json.dumps([key, frames, canonical_hash([key, frames])]) + "\n")

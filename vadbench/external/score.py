@@ -22,6 +22,7 @@ from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.tables import (
     FrameTable,
+    doubts,
     read_detections,
     read_frames,
     read_lengths,
@@ -57,8 +58,8 @@ def score_frames(
     Returns:
         JSON-ready: `rows` of {"metric", "convention", "value", "n", "reason", "low", "high",
         "videos", "interval_reason"} (fractions; None where undefined; `videos` that the interval
-        rests on), `per_video` of {"video", "metric", "value", "n", "reason"}, and counts and
-        settings.
+        rests on), `per_video` of {"video", "metric", "value", "n", "reason"}, counts and settings,
+        and `notes` of what in the files may be damage (`doubts`).
 
     Raises:
         BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
@@ -84,6 +85,7 @@ def score_frames(
         "videos": len(names),
         "frames": len(values),
         "smoothing": smoothing or None,
+        "notes": doubts(Path(scores_path), Path(labels_path)),
     }
 
 
@@ -112,8 +114,8 @@ def score_regions(
 
     Returns:
         JSON-ready: `RegionMetrics.summary()` with `rbdc_interval` and `tbdc_interval` ([low, high],
-        or None with the reason in `rbdc_interval_reason` and `tbdc_interval_reason`), and `videos`,
-        over which they are.
+        or None with the reason in `rbdc_interval_reason` and `tbdc_interval_reason`), `videos`,
+        over which they are, and `notes` as `score_frames`.
 
     Raises:
         BadInput: if a file cannot be used, or as `vadbench.evaluation.metrics.region_metrics`.
@@ -139,6 +141,7 @@ def score_regions(
     result = {
         **measured.summary(),
         "videos": len(n_frames) if isinstance(n_frames, Mapping) else None,
+        "notes": doubts(Path(detections_path), Path(tracks_path), Path(str(frames))),
     }
     values = [Value(**row) for row in measured.rows()]
     for value in add_intervals(values, jackknives, NO_LENGTHS):
@@ -150,7 +153,8 @@ def score_regions(
 
 def render(result: Result) -> str:
     """A result of `score_frames` or `score_regions` as lines of text, values in %."""
-    return "\n".join(_frame_lines(result) if "rows" in result else _region_lines(result))
+    lines = _frame_lines(result) if "rows" in result else _region_lines(result)
+    return "\n".join([*lines, *(f"Note: {note}." for note in result.get("notes", ()))])
 
 
 def _frame_lines(result: Result) -> list[str]:

@@ -5,8 +5,6 @@ stopped.
 from __future__ import annotations
 
 import shutil
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features.store import explain_disk_errors
 from vadbench.files.atomic import replace_file
+from vadbench.files.npz import open_npz
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -39,9 +38,9 @@ class Parts:
         damaged (then they are made again).
         """
         try:
-            with np.load(self._path(clip), allow_pickle=False) as arrays:
+            with open_npz(self._path(clip)) as arrays:
                 return dict(arrays.items())
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        except (OSError, ValueError):
             return None
 
     def load(self, clip: int) -> Arrays:

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StrictStr, ValidationError
 
 from vadbench.detector import Features
 from vadbench.errors import BadInput
@@ -29,12 +30,45 @@ from vadbench.features.boxes.provider import Objects
 from vadbench.files.atomic import replace_folder
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.digest import sha256
+from vadbench.files.documents import read_json
+from vadbench.files.npy import map_npy
+from vadbench.files.parquet import parquet_names, read_parquet
 
 SCHEMA_VERSION = 1
 SMALL = 64 * 2**20  # bytes; files up to this size are hashed whenever they are opened
 MANIFEST, INDEX, VECTORS = "manifest.json", "index.parquet", "x.npy"
 CORNERS = ("x0", "y0", "x1", "y1")
+KEYS = ("video", "frame", "object_id")
 AGAIN = "delete the folder and run `vadbench features extract` to make it anew"
+
+
+class WrittenFile(BaseModel):
+    """What a manifest says of a file beside it."""
+
+    model_config = ConfigDict(strict=True)
+
+    bytes: NonNegativeInt
+    sha256: str = Field(pattern="[0-9a-f]{64}")
+    shape: tuple[NonNegativeInt, NonNegativeInt] | None = None
+    dtype: str = "float32"
+
+
+class Manifest(BaseModel):
+    """The fields of a manifest that are read; it may have others."""
+
+    model_config = ConfigDict(strict=True)
+
+    videos: list[tuple[StrictStr, NonNegativeInt]]
+    rows: NonNegativeInt
+    files: dict[Literal["index.parquet", "x.npy"], WrittenFile]
+    dataset: str | None = None
+    fingerprint: str | None = None
+    split: str | None = None
+    contents: str | None = None
+    unit: str = "object"
+    columns: list[str] = []
+    scenes: list[str] | None = None
+    extractor: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -175,18 +209,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """What a stage is.
 
     Raises:
-        BadInput: if its manifest is missing, damaged, or of another version of the store.
+        BadInput: if its manifest is missing, damaged, of another version of the store, or of
+            features that belong elsewhere.
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
         seal = manifest.pop("sha256")
         version = manifest["schema_version"]
     except FileNotFoundError:
         raise BadInput(
             f"{path}: these features are not there; make them with `vadbench features extract`"
         ) from None
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BadInput(f"{path}: damaged, not a manifest; {AGAIN}") from error
     if version != SCHEMA_VERSION:
         raise BadInput(
@@ -197,7 +232,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BadInput(
             f"{path}: damaged or edited, its contents do not match their own sha256; {AGAIN}"
         )
+    _check_manifest(manifest, folder)
     return dict(manifest)
+
+
+def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    """Refuse one whose fields are missing or of other types, or that was moved here."""
+    path = folder / MANIFEST
+    try:
+        # as JSON: a list of two is as good as a tuple
+        read = Manifest.model_validate_json(json.dumps(manifest))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise BadInput(f"{path}: damaged, {where or 'all'}: {fault['msg']}; {AGAIN}") from error
+    lacking = next((name for name in (INDEX,) if name not in read.files), None)
+    if lacking:
+        raise BadInput(f"{path}: damaged, it names no {lacking}; {AGAIN}")
+    for what, said, found in (
+        ("split", read.split, folder.name),
+        ("fingerprint", read.fingerprint, folder.parent.name.rpartition("@")[2]),
+    ):
+        if said is not None and said != found:
+            raise BadInput(f"{path}: of the {what} {said}, which belongs elsewhere; {AGAIN}")
 
 
 def read_index(folder: Path, manifest: dict[str, Any]) -> Index:
@@ -206,29 +263,41 @@ def read_index(folder: Path, manifest: dict[str, Any]) -> Index:
     Raises:
         BadInput: naming the file that is missing or damaged.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     check_files(folder, manifest)
+    path = folder / INDEX
     try:
-        table = pq.read_table(folder / INDEX)
-        video, frame, object_id = (
-            table[name].to_numpy() for name in ("video", "frame", "object_id")
-        )
-        box = (
-            np.stack([table[name].to_numpy() for name in CORNERS], 1)
-            if CORNERS[0] in table.column_names
-            else None
-        )
-        track = table["track"].to_numpy() if "track" in table.column_names else None
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise BadInput(f"{folder / INDEX}: damaged, not an index of objects; {AGAIN}") from error
-    index = Index(video, frame, object_id, box, track)
+        names = parquet_names(path)
+        box, tracked = CORNERS[0] in names, "track" in names
+        wanted = (*KEYS, *(CORNERS if box else ()), *(("track",) if tracked else ()))
+        found = read_parquet(path, wanted)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: damaged, not an index of objects; {AGAIN}") from error
+    for name, values in found.items():
+        if values.dtype.kind != ("f" if name in CORNERS else "i"):
+            raise BadInput(f"{path}: damaged, {name} is {values.dtype}; {AGAIN}")
+    index = Index(
+        found["video"],
+        found["frame"],
+        found["object_id"],
+        np.stack([found[name] for name in CORNERS], 1) if box else None,
+        found["track"] if tracked else None,
+    )
     if len(index) != manifest["rows"]:
-        raise BadInput(
-            f"{folder / INDEX}: {len(index)} rows, the manifest says {manifest['rows']}; {AGAIN}"
-        )
+        raise BadInput(f"{path}: {len(index)} rows, the manifest says {manifest['rows']}; {AGAIN}")
+    _check_places(index, manifest, path)
     return index
+
+
+def _check_places(index: Index, manifest: dict[str, Any], path: Path) -> None:
+    """Refuse rows that are not in the order of the clips, or beyond them."""
+    if not len(index):
+        return
+    frames = np.array([count for _, count in manifest["videos"]], np.int64)
+    beyond = (index.video < 0) | (index.video >= len(frames))
+    if not beyond.any():
+        beyond = (index.frame < 0) | (index.frame >= frames[index.video])
+    if beyond.any() or (np.diff(index.video) < 0).any():
+        raise BadInput(f"{path}: damaged, rows that are of none of its clips' frames; {AGAIN}")
 
 
 def check_files(folder: Path, manifest: dict[str, Any], everything: bool = False) -> None:
@@ -362,10 +431,12 @@ def _write_index(path: Path, index: Index) -> None:
 
 
 def _open_vectors(path: Path, manifest: dict[str, Any]) -> NDArray[np.float32]:
-    expected = manifest["files"][VECTORS]
+    expected = manifest["files"].get(VECTORS)
+    if expected is None or expected.get("shape") is None:
+        raise BadInput(f"{path.with_name(MANIFEST)}: damaged, it names no vectors; {AGAIN}")
     try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        x = map_npy(path)
+    except (OSError, ValueError) as error:
         raise BadInput(f"{path}: damaged, not an .npy file; {AGAIN}") from error
     if list(x.shape) != expected["shape"] or str(x.dtype) != expected["dtype"]:
         raise BadInput(

@@ -43,6 +43,7 @@ class Imported(BaseModel):
     nature: Nature | None = Field(None, description="what the columns are, where the user said so")
     options: dict[str, Any] = Field({}, description="how the files were read")
     files: dict[str, str] = Field({}, description="split -> sha256 of the files")
+    sources: dict[str, str] = Field({}, description="split -> path of the files")
 
 
 @dataclass(frozen=True)

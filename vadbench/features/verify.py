@@ -7,17 +7,18 @@ from vadbench.datasets.base import Check, Dataset
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.features.current import outdated_folders
+from vadbench.features.importers.sources import check_imports
 from vadbench.features.store import stored, verify
 from vadbench.locations import cache_root
 
 
 def verify_features() -> tuple[int, list[str]]:
-    """Verify every cached file against its manifest, and the videos it was extracted from where
-    they are on this machine; reads all of both.
+    """Verify every cached file against its manifest, and the videos it was extracted from, or the
+    files it was imported from, where they are on this machine; reads all of them.
 
     Returns:
         The number of cached folders, and a line for each that is damaged or of files that have
-        changed.
+        changed, and for each import of which that is so.
     """
     folders = stored(cache_root())
     told = {}
@@ -36,7 +37,9 @@ def verify_features() -> tuple[int, list[str]]:
                 f"{folder}: of other files than {dataset.name} has now; `vadbench features extract"
                 " ... --again` makes it anew"
             )
-    return len(folders), list(told.values())
+    for place, line in check_imports(cache_root()).items():
+        told.setdefault(place, line)
+    return len({*folders, *told}), list(told.values())
 
 
 def check_cached(dataset: Dataset) -> Check:

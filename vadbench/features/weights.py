@@ -9,8 +9,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile
@@ -24,6 +30,7 @@ VISION_EXTRA = "vision"  # the extra that brings torchvision, timm, open_clip an
 Model = TypeVar("Model", bound="torch.nn.Module")
 # where training scripts put the weights among other things
 NESTED = ("state_dict", "model_state", "model", "state_dict_ema")
+LARGEST = 8192  # pixels of a side that a model takes
 PREFIXES = ("module.", "_orig_mod.")  # left in the names by DataParallel and torch.compile
 
 
@@ -78,11 +85,10 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     )
     if not path.is_file():
         raise BadInput(f"{path}: no such file; {expected}")
+    require_utf8(path)
     try:
         found: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
+            load_file(path) if path.suffix == ".safetensors" else _load_checked(torch, path)
         )
     # torch raises what the archive's reader or the restricted unpickler raises: a dozen types
     except Exception as error:
@@ -101,6 +107,16 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: holds {type(found).__name__} without a table of tensors; {expected}"
         )
     return {_bare(name): tensor for name, tensor in found.items()}
+
+
+def _load_checked(torch: Any, path: Path) -> Any:
+    """What torch reads of a .pt file, whose checksums it does not look at."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} is not what was written")
+    with warnings.catch_warnings(action="ignore"):  # of damage that is told in our line
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def fill(model: Model, state: dict[str, torch.Tensor], path: Path, what: str) -> Model:
@@ -148,6 +164,7 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
     onnxruntime: Any = load_package("onnxruntime", "deep")
     if not path.is_file():
         raise BadInput(f"{path}: no such file; expected an ONNX model")
+    require_utf8(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     options.inter_op_num_threads = 1
@@ -164,6 +181,51 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
         raise BadInput(
             f"{path}: not an ONNX model that onnxruntime can run ({_first_line(error)}); export or"
             " fetch it again"
+        ) from error
+
+
+def run_onnx(
+    session: onnxruntime.InferenceSession, path: Path, inputs: dict[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """What a model answers.
+
+    Raises:
+        BadInput: if it cannot be run.
+    """
+    try:
+        return [np.asarray(found) for found in session.run(None, inputs)]
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise BadInput(
+            f"{path}: cannot be run ({_first_line(error)}); export or fetch it again"
+        ) from error
+
+
+def check_sides(path: Path, sides: Iterable[Any]) -> None:
+    """Refuse a model that takes pictures of an implausible size.
+
+    Raises:
+        BadInput: naming it.
+    """
+    sides = list(sides)
+    if not all(isinstance(side, int) and 1 <= side <= LARGEST for side in sides):
+        raise BadInput(
+            f"{path}: takes pictures of {' x '.join(map(str, sides))}; expected sides of 1 to"
+            f" {LARGEST} pixels, export or fetch it again"
+        )
+
+
+def require_utf8(path: Path) -> None:
+    """Refuse a path that libraries outside Python do not open.
+
+    Raises:
+        BadInput: naming it.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"{path}: a path with bytes that are not UTF-8, by which weights are not opened; rename"
+            " it"
         ) from error
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 
+MOST = 1 << 31  # no frame has a pixel, and no video a frame, of this number
+
 
 @dataclass(frozen=True)
 class BoxTable:
@@ -87,14 +89,14 @@ def read_boxes(columns: Mapping[str, Any], name: str) -> BoxTable:
         raise BadInput(f"{name}: columns of different length {lengths}; expected one value a row")
     x0, y0, x1, y1 = (_numbers(columns, column, name) for column in ("x0", "y0", "x1", "y1"))
     for column, values in (("x0", x0), ("y0", y0), ("x1", x1), ("y1", y1)):
-        _refuse(~np.isfinite(values), values, name, column, "finite pixels")
+        _refuse(~(np.abs(values) < MOST), values, name, column, "finite pixels")
     _refuse(
         x1 <= x0 - 1, x1, name, "x1", "x1 >= x0: corners, of a width x0 + width"
     )  # an inclusive width of 0 or less; rounding may leave x1 a little below x0
     _refuse(y1 <= y0 - 1, y1, name, "y1", "y1 >= y0: corners, of a height y0 + height")
     frame = _numbers(columns, "frame", name)
     _refuse(
-        ~np.isfinite(frame) | (frame < 0) | (frame != np.floor(frame)),
+        ~(frame < MOST) | (frame < 0) | (frame != np.floor(frame)),
         frame,
         name,
         "frame",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,13 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.files.box_arrays import read_boxes, read_scores
+from vadbench.files.npy import read_npy
 from vadbench.files.npz import open_npz
+from vadbench.files.parquet import parquet_names, read_parquet
 
 Columns = dict[str, NDArray[Any]]
 NAMES = ("video", "track")  # columns of text; all others hold numbers
+LONGEST_NAME = 1000  # characters
 BOX = ("x0", "y0", "x1", "y1")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")  # not `1_0`, which Python takes for 10
 DETECTIONS = ("video", "frame", *BOX, "score")
@@ -126,6 +128,37 @@ def read_tracks(path: Path) -> Columns:
     return _read_boxes(path, "ground_truth", TRACKS)
 
 
+def doubts(*paths: Path) -> list[str]:
+    """What may be damage, though it can be read: a line for each of these files and folders.
+
+    Files of a folder without a row are whole where a video has none, and a last line without its
+    end where somebody wrote it by hand.
+    """
+    found = []
+    for path in paths:
+        texts = [path] if path.suffix.lower() == ".csv" else sorted(path.glob("*.txt"))
+        texts = [file for file in texts if file.is_file() and not file.name.startswith(".")]
+        empty = [file.name for file in texts if not file.stat().st_size]
+        open_ended = [file.name for file in texts if file.stat().st_size and not _ends(file)]
+        if empty:
+            found.append(f"{path}: no row in {_some(empty)}, an empty file")
+        if open_ended:
+            found.append(f"{path}: the last line of {_some(open_ended)} has no end; cut off?")
+    return found
+
+
+def _ends(path: Path) -> bool:
+    """Whether the last line has its end."""
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read() in b"\r\n"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} others" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def column_names(path: Path) -> list[str]:
     """The names of a file's columns.
 
@@ -177,7 +210,7 @@ class _Format:
 def _format(path: Path) -> _Format:
     formats = {
         ".csv": _Format(_csv_names, _read_csv),
-        ".parquet": _Format(_parquet_names, _read_parquet),
+        ".parquet": _Format(parquet_names, read_parquet),
         ".npz": _Format(_npz_names, _read_npz),
     }
     if path.suffix.lower() not in formats or path.is_dir():
@@ -196,8 +229,8 @@ def _attempt(path: Path, read: Callable[[Path], Any]) -> Any:
         raise
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such file; expected a csv, parquet or npz file") from error
-    # pyarrow's errors are among them
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, csv.Error) as error:
+    # pyarrow's errors are among them; MemoryError, OverflowError: cells that no file of ours has
+    except (OSError, ValueError, KeyError, csv.Error, MemoryError, OverflowError) as error:
         raise BadInput(
             f"{path}: cannot be read as {path.suffix[1:]} ({' '.join(str(error).split())}); write"
             " the file again"
@@ -228,21 +261,6 @@ def _read_csv(path: Path, needed: Sequence[str]) -> Mapping[str, Any]:
     return {name: table[name].to_numpy() for name in needed}
 
 
-def _parquet_names(path: Path) -> list[str]:
-    from pyarrow.parquet import read_schema
-
-    return list(read_schema(path).names)
-
-
-def _read_parquet(path: Path, needed: Sequence[str]) -> Mapping[str, Any]:
-    from pyarrow.parquet import ParquetFile
-
-    with ParquetFile(path) as file:
-        table = file.read(columns=list(needed))
-    # pandas decodes categories
-    return {name: table[name].to_pandas().to_numpy() for name in needed}
-
-
 def _npz_names(path: Path) -> list[str]:
     with open_npz(path) as arrays:
         return list(arrays)
@@ -258,8 +276,8 @@ def _names(values: Any, path: Path, column: str) -> NDArray[Any]:
     names = np.asarray(values)
     if names.ndim == 1 and names.dtype.kind in "iu":
         return names.astype(str)
-    if names.ndim == 1 and names.dtype.kind == "S":
-        names = np.char.decode(names, "utf-8")
+    if names.ndim == 1 and names.dtype.kind in "SU" and names.dtype.itemsize <= 4 * LONGEST_NAME:
+        return _plain_names(names, path, column)
     texts = (
         names.tolist() if names.ndim == 1 and (names.dtype.kind in "UO" or not len(names)) else None
     )
@@ -274,13 +292,35 @@ def _names(values: Any, path: Path, column: str) -> NDArray[Any]:
     )
     if odd is not None:
         raise BadInput(f"{path}: row {odd} has {column} {texts[odd]!r}; expected a name")
+    # before there is an array of so many characters a row
+    long = next((row for row, text in enumerate(texts) if len(text) > LONGEST_NAME), None)
+    if long is not None:
+        raise BadInput(
+            f"{path}: row {long} has a {column} of {len(texts[long])} characters; expected a name"
+        )
     return np.array([text.strip() for text in texts], str)
+
+
+def _plain_names(names: NDArray[Any], path: Path, column: str) -> NDArray[Any]:
+    """[N] the names of an array of texts."""
+    try:
+        names = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
+        names = np.char.strip(names)
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: column {column} holds bytes that are no text ({error})") from error
+    if len(empty := np.flatnonzero(names == "")):
+        raise BadInput(f"{path}: row {empty[0]} has {column} ''; expected a name")
+    return names if len(names) else np.zeros(0, str)
 
 
 def _numbers(values: Any, path: Path, column: str) -> NDArray[np.float64]:
     try:
-        numbers = np.asarray(values).astype(np.float64, casting="unsafe")
-    except (TypeError, ValueError) as error:
+        found = np.asarray(values)
+        if found.dtype.kind in "mMcV":  # dates, whose numbers are none, and pairs of numbers
+            raise TypeError(f"values of type {found.dtype}")
+        with np.errstate(invalid="ignore"):  # a NaN that warns of itself
+            numbers = found.astype(np.float64, casting="unsafe")
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(
             f"{path}: column {column} holds something other than numbers ({error})"
         ) from error
@@ -413,8 +453,7 @@ def _read_values(path: Path, column: str) -> NDArray[np.float64]:
     )
     try:
         if path.suffix == ".npy":
-            with path.open("rb") as file:
-                values = np.lib.format.read_array(file, allow_pickle=False)
+            values = read_npy(path)
         else:
             values = np.array(
                 [
@@ -423,7 +462,7 @@ def _read_values(path: Path, column: str) -> NDArray[np.float64]:
                     if line.strip()
                 ]
             )
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: cannot be read ({' '.join(str(error).split())}); {expected}"
         ) from error

@@ -31,6 +31,7 @@ from vadbench.files.box_arrays import (
 Ties = Literal["average", "order"]
 Integers = NDArray[np.int64]
 PAIRS_AT_ONCE = 1 << 21  # bounds the memory of overlaps
+CROWD = 1000  # boxes in one frame, on both sides, above which those that are the same are joined
 
 
 @dataclass(frozen=True)
@@ -337,10 +338,13 @@ def _hits(
     rank: Integers,
     ranks: int,
     beta: float,
+    joined: bool = False,
 ) -> tuple[Integers, NDArray[np.bool_]]:
     """[G] rank of each region's best hit (`ranks` if none), and [D] whether a detection hits any
-    region.
+    region; `joined` where no two boxes of a frame are the same.
     """
+    if not joined and min(_crowd(boxes, box_video), _crowd(truth, truth_video)) > CROWD:
+        return _hits_of_crowds(boxes, box_video, truth, truth_video, rank, ranks, beta)
     region_rank = np.full(len(truth.frame), ranks, np.int64)
     hit = np.zeros(len(rank), bool)
     for detection, region in _pairs(boxes, box_video, truth, truth_video):
@@ -351,38 +355,99 @@ def _hits(
     return region_rank, hit
 
 
+def _crowd(table: BoxTable, video: Integers) -> int:
+    """The most boxes in one frame."""
+    if not len(video):
+        return 0
+    order = np.lexsort((table.frame, video))
+    changes = (np.diff(table.frame[order]) != 0) | (np.diff(video[order]) != 0)
+    starts = np.flatnonzero(np.concatenate([[True], changes, [True]]))
+    return int(np.diff(starts).max())
+
+
+def _hits_of_crowds(
+    boxes: BoxTable,
+    box_video: Integers,
+    truth: BoxTable,
+    truth_video: Integers,
+    rank: Integers,
+    ranks: int,
+    beta: float,
+) -> tuple[Integers, NDArray[np.bool_]]:
+    """As `_hits`, by the different boxes alone: thousands in a frame are mostly the same few."""
+    first, of = _distinct(boxes, box_video)
+    first_region, region_of = _distinct(truth, truth_video)
+    best = np.full(len(first), ranks, np.int64)
+    np.minimum.at(best, of, rank)
+    region_rank, hit = _hits(
+        _rows(boxes, first),
+        box_video[first],
+        _rows(truth, first_region),
+        truth_video[first_region],
+        best,
+        ranks,
+        beta,
+        joined=True,
+    )
+    return region_rank[region_of], hit[of]
+
+
+def _distinct(table: BoxTable, video: Integers) -> tuple[Integers, Integers]:
+    """[K] a row of each different box of a frame, and [N] which of these each row is."""
+    columns = (video, table.frame, table.x0, table.y0, table.x1, table.y1)
+    rows = np.stack([np.asarray(column, np.float64) for column in columns], 1)
+    _, first, of = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return first, of.ravel()
+
+
+def _rows(table: BoxTable, rows: Integers) -> BoxTable:
+    corners = (corner[rows] for corner in (table.x0, table.y0, table.x1, table.y1))
+    return BoxTable(table.name, table.video[rows], table.frame[rows], *corners)
+
+
 def _pairs(
     boxes: BoxTable, box_video: Integers, truth: BoxTable, truth_video: Integers
 ) -> Iterator[tuple[Integers, Integers]]:
-    """Every detection with every region of its frame, as indices [P] of both, some
-    `PAIRS_AT_ONCE` at a time.
+    """Every detection with every region of its frame that it may overlap, as indices [P] of both,
+    some `PAIRS_AT_ONCE` at a time.
     """
-    # a video counts up to its last region: past it no detection can hit
-    videos = 1 + max(int(box_video.max(initial=-1)), int(truth_video.max(initial=-1)))
-    lengths = np.zeros(videos, np.int64)
-    np.maximum.at(lengths, truth_video, truth.frame + 1)
-    start = np.cumsum(lengths) - lengths
+    if not len(truth.frame) or not len(boxes.frame):
+        return
+    # the frames with regions, numbered without gaps however high they are
+    known, nth = np.unique(truth.frame, return_inverse=True)
+    region_frame = truth_video * len(known) + nth
+    at = np.minimum(np.searchsorted(known, boxes.frame), len(known) - 1)
+    detections = np.flatnonzero(known[at] == boxes.frame)
+    box_frame = (box_video * len(known) + at)[detections]
 
-    # the frames of all videos, numbered one after the other, and the regions in each
-    region_frame = start[truth_video] + truth.frame
-    regions = np.argsort(region_frame, kind="stable")
-    count = np.bincount(region_frame, minlength=int(lengths.sum()))
-    first = np.cumsum(count) - count
+    # regions by frame and, in a frame, from left to right; a region's key says both
+    by_x = np.argsort(truth.x0, kind="stable")
+    left = np.empty(len(by_x), np.int64)
+    left[by_x] = np.arange(len(by_x))
+    key = region_frame * (len(by_x) + 1) + left
+    regions = np.argsort(key)
+    key = key[regions]
 
-    # the detections in frames with regions
-    early = np.flatnonzero(boxes.frame < lengths[box_video])
-    box_frame = start[box_video[early]] + boxes.frame[early]
-    shared = count[box_frame] > 0
-    detections, box_frame = early[shared], box_frame[shared]
+    # of the regions of a detection's frame those that begin where they may overlap it
+    widest = float((truth.x1 - truth.x0).max())
+    x0, x1 = boxes.x0[detections], boxes.x1[detections]
+    lowest = x0 - widest - 2 - 1e-12 * (np.abs(x0) + widest)  # rounding widens it
+    ends = (np.searchsorted(truth.x0[by_x], x) for x in (lowest, np.nextafter(x1 + 2, np.inf)))
+    start, stop = (np.searchsorted(key, box_frame * (len(by_x) + 1) + end) for end in ends)
+    met = stop > start
+    detections, start, partners = detections[met], start[met], (stop - start)[met]
 
-    partners = count[box_frame]
     cuts = np.arange(PAIRS_AT_ONCE, partners.sum(), PAIRS_AT_ONCE)
     for block in np.split(np.arange(len(detections)), np.searchsorted(np.cumsum(partners), cuts)):
         many = partners[block]
         # of a frame's regions the first, the second, ... for each detection
-        nth = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-        region = np.repeat(first[box_frame[block]], many) + nth
-        yield np.repeat(detections[block], many), regions[region]
+        which = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        detection = np.repeat(detections[block], many)
+        region = regions[np.repeat(start[block], many) + which]
+        near = (truth.y0[region] <= boxes.y1[detection] + 2) & (
+            truth.y1[region] >= boxes.y0[detection] - 2
+        )
+        yield detection[near], region[near]
 
 
 def _iou(boxes: BoxTable, i: Integers, truth: BoxTable, j: Integers) -> NDArray[np.float64]:

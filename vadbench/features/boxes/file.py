@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from vadbench.datasets.geometry import check_boxes
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile, Objects
-from vadbench.files.npz import open_npz
+from vadbench.files.npz import open_npz, pick
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset, Split, Video
@@ -139,20 +137,21 @@ def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Xyxy [M, 4] and count [frames] of a boxes file, checked against each other."""
     try:
         with open_npz(path) as arrays:
-            xyxy, count = (
-                np.asarray(arrays["xyxy"], np.float32),
-                np.asarray(arrays["count"], np.int64),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            xyxy, count = pick(arrays, "xyxy", 2), pick(arrays, "count", 1)
+    except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: not a readable boxes file (npz with xyxy and count):"
             f" {' '.join(str(error).split())}; get it anew"
         ) from error
-    if xyxy.ndim != 2 or xyxy.shape[1] != 4 or count.ndim != 1 or (count < 0).any():
+    if xyxy.shape[1] != 4 or not are_counts(count):
         raise BadInput(
             f"{path}: expected xyxy [M, 4] and count [frames] of at least 0, found {xyxy.shape} and"
             f" {count.shape}"
         )
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is no float32 is not finite, and refused below
+        xyxy, count = xyxy.astype(np.float32), count.astype(np.int64)
     if count.sum() != len(xyxy):
         raise BadInput(
             f"{path}: count adds up to {count.sum()} boxes, xyxy has {len(xyxy)}; get the file anew"
@@ -164,3 +163,8 @@ def _read_boxes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
             f"{path}: box {row} is {xyxy[row].tolist()}; expected finite x0 < x1, y0 < y1"
         )
     return xyxy, count
+
+
+def are_counts(values: NDArray[Any]) -> bool:
+    """Whether these are whole numbers from 0 that may be added up."""
+    return bool(((values >= 0) & (values < 1 << 31) & (values == np.floor(values))).all())

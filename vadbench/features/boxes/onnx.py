@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features.boxes.detections import Detections
 from vadbench.features.boxes.provider import Floats
-from vadbench.features.weights import onnx_session, weights_file
+from vadbench.features.weights import check_sides, onnx_session, run_onnx, weights_file
 
 if TYPE_CHECKING:
     from vadbench.features.boxes.provider import NeededFile
@@ -87,6 +87,7 @@ class OnnxBoxes:
                 f"{path}: has {seen}; expected one float input [1, 3, H, W] of fixed size and one"
                 " output; export it so"
             )
+        check_sides(path, shape[2:])
         self.input = inputs[0].name
         self.height, self.width = shape[2:]
         self.form, self.cells = self._form(
@@ -117,7 +118,7 @@ class OnnxBoxes:
         )
 
     def _run(self, picture: Floats) -> Floats:
-        return np.asarray(self.session.run(None, {self.input: picture})[0], np.float32)
+        return np.asarray(run_onnx(self.session, self.path, {self.input: picture})[0], np.float32)
 
     def _form(self, shape: tuple[int, ...]) -> tuple[Form, Floats]:
         three, four = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,9 +11,9 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.features.boxes.file import LabelledFile, check_fit
+from vadbench.features.boxes.file import LabelledFile, are_counts, check_fit
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
-from vadbench.files.npz import open_npz
+from vadbench.files.npz import open_npz, pick
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Split
@@ -122,9 +120,20 @@ def _by_frame(
     path: Path, name: str, columns: Table
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
     order = np.argsort(columns["frame"], kind="stable")
-    box = np.stack([columns[corner][order] for corner in ("x0", "y0", "x1", "y1")], 1).astype(
-        np.float32
-    )
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is no float32 is not finite, and refused below
+        box = np.stack([columns[corner][order] for corner in ("x0", "y0", "x1", "y1")], 1).astype(
+            np.float32
+        )
+    for column in ("frame", "track"):
+        values = columns[column]
+        odd = ~((np.abs(values) < 1 << 31) & (values == np.floor(values)))
+        if odd.any():
+            row = int(np.argmax(odd))
+            raise BadInput(
+                f"{path}: video {name}, row {row}: {column} {values[row]}; expected a whole number"
+            )
     frame, track = (
         columns["frame"][order].astype(np.int64),
         columns["track"][order].astype(np.int64),
@@ -145,10 +154,10 @@ def _by_frame(
 def _read_npz(path: Path) -> dict[str, Table]:
     try:
         with open_npz(path) as arrays:
-            rows, names, videos, count = (
-                np.asarray(arrays[key]) for key in ("rows", "columns", "video", "count")
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            rows, count = pick(arrays, "rows", 2), pick(arrays, "count", 1)
+            names = pick(arrays, "columns", 1, "U")
+            videos = pick(arrays, "video", 1, "Uiu")
+    except (OSError, ValueError) as error:
         told = " ".join(str(error).split())
         raise BadInput(
             f"{path}: not a readable track file (npz with rows, columns, video and count): {told};"
@@ -156,16 +165,19 @@ def _read_npz(path: Path) -> dict[str, Table]:
         ) from error
     place = {str(name): index for index, name in enumerate(names)}
     absent = [name for name in NPZ.values() if name not in place]
-    if absent or rows.ndim != 2 or rows.shape[1] != len(names):
+    if absent or len(place) != len(names) or rows.shape[1] != len(names):
         raise BadInput(
-            f"{path}: rows {list(rows.shape)} with columns {', '.join(place)}; expected [N,"
-            f" {len(names)}] with {', '.join(NPZ.values())}"
+            f"{path}: rows {list(rows.shape)} with columns {', '.join(map(str, names))}; expected"
+            f" [N, {len(names)}] with {', '.join(NPZ.values())}, each once"
         )
-    if len(videos) != len(count) or count.sum() != len(rows):
+    if len(np.unique(videos)) != len(videos):
+        raise BadInput(f"{path}: a video is named twice; expected each once, get the file anew")
+    if len(videos) != len(count) or not are_counts(count) or count.sum() != len(rows):
         raise BadInput(
             f"{path}: count adds up to {count.sum()} rows of {len(videos)} videos, rows has"
             f" {len(rows)}; get the file anew"
         )
+    count = count.astype(np.int64)
     ends = np.cumsum(count)
     spans = {
         str(video): slice(end - number, end)
@@ -184,9 +196,13 @@ def _read_csv(path: Path) -> dict[str, Table]:
     wanted = ["video", *NPZ]
     try:
         table = pd.read_csv(
-            path, usecols=wanted, dtype={"video": str, "frame": np.int64, "track": np.int64}
+            path,
+            usecols=wanted,
+            dtype={"video": str, **dict.fromkeys(NPZ, np.float64)},
+            keep_default_na=False,
+            na_values={column: ["", "nan", "NaN"] for column in NPZ},
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise BadInput(
             f"{path}: not a csv with columns {', '.join(wanted)}: {' '.join(str(error).split())}"
         ) from error

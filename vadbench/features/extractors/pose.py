@@ -22,6 +22,7 @@ from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 from vadbench.features.extractors.extractor import Advance, Vectors
+from vadbench.features.weights import check_sides, onnx_session, run_onnx
 
 if TYPE_CHECKING:
     from vadbench.features.footage import Footage
@@ -182,20 +183,18 @@ class Simcc:
     """
 
     def __init__(self, file: NeededFile) -> None:
-        from vadbench.features.weights import onnx_session
-
         self.path = file.path
         self.session = onnx_session(file.path)
         self.input, shape = _only_input(self.session, file, "tensor(float)", 1)
+        check_sides(self.path, shape[2:])
         self.height, self.width = shape[2:]
         self.batch = 1 if shape[0] == 1 else BATCH
 
     def __call__(self, crops: NDArray[np.uint8]) -> Poses:
         """The joints of crops [n, H, W, 3]."""
         standardised = (crops - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-        heads = self.session.run(
-            None, {self.input: np.ascontiguousarray(standardised.transpose(0, 3, 1, 2), np.float32)}
-        )
+        planes = np.ascontiguousarray(standardised.transpose(0, 3, 1, 2), np.float32)
+        heads = run_onnx(self.session, self.path, {self.input: planes})
         shapes = [list(head.shape) for head in heads]
         if len(heads) != 2 or any(
             len(head.shape) != 3 or head.shape[1] != len(JOINTS) for head in heads
@@ -222,18 +221,16 @@ class MoveNet:
     batch = 1
 
     def __init__(self, file: NeededFile) -> None:
-        from vadbench.features.weights import onnx_session
-
         self.path = file.path
         self.session = onnx_session(file.path)
         self.input, shape = _only_input(self.session, file, "tensor(int32)", 3)
+        check_sides(self.path, shape[1:3])
         self.height, self.width = shape[1:3]
 
     def __call__(self, crops: NDArray[np.uint8]) -> Poses:
         """The joints of one crop [1, H, W, 3]."""
-        found = np.asarray(
-            self.session.run(None, {self.input: crops.astype(np.int32)})[0], np.float32
-        )
+        answer = run_onnx(self.session, self.path, {self.input: crops.astype(np.int32)})
+        found = np.asarray(answer[0], np.float32)
         if found.shape != (1, 1, len(JOINTS), 3):
             raise BadInput(
                 f"{self.path}: gives {list(found.shape)}; expected [1, 1, 17, 3], MoveNet for a"

@@ -4,8 +4,6 @@ the libraries raise becomes one line.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.importers.clips import numbers
+from vadbench.files import mat, npy
 from vadbench.files.npz import open_npz
 
 
@@ -24,12 +23,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     Raises:
         BadInput: if the file cannot be read or holds objects.
     """
-
-    def read() -> NDArray[Any]:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-
-    return numbers(_attempt(path, read), str(path))
+    return numbers(_attempt(path, lambda: npy.read_npy(path)), str(path))
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -53,27 +47,27 @@ def read_txt(path: Path) -> NDArray[np.float64]:
     Raises:
         BadInput: if the file cannot be read, or its lines differ in length.
     """
-    found: NDArray[np.float64] = _attempt(path, lambda: np.loadtxt(path, ndmin=2))
+
+    def read() -> NDArray[np.float64]:
+        if not path.read_bytes().strip():
+            raise ValueError("an empty file")
+        return np.loadtxt(path, ndmin=2)
+
+    found: NDArray[np.float64] = _attempt(path, read)
     return found
 
 
 def read_mat(path: Path) -> dict[str, NDArray[Any]]:
-    """The named variables of a MATLAB file of version 4 to 7; cells are arrays of objects, numbers
-    or texts each.
+    """The named variables of a MATLAB file of version 4 to 7 (`vadbench.files.mat`).
 
     Raises:
         BadInput: if the file cannot be read, or is of version 7.3.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
-        found = _attempt(path, lambda: loadmat(str(path), appendmat=False))
-    except NotImplementedError as error:
+        found: dict[str, NDArray[Any]] = _attempt(path, lambda: mat.read_mat(path))
+    except mat.NewerMat as error:
         raise BadInput(f"{path}: a MATLAB 7.3 file; save it again with `save -v7`") from error
-    except MatReadError as error:
-        raise BadInput(f"{path}: not a MATLAB file ({error}); get it anew") from error
-    return {name: value for name, value in found.items() if not name.startswith("__")}
+    return found
 
 
 def _attempt(path: Path, read: Callable[[], Any]) -> Any:
@@ -81,17 +75,9 @@ def _attempt(path: Path, read: Callable[[], Any]) -> Any:
         return read()
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        MemoryError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except mat.NewerMat:
+        raise
+    except (OSError, ValueError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(
             f"{path}: cannot be read as {path.suffix[1:]} ({told[:200]}); get it anew"

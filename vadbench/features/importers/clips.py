@@ -31,6 +31,7 @@ class ImportedRows:
         windows: whether a row scores a window centred at its frame (frame-centric); otherwise it is
             an object.
         columns: the features' names, where the file names them.
+        note: what is to be said of their files; of the training split for all.
     """
 
     x: Floats
@@ -39,6 +40,7 @@ class ImportedRows:
     box: Floats | None
     windows: bool
     columns: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def finite(
         raise BadInput(
             f"{where}: an array of shape {list(values.shape)}, expected [rows, features]"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         x = np.asarray(values, np.float32)
     bad = ~np.isfinite(x)
     if bad.any():
@@ -201,7 +203,8 @@ def boxes(values: NDArray[Any], where: str, rows: int) -> Floats:
         raise BadInput(
             f"{where}: boxes of shape {list(values.shape)}, expected [{rows}, 4], one a row"
         )
-    box = values.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        box = values.astype(np.float32)
     bad = ~np.isfinite(box).all(1) | (box[:, 2:] <= box[:, :2]).any(1)
     if bad.any():
         row = int(np.argmax(bad))

@@ -17,8 +17,8 @@ SHOWN = 3  # columns in a line
 
 
 def suspicions(rows: Mapping[Split, ImportedRows]) -> list[str]:
-    """A line for columns that alone tell test rows from training rows, and one for those that take
-    two values.
+    """A line for columns that alone tell test rows from training rows, one for those that take two
+    values, and what is to be said of the files.
 
     Args:
         rows: of the splits, alike in their columns.
@@ -27,7 +27,7 @@ def suspicions(rows: Mapping[Split, ImportedRows]) -> list[str]:
     apart = np.flatnonzero(separates(_sample(train.x), _sample(test.x)))
     binary = np.flatnonzero(is_binary([of_split.x for of_split in rows.values()]))
     after = "no feature if it is a label, an index or a time"
-    found = []
+    found = [train.note] if train.note else []
     if len(apart):
         what = "alone separates training from test rows"
         found.append(f"{_name(apart, train)} {what}; {after}")

@@ -5,12 +5,13 @@ stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Dataset, Split
@@ -25,6 +26,7 @@ from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
 from vadbench.features.importers.write import write_import
 from vadbench.features.names import StreamName
+from vadbench.features.stream import Imported, import_record
 from vadbench.files.digest import sha256
 
 
@@ -141,6 +143,7 @@ def import_features(
         split: digest(path, format, Clips.of(dataset, split, paths), layout)
         for split, path in paths.items()
     }
+    rows["train"] = replace(rows["train"], note=_differs(dataset, stream, digests, cache))
     write_import(
         dataset,
         stream,
@@ -149,8 +152,27 @@ def import_features(
         {"format": format, **_record_layout(layout, format)},
         cache,
         nature,
+        paths,
     )
     return rows
+
+
+def _differs(dataset: Dataset, stream: str, digests: Mapping[str, str], cache: Path) -> str:
+    """What is to be said of an import of the same name before, if its files held something else."""
+    name = StreamName.parse(stream, dataset.boxes)
+    path = import_record(cache, f"{dataset.name}@{dataset.revision}", name)
+    try:
+        before = Imported.model_validate_json(path.read_bytes()).files
+    except (OSError, ValidationError):  # none before, or none that can be compared
+        return ""
+    other = [split for split in digests if split in before and before[split] != digests[split]]
+    if not other:
+        return ""
+    split = other[0]
+    return (
+        f"the {', '.join(other)} files are others than those imported under this name before"
+        f" (sha256 {digests[split][:12]}…, then {before[split][:12]}…)"
+    )
 
 
 def make_layout(format: str, given: dict[str, Any]) -> Layout:
@@ -243,7 +265,7 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
         for number, crops in files.items()
         for file in crops
     ]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _option(name: str) -> str:

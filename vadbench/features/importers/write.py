@@ -5,6 +5,7 @@ a stream of their own.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def write_import(
     options: dict[str, Any],
     cache: Path,
     nature: Nature | None = None,
+    sources: Mapping[Split, Path] | None = None,
 ) -> StreamPlan:
     """Store all splits' rows and, after them, record which files they came from, so that planning
     finds them.
@@ -45,6 +47,7 @@ def write_import(
             hashes the rows.
         cache: the store's root.
         nature: what the columns are; none: what the extractor declares of all its variants.
+        sources: where the files lie, so that `vadbench features verify` finds them.
 
     Raises:
         BadInput: if the name is no import's, or the splits differ in their columns.
@@ -68,12 +71,13 @@ def write_import(
     where = f"{dataset.name}@{dataset.revision}"
     rows = {split: _sort(of_split) for split, of_split in rows.items()}
     imported = Imported(
-        vectors={split: _digest(of_split.x) for split, of_split in rows.items()},
-        places={split: _digest(*_places(of_split)) for split, of_split in rows.items()},
+        vectors={split: digest_vectors(of_split) for split, of_split in rows.items()},
+        places={split: digest_places(of_split) for split, of_split in rows.items()},
         windows=rows["train"].windows,
         nature=nature,
         options=options,
         files=digests,
+        sources={split: str(path.absolute()) for split, path in (sources or {}).items()},
     )
     plan, record = plan_import(where, name, imported), import_record(cache, where, name)
     with store.explain_disk_errors(record):
@@ -132,6 +136,16 @@ def _sort(rows: ImportedRows) -> ImportedRows:
 def _places(rows: ImportedRows) -> list[NDArray[Any]]:
     """What says which object, or window, a row is of."""
     return [rows.video, rows.frame, *([] if rows.box is None else [rows.box])]
+
+
+def digest_vectors(rows: ImportedRows) -> str:
+    """16 hex digits of what the rows say."""
+    return _digest(rows.x)
+
+
+def digest_places(rows: ImportedRows) -> str:
+    """16 hex digits of which objects, or windows, the rows are of."""
+    return _digest(*_places(rows))
 
 
 def _digest(*arrays: NDArray[Any]) -> str:
