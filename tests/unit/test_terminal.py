@@ -17,25 +17,25 @@ typer.echo("Δ²", err=True)
 print("σ")
 """
 KINDS = {
-    "ascii": ({"PYTHONIOENCODING": "ascii"}, b"1.0 - 2.0 +- ~ Tur ? ?\nsigma\n", b"d2\n"),
+    "ascii": ({"PYTHONIOENCODING": "ascii"}, b"1.0 - 2.0 +- ~ Tur ? \\udcff\nsigma\n", b"d2\n"),
     "C": (
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        b"1.0 - 2.0 +- ~ Tur ? ?\nsigma\n",
+        b"1.0 - 2.0 +- ~ Tur ? \\udcff\nsigma\n",
         b"d2\n",
     ),
     "latin-1": (
         {"PYTHONIOENCODING": "latin-1"},
-        "1.0 - 2.0 ± ~ Tür ? ?\nsigma\n".encode("latin-1"),
+        "1.0 - 2.0 ± ~ Tür ? \\udcff\nsigma\n".encode("latin-1"),
         "d²\n".encode("latin-1"),
     ),
     "cp1252": (
         {"PYTHONIOENCODING": "cp1252"},
-        "1.0 – 2.0 ± ~ Tür ? ?\nsigma\n".encode("cp1252"),
+        "1.0 – 2.0 ± ~ Tür ? \\udcff\nsigma\n".encode("cp1252"),
         "d²\n".encode("cp1252"),
     ),
     "utf-8": (
         {"PYTHONIOENCODING": "utf-8"},
-        "1.0 – 2.0 ± ≈ Tür 日 ?\nσ\n".encode(),
+        "1.0 – 2.0 ± ≈ Tür 日 \\udcff\nσ\n".encode(),
         "Δ²\n".encode(),
     ),
 }

@@ -25,7 +25,7 @@ from vadbench.cli import (
     score,
     site,
 )
-from vadbench.cli.terminal import prepare_output
+from vadbench.cli.terminal import echo, prepare_output, say
 from vadbench.errors import BadInput
 
 app = typer.Typer(
@@ -54,9 +54,9 @@ def _print_version(wanted: bool) -> None:
     from vadbench.environment import read_commit, read_versions
 
     commit = read_commit()
-    typer.echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
+    echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
     for name, installed in {"python": platform.python_version(), **read_versions()}.items():
-        typer.echo(f"{name} {installed}")
+        echo(f"{name} {installed}")
     raise typer.Exit
 
 
@@ -82,23 +82,20 @@ def main() -> None:
         app()
     except SystemExit as stop:
         if stop.code == 130:  # typer's answer to Ctrl-C
-            typer.echo(
-                "vadbench: interrupted; the same command goes on where this one stopped", err=True
-            )
+            say("vadbench: interrupted; the same command goes on where this one stopped")
         raise
     except BadInput as error:
-        typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
+        say(f"vadbench: {' '.join(str(error).split())}")
         sys.exit(2)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             where = error.filename or "the results or the cache"
-            typer.echo(
+            say(
                 f"vadbench: no space left on the disk of {where}; free some, then run the same"
-                " command",
-                err=True,
+                " command"
             )
             sys.exit(1)
-        typer.echo(f"vadbench: {_told(error)}", err=True)
+        say(f"vadbench: {_told(error)}")
         sys.exit(2)
 
 

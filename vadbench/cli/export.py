@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vadbench.cli.options import RESULTS, ResultsDir
+from vadbench.cli.terminal import echo
 
 app = typer.Typer()
 
@@ -23,4 +24,4 @@ def export(
     from vadbench.results.export import export_results
 
     rows = export_results(results, out)
-    typer.echo(f"{rows} rows written to {out}")
+    echo(f"{rows} rows written to {out}")

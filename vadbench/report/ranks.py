@@ -26,6 +26,7 @@ from vadbench.evaluation.metrics.ranks import (
 from vadbench.files.atomic import replace_file
 from vadbench.registry import unknown
 from vadbench.report.tables.layout import table_lines
+from vadbench.report.tables.markdown import escape, prose
 from vadbench.report.tables.table import Row, Table
 
 if TYPE_CHECKING:
@@ -174,9 +175,11 @@ def render(table: RankTable) -> str:
             "–" if value is None else f"{value:.{digits}f}"
             for value, digits in ((row.average, 2), (row.borda, 1))
         ]
-        body.append([row.method + mark, row.features, *places, *totals])
+        body.append([escape(row.method) + mark, escape(row.features), *places, *totals])
     lines = table_lines(
-        ["method", "features", *table.datasets, "average rank", "Borda"], body, left=2
+        ["method", "features", *map(escape, table.datasets), "average rank", "Borda"],
+        body,
+        left=2,
     )
     return (
         "\n".join(
@@ -185,8 +188,8 @@ def render(table: RankTable) -> str:
                 "",
                 *lines,
                 "",
-                _caption(table),
-                *(f"\n[{i}] {why}" for i, why in enumerate(reasons, 1)),
+                prose(_caption(table)),
+                *(f"\n[{i}] {prose(why)}" for i, why in enumerate(reasons, 1)),
             ]
         )
         + "\n"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
+from vadbench.files.printable import show_text
 from vadbench.report.leaderboard.catalogue import about, dataset_class
 from vadbench.report.leaderboard.entries import Entry, Jackknives, fill_first_view, make_entries
 from vadbench.report.leaderboard.failures import add_failures
@@ -193,6 +194,7 @@ def _environment() -> Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        finalize=show_text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

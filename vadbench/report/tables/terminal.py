@@ -11,10 +11,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vadbench.files.printable import visible
 from vadbench.report.tables import layout
 from vadbench.report.tables.costs import NOTE
 from vadbench.report.tables.fit import Block, Lines, fit, names, references
-from vadbench.report.tables.table import PublishedRow, Table
+from vadbench.report.tables.table import PublishedRow, Table, change_texts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,7 @@ def render(table: Table, width: int = 100, *, full: bool = False) -> str:
 
 
 def draw(table: Table, console: Console, *, full: bool = False) -> None:
-    """Print the table on a console.
+    """Print the table on a console; what that would obey is shown, no markup is read in it.
 
     Args:
         table: of records.
@@ -54,6 +55,7 @@ def draw(table: Table, console: Console, *, full: bool = False) -> None:
     """
     from rich.text import Text
 
+    table = change_texts(table, visible)
     method, features, blocks = fit(table, console.width, remarks=full)
     console.print(Text(table.title, style="bold"))
     if not full:

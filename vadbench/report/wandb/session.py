@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vadbench.errors import BadInput
+from vadbench.files.printable import visible
 from vadbench.results.records import Results
 
 if TYPE_CHECKING:
@@ -232,4 +233,4 @@ def warn(folder: Path, error: Exception) -> None:
             if isinstance(error, BadInput)
             else f"{type(error).__name__}: {' '.join(str(error).split())}"
         )
-        sys.stderr.write(f"vadbench: nothing more is logged to Weights & Biases: {told}\n")
+        sys.stderr.write(f"vadbench: nothing more is logged to Weights & Biases: {visible(told)}\n")
