@@ -83,7 +83,9 @@ def _references(chosen: Sequence[str], notes: list[str]) -> str:
 
 
 # what would end a cell, be emphasised, or be read as a tag, a reference to a sign, or a link
-_SPECIAL = re.compile(r"[\\`|*<]|~(?=~)|(?<=~)~|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|(?<=\])\(", re.ASCII)
+_SPECIAL = re.compile(
+    r"[\\`|*<]|~(?=~)|(?<=~)~|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|(?<=\])\(", re.ASCII
+)
 
 
 def escape(text: str) -> str:

@@ -106,6 +106,7 @@ def _grid(block: Block, widths: tuple[int, int], with_head: bool) -> Grid:
     """An empty table of a block's columns."""
     from rich import box
     from rich.table import Table as Grid
+    from rich.text import Text
 
     grid = Grid(
         box=box.SIMPLE_HEAD,
@@ -118,11 +119,11 @@ def _grid(block: Block, widths: tuple[int, int], with_head: bool) -> Grid:
     heads = [_wrap(one.head, one.width) for one in block.columns]
     height = max(map(len, heads))
     for title, width in zip((block.dataset, "features"), widths, strict=True):
-        grid.add_column("\n" * (height - 1) + title, width=width, overflow="fold")
+        grid.add_column(Text("\n" * (height - 1) + title), width=width, overflow="fold")
     for one, lines in zip(block.columns, heads, strict=True):
         above = [""] * (height - len(lines))
         head = "\n".join(line.rjust(one.width) for line in (*above, *lines))
-        grid.add_column(head, width=one.width, no_wrap=True)
+        grid.add_column(Text(head), width=one.width, no_wrap=True)
     return grid
 
 
