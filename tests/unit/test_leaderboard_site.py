@@ -1,6 +1,7 @@
 """The pages: what they hold, link to and replace."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -153,6 +154,19 @@ def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(resu
 
 
 # files and serving
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_every_file_of_the_site_is_readable_to_whom_the_mask_says(results, tmp_path, mask):
+    write_row(results, "alpha", 0.9)
+    before = os.umask(mask)
+    try:
+        site = build(results.root, tmp_path / "site").parent
+    finally:
+        os.umask(before)
+    for path in (site, *site.rglob("*")):
+        usual = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 == usual & ~mask, path
 
 
 def test_another_folder_is_never_replaced_and_a_site_is(results, tmp_path):

@@ -84,7 +84,9 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     methods = sorted({entry.method for entry in entries})
     write = _Writer(methods, sorted(by_dataset))
     with _replace(out) as folder:
-        shutil.copytree(HERE / "assets", folder / "assets")
+        (folder / "assets").mkdir()
+        for asset in (HERE / "assets").iterdir():  # readable to whom the other pages are
+            shutil.copyfile(asset, folder / "assets" / asset.name)
         write(
             folder,
             "index.html",
