@@ -9,6 +9,7 @@ import re
 import sys
 import unicodedata
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import example, given
@@ -19,7 +20,9 @@ from rich.console import Console
 from vadbench.cli import terminal as printing
 from vadbench.files.printable import UNSEEN, visible, visible_lines
 from vadbench.files.spreadsheet import HARMLESS, STARTS, guard_formula
+from vadbench.report.figures import style
 from vadbench.report.leaderboard.site import _environment
+from vadbench.report.ranks import draw_critical_difference, rank_table
 from vadbench.report.tables import csv as as_csv
 from vadbench.report.tables import html, latex, markdown, terminal
 from vadbench.report.tables.table import Cell, Column, PublishedRow, Row, Table
@@ -214,3 +217,30 @@ def test_latex_is_ascii_and_has_its_braces_in_pairs(table):
     bare = re.sub(r"\\[{}\\]", "", text)
     assert bare.count("{") == bare.count("}")
     assert not re.search(r"\\(input|write|immediate|include)\b", bare)
+
+
+@pytest.mark.parametrize(
+    "name", ["$\\frac$", "$a_b$", "\x1b[31m\x00\u202e", "a\n<b>&\ufffe", "%$#{}"]
+)
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
+def test_a_picture_takes_any_name(tmp_path, name, suffix):
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    path = tmp_path / f"picture{suffix}"
+    with style.picture(path, 3.0, 2.0, f"Caption of {name}", below=True) as figure:
+        axis = figure.subplots()
+        axis.plot([0, 1], label=name)
+        axis.set_title(name)
+        axis.legend()
+    if suffix == ".svg":
+        texts = "".join(ElementTree.parse(path).getroot().itertext())
+        assert visible(name).replace("\\n", "") in texts.replace("\\n", "").replace("\n", "")
+    ranked = Table(
+        "t",
+        "",
+        tuple(Column(dataset, "EER", Metric("eer")) for dataset in ("a", "b")),
+        tuple(Row(one, "f", (Cell(value),) * 2) for one, value in ((name, 0.5), ("knn", 0.6))),
+        (),
+    )
+    draw_critical_difference(rank_table(ranked, "EER"), path)
+    if suffix == ".svg":
+        ElementTree.parse(path)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from leaderboard_records import EER, MICRO, write_row
+from record_builder import write_record
 
 from vadbench.errors import BadInput
 from vadbench.report.leaderboard import build, write_site
@@ -151,6 +152,14 @@ def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(resu
             assert target.is_file(), f"{page.name} links to {address}"
     for name in ("table.js", "theme.js", "style.css"):
         assert "http" not in (site / "assets" / name).read_text()
+
+
+def test_labels_of_which_less_is_recorded_are_told_all_the_same(results, tmp_path):
+    write_record(results, "knn@velocity", 0.5, labels={"name": "own", "sha256": "0" * 64})
+    site = build(results.root, tmp_path / "site").parent
+    page = (site / "datasets" / "ped2.html").read_text()
+    assert "own, from a source that is not recorded" in page
+    assert "test clips" not in page
 
 
 # files and serving

@@ -24,6 +24,7 @@ from vadbench.evaluation.metrics.ranks import (
     ranks,
 )
 from vadbench.files.atomic import replace_file
+from vadbench.files.printable import visible
 from vadbench.registry import unknown
 from vadbench.report.tables.layout import table_lines
 from vadbench.report.tables.markdown import escape, prose
@@ -350,10 +351,11 @@ def _draw_rows(axis: Axes, table: RankTable) -> None:
         axis.text(
             edge + (-0.06 if left else 0.06),
             depth,
-            "  ".join(texts if left else texts[::-1]),
+            visible("  ".join(texts if left else texts[::-1])),
             ha=align,
             va="center",
             fontsize=9,
+            parse_math=False,  # a name with dollar signs is a name
         )
 
 
