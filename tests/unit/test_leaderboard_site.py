@@ -155,7 +155,8 @@ def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(resu
 
 
 def test_labels_of_which_less_is_recorded_are_told_all_the_same(results, tmp_path):
-    write_record(results, "knn@velocity", 0.5, labels={"name": "own", "sha256": "0" * 64})
+    labels = {"name": "own", "sha256": "0" * 64}
+    write_record(results, "knn@velocity", 0.5, labels=labels, videos={"Test001": 0.5})
     site = build(results.root, tmp_path / "site").parent
     page = (site / "datasets" / "ped2.html").read_text()
     assert "own, from a source that is not recorded" in page
