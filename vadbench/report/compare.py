@@ -116,15 +116,13 @@ def compare(results: Results, first: str, second: str) -> Comparison:
     sides = locate(results, first), locate(results, second)
     (_, a), (_, b) = sides
     require_comparable(a, b)
-    frame = make_frame([a, b], videos=True)
+    frame = make_frame([a, b])
     metrics = []
     for title in USUAL:
         metric = METRICS[title]
         values = look_up(frame, metric, [a.identity, b.identity])
         metrics.append(_differ(title, metric, values, sides))
-    first_videos, second_videos = (
-        video_values(frame, METRICS["micro AUC"], one.identity) for one in (a, b)
-    )
+    first_videos, second_videos = (video_values(one, METRICS["micro AUC"]) for one in (a, b))
     return Comparison(a, b, tuple(metrics), _differ_by_video(first_videos, second_videos))
 
 

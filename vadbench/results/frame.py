@@ -194,17 +194,29 @@ def select(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 
 def value_of(record: ResultRecord, metric: Metric) -> Value:
     """The value of a metric of one record, as `look_up`."""
-    return look_up(make_frame([record]), metric, [record.identity])[0]
+    any_convention = metric.metric in REGIONS
+    for value in _shown_values(record, metric):
+        if value.video is None and (any_convention or value.convention == metric.convention):
+            return value
+    return _missing(metric)
 
 
-def video_values(frame: pd.DataFrame, metric: Metric, identity: str) -> dict[str, Value]:
-    """Video -> its value of a result; those of scenes are left out. The frame has videos."""
-    rows = frame[(frame["identity"] == identity) & frame["ranked"] & frame["video"].notna()]
-    rows = rows[rows["metric"] == metric.metric]
-    smoothed = rows["smoothing"] != "none"
-    rows = rows[smoothed == (rows["sigma"].notna() & metric.smoothed)]
-    values = _read_values(rows.set_index("video", drop=False))
-    return {video: one for video, one in values.items() if not video.startswith("scene:")}
+def video_values(record: ResultRecord, metric: Metric) -> dict[str, Value]:
+    """Video -> its value of a metric of one record; those of scenes are left out."""
+    return {
+        value.video: value
+        for value in _shown_values(record, metric)
+        if value.video is not None and not value.video.startswith("scene:")
+    }
+
+
+def _shown_values(record: ResultRecord, metric: Metric) -> Iterator[Value]:
+    """Those of the shown read-out that are a metric, whatever its convention."""
+    smoothed = record.result.protocol.smoothing is not None and metric.smoothed
+    for value in record.values:
+        own = (value.metric, value.smoothing != "none") == (metric.metric, smoothed)
+        if own and value.read_out == record.shown:
+            yield value
 
 
 def _read_values(rows: pd.DataFrame) -> dict[str, Value]:

@@ -134,7 +134,8 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
 
 def _read_jackknives(results: Results) -> Jackknives:
     """What each video does to a record's values, by its identity."""
-    records = {record.identity: record for record in results.all_records()}
+    bare = {"values": ()}  # most of what a record takes
+    records = {one.identity: one.model_copy(update=bare) for one in results.all_records()}
     return lambda identity: results.jackknife(records[identity])
 
 
