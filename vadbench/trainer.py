@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from vadbench.files.printable import visible
 from vadbench.training import Batches, LightningDetector
 
 
@@ -165,8 +166,9 @@ class Bar(lightning.Callback):
     """A rich progress bar with the loss and samples/s."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         columns = (
-            TextColumn(name),
+            TextColumn("{task.fields[name]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]:.4g}, {task.fields[rate]:.0f} samples/s"),
@@ -179,7 +181,11 @@ class Bar(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Show the bar."""
         self.task = self.progress.add_task(
-            "training", total=int(trainer.num_training_batches), loss=math.nan, rate=0.0
+            "training",
+            total=int(trainer.num_training_batches),
+            name=visible(self.name),
+            loss=math.nan,
+            rate=0.0,
         )
         self.progress.start()
         self.began = time.perf_counter()
@@ -226,8 +232,8 @@ class Lines(lightning.Callback):
         if (step + 1) * self.count // total > step * self.count // total:
             rate = self.rows / (time.perf_counter() - self.began)
             sys.stderr.write(
-                f"{self.name}: step {step + 1}/{total}, loss {module.latest:.4g}, {rate:.0f}"
-                " samples/s\n"
+                f"{visible(self.name)}: step {step + 1}/{total}, loss {module.latest:.4g},"
+                f" {rate:.0f} samples/s\n"
             )
 
 

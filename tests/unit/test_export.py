@@ -1,5 +1,6 @@
 """The export is the records, row for row."""
 
+import csv
 import json
 import re
 import shutil
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow.parquet import read_table
 from record_builder import make_result, make_run, write_record
 
 import vadbench
 from vadbench.errors import BadInput
-from vadbench.results.frame import COLUMNS, TYPES, export_results, load_results
+from vadbench.results.export import export_results
+from vadbench.results.frame import COLUMNS, TYPES, load_results
 from vadbench.results.records import Results
 from vadbench.spec import COSTS, Split, Value
 
@@ -31,6 +34,9 @@ COST = {
     "environment": GIT,
 }
 LABELS = {"name": "exact", "sha256": "e" * 64}
+
+
+SPLIT = Split(name="every second", sha256="0" * 64, train_videos=1, test_videos=1)
 
 
 def metric(value, **changes):
@@ -172,11 +178,10 @@ def test_the_read_out_that_tables_show_is_ranked(results, shown, ranked):
 
 
 def test_a_setting_that_is_not_usual_is_told(results):
-    split = Split(name="every second", sha256="0" * 64, train_videos=1, test_videos=1)
     row = load_row(
         results,
         [metric(0.75, left_out=("pose", "deep"))],
-        split=split,
+        split=SPLIT,
         scope="scene",
         source="other",
     )
@@ -210,6 +215,45 @@ def test_a_text_column_without_text_keeps_its_type(results, tmp_path):
     assert pd.read_parquet(tmp_path / "records.parquet")["split"].dtype == "string"
 
 
+@pytest.mark.parametrize("videos", [("v",), ()])
+def test_the_files_are_those_that_pandas_writes_of_the_whole_frame(
+    results, tmp_path, monkeypatch, videos
+):
+    monkeypatch.setattr("vadbench.results.export.GROUP", 2)
+    singles = [metric(1, video=name, n=None, reason='a "text",\nof two lines') for name in videos]
+    store(results, [metric(1e-17), metric(None, reason=""), *singles])
+    store(results, [metric(0.5, low=0.25)], seed=3, split=SPLIT, runs=({}, {}), recipe="a@b+c")
+    frame = load_results(results.root, videos=True)
+    frame.to_csv(tmp_path / "whole.csv", index=False)
+    texts = {name: "string" for name in COLUMNS if name not in TYPES}
+    frame.astype(texts).to_parquet(tmp_path / "whole.parquet", index=False)
+    for suffix in ("csv", "parquet"):
+        export_results(results.root, tmp_path / f"streamed.{suffix}")
+    assert (tmp_path / "streamed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    one, other = (read_table(tmp_path / f"{name}.parquet") for name in ("streamed", "whole"))
+    assert one.schema.equals(other.schema, check_metadata=True)
+    assert one.equals(other)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_that_is_no_unicode_is_written_by_its_number(results, tmp_path, suffix):
+    store(results, [metric(0.5, video="v\udcff")])
+    path = tmp_path / f"records.{suffix}"
+    export_results(results.root, path)
+    read = pd.read_csv if suffix == "csv" else pd.read_parquet
+    assert read(path)["video"].tolist() == ["v\\udcff"]
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+cmd", "-1+1", "@sum", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_no_text_of_the_csv_is_a_formula(results, tmp_path, start):
+    store(results, [metric(-0.5, reason=start, video="-")], labels={"name": start})
+    export_results(results.root, tmp_path / "records.csv")
+    with (tmp_path / "records.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["reason"], row["labels"]) == (f"'{start}", f"'{start}")
+    assert (row["value"], row["video"]) == ("-0.5", "-")
+
+
 def test_no_records_give_an_empty_table_with_types(results):
     (results.root / "recipes").mkdir(parents=True)
     table = load_results(results.root)
@@ -231,11 +275,11 @@ def test_a_write_that_fails_leaves_nothing(results, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "records.csv").write_text("before")
 
-    def break_off(table, path, **options):
-        path.write_text("half")
+    def break_off(store):
         raise OSError("disk full")
+        yield
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", break_off)
+    monkeypatch.setattr(Results, "all_records", break_off)
     with pytest.raises(OSError, match="disk full"):
         export_results(results.root, tmp_path / "out" / "records.csv")
     assert [(entry.name, entry.read_text()) for entry in (tmp_path / "out").iterdir()] == [

@@ -1,6 +1,7 @@
 """The pages: what they hold, link to and replace."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from leaderboard_records import EER, MICRO, write_row
+from record_builder import write_record
 
 from vadbench.errors import BadInput
 from vadbench.report.leaderboard import build, write_site
@@ -152,7 +154,28 @@ def test_the_site_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(resu
         assert "http" not in (site / "assets" / name).read_text()
 
 
+def test_labels_of_which_less_is_recorded_are_told_all_the_same(results, tmp_path):
+    labels = {"name": "own", "sha256": "0" * 64}
+    write_record(results, "knn@velocity", 0.5, labels=labels, videos={"Test001": 0.5})
+    site = build(results.root, tmp_path / "site").parent
+    page = (site / "datasets" / "ped2.html").read_text()
+    assert "own, from a source that is not recorded" in page
+
+
 # files and serving
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_every_file_of_the_site_is_readable_to_whom_the_mask_says(results, tmp_path, mask):
+    write_row(results, "alpha", 0.9)
+    before = os.umask(mask)
+    try:
+        site = build(results.root, tmp_path / "site").parent
+    finally:
+        os.umask(before)
+    for path in (site, *site.rglob("*")):
+        usual = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 == usual & ~mask, path
 
 
 def test_another_folder_is_never_replaced_and_a_site_is(results, tmp_path):

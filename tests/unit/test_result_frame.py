@@ -6,7 +6,7 @@ import sys
 import pytest
 from record_builder import make_result, make_values, write_record
 
-from vadbench.results.frame import Frame, load_results, video_values
+from vadbench.results.frame import Frame, value_of, video_values
 from vadbench.results.records import Results
 from vadbench.spec import METRICS, NOT_COMPUTED, USUAL, Value
 
@@ -87,8 +87,26 @@ def test_another_read_out_than_the_shown_one_is_not_looked_up(results):
 
 def test_videos_have_values_of_their_own_and_scenes_are_none(results):
     record = write_record(results, value=0.5, videos={"a": 0.25, "b": None, "scene:01": 0.75})
-    values = video_values(load_results(results.root, videos=True), AUC, record.identity)
+    values = video_values(record, AUC)
     assert {name: value.value for name, value in values.items()} == {"a": 0.25, "b": None}
+
+
+@pytest.mark.parametrize("smoothing", [3.0, None])
+@pytest.mark.parametrize("title", [*METRICS])
+def test_the_value_of_one_record_is_that_of_the_frame(results, title, smoothing):
+    protocol = {"smoothing": smoothing}
+    usual = make_result(protocol=protocol).protocol
+    titles = [name for name in METRICS if name not in ("EER", "decision AUC")]
+    values = [
+        one
+        for read_out, value in (("first", 0.25), ("second", 0.75))
+        for one in make_values(value, usual, read_out=read_out, titles=titles, videos={"a": 0.5})
+    ]
+    record = write_record(
+        results, values=values, read_outs=("first", "second"), read_out="second", protocol=protocol
+    )
+    (of_frame,) = Frame(results).look_up(METRICS[title], [record])
+    assert value_of(record, METRICS[title]) == of_frame
 
 
 def test_records_are_found_by_their_key_whatever_their_seed(results):

@@ -107,6 +107,22 @@ def test_a_fusion_is_a_run_of_its_own_with_the_cost_of_its_jobs(results):
     assert publication.described["name"] == "mulde@velocity+deep seed 0"
 
 
+@pytest.mark.parametrize("named", ["as it is", "from here"])
+def test_offline_no_file_says_where_it_lies_on_this_disk(tmp_path, monkeypatch, named):
+    results = store_all(tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    folder = results.root if named == "as it is" else results.root.relative_to(tmp_path)
+    publish(Target("offline", folder), list(results.all_records()), "all")
+    paths = sorted((results.root / "wandb").glob("offline-run-*/**/*"))
+    assert len(paths) > 10
+    for path in paths:
+        if path.is_symlink():
+            assert not path.readlink().is_absolute(), path
+        elif path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path
+
+
 def drop_empty(config):
     """Without the empty dictionaries in dictionaries, which W&B leaves out."""
     if not isinstance(config, dict):

@@ -27,7 +27,7 @@ from vadbench.cli import (
     site,
 )
 from vadbench.cli.signals import INTERRUPTED, end, heed_signals, is_interrupted
-from vadbench.cli.terminal import prepare_output
+from vadbench.cli.terminal import echo, prepare_output, say
 from vadbench.errors import BadInput
 
 app = typer.Typer(
@@ -56,9 +56,9 @@ def _print_version(wanted: bool) -> None:
     from vadbench.environment import read_commit, read_versions
 
     commit = read_commit()
-    typer.echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
+    echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
     for name, installed in {"python": platform.python_version(), **read_versions()}.items():
-        typer.echo(f"{name} {installed}")
+        echo(f"{name} {installed}")
     raise typer.Exit
 
 
@@ -88,24 +88,23 @@ def main() -> None:
     except SystemExit as stop:
         if stop.code == 130:  # typer's answer to Ctrl-C
             with suppress(OSError):  # the terminal may be gone
-                typer.echo(INTERRUPTED, err=True)
+                say(INTERRUPTED)
             end()
         raise
     except BadInput as error:
-        typer.echo(f"vadbench: {' '.join(str(error).split())}", err=True)
+        say(f"vadbench: {' '.join(str(error).split())}")
         sys.exit(2)
     except OSError as error:
         if is_interrupted():  # the terminal is gone, and nothing can be said
             end()
         if error.errno == errno.ENOSPC:
             where = error.filename or "the results or the cache"
-            typer.echo(
+            say(
                 f"vadbench: no space left on the disk of {where}; free some, then run the same"
-                " command",
-                err=True,
+                " command"
             )
             sys.exit(1)
-        typer.echo(f"vadbench: {_told(error)}", err=True)
+        say(f"vadbench: {_told(error)}")
         sys.exit(2)
 
 

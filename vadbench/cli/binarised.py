@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vadbench.cli.options import RESULTS, ResultsDir
+from vadbench.cli.terminal import echo
 
 app = typer.Typer()
 
@@ -50,13 +51,13 @@ def binarised(
         )
     size = batch or RELEASED_BATCH
     values = by_sensitivity(frames.scores, labels_of(scored).flat(), k or PAPER_K, size)
-    typer.echo(
+    echo(
         f"{scored.dataset} {scored.recipe}, seed {scored.seed}; {scored.read_outs[0]}, unsmoothed"
         f" frame scores, batches of {size}; percent"
     )
     for sensitivity, value in values.items():
-        typer.echo(f"auc_binarised  k={sensitivity:<6g} {100 * value:.1f}")
-    typer.echo(
+        echo(f"auc_binarised  k={sensitivity:<6g} {100 * value:.1f}")
+    echo(
         "Which k a paper prints is chosen on the test labels: all are given, none is ranked. Tables"
         " rank by the scores themselves."
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import say
+from vadbench.cli.terminal import echo, echo_lines, say
 from vadbench.errors import BadInput
 
 app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def data_check(
     checks = [*wanted.check(), check_cached(wanted)]
     width = max(len(line.what) for line in checks)
     for line in checks:
-        typer.echo(
+        echo(
             f"{'ok ' if line.good else 'BAD'} {line.what:{width}}  {line.found}"
             + ("" if line.good else f" (expected {line.expected})")
         )
@@ -55,8 +55,8 @@ def data_fetch(
     from vadbench.datasets.open import open_dataset
 
     wanted = open_dataset(dataset)
-    typer.echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")
+    echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")
     if fetch(wanted, say):
-        typer.echo(f"unpacked into {wanted.root}; vadbench data check {dataset} verifies it")
+        echo(f"unpacked into {wanted.root}; vadbench data check {dataset} verifies it")
     else:
-        typer.echo(wanted.how_to_get)
+        echo_lines(wanted.how_to_get)

@@ -9,6 +9,7 @@ import typer
 
 from vadbench.cli.figures import Out
 from vadbench.cli.options import split
+from vadbench.cli.terminal import echo
 
 app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
 
@@ -27,5 +28,5 @@ def demo_density(
     from vadbench.report.figures.density import draw
 
     for title, auc in draw(split(methods), out, seed).items():
-        typer.echo(f"{title:40} AUC {100 * auc:.1f}")
-    typer.echo(f"written to {out}")
+        echo(f"{title:40} AUC {100 * auc:.1f}")
+    echo(f"written to {out}")

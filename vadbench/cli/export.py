@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vadbench.cli.options import RESULTS, ResultsDir
+from vadbench.cli.terminal import echo
 
 app = typer.Typer()
 
@@ -20,7 +21,7 @@ def export(
     """Write every metric of every record as one table, a row a metric; the columns are those of
     vadbench.results.frame.COLUMNS.
     """
-    from vadbench.results.frame import export_results
+    from vadbench.results.export import export_results
 
     rows = export_results(results, out)
-    typer.echo(f"{rows} rows written to {out}")
+    echo(f"{rows} rows written to {out}")

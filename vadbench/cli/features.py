@@ -9,6 +9,7 @@ import typer
 
 from vadbench.cli.options import Datasets, Options, Quiet, Set, Streams
 from vadbench.cli.options import split as listed
+from vadbench.cli.terminal import echo, say
 from vadbench.errors import BadInput
 
 app = typer.Typer(help="Extract, import and verify cached features.", no_args_is_help=True)
@@ -164,11 +165,9 @@ def features_import(
             if found.box is None
             else "objects"
         )
-        typer.echo(
-            f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers"
-        )
+        echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")
     for doubt in suspicions(stored):
-        typer.echo(f"WARNING: {dataset} {stream}: {doubt}", err=True)
+        say(f"WARNING: {dataset} {stream}: {doubt}")
 
 
 @app.command("verify")
@@ -186,6 +185,6 @@ def features_verify() -> None:
             " $VADBENCH_CACHE names another folder"
         )
     for trouble in troubles:
-        typer.echo(trouble, err=True)
-    typer.echo(f"{folders - len(troubles)} of {folders} folders under {cache_root()} are whole")
+        say(trouble)
+    echo(f"{folders - len(troubles)} of {folders} folders under {cache_root()} are whole")
     raise typer.Exit(2 if troubles else 0)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, Datasets, Options, ResultsDir, Seeds, Streams, say
+from vadbench.cli.options import RESULTS, Datasets, Options, ResultsDir, Seeds, Streams
+from vadbench.cli.terminal import echo, echo_lines, say
 
 
 def drawable(out: Path) -> Path:
@@ -215,8 +216,8 @@ def show(
 
 
 def _say(caption: str, out: Path) -> None:
-    typer.echo(caption)
-    typer.echo(f"written to {out}")
+    echo_lines(caption)
+    echo(f"written to {out}")
 
 
 def _say_what_runs_the_rest(caption: str, suite: str) -> None:

@@ -199,8 +199,3 @@ def takes_options(**instead: Any) -> Callable[[Callable[..., None]], Callable[..
 def split(text: str) -> tuple[str, ...]:
     """The names of a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def say(line: str) -> None:
-    """Print a line of progress, on stderr."""
-    typer.echo(line, err=True)

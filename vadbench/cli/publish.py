@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, ResultsDir, say
+from vadbench.cli.options import RESULTS, ResultsDir
+from vadbench.cli.terminal import echo, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def wandb(
             " stopped"
         )
         raise typer.Exit(1) from error
-    typer.echo(told)
+    echo(told)
 
 
 def _records(results: Results, suite: str) -> list[ResultRecord]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vadbench.cli.options import RESULTS, Options, ResultsDir, Set, split, takes_options
+from vadbench.cli.terminal import echo, echo_lines, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -107,10 +108,10 @@ def table(
         return
     text = _render(made, chosen, spread, intervals)
     if out is None:
-        typer.echo(text, nl=False)
+        echo_lines(text)
         return
     Results(out.parent).write_text(out.name, text)
-    typer.echo(f"{chosen} table written to {out}")
+    echo(f"{chosen} table written to {out}")
 
 
 def _format_of(name: str | None, out: Path | None) -> str:
@@ -176,7 +177,7 @@ def ranks(
     ranked = ranking.rank_table(made, metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)
-    typer.echo(ranking.render(ranked), nl=False)
+    echo_lines(ranking.render(ranked))
 
 
 @app.command()
@@ -196,7 +197,7 @@ def compare(
     from vadbench.report import compare as comparing
     from vadbench.results.records import Results
 
-    typer.echo(comparing.render(comparing.compare(Results(results), first, second)), nl=False)
+    echo_lines(comparing.render(comparing.compare(Results(results), first, second)))
 
 
 @app.command(name="list")
@@ -218,7 +219,7 @@ def list_(
         from vadbench.locations import suites_root
 
         for path in sorted(suites_root().glob("*.toml")):
-            typer.echo(f"{path.stem:22} {tomllib.loads(read_text(path)).get('title', '')}")
+            echo(f"{path.stem:22} {tomllib.loads(read_text(path)).get('title', '')}")
         return
     if what not in kinds:
         raise registry.unknown("list", what, (*kinds, "suites"))
@@ -227,7 +228,7 @@ def list_(
         return
     for kind in kinds[what]:
         for name in registry.names(kind):
-            typer.echo(f"{name:16} {registry.title(kind, name)}")
+            echo(f"{name:16} {registry.title(kind, name)}")
 
 
 def _list_streams() -> None:
@@ -238,14 +239,14 @@ def _list_streams() -> None:
 
     for name in registry.names("extractors"):
         title = registry.title("extractors", name)
-        typer.echo(f"{name:22} {title}")
+        echo(f"{name:22} {title}")
         if title.startswith(registry.BROKEN):
             continue
         extractor = registry.load("extractors", name)
         words = getattr(extractor, "variant_titles", {})
         for variant in extractor.variants:
             default = " (default)" if variant == extractor.variants[0] else ""
-            typer.echo(f"  {f'{name}.{variant}':30} {words.get(variant, '')}{default}".rstrip())
+            echo(f"  {f'{name}.{variant}':30} {words.get(variant, '')}{default}".rstrip())
     for name in registry.names("boxes"):
         title = registry.title("boxes", name)
         label = (
@@ -253,7 +254,7 @@ def _list_streams() -> None:
             if not title.startswith(registry.BROKEN) and registry.load("boxes", name).labelled
             else ""
         )
-        typer.echo(f"{f'…@{name}{label}':22} {title}")
+        echo(f"{f'…@{name}{label}':22} {title}")
 
 
 @app.command()
@@ -269,8 +270,8 @@ def check(
     detector = registry.load("detectors", method)
     config = small_config(detector, parse_settings(settings or ()).get(method, {}))
     try:
-        check_detector(detector, config, passed=lambda clause: typer.echo(f"ok  {clause}"))
+        check_detector(detector, config, passed=lambda clause: echo(f"ok  {clause}"))
     except ContractError as error:
-        typer.echo(f"{method}: {error}", err=True)
+        say(f"{method}: {error}")
         raise typer.Exit(1) from None
-    typer.echo(f"{method}: passes the contract")
+    echo(f"{method}: passes the contract")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, say, takes_options
-from vadbench.cli.terminal import print_grid
+from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, takes_options
+from vadbench.cli.terminal import echo, print_grid, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def plan(
     lacking = find_lacking(todo)
     if every:
         for job in planned.jobs:
-            typer.echo(_describe_job(job, states, seconds))
-        typer.echo()
+            echo(_describe_job(job, states, seconds))
+        echo()
     summaries = {
         place: summarise(jobs, states, seconds, lacking)
         for place, jobs in split_jobs(planned.jobs).items()
@@ -121,15 +121,16 @@ def plan(
     )
     counted = {"done": 0, "failed": 0, "missing": 0, **Counter(states.values())}
     counts = ", ".join(f"{count} {state}" for state, count in counted.items())
-    typer.echo(
-        f"\n{_plural(len(planned.jobs), 'job')} ({counts}),"
+    echo()
+    echo(
+        f"{_plural(len(planned.jobs), 'job')} ({counts}),"
         f" {_plural(len({job.fit_identity for job in planned.jobs}), 'fit')},"
         f" {len(planned.planned)} in the table"
     )
     for stream in list_features(todo, lacking, cache_root()):
-        typer.echo(f"features to extract first, beside that time: {stream}")
+        echo(f"features to extract first, beside that time: {stream}")
     for reason in group_reasons(lacking):
-        typer.echo(f"cannot run here: {reason}")
+        echo(f"cannot run here: {reason}")
     raise typer.Exit((1 if total.done or total.left else 2) if lacking else 0)
 
 
@@ -166,7 +167,7 @@ def evaluate(
     evaluated = evaluate_all(records, chosen.get("protocol", {}), refused.append, say)
     for line in refused:
         say(line)
-    typer.echo(f"{evaluated} recipes evaluated under {results}")
+    echo(f"{evaluated} recipes evaluated under {results}")
     raise typer.Exit(1 if refused else 0)
 
 
@@ -207,7 +208,7 @@ def _sink(mode: str, results: Path) -> Any:
 def _print_table(table: Any, path: Path) -> None:
     from vadbench.cli.terminal import print_table
 
-    typer.echo()
+    echo()
     print_table(table)
-    typer.echo()
-    typer.echo(f"written to {path} and {path.with_suffix('.csv')}")
+    echo()
+    echo(f"written to {path} and {path.with_suffix('.csv')}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vadbench.cli.options import Json
+from vadbench.cli.terminal import echo_lines
 
 app = typer.Typer(
     help="Score the output files of any code: csv, parquet, npz, folders with a file a video.",
@@ -91,4 +92,4 @@ def _print_scored(result: dict[str, Any], as_json: bool) -> None:
 
     from vadbench.external.score import render
 
-    typer.echo(json.dumps(result, allow_nan=False) if as_json else render(result))
+    echo_lines(json.dumps(result, allow_nan=False) if as_json else render(result))

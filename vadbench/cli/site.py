@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, ResultsDir, say
+from vadbench.cli.options import RESULTS, ResultsDir
+from vadbench.cli.terminal import echo, say
 
 app = typer.Typer()
 
@@ -22,7 +23,7 @@ def leaderboard(
     """Write all records as a static site that opens from disk, without a network."""
     from vadbench.report.leaderboard import build
 
-    typer.echo(f"written to {build(results, out)}")
+    echo(f"written to {build(results, out)}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from vadbench.datasets.video import READER, SUFFIXES, count_frames
 from vadbench.errors import BadInput
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.documents import parse_json
+from vadbench.files.printable import visible
 from vadbench.locations import cache_root
 
 MEMORY = "frame_counts.jsonl"
@@ -73,13 +74,14 @@ def frame_counts(paths: Iterable[Path], what: str) -> list[int]:
 
 def _count(unknown: list[tuple[str, Path]], what: str) -> dict[str, int]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
     console = Console(stderr=True)
     counted = {}
     shown = track(
         unknown,
-        f"{what}: counting frames",
+        f"{escape(visible(what))}: counting frames",
         console=console,
         transient=True,
         disable=not console.is_terminal,

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from vadbench.files.printable import visible
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -42,7 +44,7 @@ class Frames:
         self.reused = 0
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             FramesPerSecond(),
@@ -54,7 +56,7 @@ class Frames:
             transient=True,
             disable=quiet or not self.console.is_terminal,
         )
-        self._task = self._bar.add_task(what, total=total)
+        self._task = self._bar.add_task(visible(what), total=total)
         self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -94,7 +96,7 @@ class Frames:
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
         if not self.quiet:
-            self.console.print(line, markup=False)
+            self.console.print(visible(line), markup=False)
 
     def _speed(self) -> float:
         return (self.done - self.reused) / max(time.monotonic() - self._started, 1e-9)

@@ -15,6 +15,7 @@ from vadbench.evaluation.intervals import read_jackknife
 from vadbench.evaluation.metrics.uncertainty import difference
 from vadbench.evaluation.seeds import aggregate
 from vadbench.report.tables.layout import table_lines
+from vadbench.report.tables.markdown import escape, prose
 from vadbench.results.frame import look_up, make_frame, video_values
 from vadbench.results.names import locate
 from vadbench.results.records import ResultRecord, Results
@@ -115,15 +116,13 @@ def compare(results: Results, first: str, second: str) -> Comparison:
     sides = locate(results, first), locate(results, second)
     (_, a), (_, b) = sides
     require_comparable(a, b)
-    frame = make_frame([a, b], videos=True)
+    frame = make_frame([a, b])
     metrics = []
     for title in USUAL:
         metric = METRICS[title]
         values = look_up(frame, metric, [a.identity, b.identity])
         metrics.append(_differ(title, metric, values, sides))
-    first_videos, second_videos = (
-        video_values(frame, METRICS["micro AUC"], one.identity) for one in (a, b)
-    )
+    first_videos, second_videos = (video_values(one, METRICS["micro AUC"]) for one in (a, b))
     return Comparison(a, b, tuple(metrics), _differ_by_video(first_videos, second_videos))
 
 
@@ -134,9 +133,9 @@ def render(comparison: Comparison) -> str:
     smoothed = "unsmoothed" if sigma is None else f"Gaussian smoothing sigma {sigma:g} (reflect)"
     labels = a.labels
     lines = [
-        f"A  {a.name}",
-        f"B  {b.name}",
-        (
+        f"A  {escape(a.name)}",
+        f"B  {escape(b.name)}",
+        prose(
             f"{a.dataset}, labels `{labels['name']}`, {labels['videos']} test videos; {smoothed};"
             " percent."
         ),
@@ -145,7 +144,7 @@ def render(comparison: Comparison) -> str:
     notes = list(dict.fromkeys(line.note for line in comparison.metrics if line.note))
     heads = ["metric", "A", "B", "A - B", "95 % interval", "videos", "better"]
     lines += table_lines(heads, [_metric_texts(line, notes) for line in comparison.metrics])
-    lines += [f"\n[{number}] {note}" for number, note in enumerate(notes, 1)]
+    lines += [f"\n[{number}] {prose(note)}" for number, note in enumerate(notes, 1)]
     lines += ["", CAPTION, ""]
     lines += table_lines(
         ["video", "A", "B", "A - B"], [_video_texts(line) for line in comparison.videos]
@@ -263,7 +262,7 @@ def _metric_texts(line: Difference, notes: list[str]) -> list[str]:
 
 def _video_texts(line: VideoDifference) -> list[str]:
     name = f"{line.video} ({line.reason})" if line.value is None and line.reason else line.video
-    return [name, _percent(line.first), _percent(line.second), _signed(line.value)]
+    return [escape(name), _percent(line.first), _percent(line.second), _signed(line.value)]
 
 
 def _percent(value: float | None) -> str:

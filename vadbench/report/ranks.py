@@ -24,8 +24,10 @@ from vadbench.evaluation.metrics.ranks import (
     ranks,
 )
 from vadbench.files.atomic import replace_file
+from vadbench.files.printable import visible
 from vadbench.registry import unknown
 from vadbench.report.tables.layout import table_lines
+from vadbench.report.tables.markdown import escape, prose
 from vadbench.report.tables.table import Row, Table
 
 if TYPE_CHECKING:
@@ -174,9 +176,11 @@ def render(table: RankTable) -> str:
             "–" if value is None else f"{value:.{digits}f}"
             for value, digits in ((row.average, 2), (row.borda, 1))
         ]
-        body.append([row.method + mark, row.features, *places, *totals])
+        body.append([escape(row.method) + mark, escape(row.features), *places, *totals])
     lines = table_lines(
-        ["method", "features", *table.datasets, "average rank", "Borda"], body, left=2
+        ["method", "features", *map(escape, table.datasets), "average rank", "Borda"],
+        body,
+        left=2,
     )
     return (
         "\n".join(
@@ -185,8 +189,8 @@ def render(table: RankTable) -> str:
                 "",
                 *lines,
                 "",
-                _caption(table),
-                *(f"\n[{i}] {why}" for i, why in enumerate(reasons, 1)),
+                prose(_caption(table)),
+                *(f"\n[{i}] {prose(why)}" for i, why in enumerate(reasons, 1)),
             ]
         )
         + "\n"
@@ -347,10 +351,11 @@ def _draw_rows(axis: Axes, table: RankTable) -> None:
         axis.text(
             edge + (-0.06 if left else 0.06),
             depth,
-            "  ".join(texts if left else texts[::-1]),
+            visible("  ".join(texts if left else texts[::-1])),
             ha=align,
             va="center",
             fontsize=9,
+            parse_math=False,  # a name with dollar signs is a name
         )
 
 

@@ -1,20 +1,18 @@
 """The one tidy frame of all results, a row a value, that every view reads.
 
-`load_results` gives it as a data frame, `export_results` writes it, `look_up` takes a metric of
-every result from it.
+`load_results` gives it as a data frame, `look_up` takes a metric of every result from it;
+`export.py` writes it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vadbench.errors import BadInput
-from vadbench.files.atomic import replace_file
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Metric, Value
 
@@ -155,28 +153,12 @@ def make_frame(
     """The data frame of records, with what their runs cost."""
     import pandas as pd
 
-    known = {run.identity: run for run in runs}
-    rows = list(_rows(records, known, videos))
-    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype(TYPES)
-
-
-def export_results(results: str | Path, path: Path) -> int:
-    """Write `load_results(results, videos=True)` as .parquet or .csv; returns the number of rows.
-
-    Raises:
-        BadInput: on another suffix, or as `load_results`.
-    """
-    if path.suffix not in (".parquet", ".csv"):
-        raise BadInput(f"{path}: suffix {path.suffix or 'missing'}; expected .parquet or .csv")
-    table = load_results(results, videos=True)
-    with replace_file(path) as aside:
-        if path.suffix == ".csv":
-            table.to_csv(aside, index=False)
-        else:
-            # a text column without any text would be stored without a type
-            texts = {name: "string" for name in COLUMNS if name not in TYPES}
-            table.astype(texts).to_parquet(aside, index=False)
-    return len(table)
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for block in make_blocks(records, runs, videos=videos):
+        for name, cells in columns.items():
+            cells += block.cells(name)
+    made = {name: pd.Series(columns.pop(name), dtype=TYPES.get(name, object)) for name in COLUMNS}
+    return pd.DataFrame(made)
 
 
 def list_results(frame: pd.DataFrame) -> pd.DataFrame:
@@ -212,17 +194,29 @@ def select(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 
 def value_of(record: ResultRecord, metric: Metric) -> Value:
     """The value of a metric of one record, as `look_up`."""
-    return look_up(make_frame([record]), metric, [record.identity])[0]
+    any_convention = metric.metric in REGIONS
+    for value in _shown_values(record, metric):
+        if value.video is None and (any_convention or value.convention == metric.convention):
+            return value
+    return _missing(metric)
 
 
-def video_values(frame: pd.DataFrame, metric: Metric, identity: str) -> dict[str, Value]:
-    """Video -> its value of a result; those of scenes are left out. The frame has videos."""
-    rows = frame[(frame["identity"] == identity) & frame["ranked"] & frame["video"].notna()]
-    rows = rows[rows["metric"] == metric.metric]
-    smoothed = rows["smoothing"] != "none"
-    rows = rows[smoothed == (rows["sigma"].notna() & metric.smoothed)]
-    values = _read_values(rows.set_index("video", drop=False))
-    return {video: one for video, one in values.items() if not video.startswith("scene:")}
+def video_values(record: ResultRecord, metric: Metric) -> dict[str, Value]:
+    """Video -> its value of a metric of one record; those of scenes are left out."""
+    return {
+        value.video: value
+        for value in _shown_values(record, metric)
+        if value.video is not None and not value.video.startswith("scene:")
+    }
+
+
+def _shown_values(record: ResultRecord, metric: Metric) -> Iterator[Value]:
+    """Those of the shown read-out that are a metric, whatever its convention."""
+    smoothed = record.result.protocol.smoothing is not None and metric.smoothed
+    for value in record.values:
+        own = (value.metric, value.smoothing != "none") == (metric.metric, smoothed)
+        if own and value.read_out == record.shown:
+            yield value
 
 
 def _read_values(rows: pd.DataFrame) -> dict[str, Value]:
@@ -237,16 +231,39 @@ def _read_values(rows: pd.DataFrame) -> dict[str, Value]:
     return values
 
 
-def _rows(
-    records: Iterable[ResultRecord], runs: dict[str, RunRecord], videos: bool
-) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class Block:
+    """The rows of one record: what they share, and by column what differs.
+
+    Attributes:
+        shared: column -> the value of every row; a column that is nowhere has none.
+        own: column -> a value a row.
+        rows: how many there are.
+    """
+
+    shared: dict[str, Any]
+    own: dict[str, list[Any]]
+    rows: int
+
+    def cells(self, name: str) -> list[Any]:
+        """A column, None where a value is missing."""
+        return self.own[name] if name in self.own else [self.shared.get(name)] * self.rows
+
+
+def make_blocks(
+    records: Iterable[ResultRecord], runs: Iterable[RunRecord] = (), *, videos: bool = False
+) -> Iterator[Block]:
+    """The rows of the frame, a record at a time: no more than one is held, and of runs their
+    cost.
+    """
+    costs = {run.identity: (run.cost, run.commit) for run in runs}
     for record in records:
-        common = {**_describe(record), **_describe_cost([runs.get(run) for run in record.runs])}
-        for value in record.values:
-            if videos or value.video is None:
-                own = {name: getattr(value, name) for name in VALUES}
-                own["left_out"] = "+".join(value.left_out) or None
-                yield {**common, **own, "ranked": value.read_out == record.shown}
+        values = [one for one in record.values if videos or one.video is None]
+        own = {name: [getattr(one, name) for one in values] for name in VALUES}
+        own["left_out"] = ["+".join(one.left_out) or None for one in values]
+        own["ranked"] = [one.read_out == record.shown for one in values]
+        shared = {**_describe(record), **_describe_cost([costs.get(run) for run in record.runs])}
+        yield Block(shared, own, len(values))
 
 
 def _describe(record: ResultRecord) -> dict[str, Any]:
@@ -291,10 +308,10 @@ def _write_any(values: list[Any]) -> str | None:
     return json.dumps(values) if any(values) else None
 
 
-def _describe_cost(jobs: list[RunRecord | None]) -> dict[str, Any]:
+def _describe_cost(jobs: list[tuple[Cost, str | None] | None]) -> dict[str, Any]:
     """What a result's jobs cost together; nothing where the record of a job is not there."""
-    runs = [run for run in jobs if run is not None]
-    if len(runs) < len(jobs) or not runs:
+    known = [job for job in jobs if job is not None]
+    if len(known) < len(jobs) or not known:
         return {}
-    cost = Cost.over_jobs([run.cost for run in runs])
-    return {**{name: getattr(cost, name) for name in COSTS}, "commit": runs[-1].commit}
+    cost = Cost.over_jobs([of_job for of_job, _ in known])
+    return {**{name: getattr(cost, name) for name in COSTS}, "commit": known[-1][1]}

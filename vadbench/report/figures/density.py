@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vadbench.detector import Detector, Features, Nature
 from vadbench.files.atomic import replace_file
+from vadbench.files.printable import visible
 from vadbench.registry import load, names
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def frame(axis: Axes, title: str) -> None:
     """The same limits and title style for every panel."""
     axis.set_axis_on()
     axis.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), xticks=(), yticks=(), aspect="equal")
-    axis.set_title(title, fontsize=10)
+    axis.set_title(visible(title), fontsize=10, parse_math=False)
 
 
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
 from vadbench.registry import unknown
 from vadbench.report.compare import require_comparable
-from vadbench.results.frame import make_frame, value_of, video_values
+from vadbench.results.frame import value_of, video_values
 from vadbench.results.names import locate
 from vadbench.results.records import ResultRecord, Results
 from vadbench.spec import METRICS, Value
@@ -96,8 +96,7 @@ class Scored:
 
     def video_auc(self, video: str) -> float | None:
         """The micro AUC of one video; None where it has one class."""
-        frame = make_frame([self.record], videos=True)
-        values = video_values(frame, METRICS["micro AUC"], self.record.identity)
+        values = video_values(self.record, METRICS["micro AUC"])
         return values[video].value if video in values else None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_file
+from vadbench.files.printable import visible_lines
 from vadbench.report.ranks import FORMATS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ RULES: Any = {
     "lines.linewidth": 1.2,
     "svg.fonttype": "none",  # text stays text
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a name with dollar signs is a name
     # ids that do not change from run to run, but for those of clip paths
     "svg.hashsalt": "vadbench",
 }
@@ -115,11 +117,21 @@ def picture(
             text = "\n".join(lines)
             look: Any = {"va": "top", "fontsize": 7, "color": GREY, "linespacing": 1.25}
             figure.text(*place, text, in_layout=False, **look)
-        metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: caption}
+        show_texts(figure)
+        metadata = {**_METADATA[path.suffix], _TEXT_OF[path.suffix]: visible_lines(caption)}
         with replace_file(path) as aside:
             figure.savefig(
                 aside, format=path.suffix[1:], dpi=200, facecolor="white", metadata=metadata
             )
+
+
+def show_texts(figure: Figure) -> None:
+    """Have what no file of a picture can hold, such as a control character in a name, be shown."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(visible_lines(text.get_text()))
 
 
 def _wrap(caption: str, width: float) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vadbench.files.printable import visible
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.tables.table import Cell
 from vadbench.spec import BOARD, COSTS, USUAL, Cost
@@ -20,7 +21,7 @@ class _Texts:
         self.numbers: dict[str, int] = {}
 
     def __call__(self, text: str) -> int:
-        return self.numbers.setdefault(text, len(self.numbers))
+        return self.numbers.setdefault(visible(text), len(self.numbers))
 
 
 def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[str, Any]:
@@ -71,14 +72,14 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
         ],
         "groups": [
             {
-                "dataset": group.dataset,
+                "dataset": visible(group.dataset),
                 "href": link("datasets", group.dataset),
-                "training": group.training,
-                "rules": f"{group.protocol}; labels: {group.labelled}",
+                "training": visible(group.training),
+                "rules": visible(f"{group.protocol}; labels: {group.labelled}"),
             }
             for group in groups
         ],
-        "methods": [{"name": name, "href": link("methods", name)} for name in methods],
+        "methods": [{"name": visible(name), "href": link("methods", name)} for name in methods],
         "texts": list(texts.numbers),
         "rows": rows,
     }

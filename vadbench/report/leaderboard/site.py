@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_folder
+from vadbench.files.printable import show_text
 from vadbench.report.leaderboard.catalogue import about, dataset_class
 from vadbench.report.leaderboard.entries import Entry, Jackknives, fill_first_view, make_entries
 from vadbench.report.leaderboard.failures import add_failures
@@ -83,7 +84,9 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
     methods = sorted({entry.method for entry in entries})
     write = _Writer(methods, sorted(by_dataset))
     with _replace(out) as folder:
-        shutil.copytree(HERE / "assets", folder / "assets")
+        (folder / "assets").mkdir()
+        for asset in (HERE / "assets").iterdir():  # readable to whom the other pages are
+            shutil.copyfile(asset, folder / "assets" / asset.name)
         write(
             folder,
             "index.html",
@@ -131,7 +134,8 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
 
 def _read_jackknives(results: Results) -> Jackknives:
     """What each video does to a record's values, by its identity."""
-    records = {record.identity: record for record in results.all_records()}
+    bare = {"values": ()}  # most of what a record takes
+    records = {one.identity: one.model_copy(update=bare) for one in results.all_records()}
     return lambda identity: results.jackknife(records[identity])
 
 
@@ -193,6 +197,7 @@ def _environment() -> Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        finalize=show_text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

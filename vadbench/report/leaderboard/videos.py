@@ -18,7 +18,7 @@ from vadbench.evaluation.smoothing import smooth
 from vadbench.report.leaderboard.charts import Timeline, timeline
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.leaderboard.standings import row_name
-from vadbench.results.frame import make_frame, video_values
+from vadbench.results.frame import video_values
 from vadbench.results.records import ResultRecord, Results
 from vadbench.spec import METRICS, Value
 
@@ -179,8 +179,7 @@ def _average_clips(records: list[ResultRecord]) -> dict[str, float]:
 
 def _read_clip_values(record: ResultRecord) -> dict[str, Value]:
     """Clip -> micro AUC under the protocol's smoothing."""
-    frame = make_frame([record], videos=True)
-    return video_values(frame, METRICS["micro AUC"], record.identity)
+    return video_values(record, METRICS["micro AUC"])
 
 
 def _summarise(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]:

@@ -4,11 +4,11 @@ decimals.
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from vadbench.files.spreadsheet import write_csv
 from vadbench.report.tables.table import Cell, Column, Cost, PublishedRow, Row, Table
 
 HEADER = (
@@ -32,22 +32,25 @@ Line = dict[str, object]
 
 
 def render(table: Table) -> str:
-    """The table as CSV text; an undefined value is empty, with its reason in `note`; a paper's row
-    has a line for each figure that it reports, a cost one for each row, in its own unit.
+    """The table as CSV text, with no formula in it (`files.spreadsheet`).
+
+    An undefined value is empty, with its reason in `note`; a paper's row has a line for each figure
+    that it reports, a cost one for each row, in its own unit.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HEADER, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in table.rows:
-        writer.writerows(
-            _measured(row, column, cell)
-            for column, cell in zip(table.columns, row.cells, strict=True)
-        )
-    for cost in table.costs:
-        writer.writerows(_costs(cost, table.rows))
-    for published in table.published:
-        writer.writerows(_published(published, table.columns))
+    text = io.StringIO(newline="")
+    lines = [[line.get(name) for name in HEADER] for line in _lines(table)]
+    write_csv(text, [HEADER, *lines])
     return text.getvalue()
+
+
+def _lines(table: Table) -> Iterator[Line]:
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            yield _measured(row, column, cell)
+    for cost in table.costs:
+        yield from _costs(cost, table.rows)
+    for published in table.published:
+        yield from _published(published, table.columns)
 
 
 def _measured(row: Row, column: Column, cell: Cell) -> Line:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vadbench.files.printable import show_text
 from vadbench.report.tables import layout
 from vadbench.report.tables.table import Cell, PublishedRow, Table
 
@@ -29,6 +30,7 @@ def render(table: Table) -> str:
     ]
     page = Environment(
         autoescape=True,
+        finalize=show_text,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

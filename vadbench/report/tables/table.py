@@ -5,7 +5,9 @@ Renderers only format it; `make` fills it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from vadbench.spec import Metric
 
@@ -157,3 +159,27 @@ class Table:
     costs: tuple[Cost, ...] = ()
     left_out: int = 0
     lettered: bool = False
+
+
+def change_texts(table: Table, change: Callable[[str], str]) -> Table:
+    """The table with all its texts changed: names, titles, captions, notes and sources.
+
+    >>> column = Column("ped2", "RBDC", Metric("rbdc"))
+    >>> change_texts(Table("t", "", (column,), (), ()), str.upper).columns[0].dataset
+    'PED2'
+    """
+    changed: Table = _change(table, change)
+    return changed
+
+
+def _change(part: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(part, str):
+        return change(part)
+    if isinstance(part, Metric):  # of our own names
+        return part
+    if isinstance(part, tuple):
+        return tuple(_change(one, change) for one in part)
+    if isinstance(part, Table | Column | Row | Cell | PublishedRow | Cost):
+        values = {field.name: getattr(part, field.name) for field in fields(part)}
+        return replace(part, **{name: _change(value, change) for name, value in values.items()})
+    return part

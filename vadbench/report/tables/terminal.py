@@ -11,10 +11,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vadbench.files.printable import visible
 from vadbench.report.tables import layout
 from vadbench.report.tables.costs import NOTE
 from vadbench.report.tables.fit import Block, Lines, fit, names, references
-from vadbench.report.tables.table import PublishedRow, Table
+from vadbench.report.tables.table import PublishedRow, Table, change_texts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,7 @@ def render(table: Table, width: int = 100, *, full: bool = False) -> str:
 
 
 def draw(table: Table, console: Console, *, full: bool = False) -> None:
-    """Print the table on a console.
+    """Print the table on a console; what that would obey is shown, no markup is read in it.
 
     Args:
         table: of records.
@@ -54,6 +55,7 @@ def draw(table: Table, console: Console, *, full: bool = False) -> None:
     """
     from rich.text import Text
 
+    table = change_texts(table, visible)
     method, features, blocks = fit(table, console.width, remarks=full)
     console.print(Text(table.title, style="bold"))
     if not full:
@@ -104,6 +106,7 @@ def _grid(block: Block, widths: tuple[int, int], with_head: bool) -> Grid:
     """An empty table of a block's columns."""
     from rich import box
     from rich.table import Table as Grid
+    from rich.text import Text
 
     grid = Grid(
         box=box.SIMPLE_HEAD,
@@ -116,11 +119,11 @@ def _grid(block: Block, widths: tuple[int, int], with_head: bool) -> Grid:
     heads = [_wrap(one.head, one.width) for one in block.columns]
     height = max(map(len, heads))
     for title, width in zip((block.dataset, "features"), widths, strict=True):
-        grid.add_column("\n" * (height - 1) + title, width=width, overflow="fold")
+        grid.add_column(Text("\n" * (height - 1) + title), width=width, overflow="fold")
     for one, lines in zip(block.columns, heads, strict=True):
         above = [""] * (height - len(lines))
         head = "\n".join(line.rjust(one.width) for line in (*above, *lines))
-        grid.add_column(head, width=one.width, no_wrap=True)
+        grid.add_column(Text(head), width=one.width, no_wrap=True)
     return grid
 
 

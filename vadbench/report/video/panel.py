@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.report.figures.scored import Scored
-from vadbench.report.figures.style import ANOMALOUS, COLOURS, RULES
+from vadbench.report.figures.style import ANOMALOUS, COLOURS, RULES, show_texts
 from vadbench.report.figures.timeline import paint_timeline, truth_of
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def make_panel(scored: Scored, video: str, width: int, top: float | None) -> Pan
         _legend(figure, anomalous is not None, width)
         if top is not None:
             _colour_scale(figure, width, top)
+        show_texts(figure)
         canvas.draw()
         place = axis.transData.transform(np.stack([np.arange(len(values)), values], 1))
     image = np.asarray(canvas.buffer_rgba())[:, :, :3]

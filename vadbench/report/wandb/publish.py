@@ -71,7 +71,9 @@ def publish(target: Target, records: Sequence[ResultRecord], board: str) -> str:
     )
     if target.mode != "offline" or not any(new):
         return sentence
-    return f"{sentence}; to send them: wandb sync {target.folder / 'wandb'}/offline-run-*"
+    return (
+        f"{sentence}; to send them, from here: wandb sync {target.folder / 'wandb'}/offline-run-*"
+    )
 
 
 def leaderboard(results: Results, records: Sequence[ResultRecord]) -> pd.DataFrame:

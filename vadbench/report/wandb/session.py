@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vadbench.errors import BadInput
+from vadbench.files.printable import visible
 from vadbench.results.records import Results
 
 if TYPE_CHECKING:
@@ -152,9 +154,9 @@ def start(target: Target, identity: str, **described: Any) -> wandb.Run:
                 " stay offline"
             )
         _wait_for_a_free_folder(target, identity)
-        return wandb.init(  # type: ignore[no-any-return]
+        run = wandb.init(
             mode=target.mode,
-            dir=target.folder,
+            dir=target.folder.absolute(),
             project=target.project,
             id=identity[:ID_LENGTH],
             resume="allow",
@@ -162,6 +164,28 @@ def start(target: Target, identity: str, **described: Any) -> wandb.Run:
             settings=wandb.Settings(**QUIET, **PRIVATE, **SETTINGS),
             **described,
         )
+    if target.mode == "offline":
+        _keep_files_beside(run)
+    return run  # type: ignore[no-any-return]
+
+
+def _keep_files_beside(run: Any) -> None:
+    """Have the files of what a run logs lie in its folder, and be named from where the process
+    works: the library puts tables below the user's home, and absolute paths into the run's file.
+    """
+    folder, log = Path(run.dir).absolute().parent, run.log_artifact
+
+    def log_beside(artifact: Any, *args: Any, **options: Any) -> Any:
+        for entry in (one for one in artifact.manifest.entries.values() if one.local_path):
+            path = Path(entry.local_path).absolute()
+            if not path.is_relative_to(folder):
+                beside = folder / "tables" / path.name
+                beside.parent.mkdir(exist_ok=True)
+                path = Path(shutil.copyfile(path, beside))
+            entry.local_path = os.path.relpath(path)
+        return log(artifact, *args, **options)
+
+    run.log_artifact = log_beside
 
 
 @contextmanager
@@ -193,6 +217,8 @@ def mark(target: Target, run: wandb.Run, content: str | None) -> None:
     Raises:
         OSError: on a full disk, which the library does not tell of.
     """
+    # a link below the user's home, to what the library did
+    (Path(run.dir).parent / "logs" / "debug-core.log").unlink(missing_ok=True)
     document = {"id": run.id, "content": content, "project": target.project, "mode": target.mode}
     Results(target.folder).write_text(
         f"wandb/{Path(run.dir).parent.name}/{MARK}", json.dumps(document) + "\n"
@@ -232,4 +258,4 @@ def warn(folder: Path, error: Exception) -> None:
             if isinstance(error, BadInput)
             else f"{type(error).__name__}: {' '.join(str(error).split())}"
         )
-        sys.stderr.write(f"vadbench: nothing more is logged to Weights & Biases: {told}\n")
+        sys.stderr.write(f"vadbench: nothing more is logged to Weights & Biases: {visible(told)}\n")
