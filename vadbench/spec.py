@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -34,6 +34,9 @@ REGIONS = ("rbdc", "tbdc")
 NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
 # frames; the filter's kernel grows with sigma, and no video needs a wider one
 MOST_SMOOTHING = 10_000
+MOST_COUNTED = 2**53  # frames, rows, parameters: what a float still counts exactly
+MOST_SEEDS = 1000
+Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 
 class Record(BaseModel):
@@ -122,8 +125,8 @@ class Split(Record):
 
     name: str
     sha256: str
-    train_videos: int
-    test_videos: int
+    train_videos: Count
+    test_videos: Count
 
 
 class Training(Record):
@@ -136,7 +139,7 @@ class Training(Record):
         split: the re-split of an unsupervised setting.
     """
 
-    seed: int = 0
+    seed: Count = 0
     scope: Scope = "pooled"
     source: str | None = None
     split: Split | None = None
@@ -220,7 +223,7 @@ class Result(Record):
 
     dataset: str
     method: str
-    parts: tuple[ScoredPart, ...]
+    parts: tuple[ScoredPart, ...] = Field(min_length=1)
     training: Training = Training()
     protocol: Protocol = Protocol()
     chosen: dict[str, Any] = {}
@@ -460,9 +463,9 @@ def _cost(title: str, unit: str, description: str, over_jobs: str = "sum") -> An
 class Measured(Record):
     """What a job measures of itself: fields of run.json, of `Cost` and of the frame."""
 
-    train_rows: int | None = _cost("training rows", "", "training rows, summed likewise")
-    test_rows: int | None = _cost("test rows", "", "test rows, summed likewise")
-    parameters: int | None = _cost(
+    train_rows: Count | None = _cost("training rows", "", "training rows, summed likewise")
+    test_rows: Count | None = _cost("test rows", "", "test rows, summed likewise")
+    parameters: Count | None = _cost(
         "parameters",
         "",
         "numbers learnt or kept, summed likewise; missing where a method does not count them",
@@ -498,7 +501,7 @@ class Cost(Measured):
             known = [getattr(cost, name) for cost in costs]
             combine = max if cls.extra(name)["over_jobs"] == "max" else sum
             total[name] = None if None in known or not known else combine(known)
-        return cls(**total)
+        return cls.model_construct(**total)
 
     @classmethod
     def extra(cls, name: str) -> dict[str, str]:
