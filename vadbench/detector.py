@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut, quote
+from vadbench.files.documents import read_json
 from vadbench.spec import Part as Part
 
 Role = Literal["fit", "scoring", "runtime"]
@@ -331,16 +332,33 @@ class Detector(ABC):
         Raises:
             BadInput: if the folder holds no detector, or one of another method.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         path = folder / "detector.json"
         if not path.is_file():
             raise BadInput(f"{path}: no saved detector there; write one with Detector.save")
-        described = json.loads(path.read_text())
+        described = read_json(path)
+        if not isinstance(described, dict) or not {"method", "config", "seed"} <= set(described):
+            raise BadInput(f"{path}: no saved detector; write one with Detector.save")
         if described["method"] != cls.info.name:
-            raise BadInput(f"{path}: holds a {described['method']}, not a {cls.info.name}")
-        detector = cls(cls.Config(**described["config"]), seed=described["seed"])
-        detector.restore(load_file(folder / "model.safetensors"))
+            raise BadInput(f"{path}: holds a {quote(described['method'])}, not a {cls.info.name}")
+        try:
+            config = cls.Config.model_validate(described["config"])
+        except ValidationError as error:
+            fault = error.errors()[0]
+            field = cut(".".join(map(str, fault["loc"])))
+            raise BadInput(f"{path}: config {field}: {fault['msg']}") from error
+        if type(described["seed"]) is not int:
+            raise BadInput(f"{path}: seed {quote(described['seed'])}; expected a whole number")
+        detector = cls(config, seed=described["seed"])
+        try:
+            detector.restore(load_file(folder / "model.safetensors"))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise BadInput(
+                f"{folder / 'model.safetensors'}: damaged, or of other settings than detector.json"
+                f" ({cut(str(error))})"
+            ) from error
         return detector
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vadbench.files.atomic import replace_file
+from vadbench.files.documents import read_json
 
 
 def read_memory(path: Path) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def read_memory(path: Path) -> dict[str, Any]:
     are read again.
     """
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_json(path)
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vadbench.datasets.video import READER, SUFFIXES, count_frames
 from vadbench.errors import BadInput
+from vadbench.files.documents import parse_json
 from vadbench.locations import cache_root
 
 MEMORY = "frame_counts.jsonl"
@@ -105,11 +106,12 @@ def _read_counts() -> dict[str, int]:
     known: dict[str, int] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            key, frames = json.loads(line)
-            known[str(key)] = int(frames)
+            key, frames = parse_json(line)
         # the last line of a process that was killed: that file is counted again
         except (ValueError, TypeError):
             continue
+        if isinstance(key, str) and type(frames) is int and frames > 0:
+            known[key] = frames
     return known
 
 
