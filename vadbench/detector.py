@@ -187,7 +187,7 @@ class MethodConfig(BaseModel):
     stay outside a job's identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def role(cls, name: str) -> Role:

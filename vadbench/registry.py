@@ -128,8 +128,11 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     where = cut(".".join(str(step) for step in fault["loc"]))
     if fault["type"] == "extra_forbidden":
         return str(unknown("field", where, model.model_fields))
+    message = str(fault["msg"]).removeprefix("Value error, ")
     if not where:  # a rule about several fields says what it got
-        return str(fault["msg"]).removeprefix("Value error, ")
+        return message
+    if fault["type"] == "value_error":  # ours, which says what it found
+        return f"{where}: {message}"
     return f"{where}: {fault['msg']}, got {quote(fault['input'])}"
 
 

@@ -10,6 +10,7 @@ A field that is added to `Value` or `Measured` is stored with every record and i
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from vadbench.errors import BadInput
+from vadbench.errors import QUOTED, BadInput, quote
 from vadbench.files.canonical import canonical_hash
 
 Setting = Literal["one-class", "unsupervised"]
@@ -35,7 +36,8 @@ NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
 # frames; the filter's kernel grows with sigma, and no video needs a wider one
 MOST_SMOOTHING = 10_000
 MOST_COUNTED = 2**53  # frames, rows, parameters: what a float still counts exactly
-MOST_SEEDS = 1000
+MOST_SEEDS = 100
+DEEPEST = 20  # lists in lists of a setting
 Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 
@@ -522,6 +524,37 @@ def extraction_words(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[
         for name, value in fields.items()
     ]
     return tuple(dict.fromkeys(words))
+
+
+def check_settings(settings: Settings) -> Settings:
+    """Settings that JSON can hold, and whose numbers a record can.
+
+    Raises:
+        ValueError: naming the setting.
+
+    >>> check_settings({"knn": {"k": 5}})
+    {'knn': {'k': 5}}
+    """
+    for component, fields in settings.items():
+        for name, value in fields.items():
+            _check_setting(f"{component}.{name}"[:QUOTED], value)
+    return settings
+
+
+def _check_setting(name: str, value: Any, depth: int = 0) -> None:
+    if depth > DEEPEST:
+        raise ValueError(f"{name}: nested too deeply")
+    if isinstance(value, dict | list):
+        for one in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_setting(name, one, depth + 1)
+    elif isinstance(value, str):
+        if not value.isprintable():
+            raise ValueError(f"{name} is {quote(value)}; expected characters that can be printed")
+    elif isinstance(value, int | float):
+        if not abs(value) <= (MOST_COUNTED if isinstance(value, int) else sys.float_info.max):
+            raise ValueError(f"{name} is {quote(value)}; expected a number up to 2^53")
+    elif value is not None:
+        raise ValueError(f"{name} is {quote(value)}; expected a number, a text, a list or null")
 
 
 def write_setting(value: Any) -> str:

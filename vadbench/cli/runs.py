@@ -29,7 +29,7 @@ def run(
     ] = "skip",
     executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
     jobs: Annotated[
-        int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")
+        int, typer.Option(min=1, max=1024, help="Jobs at a time; each gets its share of the cores.")
     ] = 1,
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
@@ -160,7 +160,7 @@ def evaluate(
     for line in refused:
         say(line)
     typer.echo(f"{evaluated} recipes evaluated under {results}")
-    raise typer.Exit(1 if refused else 0)
+    raise typer.Exit(1 if refused or records.damaged else 0)
 
 
 def _silent(line: str) -> None:
