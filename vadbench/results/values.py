@@ -85,11 +85,16 @@ def _check_types(value: Value) -> None:
             raise ValueError(f"{name} {quote(getattr(value, name))}; expected a text or null")
     for name in FRACTIONS:
         number = getattr(value, name)
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+        if number is not None and not _is_number(number):
             raise ValueError(f"{name} {quote(number)}; expected a number or null")
     for name in ("n", "videos"):
         if not _is_count(getattr(value, name)) and not (name == "videos" and value.videos is None):
             raise ValueError(f"{name} {quote(getattr(value, name))}; expected a whole number")
+
+
+def _is_number(number: Any) -> bool:
+    real = isinstance(number, int | float) and not isinstance(number, bool)
+    return real and abs(number) <= MOST_COUNTED
 
 
 def _is_count(number: Any) -> bool:
