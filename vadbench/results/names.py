@@ -46,7 +46,8 @@ def _locate(results: Results, text: str) -> tuple[Results, ResultRecord]:
     whole = [one for one in found if one.edited is None]
     if len(whole or found) == 1:
         return results, (whole or found)[0]
-    usual = [one for one in whole if one in named and one.result.words in ((), ("preset paper",))]
+    usual = [one for one in named if one.result.words in ((), ("preset paper",))]
+    usual = [one for one in usual if one.edited is None] or usual
     if len(usual) == 1:
         return results, usual[0]
     raise _ambiguous(results, text, found, records)
