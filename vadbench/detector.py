@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut, quote
 from vadbench.files.digest import sha256
 from vadbench.files.documents import read_json
 from vadbench.spec import Part as Part
@@ -192,7 +192,7 @@ class MethodConfig(BaseModel):
     stay outside a job's identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def role(cls, name: str) -> Role:
@@ -341,23 +341,33 @@ class Detector(ABC):
         path = folder / "detector.json"
         if not path.is_file():
             raise BadInput(f"{path}: no saved detector there; write one with Detector.save")
+        described = read_json(path)
+        if not isinstance(described, dict) or not {"method", "config", "seed"} <= set(described):
+            raise BadInput(f"{path}: no saved detector; write one with Detector.save")
+        if described["method"] != cls.info.name:
+            raise BadInput(f"{path}: holds a {quote(described['method'])}, not a {cls.info.name}")
         try:
-            described = read_json(path)
-            method, seed = described["method"], described["seed"]
-            config = cls.Config(**described["config"]) if method == cls.info.name else None
-            # not in what was saved before it was kept
-            known = described.get("sha256", sha256(folder / MODEL))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(f"{path}: damaged; save the detector again") from error
-        if config is None:
-            raise BadInput(f"{path}: holds a {method}, not a {cls.info.name}")
-        detector = cls(config, seed=seed)
-        detector.restore(_load_arrays(folder / MODEL, known))
+            config = cls.Config.model_validate(described["config"])
+        except ValidationError as error:
+            fault = error.errors()[0]
+            field = cut(".".join(map(str, fault["loc"])))
+            raise BadInput(f"{path}: config {field}: {fault['msg']}") from error
+        if type(described["seed"]) is not int:
+            raise BadInput(f"{path}: seed {quote(described['seed'])}; expected a whole number")
+        detector = cls(config, seed=described["seed"])
+        # None: saved before it was kept
+        arrays = _load_arrays(folder / MODEL, described.get("sha256"))
+        try:
+            detector.restore(arrays)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise BadInput(
+                f"{folder / MODEL}: of other settings than detector.json ({cut(str(error))})"
+            ) from error
         return detector
 
 
-def _load_arrays(path: Path, known: str) -> dict[str, NDArray[Any]]:
-    """What was learnt, if the file's sha256 is the known one."""
+def _load_arrays(path: Path, known: str | None) -> dict[str, NDArray[Any]]:
+    """What was learnt, if the file's sha256 is the known one; None: it is not known."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -365,7 +375,7 @@ def _load_arrays(path: Path, known: str) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = load(path.read_bytes())
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise BadInput(f"{path}: damaged; save the detector again") from error
-    if sha256(path) != known:
+    if known not in (None, sha256(path)):
         raise BadInput(f"{path}: damaged, its sha256 is not what was saved; save it again")
     return arrays
 

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vadbench.errors import BadInput
+from vadbench.errors import QUOTED, BadInput, cut, quote
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -114,9 +114,10 @@ def _package(entry: EntryPoint) -> str:
 def unknown(what: str, name: str, choices: Iterable[str]) -> BadInput:
     """The error for a name that is none of `choices`: lists them and the nearest match."""
     choices = sorted(choices)
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:QUOTED], choices, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return BadInput(f"unknown {what} {name!r}: choose from {', '.join(choices) or 'none'}{hint}")
+    listed = ", ".join(choices) or "none"
+    return BadInput(f"unknown {what} {quote(name)}: choose from {listed}{hint}")
 
 
 def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
@@ -124,12 +125,15 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     those there are.
     """
     fault = error.errors()[0]
-    where = ".".join(str(step) for step in fault["loc"])
+    where = cut(".".join(str(step) for step in fault["loc"]))
     if fault["type"] == "extra_forbidden":
         return str(unknown("field", where, model.model_fields))
+    message = str(fault["msg"]).removeprefix("Value error, ")
     if not where:  # a rule about several fields says what it got
-        return str(fault["msg"]).removeprefix("Value error, ")
-    return f"{where}: {fault['msg']}, got {fault['input']!r}"
+        return message
+    if fault["type"] == "value_error":  # ours, which says what it found
+        return f"{where}: {message}"
+    return f"{where}: {fault['msg']}, got {quote(fault['input'])}"
 
 
 def title(kind: Kind, name: str) -> str:

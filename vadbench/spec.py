@@ -10,14 +10,15 @@ A field that is added to `Value` or `Measured` is stored with every record and i
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from vadbench.errors import BadInput
+from vadbench.errors import QUOTED, BadInput, quote
 from vadbench.files.canonical import canonical_hash
 
 Setting = Literal["one-class", "unsupervised"]
@@ -34,6 +35,10 @@ REGIONS = ("rbdc", "tbdc")
 NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
 # frames; the filter's kernel grows with sigma, and no video needs a wider one
 MOST_SMOOTHING = 10_000
+MOST_COUNTED = 2**53  # frames, rows, parameters: what a float still counts exactly
+MOST_SEEDS = 100
+DEEPEST = 20  # lists in lists of a setting
+Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 
 class Record(BaseModel):
@@ -122,8 +127,8 @@ class Split(Record):
 
     name: str
     sha256: str
-    train_videos: int
-    test_videos: int
+    train_videos: Count
+    test_videos: Count
 
 
 class Training(Record):
@@ -136,7 +141,7 @@ class Training(Record):
         split: the re-split of an unsupervised setting.
     """
 
-    seed: int = 0
+    seed: Count = 0
     scope: Scope = "pooled"
     source: str | None = None
     split: Split | None = None
@@ -220,7 +225,7 @@ class Result(Record):
 
     dataset: str
     method: str
-    parts: tuple[ScoredPart, ...]
+    parts: tuple[ScoredPart, ...] = Field(min_length=1)
     training: Training = Training()
     protocol: Protocol = Protocol()
     chosen: dict[str, Any] = {}
@@ -460,9 +465,9 @@ def _cost(title: str, unit: str, description: str, over_jobs: str = "sum") -> An
 class Measured(Record):
     """What a job measures of itself: fields of run.json, of `Cost` and of the frame."""
 
-    train_rows: int | None = _cost("training rows", "", "training rows, summed likewise")
-    test_rows: int | None = _cost("test rows", "", "test rows, summed likewise")
-    parameters: int | None = _cost(
+    train_rows: Count | None = _cost("training rows", "", "training rows, summed likewise")
+    test_rows: Count | None = _cost("test rows", "", "test rows, summed likewise")
+    parameters: Count | None = _cost(
         "parameters",
         "",
         "numbers learnt or kept, summed likewise; missing where a method does not count them",
@@ -498,7 +503,7 @@ class Cost(Measured):
             known = [getattr(cost, name) for cost in costs]
             combine = max if cls.extra(name)["over_jobs"] == "max" else sum
             total[name] = None if None in known or not known else combine(known)
-        return cls(**total)
+        return cls.model_construct(**total)
 
     @classmethod
     def extra(cls, name: str) -> dict[str, str]:
@@ -519,6 +524,37 @@ def extraction_words(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[
         for name, value in fields.items()
     ]
     return tuple(dict.fromkeys(words))
+
+
+def check_settings(settings: Settings) -> Settings:
+    """Settings that JSON can hold, and whose numbers a record can.
+
+    Raises:
+        ValueError: naming the setting.
+
+    >>> check_settings({"knn": {"k": 5}})
+    {'knn': {'k': 5}}
+    """
+    for component, fields in settings.items():
+        for name, value in fields.items():
+            _check_setting(f"{component}.{name}"[:QUOTED], value)
+    return settings
+
+
+def _check_setting(name: str, value: Any, depth: int = 0) -> None:
+    if depth > DEEPEST:
+        raise ValueError(f"{name}: nested too deeply")
+    if isinstance(value, dict | list):
+        for one in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_setting(name, one, depth + 1)
+    elif isinstance(value, str):
+        if not value.isprintable():
+            raise ValueError(f"{name} is {quote(value)}; expected characters that can be printed")
+    elif isinstance(value, int | float):
+        if not abs(value) <= (MOST_COUNTED if isinstance(value, int) else sys.float_info.max):
+            raise ValueError(f"{name} is {quote(value)}; expected a number up to 2^53")
+    elif value is not None:
+        raise ValueError(f"{name} is {quote(value)}; expected a number, a text, a list or null")
 
 
 def write_setting(value: Any) -> str:

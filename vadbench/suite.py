@@ -6,19 +6,28 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from vadbench import registry
-from vadbench.errors import BadInput
-from vadbench.files.text import read_text
-from vadbench.spec import Preset, Scope, Setting, Settings
+from vadbench.errors import BadInput, cut, quote
+from vadbench.files.documents import parse_json, read_toml
+from vadbench.spec import MOST_SEEDS, Preset, Scope, Setting, Settings, check_settings
 
+LONGEST_SETTING = 10_000  # characters of a value of --set
 LATEST = "latest"  # the name of a suite that is one command line
+CheckedSettings = Annotated[Settings, AfterValidator(check_settings)]
 # fields that are options of the command line
 OPTIONS = {"methods", "datasets", "features", "seeds", "preset", "scope", "train_on", "setting"}
 
@@ -34,7 +43,7 @@ class SuiteRow(BaseModel):
         description="what the table shows in place of the method's name", min_length=1
     )
     method: str = Field(description="a detector, a recipe, or `method@stream+stream` for a fusion")
-    settings: Settings = Field(
+    settings: CheckedSettings = Field(
         {}, description="settings on top of the suite's: component -> field -> value"
     )
     read_out: str | None = Field(None, description="the read-out shown; none: the method's default")
@@ -75,10 +84,10 @@ class Suite(BaseModel):
         ),
     )
     seeds: PositiveInt = Field(
-        1, description="seeds 0 to n-1 of the methods that are not deterministic"
+        1, le=MOST_SEEDS, description="seeds 0 to n-1 of the methods that are not deterministic"
     )
     preset: Preset = Field("fast", description="the methods' settings")
-    settings: Settings = Field(
+    settings: CheckedSettings = Field(
         {}, description="settings on top of the preset: component -> field -> value"
     )
     setting: Setting = Field(
@@ -214,19 +223,16 @@ def _unknown(name: str, folder: Path) -> BadInput:
 
 def _read(path: Path, called: dict[str, str]) -> Suite:
     try:
-        text = read_text(path)
+        fields = read_toml(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from error
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        fields = tomllib.loads(text)
         if own := [name for name in called if name in fields]:
             raise BadInput(
                 f"{own[0]} is no field of a suite file: a suite is called as its file; title is"
                 " what the table shows"
             )
         return make_suite({**fields, **called})
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path}: not TOML: {error}") from error
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
 
@@ -291,7 +297,7 @@ def make_suite(fields: dict[str, Any]) -> Suite:
     except ValidationError as error:
         fault = error.errors()[0]
         if fault["type"] == "missing":
-            field = ".".join(map(str, fault["loc"]))
+            field = cut(".".join(map(str, fault["loc"])))
             raise BadInput(
                 f"{field} is missing; a suite needs datasets and methods or rows, a row a label and"
                 " a method"
@@ -311,10 +317,20 @@ def parse_settings(texts: Iterable[str]) -> Settings:
         component, dot, name = target.rpartition(".")
         if not (equals and dot and component and name):
             raise BadInput(
-                f"--set {text!r}: expected component.field=value, for example mulde.beta=0.1"
+                f"--set {quote(text)}: expected component.field=value, for example mulde.beta=0.1"
             )
-        try:
-            settings.setdefault(component, {})[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings.setdefault(component, {})[name] = value
+        settings.setdefault(component, {})[name] = _read_setting(text, value)
     return settings
+
+
+def _read_setting(text: str, value: str) -> Any:
+    """JSON, or else a text; a long one is no setting of anything."""
+    if len(value) > LONGEST_SETTING:
+        raise BadInput(
+            f"--set {quote(text)}: a value of {len(value)} characters; expected {LONGEST_SETTING}"
+            " at most"
+        )
+    try:
+        return parse_json(value)
+    except ValueError:
+        return value

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,10 @@ import numpy as np
 from vadbench import registry
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.presets import resolve_config
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.identity import identity_of
+from vadbench.results.records import ResultRecord, Results, RunRecord, write_document
+from vadbench.results.seals import digest_of_file
+from vadbench.results.values import tabulate
 from vadbench.spec import BOARD, REGIONS, Asked, Protocol, Result, ScoredPart, Training, Value
 
 VIDEOS = {"ped1": 36, "ped2": 12, "avenue": 21, "shanghaitech": 107}
@@ -137,7 +139,7 @@ def write_records(root: Path, records: int, seeds: int) -> None:
     for result in make_results(records, seeds):
         run, videos = make_run(result, random), VIDEOS[result.dataset]
         record = ResultRecord(
-            identity=canonical_hash([run.identity]),
+            identity=identity_of(result, [run.identity]),
             result=result,
             runs=(run.identity,),
             labels={
@@ -150,18 +152,18 @@ def write_records(root: Path, records: int, seeds: int) -> None:
                 "tracks": None,
             },
             read_outs=("score",),
-            values=(),
+            values=tuple(draw_values(result, random)),
         )
-        document = record.model_dump(mode="json")
-        document["values"] = {
-            "columns": [field.name for field in fields(Value)],
-            "rows": [list(asdict(value).values()) for value in draw_values(result, random)],
-        }
-        _write(results.run_folder(run.job, run.identity) / "run.json", run.model_dump_json())
         folder = results.record_folder(record.dataset, record.recipe, record.identity)
-        _write(folder / "metrics.json", json.dumps(document))
+        folder.mkdir(parents=True)
         moves = {f"left_out.{name}.plain": random.normal(0, 0.01, videos) for name in MOVED}
         np.savez(folder / "jackknife.npz", **moves)
+        record = results.with_digests(record, digest_of_file(folder / "jackknife.npz"))
+        run_folder = results.run_folder(run.job, run.identity)
+        _write(run_folder / "run.json", write_document(run.model_dump(mode="json"), None))
+        document = record.model_dump(mode="json")
+        table = tabulate(document.pop("values"))
+        _write(folder / "metrics.json", write_document(document, table))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The one builder of records for tests: small, well-formed, of schema 2."""
+"""The one builder of records for tests: small, well-formed, of today's schema."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vadbench.plans.plan import Plan
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
+from vadbench.results.identity import identity_of
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.spec import (
     METRICS,
@@ -182,7 +183,7 @@ def write_record(
         ]
     identities = tuple(run.identity for run in runs)
     record = ResultRecord(
-        identity=identity or canonical_hash([identities, result.key, labels and dict(labels)]),
+        identity=identity or identity_of(result, identities),
         result=result,
         runs=identities,
         labels={**LABELS, **(labels or {})},
@@ -191,8 +192,7 @@ def write_record(
         values=tuple(values),
     )
     arrays = {} if moves is None else jackknife_arrays(make_jackknives(moves, result.protocol))
-    results.write_record(record, arrays)
-    return record
+    return results.write_record(record, arrays)
 
 
 def make_jackknives(moves: Moves, protocol: Protocol) -> dict[Key, Jackknife]:

@@ -58,13 +58,25 @@ def test_rows_that_run_json_does_not_describe_are_refused(results):
         results.rows(written)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 1}', '{"schema_version": 99}'])
-def test_a_damaged_run_json_is_named(results, text):
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 1}', '{"schema_version": 0}'])
+def test_a_damaged_run_json_is_named_and_counts_as_not_run(results, text, capsys):
     results.write_run(record(), None)
     path = results.run_folder(JOB, IDENTITY) / "run.json"
     path.write_text(text)
-    with pytest.raises(BadInput, match=r"run\.json"):
+    assert results.run(JOB, IDENTITY) is None
+    assert list(results.all_runs()) == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+    assert "vadbench run" in line
+
+
+def test_a_record_of_a_later_version_is_not_run_over(results):
+    results.write_run(record(), None)
+    path = results.run_folder(JOB, IDENTITY) / "run.json"
+    path.write_text('{"schema_version": 99}')
+    with pytest.raises(BadInput, match=r"run\.json: schema version 99.*use the version"):
         results.run(JOB, IDENTITY)
+    assert list(results.all_runs()) == []
 
 
 def test_a_full_disk_leaves_nothing_that_is_read_later(results, monkeypatch):

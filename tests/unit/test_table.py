@@ -44,8 +44,14 @@ def store(results, planned, value, reason=None, moves=None, labels="exact"):
     """
     truth = {"name": labels, "sha256": labels, "videos": 2, "frames": 100, "anomalous": 10}
     runs = [
-        make_run(planned.result, place, identity=identity, fit_identity=identity)
-        for place, identity in enumerate(planned.runs)
+        make_run(
+            planned.result,
+            place,
+            identity=job.identity,
+            fit_identity=job.identity,
+            job=job.document,
+        )
+        for place, job in enumerate(planned.jobs)
     ]
     write_record(
         results,

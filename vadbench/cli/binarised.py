@@ -29,7 +29,9 @@ def binarised(
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames a batch, in a fixed random order; default: the released."),
+        typer.Option(
+            min=1, max=2**53, help="Frames a batch, in a fixed random order; default: the released."
+        ),
     ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vadbench.cli.figures import Out
-from vadbench.cli.options import split
+from vadbench.cli.options import MOST_SEED, split
 from vadbench.cli.terminal import echo
 
 app = typer.Typer(help="Pictures that explain methods.", no_args_is_help=True)
@@ -20,7 +20,9 @@ def demo_density(
         str, typer.Option("--methods", help="Comma-separated methods; default: all.")
     ] = "",
     out: Out = Path("density.png"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the toy and of the methods.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Seed of the toy and of the methods.")
+    ] = 0,
 ) -> None:
     """Train methods on a toy of four Gaussians and draw their anomaly maps side by side, as in
     MULDE's Fig. 2.

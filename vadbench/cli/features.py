@@ -21,7 +21,8 @@ def features_extract(
     features: Streams = "",
     settings: Set = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Clips at a time; each gets its share of the cores.")
+        int,
+        typer.Option(min=1, max=1024, help="Clips at a time; each gets its share of the cores."),
     ] = 1,
     again: Annotated[
         bool,
@@ -83,6 +84,7 @@ def features_import(
         int | None,
         typer.Option(
             min=0,
+            max=2**31,
             help="Frames that a row of a clip covers; default 16; 0: equal shares of the clip.",
         ),
     ] = None,
@@ -93,12 +95,16 @@ def features_import(
     window: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Frames of a window, where a clip's rows are windows that overlap."
+            min=1,
+            max=2**31,
+            help="Frames of a window, where a clip's rows are windows that overlap.",
         ),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames from one window's first to the next one's; default 1."),
+        typer.Option(
+            min=1, max=2**31, help="Frames from one window's first to the next one's; default 1."
+        ),
     ] = None,
     window_frame: Annotated[
         str | None,

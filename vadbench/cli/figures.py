@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, Datasets, Options, ResultsDir, Seeds, Streams
+from vadbench.cli.options import (
+    MOST_SEED,
+    RESULTS,
+    Datasets,
+    Options,
+    ResultsDir,
+    Seeds,
+    Streams,
+)
 from vadbench.cli.terminal import echo, echo_lines, say
 
 
@@ -185,7 +193,7 @@ def show(
             help="Its streams joined by +; default: the data set's own, or the only ones.",
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="The seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The seed.")] = 0,
     record: Annotated[
         str,
         typer.Option(
@@ -195,7 +203,7 @@ def show(
             )
         ),
     ] = "",
-    fps: Annotated[int, typer.Option(min=1, help="Frames a second.")] = 10,
+    fps: Annotated[int, typer.Option(min=1, max=1000, help="Frames a second.")] = 10,
     out: Annotated[
         Path | None, typer.Option(help="The video, .mp4; default: DATASET-VIDEO-METHOD.mp4.")
     ] = None,

@@ -90,6 +90,7 @@ Thorough = Annotated[
 ]
 Add = Annotated[str, typer.Option("--add", help="Comma-separated methods to add to the suite's.")]
 RESULTS = Path("results")
+MOST_SEED = 2**32 - 1  # that generators take
 
 
 @dataclass(frozen=True)

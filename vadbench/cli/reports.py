@@ -213,13 +213,11 @@ def list_(
         "features": ("extractors",),
     }
     if what == "suites":
-        import tomllib
-
-        from vadbench.files.text import read_text
+        from vadbench.files.documents import read_toml
         from vadbench.locations import suites_root
 
         for path in sorted(suites_root().glob("*.toml")):
-            echo(f"{path.stem:22} {tomllib.loads(read_text(path)).get('title', '')}")
+            echo(f"{path.stem:22} {read_toml(path).get('title', '')}")
         return
     if what not in kinds:
         raise registry.unknown("list", what, (*kinds, "suites"))

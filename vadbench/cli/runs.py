@@ -29,7 +29,7 @@ def run(
     ] = "skip",
     executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
     jobs: Annotated[
-        int, typer.Option(min=1, help="Jobs at a time; each gets its share of the cores.")
+        int, typer.Option(min=1, max=1024, help="Jobs at a time; each gets its share of the cores.")
     ] = 1,
     threads: Annotated[
         int | None,
@@ -168,7 +168,7 @@ def evaluate(
     for line in refused:
         say(line)
     echo(f"{evaluated} recipes evaluated under {results}")
-    raise typer.Exit(1 if refused else 0)
+    raise typer.Exit(1 if refused or records.damaged else 0)
 
 
 def _silent(line: str) -> None:

@@ -25,6 +25,7 @@ from vadbench.datasets.base import Dataset
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_file
 from vadbench.files.digest import sha256
+from vadbench.files.documents import read_json
 
 DOWNLOADS = ".downloads"
 CHECKSUMS = ".checksums.json"
@@ -237,14 +238,15 @@ def _checksums(root: Path) -> dict[str, dict[str, str]]:
     path = root / CHECKSUMS
     if not path.is_file():
         return {}
+    remedy = "restore it, or delete it to record them anew"
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {str(url): dict(entry) for url, entry in known.items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise BadInput(
-            f"{path}: not a table of checksums ({error}); restore it, or delete it to record them"
-            " anew"
-        ) from error
+        known = read_json(path)
+    except BadInput as error:
+        raise BadInput(f"{error}: not a table of checksums; {remedy}") from error
+    entries = known.values() if isinstance(known, dict) else [None]
+    if not all(isinstance(one, dict) and isinstance(one.get("sha256"), str) for one in entries):
+        raise BadInput(f"{path}: not a table of checksums; {remedy}")
+    return dict(known)
 
 
 def _record(root: Path, url: str, digest: str, size: int) -> None:

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS
-from vadbench.errors import BadInput
-from vadbench.files.text import read_text
+from vadbench.errors import BadInput, cut
+from vadbench.files.documents import read_toml
+from vadbench.spec import MOST_COUNTED
+
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes that file systems take
+
+
+def _check_path(path: str) -> str:
+    """Refuse a path that no file can have."""
+    if not path.isprintable():
+        raise ValueError("a character that no file name should have")
+    parts = PurePosixPath(path).parts
+    longest = max((len(part.encode()) for part in parts), default=0)
+    if longest > LONGEST_NAME or len(path.encode()) > LONGEST_PATH:
+        raise ValueError("a longer name than a file can have")
+    if not PurePosixPath(path).name:
+        raise ValueError("names no file or folder")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_check_path)]
+FrameNumber = Annotated[int, Field(ge=-MOST_COUNTED, le=MOST_COUNTED)]
 
 
 class ClipEntry(BaseModel):
@@ -20,7 +40,7 @@ class ClipEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(
+    path: RelativePath = Field(
         description="a video file, or a folder of images numbered from 0 or 1", min_length=1
     )
     split: Literal["train", "test"] = Field(description="train (normal clips) or test")
@@ -30,16 +50,19 @@ class ClipEntry(BaseModel):
             "what records call the clip; the file's name without suffix where it is not given"
         ),
         pattern=r"^[\w.-]*$",
+        max_length=LONGEST_NAME // 4,
     )
-    scene: str = Field("0", description="the camera", pattern=r"^[\w.-]+$")
-    anomalous: tuple[tuple[int, int], ...] | None = Field(
+    scene: str = Field(
+        "0", description="the camera", pattern=r"^[\w.-]+$", max_length=LONGEST_NAME // 4
+    )
+    anomalous: tuple[tuple[FrameNumber, FrameNumber], ...] | None = Field(
         None,
         description=(
             "first and last frame of each anomalous interval, from 0 and both inclusive; [] for a"
             " normal test clip"
         ),
     )
-    masks: str | None = Field(
+    masks: RelativePath | None = Field(
         None,
         description=(
             "instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous"
@@ -58,7 +81,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     clip: tuple[ClipEntry, ...] = Field(description="the clips, in order", min_length=1)
-    tracks: str | None = Field(
+    tracks: RelativePath | None = Field(
         None,
         description=(
             "anomalous regions: csv, parquet or npz with video, track, frame (from 0), x0, y0, x1,"
@@ -78,18 +101,19 @@ def read_manifest(path: Path) -> Manifest:
             that is wrong.
     """
     try:
-        text = read_text(path)
+        document = read_toml(path)
     except OSError as error:
         raise BadInput(
             f"{path}: cannot be read ({error.strerror}); expected the manifest of the videos"
         ) from error
     try:
-        manifest = _parse(tomllib.loads(text))
-    except ValueError as error:  # TOML's and ours: told with the file's name
+        manifest = _parse(document)
+    except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    names = [(clip.split, clip.clip_name) for clip in manifest.clip]
-    for place, (split, name) in enumerate(names):
-        if (split, name) in names[:place]:
+    for (split, name), count in Counter(
+        (clip.split, clip.clip_name) for clip in manifest.clip
+    ).items():
+        if count > 1:
             raise BadInput(
                 f"{path}: two {split} clips are named {name}; give one of them a name = ..."
             )
@@ -117,7 +141,7 @@ def _parse(document: dict[str, object]) -> Manifest:
 
 
 def _clip(number: int, entry: dict[str, object]) -> ClipEntry:
-    told = f"clip {number} ({entry.get('path', 'no path')})"
+    told = f"clip {number} ({cut(str(entry.get('path', 'no path')))})"
     try:
         _check_fields(entry, ClipEntry)
         clip = ClipEntry.model_validate(entry)

@@ -21,6 +21,7 @@ from vadbench.datasets.derived_tracks import COLUMNS
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_folder
+from vadbench.files.documents import read_json
 
 if TYPE_CHECKING:
     from vadbench.datasets.cast import Script
@@ -223,9 +224,13 @@ class Synthetic(Dataset):
     def _pixels_agree(self, videos: tuple[Video, ...]) -> str:
         path = self.folder / "sha256.json"
         try:
-            written = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{path}: cannot be read ({error}); {self._remedy}") from error
+            written = read_json(path)
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read ({error.strerror}); {self._remedy}") from error
+        except BadInput as error:
+            raise BadInput(f"{error}; {self._remedy}") from error
+        if not isinstance(written, dict):
+            raise BadInput(f"{path}: not a table of checksums; {self._remedy}")
         for video in videos:
             if hashlib.sha256(self.frames(video).tobytes()).hexdigest() != written.get(video.name):
                 return f"{self._clip(video)}: pixels changed; {self._remedy}"

@@ -48,6 +48,7 @@ from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
 from vadbench.results.identity import identity_of
 from vadbench.results.records import ResultRecord, Results, RunRecord, same_record
+from vadbench.results.seals import digest_of_regions, digest_of_result
 from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_duration
 
 # rises with every change of what is computed from the same scores, labels and protocol
@@ -65,7 +66,7 @@ def changes_since(record: ResultRecord, dataset: Dataset) -> str:
     """
     truth = read_truth(dataset, find_resplit(record.result, dataset))
     differs = {name for name, value in truth.items() if record.labels.get(name, value) != value}
-    changes = []
+    changes = [] if record.edited is None else ["edited since they were written"]
     if differs & {"sha256", "name", "videos", "frames", "anomalous"}:
         changes.append("labels have changed")
     if differs & {"tracks", "regions_sha256"}:
@@ -105,6 +106,7 @@ def evaluate_all(
     for record in records:
         progress.step()
         try:
+            _require_known(record)
             result = change_protocol(record.result, protocol)
             _refuse_outdated(record, results)
             own = open_dataset(record.dataset)
@@ -117,6 +119,19 @@ def evaluate_all(
         others = f" and {len(names) - 1} others" if len(names) > 1 else ""
         refuse(f"{dataset} {names[0]}{others}: not evaluated: {reason}")
     return len(evaluated)
+
+
+def _require_known(record: ResultRecord) -> None:
+    """Refuse an edited record that does not say any more what it is of."""
+    own = identity_of(record.result, record.runs) == record.identity
+    digests = record.digests
+    if record.edited is not None and not (
+        own and digests is not None and digests.result == digest_of_result(record)
+    ):
+        raise BadInput(
+            f"{record.identity[:12]} was edited ({record.edited}) and does not say what it is of;"
+            " remove its folder, vadbench run makes it again"
+        )
 
 
 class _Progress:
@@ -192,6 +207,10 @@ def evaluate(
     before = results.record(dataset.name, result.recipe, identity)
     done = [_find_run(result, place, run, labels, results) for place, run in enumerate(runs)]
     rows = [results.rows(run) for run in done]
+    known = measured or before
+    if known is not None:
+        lacking = [place for place, own in enumerate(rows) if own is None]
+        results.require_own_frames(known, lacking)
     whole = [_find_frames(run, own, labels, results) for run, own in zip(done, rows, strict=True)]
     read_outs = (result.read_out,) if result.read_out else _share_read_outs(done)
     columns = [column_of(run, result.read_out) for run in done]
@@ -211,7 +230,7 @@ def evaluate(
     located, of_regions = _region_values(result, cut, frames, dataset, labels, kept, results)
     record = ResultRecord(
         identity=identity,
-        result=result if before is None else _keep_asked(result, before.result),
+        result=_keep_asked(result, before),
         runs=tuple(runs),
         labels=truth,
         evaluation=EVALUATION,
@@ -219,9 +238,19 @@ def evaluate(
         values=(*framed, *(replace(value, read_out=read_outs[0]) for value in located)),
     )
     arrays = jackknife_arrays(jackknives | of_regions)
-    if before is None or not same_record(record, arrays, before, results.jackknife(before)):
-        results.write_record(record, arrays)
+    if before is None or not _holds(before, record, arrays, results):
+        return results.write_record(record, arrays)
     return record
+
+
+def _holds(before: ResultRecord, record: ResultRecord, arrays: Arrays, results: Results) -> bool:
+    """Whether a record that is there says what was computed now, of what lies here now."""
+    return (
+        before.edited is None
+        and before.digests is not None
+        and before.digests.frames == results.frames_digests(record)
+        and same_record(record, arrays, before, results.jackknife(before))
+    )
 
 
 def read_rows(record: ResultRecord, results: Results) -> list[Arrays]:
@@ -320,11 +349,13 @@ def _share_read_outs(runs: Sequence[RunRecord]) -> tuple[str, ...]:
     return ("+".join(run.read_outs[0] for run in runs),)
 
 
-def _keep_asked(result: Result, before: Result) -> Result:
+def _keep_asked(result: Result, before: ResultRecord | None) -> Result:
     """The result as it was first asked for: another command that means the same changes no file."""
-    known = all(part.asked is not None for part in before.parts)
-    update = {"parts": before.parts, "chosen": before.chosen} if known else {}
-    return result.model_copy(update=update)
+    if before is None or before.edited is not None:
+        return result
+    parts, chosen = before.result.parts, before.result.chosen
+    known = all(part.asked is not None for part in parts)
+    return result.model_copy(update={"parts": parts, "chosen": chosen} if known else {})
 
 
 def _frame_values(
@@ -455,10 +486,17 @@ def _has_regions(record: ResultRecord | None, result: Result, truth: dict[str, A
     """
     if record is None or record.labels.get("regions_sha256") != truth["regions_sha256"]:
         return False
+    if record.edited is not None and not _regions_are_whole(record):
+        return False
     alone: dict[str, Any] = {"smoothing": None, "macro": ("skip",)}
     one, other = (each.protocol.model_copy(update=alone) for each in (record.result, result))
     parts = [[part.part for part in each.parts] for each in (record.result, result)]
     return one == other and parts[0] == parts[1] and record.result.read_out == result.read_out
+
+
+def _regions_are_whole(record: ResultRecord) -> bool:
+    """Whether what an edited record says of regions is what was written."""
+    return record.digests is not None and record.digests.regions == digest_of_regions(record)
 
 
 def _keep_regions(before: ResultRecord, results: Results) -> Measured:

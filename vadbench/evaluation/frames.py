@@ -207,7 +207,11 @@ class FrameScores:
 def read_frame_scores(record: ResultRecord, results: Results) -> FrameScores | None:
     """The frame scores of a record, from the frame maxima of its runs; None where those are not
     here.
+
+    Raises:
+        BadInput: if they are not those that the record was computed from.
     """
+    results.require_own_frames(record, range(len(record.runs)))
     runs = [results.run_of(record, position) for position in range(len(record.runs))]
     known = [run for run in runs if run is not None]
     frames = [read_frames(run, results) for run in known]

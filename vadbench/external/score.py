@@ -30,7 +30,7 @@ from vadbench.files.tables import (
 )
 from vadbench.report.tables.layout import UNSURE, unsure
 from vadbench.report.tables.table import Cell
-from vadbench.spec import Value
+from vadbench.spec import MOST_SMOOTHING, Value
 
 Result = dict[str, Any]
 NO_LENGTHS = (
@@ -64,6 +64,8 @@ def score_frames(
     Raises:
         BadInput: if a file cannot be used, or the two do not cover the same frames, each once.
     """
+    if smoothing is not None and not 0 <= smoothing <= MOST_SMOOTHING:
+        raise BadInput(f"--smoothing {smoothing}; expected 0 to {MOST_SMOOTHING} frames")
     scores, labels = (
         read_frames(Path(scores_path), "score"),
         read_frames(Path(labels_path), "label"),

@@ -23,6 +23,7 @@ from vadbench.features.extractors.extractor import Extractor
 from vadbench.features.names import IMPORT, StreamName
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.digest import sha256
+from vadbench.files.documents import read_json
 from vadbench.versions import code_of
 
 Settings = dict[str, dict[str, Any]]  # extractor or provider -> option -> value
@@ -328,8 +329,8 @@ def _plan_recorded_import(dataset: str, name: StreamName) -> StreamPlan:
     if not path.is_file():
         return plan_import(dataset, name, Imported())
     try:
-        return plan_import(dataset, name, Imported.model_validate_json(path.read_bytes()))
-    except ValidationError as error:
+        return plan_import(dataset, name, Imported.model_validate(read_json(path)))
+    except (ValidationError, BadInput) as error:
         again = "delete it and run `vadbench features import` again"
         raise BadInput(f"{path}: not the record of an import by this version; {again}") from error
 

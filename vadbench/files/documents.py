@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut
 from vadbench.files.text import read_text
+
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate, as JSON escapes it
 
 
 def read_json(path: Path) -> Any:
     """The document of a JSON file.
 
     Raises:
-        BadInput: if it is not UTF-8, is no JSON (NaN and Infinity are none), is nested too deeply
-            or holds a number of too many digits.
+        BadInput: if it is not UTF-8, is no JSON (NaN and Infinity are none), is nested too deeply,
+            or holds a number too large or a half of a character.
         OSError: if it cannot be read, for the caller's line.
     """
     return _parse(path, "JSON", parse_json)
@@ -39,13 +43,32 @@ def parse_json(text: str) -> Any:
     {'a': [1, None]}
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant, parse_float=_read_number)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if HALF.search(text):
+        _refuse_halves(document)
+    return document
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _read_number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # of 1e999
+        raise ValueError(f"{cut(text)} is too large a number")
+    return number
+
+
+def _refuse_halves(document: Any) -> None:
+    """Refuse texts that no file and no terminal can take: a surrogate without its other half."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ValueError(f"{half!r} is half a character") from error
 
 
 def _parse(path: Path, kind: str, parse: Callable[[str], Any]) -> Any:
@@ -55,4 +78,4 @@ def _parse(path: Path, kind: str, parse: Callable[[str], Any]) -> Any:
     except RecursionError as error:
         raise BadInput(f"{path}: not {kind} (nested too deeply)") from error
     except ValueError as error:
-        raise BadInput(f"{path}: not {kind} ({' '.join(str(error).split())})") from error
+        raise BadInput(f"{path}: not {kind} ({cut(str(error))})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from vadbench.datasets.base import SPLITS, Resplit, Split
@@ -49,7 +50,7 @@ class Job:
         own = dict.fromkeys(splits, self.stream)
         return own if self.source is None else {**own, "train": self.source.stream}
 
-    @property
+    @cached_property
     def document(self) -> dict[str, Any]:
         """What the identity hashes: all that decides the scores, nothing else."""
         document = {
@@ -78,12 +79,12 @@ class Job:
             else {**document, "setting": "unsupervised", "resplit": self.resplit.document}
         )
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """sha256 of the canonical document."""
         return canonical_hash(self.document)
 
-    @property
+    @cached_property
     def fit_identity(self) -> str:
         """The identity of the training alone: equal for jobs that differ only in what is computed
         from the fitted model.

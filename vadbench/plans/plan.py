@@ -200,12 +200,10 @@ class _Planner:
             parts = tuple(replace(part, calibration=str(chosen["calibration"])) for part in parts)
         protocol = make_protocol({"smoothing": self.dataset.smoothing, **chosen})
         resplit = resplit_of(self.dataset) if self.suite.setting == "unsupervised" else None
+        usual = [self._plan_job(part, streams[part.stream], settings, resplit) for part in parts]
         planned = []
         for seed in self._seeds(parts):
-            jobs = tuple(
-                self._plan_job(part, streams[part.stream], seed, settings, resplit)
-                for part in parts
-            )
+            jobs = tuple(_take_seed(job, seed) for job in usual)
             first = jobs[0]
             result = Result(
                 dataset=self.dataset.name,
@@ -237,8 +235,9 @@ class _Planner:
         return range(1) if fixed else range(self.suite.seeds)
 
     def _plan_job(
-        self, part: Part, stream: StreamPlan, seed: int, settings: Settings, resplit: Resplit | None
+        self, part: Part, stream: StreamPlan, settings: Settings, resplit: Resplit | None
     ) -> Job:
+        """The job of seed 0."""
         method = registry.load("detectors", part.method)
         source = self._plan_source(part.stream, settings)
         trained = self.dataset.name if source is None else source.dataset
@@ -251,7 +250,7 @@ class _Planner:
             revision=self.dataset.revision,
             stream=stream,
             config=config,
-            seed=0 if method.info.deterministic else seed,
+            seed=0,
             resplit=resplit,
             scope=(self.row.scope if self.row else None) or self.suite.scope,
             source=source,
@@ -265,6 +264,12 @@ class _Planner:
             return None
         plan = plan_stream(self.source, stream, settings)
         return Source(self.source.name, self.source.revision, plan)
+
+
+def _take_seed(job: Job, seed: int) -> Job:
+    """The job with a seed, which is 0 where nothing is random."""
+    fixed = registry.load("detectors", job.method).info.deterministic
+    return job if fixed else replace(job, seed=seed)
 
 
 def _score_part(part: Part, job: Job) -> ScoredPart:

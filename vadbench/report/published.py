@@ -6,13 +6,14 @@ These figures stand beside measured ones and are never mixed with them.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut, quote
 from vadbench.files.text import read_text
 from vadbench.locations import suites_root
 from vadbench.registry import unknown
@@ -21,7 +22,9 @@ METRICS = ("micro_auc", "macro_auc", "eer", "rbdc", "tbdc", "decision_auc")
 OFFICIAL = "official"  # the split as released
 UNSTATED, UNKNOWN = "unstated", "unknown"
 UNSTATED_SIGMA = "gaussian-unstated"
-SMOOTHING = re.compile(r"none|unknown|gaussian-(unstated|\d+(\.\d+)?)")
+DIGITS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,20})?")
+LONGEST = 2000  # characters of a field
+SMOOTHING = re.compile(r"none|unknown|gaussian-(unstated|[0-9]{1,5}(\.[0-9]{1,9})?)")
 REQUIRED = ("source", "table", "setting", "dataset", "features", "method", "train_dataset", "split")
 CONVENTIONS = {
     "macro_auc": ("skip", "pad-rank", "pad-0-1", "pad-0-max", UNSTATED),
@@ -103,14 +106,40 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
         raise BadInput(
             f"{path}: cannot be read ({error.strerror}); it is part of vadbench, install it again"
         ) from error
-    lines = csv.DictReader(text.splitlines())
+    names, *rows = _split_rows(text, path) or [(1, [])]
     wanted = ["value" if field.name == "text" else field.name for field in fields(Figure)]
-    if lines.fieldnames != wanted:
-        raise BadInput(
-            f"{path}: columns {', '.join(lines.fieldnames or ()) or 'missing'}; expected"
-            f" {', '.join(wanted)}"
-        )
-    return tuple(_figure(row, f"{path}:{number}") for number, row in enumerate(lines, 2))
+    if names[1] != wanted:
+        columns = cut(", ".join(names[1])) or "missing"
+        raise BadInput(f"{path}: columns {columns}; expected {', '.join(wanted)}")
+    figures = []
+    for number, row in rows:
+        if len(row) != len(wanted):
+            raise BadInput(
+                f"{path}:{number}: {len(row)} fields; expected {len(wanted)}:"
+                f" {_name_fields(row, wanted)}"
+            )
+        figures.append(_figure(dict(zip(wanted, row, strict=True)), f"{path}:{number}"))
+    return tuple(figures)
+
+
+def _split_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """The fields of each row that is not empty, with the number of its last line."""
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    try:
+        for row in lines:
+            if row:
+                rows.append((lines.line_num, row))
+    except csv.Error as error:
+        raise BadInput(f"{path}:{lines.line_num}: not CSV ({error})") from error
+    return rows
+
+
+def _name_fields(row: list[str], wanted: list[str]) -> str:
+    """The first field that a row lacks, or the first that it has too many."""
+    if len(row) < len(wanted):
+        return f"{wanted[len(row)]} is missing"
+    return f"{quote(row[len(wanted)])} is one too many"
 
 
 def of_tables(references: tuple[str, ...]) -> tuple[Figure, ...]:
@@ -152,27 +181,35 @@ def _id_of_stream(stream: str) -> str:
 
 
 def _figure(row: dict[str, str], where: str) -> Figure:
-    empty = next((name for name in REQUIRED if not row[name]), None)
+    empty = next((name for name in REQUIRED if not row[name].strip()), None)
     if empty:
         raise BadInput(f"{where}: {empty} is empty")
+    odd = next((name for name, text in row.items() if not _is_plain(text)), None)
+    if odd:
+        raise BadInput(f"{where}: {odd} {quote(row[odd])}; expected a line of text")
     if row["metric"] not in METRICS:
-        raise BadInput(f"{where}: metric {row['metric']!r}; expected one of {', '.join(METRICS)}")
+        raise BadInput(
+            f"{where}: metric {quote(row['metric'])}; expected one of {', '.join(METRICS)}"
+        )
     conventions = CONVENTIONS.get(row["metric"], ("",))
     if row["convention"] not in conventions:
         expected = f"one of {', '.join(conventions)}" if any(conventions) else "none"
-        seen = f"convention {row['convention']!r} of {row['metric']}"
+        seen = f"convention {quote(row['convention'])} of {row['metric']}"
         raise BadInput(f"{where}: {seen}; expected {expected}")
     if not SMOOTHING.fullmatch(row["smoothing"] or ""):
         expected = f"none, unknown, {UNSTATED_SIGMA} or gaussian-3 with a sigma"
-        raise BadInput(f"{where}: smoothing {row['smoothing']!r}; expected {expected}")
+        raise BadInput(f"{where}: smoothing {quote(row['smoothing'])}; expected {expected}")
     text = row.pop("value")
     if not _is_percentage(text):
-        raise BadInput(f"{where}: value {text!r}; expected a percentage")
+        raise BadInput(f"{where}: value {quote(text)}; expected a percentage")
     return Figure(**row, text=text)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a text is a short line without control characters."""
+    return len(text) <= LONGEST and (text.isprintable() or not text)
+
+
 def _is_percentage(text: str) -> bool:
-    try:
-        return 0 <= Decimal(text) <= 100
-    except (InvalidOperation, TypeError):  # no number; NaN compares with nothing
-        return False
+    """Whether a text is digits with a point between 0 and 100, as papers print them."""
+    return bool(DIGITS.fullmatch(text)) and 0 <= Decimal(text) <= 100

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.results.records import ResultRecord, Results, RunRecord
-from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Metric, Value
+from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Count, Metric, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ COLUMNS: dict[str, str] = {
     "read_out": "which score column of the method",
     "ranked": (
         "whether it is the read-out that a table shows: the method's default, or the one that the"
-        " table's row names"
+        " table's row names; nothing of an edited record is"
     ),
     "video": "video, or `scene:<id>`; missing: the whole test set",
     "value": "a fraction between 0 and 1; missing: undefined, see `reason`",
@@ -81,15 +81,22 @@ COLUMNS: dict[str, str] = {
     "key": "equal for results that differ in their seed and in the files they were made from alone",
     "identity": "hash of the recipe's record",
     "runs": "identities of its jobs, joined by `,`",
+    "edited": "what of the record was edited after it was written; missing: nothing is seen",
+    "sealed": "whether the record carries digests; older versions' did not",
 }
 VALUES = tuple(Value.__dataclass_fields__)
-COUNTS = tuple(name for name, field in Cost.model_fields.items() if field.annotation == int | None)
+COUNTS = tuple(
+    name
+    for name, field in Cost.model_fields.items()
+    if field.annotation in (int | None, Count | None)
+)
 FLOATS = ("value", "low", "high", "sigma", *(name for name in COSTS if name not in COUNTS))
 INTEGERS = ("seed", "n", "videos", *COUNTS)
 TYPES: dict[str, str] = {  # of the columns that are no text; Int64 may be missing
     **dict.fromkeys(FLOATS, "float64"),
     **dict.fromkeys(INTEGERS, "Int64"),
     "ranked": "bool",
+    "sealed": "bool",
 }
 
 
@@ -104,7 +111,9 @@ class Frame:
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.records = {record.identity: record for record in results.all_records()}
+        # of two of one identity the one that was not edited
+        records = sorted(results.all_records(), key=lambda record: record.edited is None)
+        self.records = {record.identity: record for record in records}
         self.runs = {run.identity: run for run in results.all_runs()}
         self._by_metric: dict[Metric, dict[str, Value]] = {}
 
@@ -134,13 +143,15 @@ def load_results(results: str | Path = "results", *, videos: bool = False) -> pd
     column holds.
 
     What has not run, or failed, has no row. A missing text is None, a missing number NaN or NA.
+    Records that are damaged are named on stderr and left out; those that were edited after they
+    were written have their rows, with `edited` saying what was found, and `ranked` false.
 
     Args:
         results: folder of the records, as `vadbench run --results` wrote it.
         videos: also the rows of single videos and scenes.
 
     Raises:
-        BadInput: if there is no such folder, or a record is damaged.
+        BadInput: if there is no such folder.
     """
     store = Results(Path(results))
     store.require_records()
@@ -261,7 +272,8 @@ def make_blocks(
         values = [one for one in record.values if videos or one.video is None]
         own = {name: [getattr(one, name) for one in values] for name in VALUES}
         own["left_out"] = ["+".join(one.left_out) or None for one in values]
-        own["ranked"] = [one.read_out == record.shown for one in values]
+        whole = record.edited is None
+        own["ranked"] = [whole and one.read_out == record.shown for one in values]
         shared = {**_describe(record), **_describe_cost([costs.get(run) for run in record.runs])}
         yield Block(shared, own, len(values))
 
@@ -301,6 +313,8 @@ def _describe(record: ResultRecord) -> dict[str, Any]:
         "key": result.key,
         "identity": record.identity,
         "runs": ",".join(record.runs),
+        "edited": record.edited,
+        "sealed": record.sealed,
     }
 
 

@@ -4,6 +4,7 @@ one, and what tells the others apart.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vadbench.errors import BadInput
@@ -25,16 +26,28 @@ def locate(results: Results, text: str) -> tuple[Results, ResultRecord]:
 
     Raises:
         BadInput: if it names none, or several and not one of them alone is usual, with those there
-            are and what differs.
+            are and what differs; or one that was edited after it was written.
     """
-    if (Path(text) / "metrics.json").is_file():
+    found = _locate(results, text)
+    if found[1].edited is not None:
+        raise BadInput(
+            f"{found[1].name}: edited after it was written ({found[1].edited}); vadbench evaluate"
+            f" --results {found[0].root} computes it again"
+        )
+    return found
+
+
+def _locate(results: Results, text: str) -> tuple[Results, ResultRecord]:
+    if os.path.lexists(text) and (Path(text) / "metrics.json").is_file():
         return _open_folder(text)
-    records = list(results.all_records())
+    records = sorted(results.all_records(), key=lambda record: record.edited is not None)
     named = [one for one in records if _has_name(one, text)]
     found = named + [one for one in records if one not in named and _has_identity(one, text)]
-    if len(found) == 1:
-        return results, found[0]
+    whole = [one for one in found if one.edited is None]
+    if len(whole or found) == 1:
+        return results, (whole or found)[0]
     usual = [one for one in named if one.result.words in ((), ("preset paper",))]
+    usual = [one for one in usual if one.edited is None] or usual
     if len(usual) == 1:
         return results, usual[0]
     raise _ambiguous(results, text, found, records)
@@ -47,6 +60,7 @@ def _open_folder(text: str) -> tuple[Results, ResultRecord]:
         record = results.record(*folder.parts[-3:])
         if record is not None:
             return results, record
+        raise BadInput(f"{text}: its metrics.json is damaged; vadbench run makes it again")
     raise BadInput(
         f"{text}: not a record's place; expected RESULTS/recipes/DATASET/RECIPE/IDENTITY"
     )

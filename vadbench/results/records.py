@@ -6,7 +6,9 @@
 
 The last two are made by evaluation. Row scores stay out of git; frame maxima, from which every
 protocol can be evaluated again, do not. A folder is written aside, then renamed: a reader never
-sees half a record. run.json and metrics.json are written last.
+sees half a record. run.json and metrics.json are written last, each with the sha256 of itself; what
+was edited since is named, and ranked nowhere (`vadbench.results.seals`). A record that is damaged
+is named on stderr and left out, the others are read.
 """
 
 from __future__ import annotations
@@ -14,29 +16,47 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import SkipValidation, ValidationError
+from pydantic import Field, SkipValidation, ValidationError
 
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut, quote
 from vadbench.files.atomic import aside_name, replace_file, replace_folder, restore, sweep
-from vadbench.files.digest import sha256
+from vadbench.files.documents import read_json
 from vadbench.files.npz import Arrays, load_arrays
+from vadbench.registry import first_fault
 from vadbench.results import schema1
-from vadbench.spec import Asked, Cost, Measured, Record, Result, Value
+from vadbench.results.seals import (
+    CHANGED,
+    SHA256,
+    SHORT,
+    UNSEALED,
+    digest_of_file,
+    digest_of_regions,
+    digest_of_result,
+    find_edit,
+    find_run_edit,
+    seal,
+)
+from vadbench.results.values import read_table, tabulate, write_table
+from vadbench.spec import Asked, Cost, Count, Measured, Record, Result, Value
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+BEFORE_DIGESTS = (1, 2)  # schema versions whose records carry none
 # two fractions closer than this are one number that two machines computed
 TOLERANCE = 1e-6
-COLUMNS = tuple(field.name for field in fields(Value))
 AnyRecord = TypeVar("AnyRecord", "RunRecord", "ResultRecord")
+
+
+class NewerRecord(BadInput):
+    """A record that a later vadbench wrote: it is not to be replaced."""
 
 
 class RunRecord(Measured):
@@ -60,7 +80,7 @@ class RunRecord(Measured):
     runtime: dict[str, Any]
     data: dict[str, str] = {}
     read_outs: tuple[str, ...] = ()
-    test_videos: tuple[tuple[str, int], ...] = ()
+    test_videos: tuple[tuple[str, Count], ...] = ()
     seconds: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     fit_shared_with: str | None = None
@@ -86,11 +106,29 @@ class RunRecord(Measured):
         return None if git is None else git["commit"] + ("+" if git["dirty"] else "")
 
 
+class Digests(Record):
+    """What a record was written with and computed from, each by its sha256.
+
+    Attributes:
+        result: of what its values are of, and its runs.
+        regions: of what it says of regions, which needs row scores to be computed again.
+        jackknife: of its jackknife.npz; None: there was none.
+        frames: of the frame maxima of each run; None where they were not kept.
+    """
+
+    result: str
+    regions: str
+    jackknife: str | None = None
+    frames: tuple[str | None, ...]
+
+
 class ResultRecord(Record):
     """metrics.json: the values of a result, one stream or several fused.
 
     `runs` are the identities of its jobs, `labels` what it was held against. `evaluation` is the
-    version of the code that computed the values (`evaluate.EVALUATION`).
+    version of the code that computed the values (`evaluate.EVALUATION`). `edited` is what of it is
+    not as it was written, found when it is read; such a record is shown without its values and
+    ranked nowhere. `sealed`: whether it carries digests at all.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -99,8 +137,11 @@ class ResultRecord(Record):
     runs: tuple[str, ...]
     labels: dict[str, Any]
     evaluation: int = 1
-    read_outs: tuple[str, ...]
+    read_outs: tuple[str, ...] = Field(min_length=1)
     values: Annotated[tuple[Value, ...], SkipValidation]
+    digests: Digests | None = None
+    edited: str | None = Field(None, exclude=True)
+    sealed: bool = Field(True, exclude=True)
 
     @property
     def dataset(self) -> str:
@@ -132,7 +173,8 @@ def same_record(record: ResultRecord, arrays: Arrays, other: ResultRecord, other
     """Whether two records say the same, but for the last digits that another machine computes, or
     that frame maxima of 32 bits give.
     """
-    one, two = (each.model_dump(mode="json") for each in (record, other))
+    own = {"digests", "schema_version"}  # of the files, and of who wrote them
+    one, two = (each.model_dump(mode="json", exclude=own) for each in (record, other))
     names_alike = arrays.keys() == others.keys()
     return (
         names_alike
@@ -170,6 +212,8 @@ class Results:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.damaged: set[Path] = set()
+        self._told: set[str] = set()
 
     def run_folder(self, job: dict[str, Any], identity: str) -> Path:
         """Where the run of `job` lies."""
@@ -180,40 +224,113 @@ class Results:
         return self.root / "recipes" / dataset / recipe / identity[:12]
 
     def run(self, job: dict[str, Any], identity: str) -> RunRecord | None:
-        """The record of a job, or None if it has not been run."""
-        folder = self.run_folder(job, identity)
-        record = _read(folder / "run.json", RunRecord)
-        if record is not None and record.identity != identity:
-            raise BadInput(
-                f"{folder}: holds run {record.identity[:16]}, expected {identity[:16]}; remove the"
-                " folder"
-            )
-        return record
+        """The record of a job, or None if it has not been run; one that is damaged or was edited
+        counts as not run, and is named on stderr.
+
+        Raises:
+            BadInput: if a later vadbench wrote it.
+        """
+        return self._open_run(self.run_folder(job, identity), replaced=True)
 
     def run_of(self, record: ResultRecord, position: int) -> RunRecord | None:
         """The run of one of a record's parts, or None if it is not here."""
-        part = record.result.parts[position]
-        job = {"dataset": record.dataset, "stream": part.stream, "method": part.method}
-        return self.run(job, record.runs[position])
+        return self._open_run(self._run_folder_of(record, position))
 
     def record(self, dataset: str, recipe: str, identity: str) -> ResultRecord | None:
-        """The values of a recipe, or None if it has not been evaluated."""
-        folder = self.record_folder(dataset, recipe, identity)
-        return _read(folder / "metrics.json", ResultRecord)
+        """The values of a recipe, or None if it has not been evaluated, or its record is damaged,
+        which is named on stderr.
+
+        Raises:
+            BadInput: if a later vadbench wrote it.
+        """
+        return self._open_record(self.record_folder(dataset, recipe, identity), {}, replaced=True)
 
     def all_runs(self) -> Iterator[RunRecord]:
-        """Every run record, in the order of their paths."""
+        """Every run record that is whole, in the order of their paths."""
         for path in sorted(self.root.glob("runs/*/*/*/*/run.json")):
-            record = _read(path, RunRecord)
+            record = self._open_run(path.parent)
             if record is not None:
                 yield record
 
     def all_records(self) -> Iterator[ResultRecord]:
-        """Every result, in the order of their paths."""
+        """Every result that can be read, in the order of their paths; `edited` says of which no
+        number is to be believed.
+        """
+        runs: dict[Path, RunRecord | None] = {}
+        unsealed = 0
         for path in sorted(self.root.glob("recipes/*/*/*/metrics.json")):
-            record = _read(path, ResultRecord)
+            record = self._open_record(path.parent, runs)
             if record is not None:
+                unsealed += not record.sealed
                 yield record
+        if unsealed:
+            self.tell(f"{self.root}: {unsealed} record{'s' * (unsealed > 1)} {UNSEALED}")
+
+    def tell(self, line: str) -> None:
+        """Say on stderr what is not shown as it lies here, each once."""
+        if line not in self._told:
+            self._told.add(line)
+            sys.stderr.write(f"vadbench: {line}\n")
+
+    def _open_run(self, folder: Path, replaced: bool = False) -> RunRecord | None:
+        """A run; `replaced`: what is not believed is about to be written again."""
+        path = folder / "run.json"
+        try:
+            read = _read(path, RunRecord)
+        except (BadInput, OSError) as error:
+            if replaced and isinstance(error, NewerRecord):
+                raise
+            self.tell(f"{_line(path, error)}; not used, vadbench run makes it again")
+            return None
+        if read is None:
+            return None
+        record, whole = read
+        edited = find_run_edit(record, folder.resolve()) or (None if whole else CHANGED)
+        if edited is not None:
+            self.tell(f"{path}: edited, {edited}; not used, vadbench run makes it again")
+            return None
+        return record
+
+    def _open_record(
+        self, folder: Path, runs: dict[Path, RunRecord | None], replaced: bool = False
+    ) -> ResultRecord | None:
+        """A record with what of it was edited; `runs` are those that were opened before."""
+        path = folder / "metrics.json"
+        try:
+            read = _read(path, ResultRecord)
+        except (BadInput, OSError) as error:
+            if replaced and isinstance(error, NewerRecord):
+                raise
+            self.damaged.add(path)
+            self.tell(f"{_line(path, error)}; not shown, vadbench run makes it again")
+            return None
+        if read is None:
+            return None
+        record, whole = read
+        edited = self._find_edit(record, folder, runs) or (None if whole else CHANGED)
+        if edited is not None:
+            self.tell(f"{path}: edited, {edited}; not ranked, vadbench evaluate computes it again")
+        return record.model_copy(update={"edited": edited})
+
+    def _find_edit(
+        self, record: ResultRecord, folder: Path, runs: dict[Path, RunRecord | None]
+    ) -> str | None:
+        places = [self._run_folder_of(record, place) for place in range(len(record.runs))]
+        try:
+            for place in places:
+                if place not in runs:
+                    runs[place] = self._open_run(place)
+                if runs[place] is None and (place / "run.json").is_file():
+                    return f"its run {place.name} is damaged or was edited"
+            jackknife = digest_of_file(folder / "jackknife.npz")
+        except (OSError, ValueError) as error:  # a name that no file can have
+            return f"it cannot be checked ({cut(str(error))})"
+        return find_edit(record, folder.resolve(), [runs[place] for place in places], jackknife)
+
+    def _run_folder_of(self, record: ResultRecord, position: int) -> Path:
+        part = record.result.parts[position]
+        job = {"dataset": record.dataset, "stream": part.stream, "method": part.method}
+        return self.run_folder(job, record.runs[position])
 
     def rows(self, record: RunRecord) -> Arrays | None:
         """The row scores of a run, or None where rows.npz is not there (it stays out of git).
@@ -226,7 +343,7 @@ class Results:
         path = self.run_folder(record.job, record.identity) / "rows.npz"
         if not path.is_file():
             return None
-        digest = sha256(path)
+        digest = digest_of_file(path)
         if digest != record.rows_sha256 and digest != self._rows_digest(record):
             raise BadInput(
                 f"{path}: not the file that run.json describes (sha256 differs); run again with"
@@ -248,10 +365,43 @@ class Results:
         path = self.frames_path(record)
         return load_arrays(path) if path.is_file() else None
 
+    def frames_digests(self, record: ResultRecord) -> tuple[str | None, ...]:
+        """sha256 of the frame maxima of a record's runs; None where they are not there."""
+        places = zip(record.result.parts, record.runs, strict=True)
+        folder = self.root / "frames" / record.dataset
+        return tuple(
+            digest_of_file(folder / part.stream / part.method / f"{run[:SHORT]}.npz")
+            for part, run in places
+        )
+
+    def require_own_frames(self, record: ResultRecord, places: Iterable[int]) -> None:
+        """Refuse frame maxima of these parts that a record was not computed from.
+
+        Raises:
+            BadInput: naming the file.
+        """
+        if record.digests is None:
+            return
+        there = self.frames_digests(record)
+        for place in places:
+            now, then = there[place], record.digests.frames[place]
+            if now not in (None, then):
+                part, run = record.result.parts[place], record.runs[place][:SHORT]
+                path = self.root / "frames" / record.dataset / part.stream / part.method
+                raise BadInput(
+                    f"{path / f'{run}.npz'}: not the frame maxima that {record.name} was computed"
+                    " from (sha256 differs); restore it, or vadbench run --existing rerun makes it"
+                    " again"
+                )
+
     def jackknife(self, record: ResultRecord) -> Arrays:
-        """What each video does to a record's values; empty where that is not there."""
+        """What each video does to a record's values; empty where that is not there, or is another
+        record's.
+        """
         folder = self.record_folder(record.dataset, record.recipe, record.identity)
         path = folder / "jackknife.npz"
+        if record.digests is not None and digest_of_file(path) != record.digests.jackknife:
+            return {}
         return load_arrays(path) if path.is_file() else schema1.read_jackknife(folder)
 
     def write_run(self, record: RunRecord, rows: Arrays | None, replace: bool = False) -> RunRecord:
@@ -271,7 +421,7 @@ class Results:
         with self._aside(folder, stays) as aside:
             if rows is not None:
                 np.savez(aside / "rows.npz", **rows)  # type: ignore[arg-type]
-                digest = sha256(aside / "rows.npz")
+                digest = digest_of_file(aside / "rows.npz")
                 record = record.model_copy(update={"rows_sha256": digest})
             _write_json(aside / "run.json", record)
         return record if replace else self.finished(record.job, record.identity) or record
@@ -286,20 +436,37 @@ class Results:
 
     def write_frames(self, record: RunRecord, frames: Arrays) -> None:
         """Write the frame maxima of a run; ones that say the same stay."""
-        there = self.frames(record) or {}
+        try:
+            there = self.frames(record) or {}
+        except BadInput:  # damaged: these take its place
+            there = {}
         names_alike = there.keys() == frames.keys()
         if names_alike and all(_same_values(frames[name], there[name]) for name in frames):
             return
         with replace_file(self.frames_path(record)) as aside, aside.open("wb") as file:
             np.savez_compressed(file, **frames)  # type: ignore[arg-type]
 
-    def write_record(self, record: ResultRecord, jackknife: Arrays) -> None:
-        """Write the values of a recipe, replacing what was there."""
+    def write_record(self, record: ResultRecord, jackknife: Arrays) -> ResultRecord:
+        """Write the values of a recipe, replacing what was there; returns them with their
+        digests.
+        """
         folder = self.record_folder(record.dataset, record.recipe, record.identity)
         with self._aside(folder) as aside:
             if jackknife:
                 np.savez_compressed(aside / "jackknife.npz", **jackknife)  # type: ignore[arg-type]
+            record = self.with_digests(record, digest_of_file(aside / "jackknife.npz"))
             _write_json(aside / "metrics.json", record)
+        return record
+
+    def with_digests(self, record: ResultRecord, jackknife: str | None) -> ResultRecord:
+        """A record with the digests of what it is written with."""
+        digests = Digests(
+            result=digest_of_result(record),
+            regions=digest_of_regions(record),
+            jackknife=jackknife,
+            frames=self.frames_digests(record),
+        )
+        return record.model_copy(update={"digests": digests})
 
     def write_text(self, relative: str, text: str) -> Path:
         """Write a generated text file (a table) as `replace_file` does; returns its path."""
@@ -354,59 +521,128 @@ def _place(job: dict[str, Any]) -> Path:
     return Path(job["dataset"], job["stream"], job["method"])
 
 
-def _read(path: Path, model: type[AnyRecord]) -> AnyRecord | None:
+def _line(path: Path, error: Exception) -> str:
+    """What is wrong with a file, in one line that names it once."""
+    if isinstance(error, OSError):
+        return f"{path}: cannot be read ({error.strerror or type(error).__name__})"
+    return str(error)
+
+
+def _read(path: Path, model: type[AnyRecord]) -> tuple[AnyRecord, bool] | None:
+    """A record, and whether its digest is its own; None where there is none.
+
+    Raises:
+        BadInput: if it is damaged.
+        OSError: if it cannot be read.
+    """
     if not path.is_file():
         return None
+    document = read_json(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        version = document.get("schema_version")
+        version = document["schema_version"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"schema_version {quote(version)}")
+        if version > SCHEMA_VERSION:
+            raise NewerRecord(
+                f"{path}: schema version {quote(version)}, this vadbench reads {SCHEMA_VERSION} at"
+                " most; use the version that wrote it"
+            )
+        sealed = version not in BEFORE_DIGESTS
+        whole = not sealed or seal(document) == document.get(SHA256)
         if version == 1:
             document = schema1.upgrade(document)
-        elif version != SCHEMA_VERSION:
-            raise BadInput(
-                f"{path}: schema version {version}, expected {SCHEMA_VERSION}; remove the folder"
-                " and run again"
-            )
-        if "values" in document:
-            document["values"] = _read_values(document["values"])
+        document = {name: value for name, value in document.items() if name != SHA256}
+        document["schema_version"] = SCHEMA_VERSION
+        return _validate(document, model, sealed), whole
+    except NewerRecord:
+        raise
+    except ValidationError as error:
+        raise BadInput(f"{path}: not a record ({first_fault(error, model)})") from error
+    except KeyError as error:
+        raise BadInput(f"{path}: not a record ({error} is missing)") from error
+    except (ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:
+        raise BadInput(f"{path}: not a record ({cut(str(error))})") from error
+
+
+def _validate(document: dict[str, Any], model: type[AnyRecord], sealed: bool) -> AnyRecord:
+    if model is RunRecord:
+        _check_job(document["job"])
+        _check_environment(document["environment"])
         return model.model_validate(document)
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise BadInput(
-            f"{path}: not a record ({first}); remove the folder and run again"
-        ) from error
+    document["values"] = read_table(document["values"])
+    record = model.model_validate(document | {"edited": None, "sealed": sealed})
+    assert isinstance(record, ResultRecord)
+    if len(record.runs) != len(record.result.parts):
+        raise ValueError(f"{len(record.runs)} runs of {len(record.result.parts)} parts")
+    if sealed and record.digests is None:
+        raise KeyError("digests")
+    if record.digests is not None and len(record.digests.frames) != len(record.runs):
+        raise ValueError(f"digests.frames of {len(record.digests.frames)} runs")
+    _check_fields("labels", record.labels, LABELS)
+    return record
 
 
-def _read_values(table: dict[str, Any]) -> tuple[Value, ...]:
-    """A record's values from their columns and rows; ends of a row that are defaults are absent."""
-    names, rows = tuple(table["columns"]), table["rows"]
-    for row in rows:
-        if len(row) == len(COLUMNS):
-            row[-1] = tuple(row[-1])  # left_out
-    if names == COLUMNS[: len(names)]:
-        return tuple(Value(*row) for row in rows)
-    return tuple(Value(**dict(zip(names, row, strict=False))) for row in rows)
+# what views read of the free fields of a record: field -> its types, and whether it must be there
+JOB: dict[str, tuple[Any, bool]] = {
+    **dict.fromkeys(("dataset", "stream", "method"), (str, True)),
+    "seed": (int, True),
+    **dict.fromkeys(("fingerprint", "scope", "setting", "train_dataset"), (str, False)),
+    **dict.fromkeys(("config", "code", "resplit"), (dict, False)),
+}
+LABELS: dict[str, tuple[Any, bool]] = {
+    **dict.fromkeys(("name", "sha256"), (str, True)),
+    "videos": (int, True),
+    **dict.fromkeys(("tracks", "regions_sha256", "source"), (str | None, False)),
+    **dict.fromkeys(("frames", "anomalous"), (int, False)),
+}
+
+
+def _check_job(job: Any) -> None:
+    _check_fields("job", job, JOB)
+    resplit = dict.fromkeys(("name", "sha256"), (str, False))
+    _check_fields("job.resplit", job.get("resplit", {}), resplit)
+
+
+def _check_environment(environment: Any) -> None:
+    if not isinstance(environment, dict):
+        raise ValueError(f"environment {quote(environment)}; expected a table")
+    if environment.get("git") is not None:
+        _check_fields("git", environment["git"], {"commit": (str, True), "dirty": (bool, True)})
+
+
+def _check_fields(name: str, table: Any, fields: dict[str, tuple[Any, bool]]) -> None:
+    """Refuse a table whose fields are not of these types.
+
+    Raises:
+        ValueError, KeyError: naming the field.
+    """
+    if not isinstance(table, dict):
+        raise ValueError(f"{name} {quote(table)}; expected a table")
+    for field, (type_, required) in fields.items():
+        if field not in table:
+            if required:
+                raise KeyError(f"{name}.{field}")
+        elif not isinstance(table[field], type_):
+            raise ValueError(f"{name}.{field} is {quote(table[field])}")
 
 
 def _write_json(path: Path, record: Record) -> None:
-    document = record.model_dump(mode="json")
+    document = record.model_dump(mode="json") | {"schema_version": SCHEMA_VERSION}
     values = document.pop("values", None)
+    table = None if values is None else tabulate(values)
+    path.write_text(write_document(document, table), encoding="utf-8")
+
+
+def write_document(document: dict[str, Any], table: dict[str, Any] | None) -> str:
+    """The text of run.json, or of metrics.json with its table of values, sealed.
+
+    Raises:
+        ValueError: if it holds what JSON has not.
+    """
+    whole = document if table is None else document | {"values": table}
+    written = json.loads(json.dumps(whole, allow_nan=False))
+    document = document | {SHA256: seal(written)}
     text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
-    if values is not None:
-        text = text.removesuffix("\n}") + f',\n "values": {_write_values(values)}\n}}'
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _write_values(values: list[dict[str, Any]]) -> str:
-    """Columns, and one line a value: readable in a diff, and a fifth of the size."""
-    defaults = {field.name: field.default for field in fields(Value)}
-    defaults["left_out"] = []
-    lines = []
-    for value in values:
-        row = [value[name] for name in COLUMNS]
-        while row and row[-1] == defaults[COLUMNS[len(row) - 1]]:
-            row.pop()
-        lines.append("  " + json.dumps(row, allow_nan=False, separators=(",", ":")))
-    columns = json.dumps(COLUMNS)
-    body = ",\n".join(lines)
-    return f'{{"columns": {columns}, "rows": [\n{body}\n ]}}'
+    if table is not None:
+        text = text.removesuffix("\n}") + f',\n "values": {write_table(table)}\n}}'
+    return text + "\n"

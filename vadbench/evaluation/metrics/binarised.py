@@ -12,6 +12,7 @@ this is no property of the scores alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,6 +86,9 @@ def by_sensitivity(
     Raises:
         BadInput: as `auc_binarised`, or if scores and labels differ in length.
     """
+    odd = next((k for k in ks if not math.isfinite(k)), None)
+    if odd is not None:
+        raise BadInput(f"sensitivity {odd}; expected finite numbers")
     values, truth = np.asarray(scores, np.float64), np.asarray(labels)
     if values.shape != truth.shape or values.ndim != 1:
         raise BadInput(

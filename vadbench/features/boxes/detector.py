@@ -39,7 +39,7 @@ class DetectorOptions(BaseModel):
     | shanghaitech (480 x 856) | .8 | all | 64 | .65 | 5 | 15 | 1600 |
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     score: NonNegativeFloat = Field(0.25, description="least confidence of a detection", le=1.0)
     nms: NonNegativeFloat = Field(

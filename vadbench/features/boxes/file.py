@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class FileOptions(BaseModel):
     """A boxes file has no options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelledFile:

@@ -33,7 +33,7 @@ class ForegroundOptions(BaseModel):
     Defaults are ours: a person of that frame is some 24 x 40 pixels.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     samples: PositiveInt = Field(
         200, description="frames, evenly spaced, of which the background is the median"

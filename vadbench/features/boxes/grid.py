@@ -22,7 +22,7 @@ class GridOptions(BaseModel):
     Defaults are ours: a cell is as wide as a person, and neighbours overlap by half.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cell: PositiveFloat = Field(24.0, description="side of a cell")
     step: PositiveFloat = Field(12.0, description="distance between neighbouring cells")

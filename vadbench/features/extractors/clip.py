@@ -33,7 +33,7 @@ BATCH = {EFFICIENTNET: 8, "hiera-l": 4, "r3d-18": 8}  # windows at a time: at mo
 class ClipOptions(BaseModel):
     """Which frames make up a window and which frames have one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stride: PositiveInt = Field(
         1, description="frames from one window's centre to the next's; the first centre is frame 0"

@@ -37,7 +37,7 @@ SIZES = {"efficientnet-lite0": 96, "onnx": 224}
 class DeepOptions(BaseModel):
     """What the network sees and what becomes of its vectors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     size: PositiveInt | None = Field(
         None,

@@ -39,7 +39,7 @@ BATCH = 32  # crops a run: bounds the memory, whatever a frame holds
 class PoseOptions(BaseModel):
     """Which objects have a pose."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_confidence: NonNegativeFloat = Field(
         0.3,

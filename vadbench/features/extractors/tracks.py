@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class TracksOptions(BaseModel):
     """What is told of a track."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lag: PositiveInt = Field(
         5, description="frames over which velocity is measured, or as many as the track is old"

@@ -28,7 +28,7 @@ BINS = {"hof1": 1, "hof8": 8}
 class VelocityOptions(BaseModel):
     """How flow is computed and over which pixels of a box it is summed up."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     flow: Literal["ultrafast", "fast", "medium", "farneback", "raft"] = Field(
         "fast",

@@ -16,7 +16,7 @@ from vadbench.files.npz import Arrays
 from vadbench.report.leaderboard import catalogue
 from vadbench.report.leaderboard.groups import GROUPED, Group, make_group
 from vadbench.report.settled import why_settled
-from vadbench.report.tables.make import make_cell
+from vadbench.report.tables.make import EDITED, make_cell
 from vadbench.report.tables.table import Cell
 from vadbench.results.frame import list_results, look_up
 from vadbench.spec import BOARD, COSTS, Protocol, Value
@@ -153,8 +153,9 @@ def make_entries(
         jackknives: what each video does to a record's values, by identity; None: not at hand.
     """
     whole = frame[frame["video"].isna() & frame["ranked"]]
+    edited = _list_edited(frame)
     if whole.empty:
-        return []
+        return edited
     heads = list_results(whole).sort_values("seed", kind="stable")
     cells = heads.astype(object).where(heads.notna(), None)
     rows: list[dict[str, Any]] = cells.to_dict("records")  # type: ignore[assignment]
@@ -169,8 +170,26 @@ def make_entries(
         own = [places[record["identity"]] for record in records]
         of_entry = {name: [of_metric[place] for place in own] for name, of_metric in values.items()}
         entries.append(_make_entry(records, of_entry, defaults, jackknives))
-    ordered = sorted(entries, key=lambda entry: entry.order)
+    ordered = sorted([*entries, *edited], key=lambda entry: entry.order)
     return _name_differences(_unrank_ablations(ordered))
+
+
+def _list_edited(frame: pd.DataFrame) -> list[Entry]:
+    """An entry without values for each record that was edited after it was written."""
+    rows = frame[frame["edited"].notna()].drop_duplicates(["identity", "edited"])
+    heads: list[dict[str, Any]] = (
+        rows.astype(object).where(rows.notna(), None).to_dict("records")  # type: ignore[assignment]
+    )
+    entries = []
+    for head in heads:
+        note = EDITED.format(head["edited"]).replace("`", "")
+        undefined = {
+            name: [Value(metric.metric, metric.convention, reason=note)]
+            for name, metric in BOARD.items()
+        }
+        entry = _make_entry([head], undefined, {}, None)
+        entries.append(replace(entry, unranked=note, seeds=(), identities=(), runs=()))
+    return entries
 
 
 def _make_entry(

@@ -49,11 +49,14 @@ def build(results: str | Path, out: str | Path) -> Path:
         The path of its index.html.
 
     Raises:
-        BadInput: if there is no record, one is damaged, or `out` holds something else.
+        BadInput: if there is no record, or `out` holds something else.
     """
-    from vadbench.results.frame import load_results
+    from vadbench.results.frame import make_frame
 
-    return write_site(load_results(results), Path(out), Results(Path(results)))
+    store = Results(Path(results))
+    store.require_records()
+    frame = make_frame(store.all_records(), store.all_runs())
+    return write_site(frame, Path(out), store)
 
 
 def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -> Path:
@@ -135,7 +138,8 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
 def _read_jackknives(results: Results) -> Jackknives:
     """What each video does to a record's values, by its identity."""
     bare = {"values": ()}  # most of what a record takes
-    records = {one.identity: one.model_copy(update=bare) for one in results.all_records()}
+    whole = (one for one in results.all_records() if one.edited is None)
+    records = {one.identity: one.model_copy(update=bare) for one in whole}
     return lambda identity: results.jackknife(records[identity])
 
 

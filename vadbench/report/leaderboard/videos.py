@@ -195,7 +195,11 @@ def _summarise(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]
 
 def _read_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
     """Clip -> frame scores [T] as evaluated; None where they are not here."""
-    frames = read_frame_scores(record, results)
+    try:
+        frames = read_frame_scores(record, results)
+    except BadInput as error:  # of another record, or damaged: the page is made without them
+        results.tell(str(error))
+        return None
     if frames is None:
         return None
     scores = smooth(frames.scores, frames.lengths, record.result.protocol.smoothing)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from vadbench import registry
 from vadbench.report.tables.table import PublishedRow
 from vadbench.results.records import ResultRecord
+from vadbench.results.seals import UNSEALED
 from vadbench.spec import METRICS, USUAL, Wanted
 from vadbench.suite import Suite
 
@@ -55,6 +56,7 @@ def write_caption(
         if records:
             sentences.append(_describe_dataset(suite, records[0]))
     sentences += _describe_training(used)
+    sentences += _count_unsealed(used)
     sentences += _name_missing_streams(suite, wanted)
     sentences += _warn_of_ablation(suite)
     sentences += _warn_of_oracle(suite, wanted)
@@ -70,6 +72,12 @@ def write_caption(
     if published:
         sentences += _describe_published(suite, wanted)
     return " ".join(sentences)
+
+
+def _count_unsealed(used: Sequence[ResultRecord]) -> list[str]:
+    """That records of earlier versions are believed without digests."""
+    count = sum(not record.sealed for record in used)
+    return [f"{count} of its {len(used)} records {UNSEALED}."] if count else []
 
 
 def _describe_dataset(suite: Suite, record: ResultRecord) -> str:

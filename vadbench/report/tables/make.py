@@ -26,6 +26,7 @@ from vadbench.spec import METRICS, USUAL, Metric, Wanted
 from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
+EDITED = "edited after it was written ({}); `vadbench evaluate` computes it again"
 DECISIONS = "`vadbench binarised RECORD` prints it of a record, for every k"
 
 
@@ -57,7 +58,7 @@ def make_table(
     published = of_tables(suite.published)
     columns = _list_columns(suite, published)
     records = {one.place: find_record(one, frame, withheld) for one in wanted}
-    used = [record for record in records.values() if record is not None]
+    used = [one for one in records.values() if one is not None and one.edited is None]
     _require_one_truth(used)
     jackknives = {record.identity: frame.results.jackknife(record) for record in used}
     rows, estimates = [], []
@@ -89,7 +90,8 @@ def make_table(
 def find_record(
     wanted: Wanted, frame: Frame, withheld: Mapping[str, str] | None = None
 ) -> ResultRecord | None:
-    """The record of a row's result, None where there is none that holds.
+    """The record of a row's result, None where there is none that holds; one that was edited where
+    there is no other.
 
     Raises:
         BadInput: if several could be meant.
@@ -101,6 +103,7 @@ def find_record(
         for record in frame.by_key.get(wanted.result.key, [])
         if record.seed == seed and not gone & set(record.runs)
     ]
+    found = [one for one in found if one.edited is None] or found[:1]
     if len(found) > 1:
         exact = [record for record in found if record.runs == wanted.runs]
         if len(exact) != 1:
@@ -116,7 +119,8 @@ def find_records(wanted: Iterable[Wanted], results: Results) -> list[ResultRecor
     """The records that a table of these rows shows, each once."""
     frame = Frame(results)
     found = [find_record(one, frame) for one in wanted]
-    return list({record.identity: record for record in found if record is not None}.values())
+    whole = [record for record in found if record is not None and record.edited is None]
+    return list({record.identity: record for record in whole}.values())
 
 
 def _list_columns(suite: Suite, published: tuple[Figure, ...]) -> tuple[Column, ...]:
@@ -179,17 +183,17 @@ class _Cells:
             return Cell(None, note=FOREIGN), None
         if not wanted:
             return Cell(None, note=NOT_ASKED), None
-        found = [record for one in wanted if (record := self.records[one.place]) is not None]
+        there = [record for one in wanted if (record := self.records[one.place]) is not None]
+        found = [record for record in there if record.edited is None]
+        edited = [EDITED.format(record.edited) for record in there if record.edited is not None]
         decisions = column.key.metric == "decision_auc"
         if not found:
-            note = DECISIONS if decisions else self._why_empty(wanted)
-            return Cell(None, note=note), None
+            empty = edited[0] if edited else self._why_empty(wanted)
+            return Cell(None, note=DECISIONS if decisions else empty), None
         total = self._aggregate(found, column.key)
         if total.value is None:
             return Cell(None, note=DECISIONS if decisions else total.reason), None
-        missing = len(wanted) - len(found)
-        partly = f"{missing} of {len(wanted)} seeds failed or have not run" if missing else None
-        cell = make_cell(total, partly)
+        cell = make_cell(total, _why_partly(len(wanted), len(found), edited))
         return replace(cell, records=tuple(one.identity for one in found)), total.estimate
 
     def _aggregate(self, records: Sequence[ResultRecord], metric: Metric) -> Aggregate:
@@ -202,6 +206,14 @@ class _Cells:
     def _why_empty(self, wanted: Sequence[Wanted]) -> str:
         errors = [self.failures[run] for one in wanted for run in one.runs if run in self.failures]
         return errors[0] if errors else NOT_RUN.format(self.suite.options)
+
+
+def _why_partly(wanted: int, found: int, edited: Sequence[str]) -> str | None:
+    """The note of a mean over fewer seeds than were asked for."""
+    missing = wanted - found - len(edited)
+    notes = [f"{missing} of {wanted} seeds failed or have not run"] if missing else []
+    notes += [f"{len(edited)} of {wanted} seeds left out: {edited[0]}"] if edited else []
+    return "; ".join(notes) or None
 
 
 def make_cell(total: Aggregate, note: str | None = None) -> Cell:

@@ -42,6 +42,7 @@ def publish(target: Target, records: Sequence[ResultRecord], board: str) -> str:
             again.
     """
     results, there = Results(target.folder), marks(target)
+    records = [record for record in records if record.edited is None]
     table = leaderboard(results, records)
     new = [
         _once(
