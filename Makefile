@@ -32,7 +32,7 @@ fuzz: $(READY) ## whatever a file may hold, for ten minutes
 	$(BIN)/python tests/fuzz/for_minutes.py 10
 
 reliability: $(READY) ## kills, races, signals, damage: all of them, and docs/reliability.md (half an hour)
-	$(BIN)/python -m pytest tests/reliability --junitxml=build/reliability.xml
+	$(BIN)/python -m pytest tests/reliability -o junit_family=xunit1 --junitxml=build/reliability.xml
 	$(BIN)/python docs/make_reliability.py build/reliability.xml
 
 $(VISION)/.ready: pyproject.toml constraints.txt
