@@ -112,7 +112,7 @@ def _says_the_same(text, honest):
         return False
 
 
-@few(25)
+@few(40)
 @given(st.data())
 def test_every_view_is_made_whatever_a_record_holds(stored, working, data):
     name, text = data.draw(edited_files(stored))

@@ -10,7 +10,9 @@ import pytest
 from record_builder import make_run, write_record
 from record_edits import UNSEEN, list_edits, move_run, reseal, write
 
+from vadbench import cli
 from vadbench.errors import BadInput
+from vadbench.evaluation.frames import PartFrames, read_frame_scores
 from vadbench.plans.plan import plan_suite
 from vadbench.report.compare import compare
 from vadbench.report.leaderboard.entries import make_entries
@@ -34,6 +36,21 @@ def plan():
     )
 
 
+def draw_frames(random):
+    """Frame maxima of two videos of 40 frames."""
+    rows = {
+        f"{split}_{name}": values
+        for split in ("train", "test")
+        for name, values in (
+            ("scores", random.normal(size=(80, 1))),
+            ("video", np.repeat([0, 1], 40)),
+            ("frame", np.tile(np.arange(40), 2)),
+        )
+    }
+    lengths = np.full(2, 40)
+    return PartFrames.of_rows(rows, lengths).arrays(lengths)
+
+
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory, plan):
     """Records of three methods on two data sets; the victim is the best."""
@@ -46,7 +63,7 @@ def stored(tmp_path_factory, plan):
             for place, job in enumerate(one.jobs)
         ]
         for run in runs:
-            results.write_frames(run, {"maxima": random.normal(size=(80, 1))})
+            results.write_frames(run, draw_frames(random))
         value = HONEST if one.result.method == VICTIM else BEST
         moves = random.normal(scale=1e-4, size=12)
         write_record(
@@ -138,8 +155,6 @@ def test_every_edit_of_a_record_is_seen_as_it_is_read(stored, alone, capsys):
     for name in ("metrics.json", "run.json"):
         path = path_of(alone.root, name)
         for edit, document in edits(stored, name).items():
-            if edit.startswith("schema_version"):
-                continue
             write(path, document)
             own = [one for one in Results(alone.root).all_records() if one.edited is None]
             assert not own, edit
@@ -158,7 +173,7 @@ def test_an_edit_of_what_a_record_is_of_is_seen_though_it_was_sealed_again(store
     path, tried = path_of(alone.root, "metrics.json"), 0
     (honest,) = (one for one in alone.all_records() if one.name.startswith(f"ped2/{VICTIM}@"))
     for edit, document in edits(stored, "metrics.json").items():
-        if is_seen(edit) and not edit.startswith(("schema_version", "sha256")):
+        if is_seen(edit) and not edit.startswith("sha256"):
             write(path, reseal(document))
             own = [one for one in Results(alone.root).all_records() if one.edited is None]
             told = capsys.readouterr().err
@@ -368,8 +383,6 @@ def test_a_record_of_an_earlier_schema_is_shown_and_said_to_carry_no_digest(plan
 
 
 def test_frame_maxima_of_another_record_are_refused_where_they_are_read(results):
-    from vadbench.evaluation.frames import read_frame_scores
-
     victim, other = (
         results.root / "frames" / "ped2" / "velocity" / method for method in (VICTIM, OTHER)
     )
@@ -379,3 +392,40 @@ def test_frame_maxima_of_another_record_are_refused_where_they_are_read(results)
         BadInput, match=r"\.npz: not the frame maxima that ped2/knn.*--existing rerun"
     ):
         read_frame_scores(record, results)
+
+
+COMMANDS = {
+    "table": ("table", "--methods", ",".join(METHODS), "--datasets", "ped1,ped2"),
+    "table --cost": ("table", "--methods", ",".join(METHODS), "--datasets", "ped2", "--cost"),
+    "export": ("export", "--out", "all.csv"),
+    "leaderboard": ("leaderboard", "--out", "site"),
+    "compare": ("compare", f"ped1/{VICTIM}@velocity", f"ped1/{OTHER}@velocity"),
+    "plan": ("plan", "--methods", "knn", "--datasets", "ped1"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("damage", [cut_off, not_utf_8, nested, edit_seed])
+def test_a_command_shows_the_other_records_and_names_this_one(
+    results, command, damage, tmp_path, monkeypatch, capsys
+):
+    for name, folder in (("VADBENCH_DATA", "data"), ("VADBENCH_CACHE", "cache")):
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.chdir(tmp_path)
+    damage(results.root)
+    argv = ["vadbench", *COMMANDS[command], "--results", str(results.root)]
+    monkeypatch.setattr("sys.argv", argv)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    lines = capsys.readouterr().err.splitlines()
+    if command != "plan":  # which reads runs alone
+        assert not stop.value.code
+        path = path_of(results.root, "metrics.json")
+        assert all(str(path) in line or "knn" in line for line in lines)
+        assert any(str(path) in line for line in lines)
+
+
+def test_of_many_records_a_refusal_lists_the_nearest(results, monkeypatch):
+    monkeypatch.setattr("vadbench.results.names.MOST_LISTED", 2)
+    with pytest.raises(BadInput, match=r"there are: ped2/knn.*; and 4 others"):
+        compare(results, "ped2/knn@velocitx", "ped2/knn")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut
 from vadbench.evaluation.calibration import Statistics, calibrate, calibration_statistics, fuse
 from vadbench.evaluation.maxima import frame_maximum, window_to_frames
 from vadbench.evaluation.scores import Scores
@@ -229,9 +229,19 @@ def read_frame_scores(record: ResultRecord, results: Results) -> FrameScores | N
 
 
 def read_frames(run: RunRecord, results: Results) -> PartFrames | None:
-    """The frame maxima of a run, None where they are not here."""
+    """The frame maxima of a run, None where they are not here.
+
+    Raises:
+        BadInput: if the file holds something else.
+    """
     arrays = results.frames(run)
-    return None if arrays is None else PartFrames.from_arrays(arrays)
+    try:
+        return None if arrays is None else PartFrames.from_arrays(arrays)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BadInput(
+            f"{results.frames_path(run)}: no frame maxima ({cut(str(error))}); restore it, or"
+            " vadbench run --existing rerun makes it"
+        ) from error
 
 
 def column_of(run: RunRecord, read_out: str | None) -> int:

@@ -4,13 +4,15 @@ one, and what tells the others apart.
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
-from vadbench.errors import BadInput
+from vadbench.errors import QUOTED, BadInput, quote
 from vadbench.results.records import ResultRecord, Results
 
 SHORTEST = 4  # digits of an identity
+MOST_LISTED = 20  # names in a refusal
 
 
 def locate(results: Results, text: str) -> tuple[Results, ResultRecord]:
@@ -72,9 +74,12 @@ def _ambiguous(
     """The refusal of a text that names none or several, with those there are."""
     found.sort(key=lambda one: (one.dataset, one.recipe, one.seed, one.result.words))
     names = [_describe(one, found) for one in found] or [one.name for one in records]
+    if len(names) > MOST_LISTED:
+        near = difflib.get_close_matches(text[:QUOTED], names, MOST_LISTED, 0)
+        names = [*near, f"and {len(names) - MOST_LISTED} others"]
     there = "; ".join(names) or "no recipe yet; vadbench run makes them"
     many = f"{len(found) or 'no'} record{'s' * (len(found) != 1)}"
-    return BadInput(f"{text!r} names {many} under {results.root}; there are: {there}")
+    return BadInput(f"{quote(text)} names {many} under {results.root}; there are: {there}")
 
 
 def _describe(record: ResultRecord, among: list[ResultRecord]) -> str:

@@ -45,7 +45,7 @@ from vadbench.results.seals import (
     find_run_edit,
     seal,
 )
-from vadbench.results.values import read_table, tabulate, write_table
+from vadbench.results.values import is_count, read_table, tabulate, write_table
 from vadbench.spec import Asked, Cost, Count, Measured, Record, Result, Value
 
 SCHEMA_VERSION = 3
@@ -285,7 +285,7 @@ class Results:
         if read is None:
             return None
         record, whole = read
-        edited = find_run_edit(record, folder.resolve()) or (None if whole else CHANGED)
+        edited = find_run_edit(record, folder) or (None if whole else CHANGED)
         if edited is not None:
             self.tell(f"{path}: edited, {edited}; not used, vadbench run makes it again")
             return None
@@ -325,7 +325,7 @@ class Results:
             jackknife = digest_of_file(folder / "jackknife.npz")
         except (OSError, ValueError) as error:  # a name that no file can have
             return f"it cannot be checked ({cut(str(error))})"
-        return find_edit(record, folder.resolve(), [runs[place] for place in places], jackknife)
+        return find_edit(record, folder, [runs[place] for place in places], jackknife)
 
     def _run_folder_of(self, record: ResultRecord, position: int) -> Path:
         part = record.result.parts[position]
@@ -390,8 +390,8 @@ class Results:
                 path = self.root / "frames" / record.dataset / part.stream / part.method
                 raise BadInput(
                     f"{path / f'{run}.npz'}: not the frame maxima that {record.name} was computed"
-                    " from (sha256 differs); restore it, or vadbench run --existing rerun makes it"
-                    " again"
+                    " from (sha256 differs); restore it, or, where rows.npz is not here, vadbench"
+                    " run --existing rerun makes it; vadbench evaluate then computes the record"
                 )
 
     def jackknife(self, record: ResultRecord) -> Arrays:
@@ -622,7 +622,7 @@ def _check_fields(name: str, table: Any, fields: dict[str, tuple[Any, bool]]) ->
         if field not in table:
             if required:
                 raise KeyError(f"{name}.{field}")
-        elif not isinstance(table[field], type_):
+        elif not isinstance(table[field], type_) or (type_ is int and not is_count(table[field])):
             raise ValueError(f"{name}.{field} is {quote(table[field])}")
 
 

@@ -88,7 +88,7 @@ def _check_types(value: Value) -> None:
         if number is not None and not _is_number(number):
             raise ValueError(f"{name} {quote(number)}; expected a number or null")
     for name in ("n", "videos"):
-        if not _is_count(getattr(value, name)) and not (name == "videos" and value.videos is None):
+        if not is_count(getattr(value, name)) and not (name == "videos" and value.videos is None):
             raise ValueError(f"{name} {quote(getattr(value, name))}; expected a whole number")
 
 
@@ -97,7 +97,8 @@ def _is_number(number: Any) -> bool:
     return real and abs(number) <= MOST_COUNTED
 
 
-def _is_count(number: Any) -> bool:
+def is_count(number: Any) -> bool:
+    """Whether it is a whole number that something can count."""
     whole = isinstance(number, int) and not isinstance(number, bool)
     return whole and 0 <= number <= MOST_COUNTED
 

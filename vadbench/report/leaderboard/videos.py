@@ -25,6 +25,8 @@ from vadbench.spec import METRICS, Value
 MOST_METHODS = 8  # whose clips and timelines are shown
 MOST_TIMELINES = 6
 MOST_SEEDS = 5  # that are averaged
+# of labels, where a record does not say it
+UNRECORDED = {"source": "not recorded", "tracks": None, "frames": 0, "anomalous": 0}
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,13 @@ def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
     timelines = tuple(_draw(name, stored, aucs, truth) for name in shown)
     names = tuple(row_name(entry) for entry in records)
     return Clips(
-        every[0].features, names, len(every), tuple(clips), timelines, unshaded, first.labels
+        every[0].features,
+        names,
+        len(every),
+        tuple(clips),
+        timelines,
+        unshaded,
+        UNRECORDED | first.labels,
     )
 
 
