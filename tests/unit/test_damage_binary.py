@@ -356,3 +356,13 @@ def test_files_that_may_be_damaged_are_told(tmp_path: Path) -> None:
     (tmp_path / "boxes" / "02.txt").write_text("0,1,1,9,9,0.5\n")
     (tmp_path / "tracks.csv").write_text("video,track,frame,x0,y0,x1,y1\n01,1,0,1,1,9,9\n")
     assert score_regions(tmp_path / "boxes", tmp_path / "tracks.csv", 10)["notes"] == []
+
+
+def test_an_archive_that_says_it_is_empty(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[-14:-6] = bytes(8)  # the numbers of members, and the directory's length
+    (tmp_path / "a.npz").write_bytes(data)
+    assert answer(lambda: load_arrays(tmp_path / "a.npz"))[0] == "line"
+    np.savez(tmp_path / "empty.npz")
+    assert load_arrays(tmp_path / "empty.npz") == {}
