@@ -366,3 +366,15 @@ def test_an_archive_that_says_it_is_empty(tmp_path: Path) -> None:
     assert answer(lambda: load_arrays(tmp_path / "a.npz"))[0] == "line"
     np.savez(tmp_path / "empty.npz")
     assert load_arrays(tmp_path / "empty.npz") == {}
+
+
+def test_weights_that_are_marked_as_a_folder(tmp_path: Path) -> None:
+    """torch would leave them out and give what is in memory."""
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.arange(5)}, path)
+    data = bytearray(path.read_bytes())
+    name = data.rindex(b"/data/0")
+    at = data.rindex(b"PK\x01\x02", 0, name) + 38
+    data[at] |= 0x10
+    path.write_bytes(data)
+    assert answer(lambda: load_state(path))[0] == "line"
