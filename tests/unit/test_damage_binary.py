@@ -28,7 +28,7 @@ from vadbench.datasets.images import read_image
 from vadbench.datasets.masks import read_mask
 from vadbench.datasets.video import count_frames, iterate_video
 from vadbench.detector import Features
-from vadbench.external.score import score_frames, score_regions
+from vadbench.external.score import render, score_frames, score_regions
 from vadbench.features import store
 from vadbench.features.boxes.file import BoxesFile, FileOptions
 from vadbench.features.boxes.onnx import OnnxBoxes
@@ -338,3 +338,43 @@ def test_a_saved_detector(tmp_path: Path) -> None:
             lambda path: Gaussian.load(path.parent).score(features).tolist(),
             checked=name != "detector.json",
         )
+
+
+def test_files_that_may_be_damaged_are_told(tmp_path: Path) -> None:
+    """A video without detections and one whose file was emptied look alike, as do a last line
+    written by hand and one that was cut off.
+    """
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes" / "01.txt").write_text("0,1,1,9,9,0.5\n")
+    (tmp_path / "boxes" / "02.txt").write_text("")
+    (tmp_path / "tracks.csv").write_text("video,track,frame,x0,y0,x1,y1\n01,1,0,1,1,9,9")
+    result = score_regions(tmp_path / "boxes", tmp_path / "tracks.csv", 10)
+    empty, cut = result["notes"]
+    assert empty.endswith("02.txt is empty, of no row")
+    assert cut.endswith("tracks.csv is without the end of the last line, perhaps cut off")
+    assert [line for line in render(result).splitlines() if line.startswith("Note: ")]
+    (tmp_path / "boxes" / "02.txt").write_text("0,1,1,9,9,0.5\n")
+    (tmp_path / "tracks.csv").write_text("video,track,frame,x0,y0,x1,y1\n01,1,0,1,1,9,9\n")
+    assert score_regions(tmp_path / "boxes", tmp_path / "tracks.csv", 10)["notes"] == []
+
+
+def test_an_archive_that_says_it_is_empty(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[-14:-6] = bytes(8)  # the numbers of members, and the directory's length
+    (tmp_path / "a.npz").write_bytes(data)
+    assert answer(lambda: load_arrays(tmp_path / "a.npz"))[0] == "line"
+    np.savez(tmp_path / "empty.npz")
+    assert load_arrays(tmp_path / "empty.npz") == {}
+
+
+def test_weights_that_are_marked_as_a_folder(tmp_path: Path) -> None:
+    """torch would leave them out and give what is in memory."""
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.arange(5)}, path)
+    data = bytearray(path.read_bytes())
+    name = data.rindex(b"/data/0")
+    at = data.rindex(b"PK\x01\x02", 0, name) + 38
+    data[at] |= 0x10
+    path.write_bytes(data)
+    assert answer(lambda: load_state(path))[0] == "line"

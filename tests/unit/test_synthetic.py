@@ -205,6 +205,14 @@ def test_a_truncated_frame_is_a_line_of_the_check(own):
     assert "003.tif: truncated" in findings(own)["train frames as rendered"]
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "tracks.csv"])
+def test_labels_and_tracks_that_were_changed_are_refused(own, name):
+    path = own.folder / name
+    path.write_text(path.read_text().replace("1", "0", 1))
+    with pytest.raises(BadInput, match="damaged, not as it was written"):
+        own.labels() if name == "labels.csv" else own.tracks()
+
+
 def test_lost_labels_say_what_to_do(own):
     (own.folder / "labels.csv").unlink()
     with pytest.raises(BadInput, match=r"labels\.csv: cannot be read .*delete"):
@@ -215,6 +223,7 @@ def test_lost_labels_say_what_to_do(own):
     ("kept", "told"), [(5, "4 labels of test02, expected 12"), (0, "cannot be read")]
 )
 def test_damaged_labels_are_refused(own, kept, told):
+    (own.folder / "sha256.json").write_text("{}")  # as scenes had it that were rendered before
     path = own.folder / "labels.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
     with pytest.raises(BadInput, match=told):

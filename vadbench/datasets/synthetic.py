@@ -21,6 +21,7 @@ from vadbench.datasets.derived_tracks import COLUMNS
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_folder
+from vadbench.files.digest import sha256
 from vadbench.files.documents import read_json
 
 if TYPE_CHECKING:
@@ -166,9 +167,24 @@ class Synthetic(Dataset):
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
         self.make()
         path = self.folder / name
+        # not in scenes that were rendered before it was kept
+        known = self._written().get(name)
         try:
-            return pd.read_csv(path, dtype={"video": "str"}, usecols=columns)[columns]
-        except (OSError, ValueError) as error:
+            if known not in (None, sha256(path)):
+                raise BadInput(f"{path}: damaged, not as it was written; {self._remedy}")
+            types = dict.fromkeys(columns, "int64") | {"video": "str"}
+            return pd.read_csv(path, dtype=types, usecols=columns)[columns]
+        except BadInput:
+            raise
+        except (OSError, ValueError, OverflowError) as error:
+            raise BadInput(f"{path}: cannot be read ({error}); {self._remedy}") from error
+
+    def _written(self) -> dict[str, Any]:
+        """The checksums written with the scene."""
+        path = self.folder / "sha256.json"
+        try:
+            return dict(read_json(path))
+        except (OSError, ValueError, TypeError) as error:
             raise BadInput(f"{path}: cannot be read ({error}); {self._remedy}") from error
 
     def _write(self, folder: Path) -> None:
@@ -192,6 +208,7 @@ class Synthetic(Dataset):
         pd.DataFrame(labels, columns=["video", "frame", "anomalous"]).to_csv(
             folder / "labels.csv", index=False
         )
+        digests |= {name: sha256(folder / name) for name in ("labels.csv", "tracks.csv")}
         (folder / "sha256.json").write_text(json.dumps(digests, indent=1) + "\n")
 
     def _write_clip(
@@ -222,15 +239,7 @@ class Synthetic(Dataset):
         return digest.hexdigest(), regions
 
     def _pixels_agree(self, videos: tuple[Video, ...]) -> str:
-        path = self.folder / "sha256.json"
-        try:
-            written = read_json(path)
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be read ({error.strerror}); {self._remedy}") from error
-        except BadInput as error:
-            raise BadInput(f"{error}; {self._remedy}") from error
-        if not isinstance(written, dict):
-            raise BadInput(f"{path}: not a table of checksums; {self._remedy}")
+        written = self._written()
         for video in videos:
             if hashlib.sha256(self.frames(video).tobytes()).hexdigest() != written.get(video.name):
                 return f"{self._clip(video)}: pixels changed; {self._remedy}"

@@ -30,6 +30,7 @@ VISION_EXTRA = "vision"  # the extra that brings torchvision, timm, open_clip an
 Model = TypeVar("Model", bound="torch.nn.Module")
 # where training scripts put the weights among other things
 NESTED = ("state_dict", "model_state", "model", "state_dict_ema")
+_FOLDER = 0x10  # an attribute of a member of a zip file
 LARGEST = 8192  # pixels of a side that a model takes
 PREFIXES = ("module.", "_orig_mod.")  # left in the names by DataParallel and torch.compile
 
@@ -113,7 +114,9 @@ def _load_checked(torch: Any, path: Path) -> Any:
     """What torch reads of a .pt file, whose checksums it does not look at."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
+            # torch leaves unread, and its memory as it was, what is marked as a folder
+            folders = (one.filename for one in archive.infolist() if one.external_attr & _FOLDER)
+            if damaged := archive.testzip() or next(folders, None):
                 raise ValueError(f"{damaged} is not what was written")
     with warnings.catch_warnings(action="ignore"):  # of damage that is told in our line
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -21,7 +21,9 @@ SUFFIX = ".npy"
 # bytes that all arrays together may take, and how often the file's own size where that is more:
 # labels and names are compressed a thousand times, numbers are not
 PLAUSIBLE, MOST_TIMES = 256 << 20, 20
-_END = struct.Struct("<4s6xH10x")  # a zip file's last record without a comment, as numpy writes it
+# a zip file's last record without a comment, as numpy writes it: signature, number of members,
+# length and beginning of the directory
+_END, _FULL = struct.Struct("<4s6xHII2x"), 0xFFFFFFFF
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 
 
@@ -93,8 +95,7 @@ class _Archive(Mapping[str, NDArray[Any]]):
     def _list(self, size: int) -> dict[str, zipfile.ZipInfo]:
         """The members by the names of their arrays, all headers checked."""
         members: dict[str, zipfile.ZipInfo] = {}
-        if len(self._zip.infolist()) != self._count():
-            raise ValueError("its directory has another number of arrays than it says")
+        self._check_end(size)
         for member in self._zip.infolist():
             if member.compress_type not in _METHODS:
                 raise ValueError(f"compressed by method {member.compress_type}; expected deflate")
@@ -110,17 +111,20 @@ class _Archive(Mapping[str, NDArray[Any]]):
             raise ValueError(f"{total} bytes of arrays in a file of {size}, which is not plausible")
         return members
 
-    def _count(self) -> int:
-        """How many members the end of the file says there are, which zipfile does not look at: a
-        damaged length in the directory hides the next one.
+    def _check_end(self, size: int) -> None:
+        """Compare the directory with what the end of the file says of it, which zipfile does not: a
+        damaged length hides an array, or all.
         """
         file = self._zip.fp
         assert file is not None
         file.seek(-_END.size, 2)
-        signature, count = _END.unpack(file.read(_END.size))[:2]
+        signature, count, length, start = _END.unpack(file.read(_END.size))
         if signature != b"PK\5\6":
             raise ValueError("not an npz file, cut off, or with something behind its end")
-        return int(count)
+        if _FULL in (count << 16 | 0xFFFF, length, start):  # said elsewhere in a larger file
+            return
+        if count != len(self._zip.infolist()) or start + length + _END.size != size:
+            raise ValueError("a damaged directory")
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         member = self._members[name]

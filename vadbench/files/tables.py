@@ -141,9 +141,12 @@ def doubts(*paths: Path) -> list[str]:
         empty = [file.name for file in texts if not file.stat().st_size]
         open_ended = [file.name for file in texts if file.stat().st_size and not _ends(file)]
         if empty:
-            found.append(f"{path}: no row in {_some(empty)}, an empty file")
+            found.append(f"{path}: {_some(empty)} {_are(empty)} empty, of no row")
         if open_ended:
-            found.append(f"{path}: the last line of {_some(open_ended)} has no end; cut off?")
+            found.append(
+                f"{path}: {_some(open_ended)} {_are(open_ended)} without the end of the last line,"
+                " perhaps cut off"
+            )
     return found
 
 
@@ -152,6 +155,10 @@ def _ends(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, 2)
         return file.read() in b"\r\n"
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _some(names: Sequence[str]) -> str:
