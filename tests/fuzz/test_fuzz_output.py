@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from vadbench.cli import terminal as printing
-from vadbench.files.printable import UNSEEN, visible, visible_lines
+from vadbench.files.printable import UNSEEN, storable, visible, visible_lines
 from vadbench.files.spreadsheet import HARMLESS, STARTS, guard_formula
 from vadbench.report.figures import style
 from vadbench.report.leaderboard.site import _environment
@@ -33,7 +33,18 @@ PIECES = (
     *("<b>", "<img src=x onerror=alert(1)>", "</script>", "<!--", "-->", "]]>", "&lt;", "&#60;"),
     *("[x](javascript:alert(1))", "![x](y)", "[red]", "[/]", "[1]: x", "*a*", "__b__", "_", "~~"),
     *("\x1b[31m", "\x1b]8;;http://x\x07y\x1b]8;;\x07", "\x9b2J", "\x00", "\x7f", "\x08", "\x0c"),
-    *("\u202e", "\u2066", "\u200f", "\u061c", "\u200b", "\u2028", "\u2029", "\x85", "\ufeff"),
+    *(
+        "\u202e",
+        "\u2066",
+        "\u200f",
+        "\u061c",
+        "\u200b",
+        "\u2028",
+        "\u2029",
+        "\x85",
+        "\ufeff",
+        "\udcff",
+    ),
     *("{{ 1 }}", "{% x %}", "$", "\\input{x}", "%", "#", "{", "}", "knn@velocity", "ped2", " "),
 )
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=6).map("".join)
@@ -118,7 +129,8 @@ def test_a_grid_has_a_line_a_row(rows):
 def test_no_cell_is_a_formula_and_each_is_read_back(text):
     cell = guard_formula(text)
     assert not cell.startswith(STARTS) or HARMLESS.fullmatch(cell)
-    assert cell in (text, f"'{text}")
+    assert cell in (storable(text), f"'{storable(text)}")
+    cell.encode()
 
 
 @given(TABLES)

@@ -96,7 +96,7 @@ class Frames:
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
         if not self.quiet:
-            self.console.print(visible(line), markup=False)
+            self.console.print(visible(line), markup=False, emoji=False)
 
     def _speed(self) -> float:
         return (self.done - self.reused) / max(time.monotonic() - self._started, 1e-9)

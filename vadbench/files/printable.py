@@ -38,6 +38,16 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+def storable(text: str) -> str:
+    r"""A text that UTF-8 can hold: half of a sign, as in a file's name that is no Unicode, is
+    written by its number.
+
+    >>> storable("clip\udcff")
+    'clip\\udcff'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def show_text(value: Any) -> Any:
     """A value as a page shows it: a text as `visible_lines`; markup and all else as they are."""
     return visible_lines(value) if type(value) is str else value

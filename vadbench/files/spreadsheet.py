@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from vadbench.files.printable import storable
+
 # what a cell begins with that is computed or cut apart when a spreadsheet opens it; of the signs,
 # the wide ones of Chinese and Japanese keyboards too
 STARTS = tuple("=+-@\t\r\n＝＋－＠")
@@ -43,6 +45,7 @@ def guard_formula(cell: Any) -> Any:
     >>> guard_formula("=HYPERLINK(A1)"), guard_formula("-0.5"), guard_formula(-0.5)
     ("'=HYPERLINK(A1)", '-0.5', -0.5)
     """
-    if isinstance(cell, str) and cell.startswith(STARTS) and not HARMLESS.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    is_formula = cell.startswith(STARTS) and not HARMLESS.fullmatch(cell)
+    return storable(f"'{cell}" if is_formula else cell)

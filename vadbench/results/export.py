@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_file
+from vadbench.files.printable import storable
 from vadbench.files.spreadsheet import write_csv
 from vadbench.results.frame import COLUMNS, FLOATS, INTEGERS, TYPES, Block, make_blocks
 from vadbench.results.records import Results
@@ -88,16 +89,7 @@ def _typed(name: str, cells: list[Any]) -> list[Any]:
         return [None if cell is None or math.isnan(cell) else cell for cell in floats]
     if name in INTEGERS:
         return [None if cell is None else int(cell) for cell in cells]
-    return cells if name in TYPES else list(map(_storable, cells))
-
-
-def _storable(text: str | None) -> str | None:
-    """A text that UTF-8 can hold: half of a pair of surrogates, as of a file's name in another
-    encoding, becomes its number.
-    """
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return cells if name in TYPES else [None if cell is None else storable(cell) for cell in cells]
 
 
 def _schema() -> pa.Schema:
