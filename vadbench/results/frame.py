@@ -222,7 +222,11 @@ def video_values(record: ResultRecord, metric: Metric) -> dict[str, Value]:
 
 
 def _shown_values(record: ResultRecord, metric: Metric) -> Iterator[Value]:
-    """Those of the shown read-out that are a metric, whatever its convention."""
+    """Those of the shown read-out that are a metric, whatever its convention; of an edited record
+    none.
+    """
+    if record.edited is not None:
+        return
     smoothed = record.result.protocol.smoothing is not None and metric.smoothed
     for value in record.values:
         own = (value.metric, value.smoothing != "none") == (metric.metric, smoothed)
