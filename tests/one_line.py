@@ -58,8 +58,9 @@ def run_apart(code: str, *arguments: Path) -> list[str]:
     than 1 GiB.
     """
     measured = """
-    import resource
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    from pathlib import Path
+    # getrusage's figure is the starting process' where that is larger
+    print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024)
     """
     program = textwrap.dedent(code) + textwrap.dedent(measured)
     done = subprocess.run(

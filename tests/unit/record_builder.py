@@ -171,7 +171,7 @@ def write_record(
     if runs is None:
         runs = [make_run(result, place, read_outs=read_outs) for place in range(len(result.parts))]
     for run in runs:
-        results.write_run(run, None)
+        results.write_run(run, None, replace=True)
     shown = (result.read_out,) if result.read_out else read_outs
     if values is None:
         values = [

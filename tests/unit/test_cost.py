@@ -49,7 +49,8 @@ def store_features(job: Job, cache: Path, train: int, test: int) -> None:
         index = store.Index(np.zeros(rows, np.int32), frames, np.arange(rows), None)
         folder = job.stream.folder(cache, split)  # type: ignore[arg-type]
         folder.parent.mkdir(parents=True, exist_ok=True)
-        store.write(folder, {"split": split}, index, [np.zeros((rows, 6), np.float32)], 6)
+        described = {"split": split, "videos": [["a", rows]]}
+        store.write(folder, described, index, [np.zeros((rows, 6), np.float32)], 6)
 
 
 def test_a_run_of_another_seed_takes_as_long(cache: Path) -> None:

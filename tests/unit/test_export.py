@@ -236,12 +236,16 @@ def test_the_files_are_those_that_pandas_writes_of_the_whole_frame(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_name_that_is_no_unicode_is_written_by_its_number(results, tmp_path, suffix):
+def test_a_record_with_a_name_that_is_no_unicode_is_named_and_left_out(
+    results, tmp_path, suffix, capsys
+):
     store(results, [metric(0.5, video="v\udcff")])
+    store(results, [metric(0.5, video="v")], seed=3)
     path = tmp_path / f"records.{suffix}"
     export_results(results.root, path)
     read = pd.read_csv if suffix == "csv" else pd.read_parquet
-    assert read(path)["video"].tolist() == ["v\\udcff"]
+    assert read(path)["video"].tolist() == ["v"]
+    assert "metrics.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("start", ["=1+1", "+cmd", "-1+1", "@sum", "\t=1", "\r=1", "\n=1", "＝1"])
