@@ -25,8 +25,6 @@ from vadbench.spec import METRICS, Value
 MOST_METHODS = 8  # whose clips and timelines are shown
 MOST_TIMELINES = 6
 MOST_SEEDS = 5  # that are averaged
-# of labels, where a record does not say it
-UNRECORDED = {"source": "not recorded", "tracks": None, "frames": 0, "anomalous": 0}
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
         tuple(clips),
         timelines,
         unshaded,
-        UNRECORDED | first.labels,
+        first.labels,
     )
 
 
