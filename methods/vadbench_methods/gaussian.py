@@ -36,6 +36,7 @@ class Gaussian(Detector):
         "Ledoit & Wolf, A Well-conditioned Estimator for Large-dimensional Covariance Matrices,"
         " 2004",
         True,
+        threads=1,
     )
     calibration = "sqrt"  # half a squared distance: its root is what may be added to others
     standardisation: Standardisation

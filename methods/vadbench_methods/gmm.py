@@ -69,6 +69,7 @@ class GMM(Detector):
         "Gaussian mixture",
         "Reiss & Hoshen, Attribute-based Representations, 2022 (velocity branch)",
         deterministic=False,
+        threads=1,
     )
     # a negative log-density grows with the square of a distance: its root is what may be added to
     # others

@@ -40,7 +40,11 @@ class Magnitude(Detector):
     Config = MagnitudeConfig
     config: MagnitudeConfig
     info = DetectorInfo(
-        "magnitude", "L1 norm of the features", "trivial baseline", deterministic=True
+        "magnitude",
+        "L1 norm of the features",
+        "trivial baseline",
+        deterministic=True,
+        threads=1,
     )
     calibration = "minmax-p99.9"
 
