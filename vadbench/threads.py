@@ -13,7 +13,8 @@ WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 
 
 def stop_spinning() -> None:
-    """Let OpenMP's threads sleep while they wait, unless the user's variables say how they wait.
+    """Let the threads of OpenMP and of OpenBLAS sleep while they wait, unless the user's variables
+    say how they wait.
 
     A thread that spins at the end of each small product stands still where another process has
     taken its core, and the others with it. Libraries read this when they are loaded: it is called
@@ -21,6 +22,7 @@ def stop_spinning() -> None:
     """
     if not WAITING & os.environ.keys():
         os.environ.update(GOMP_SPINCOUNT="0", KMP_BLOCKTIME="0")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2^4 cycles; its own is 2^26
 
 
 def count_threads() -> int:

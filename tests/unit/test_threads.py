@@ -9,15 +9,18 @@ from vadbench import registry
 from vadbench.threads import COUNTS, count_threads, limit_threads
 from vadbench.workers import open_workers
 
-SPIN = "import vadbench, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+SPIN = "import vadbench, os; print(os.environ.get('{}'))"
 
 
-def waiting(**variables):
-    """GOMP_SPINCOUNT after `import vadbench`, where these variables are set."""
-    clean = {name: value for name, value in os.environ.items() if "SPIN" not in name}
-    clean.pop("KMP_BLOCKTIME", None)
+def waiting(name="GOMP_SPINCOUNT", **variables):
+    """A variable after `import vadbench`, where these are set."""
+    own = {"GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OPENBLAS_THREAD_TIMEOUT"}
+    clean = {name: value for name, value in os.environ.items() if name not in own}
     done = subprocess.run(
-        [sys.executable, "-c", SPIN], env=clean | variables, capture_output=True, text=True
+        [sys.executable, "-c", SPIN.format(name)],
+        env=clean | variables,
+        capture_output=True,
+        text=True,
     )
     return done.stdout.strip()
 
@@ -26,6 +29,8 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_how_they_wait():
     assert waiting() == "0"
     assert waiting(GOMP_SPINCOUNT="7") == "7"
     assert waiting(OMP_WAIT_POLICY="ACTIVE") == "None"
+    assert waiting("OPENBLAS_THREAD_TIMEOUT") == "4"
+    assert waiting("OPENBLAS_THREAD_TIMEOUT", OPENBLAS_THREAD_TIMEOUT="20") == "20"
 
 
 def test_a_limit_holds_in_the_block_alone():
