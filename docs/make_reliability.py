@@ -1,9 +1,9 @@
 """Write the generated block of docs/reliability.md: what `make reliability` has tried.
 
-    python docs/make_reliability.py build/reliability.xml
+    python docs/make_reliability.py build/reliability.xml [MORE ...]
 
-The file is pytest's account of tests/reliability, of the damage tests and of the fuzz; each test's
-properties are its counts.
+The files are pytest's accounts of tests/reliability, a later one counting where both have a test;
+each test's properties are its counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from blocks import with_block
@@ -44,13 +45,16 @@ ROWS = {
 }
 
 
-def read_cases(path: Path) -> dict[str, list[tuple[str, bool, dict[str, str]]]]:
+def read_cases(paths: Iterable[Path]) -> dict[str, list[tuple[str, bool, dict[str, str]]]]:
     """Test -> its cases: parameters, whether it passed, properties."""
+    latest = {}
+    for path in paths:
+        for case in ElementTree.parse(path).iter("testcase"):
+            if case.find("skipped") is None:
+                latest[case.get("name", "")] = case
     cases = defaultdict(list)
-    for case in ElementTree.parse(path).iter("testcase"):
-        name, _, parameters = case.get("name", "").partition("[")
-        if case.find("skipped") is not None:
-            continue
+    for title, case in latest.items():
+        name, _, parameters = title.partition("[")
         good = case.find("failure") is None and case.find("error") is None
         counts = {one.get("name", ""): one.get("value", "") for one in case.iter("property")}
         cases[name].append((parameters.rstrip("]"), good, counts))
@@ -77,9 +81,9 @@ def slowest(cases: dict[str, list[tuple[str, bool, dict[str, str]]]]) -> float:
     return max(float(counts["seconds"]) for _, _, counts in runs if "seconds" in counts)
 
 
-def main(path: Path) -> None:
+def main(paths: Iterable[Path]) -> None:
     """Write the block."""
-    cases = read_cases(path)
+    cases = read_cases(paths)
     text = "\n".join(table_lines(["tried", "how often", "failed"], make_rows(cases)))
     text += f"\n\nAfter a signal the slowest run had ended in {slowest(cases):.1f} s."
     page = PAGE.read_text(encoding="utf-8")
@@ -87,4 +91,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(map(Path, sys.argv[1:]))

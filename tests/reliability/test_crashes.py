@@ -18,13 +18,14 @@ COMMANDS = {  # in which state, and whether the cache belongs to it
     "csv": ("full", False, ("export", "--out", "all.csv")),
     "parquet": ("full", False, ("export", "--out", "all.parquet")),
     "extract": ("empty", True, ("features", "extract", "--datasets", "folder", "--quiet")),
-    "import": ("empty", True, (*IMPORT, "--train", "../train0", "--test", "../test")),
+    "import": ("empty", True, (*IMPORT, "--train", "ROOT/train0", "--test", "ROOT/test")),
 }
 
 
 def kill(root, name, points, **variables):
     """How many operations a command has and were tried, and what was wrong."""
-    state, cached, command = COMMANDS[name]
+    state, cached, words = COMMANDS[name]
+    command = [word.replace("ROOT", str(root)) for word in words]
     environment = {**make_environment(root), **variables}
     if cached:
         environment["VADBENCH_CACHE"] = "cache"

@@ -10,7 +10,8 @@ from test_crashes import COMMANDS
 
 def run_at_once(root, name, rounds):
     """What goes wrong where five equal commands start together, round after round."""
-    state, cached, command = COMMANDS[name]
+    state, cached, words = COMMANDS[name]
+    command = [word.replace("ROOT", str(root)) for word in words]
     environment = make_environment(root)
     if cached:
         environment["VADBENCH_CACHE"] = "cache"
