@@ -1,6 +1,7 @@
 """Small data sets, and commands that run on them."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,19 @@ import numpy as np
 
 VADBENCH = str(Path(sys.executable).with_name("vadbench"))
 RUN = ("run", "--methods", "magnitude,gaussian", "--datasets", "folder", "--quiet")
+IMPORT = ("features", "import", "folder", "deep@import.x", "--snippet", "1")
+COMMANDS = {  # in which state, and whether the cache belongs to it
+    "run": ("empty", False, RUN),
+    "rerun": ("full", False, (*RUN, "--existing", "rerun")),
+    "evaluate": ("clone", False, ("evaluate",)),
+    "evaluate-suite": ("clone", False, ("evaluate", *RUN[1:5])),
+    "table": ("full", False, ("table", *RUN[1:5], "--format", "html", "--out", "t.html")),
+    "leaderboard": ("full", False, ("leaderboard", "--out", "site")),
+    "csv": ("full", False, ("export", "--out", "all.csv")),
+    "parquet": ("full", False, ("export", "--out", "all.parquet")),
+    "extract": ("empty", True, ("features", "extract", "--datasets", "folder", "--quiet")),
+    "import": ("empty", True, (*IMPORT, "--train", "ROOT/train0", "--test", "ROOT/test")),
+}
 SUMMED = {".npz", ".npy", ".parquet", ".md", ".csv"}  # run.json holds times
 
 
@@ -57,6 +71,23 @@ def vadbench(environment, folder, *arguments):
         [VADBENCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+
+
+def try_command(script, root, name, number, **variables):
+    """What a script of this folder finds wrong with one of the commands, tried so many times."""
+    state, cached, words = COMMANDS[name]
+    command = [word.replace("ROOT", str(root)) for word in words]
+    environment = {**make_environment(root), **variables}
+    if cached:
+        environment["VADBENCH_CACHE"] = "cache"
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name(script), root / state, str(number), *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def digests(*folders):

@@ -5,39 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import RUN, make_environment
-
-IMPORT = ("features", "import", "folder", "deep@import.x", "--snippet", "1")
-COMMANDS = {  # in which state, and whether the cache belongs to it
-    "run": ("empty", False, RUN),
-    "rerun": ("full", False, (*RUN, "--existing", "rerun")),
-    "evaluate": ("clone", False, ("evaluate",)),
-    "evaluate-suite": ("clone", False, ("evaluate", *RUN[1:5])),
-    "table": ("full", False, ("table", *RUN[1:5], "--format", "html", "--out", "t.html")),
-    "leaderboard": ("full", False, ("leaderboard", "--out", "site")),
-    "csv": ("full", False, ("export", "--out", "all.csv")),
-    "parquet": ("full", False, ("export", "--out", "all.parquet")),
-    "extract": ("empty", True, ("features", "extract", "--datasets", "folder", "--quiet")),
-    "import": ("empty", True, (*IMPORT, "--train", "ROOT/train0", "--test", "ROOT/test")),
-}
+from clips import COMMANDS, try_command
 
 
 def kill(root, name, points, **variables):
     """How many operations a command has and were tried, and what was wrong."""
-    state, cached, words = COMMANDS[name]
-    command = [word.replace("ROOT", str(root)) for word in words]
-    environment = {**make_environment(root), **variables}
-    if cached:
-        environment["VADBENCH_CACHE"] = "cache"
-    script = Path(__file__).with_name("crashes.py")
-    done = subprocess.run(
-        [sys.executable, script, root / state, str(points), *command],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return try_command("crashes.py", root, name, points, **variables)
 
 
 @pytest.mark.parametrize("name", ["rerun", "evaluate", "leaderboard"])

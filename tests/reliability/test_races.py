@@ -1,29 +1,10 @@
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from clips import make_environment
-from test_crashes import COMMANDS
+from clips import COMMANDS, try_command
 
 
 def run_at_once(root, name, rounds):
     """What goes wrong where five equal commands start together, round after round."""
-    state, cached, words = COMMANDS[name]
-    command = [word.replace("ROOT", str(root)) for word in words]
-    environment = make_environment(root)
-    if cached:
-        environment["VADBENCH_CACHE"] = "cache"
-    script = Path(__file__).with_name("at_once.py")
-    done = subprocess.run(
-        [sys.executable, script, root / state, str(rounds), *command],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return try_command("at_once.py", root, name, rounds)
 
 
 @pytest.mark.parametrize("name", ["run", "rerun", "evaluate"])

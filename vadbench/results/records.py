@@ -217,11 +217,11 @@ class Results:
 
     def run_folder(self, job: dict[str, Any], identity: str) -> Path:
         """Where the run of `job` lies."""
-        return self.root / "runs" / _place(job) / identity[:12]
+        return self.root / "runs" / _place(job) / identity[:SHORT]
 
     def record_folder(self, dataset: str, recipe: str, identity: str) -> Path:
         """Where the values of a recipe lie."""
-        return self.root / "recipes" / dataset / recipe / identity[:12]
+        return self.root / "recipes" / dataset / recipe / identity[:SHORT]
 
     def run(self, job: dict[str, Any], identity: str) -> RunRecord | None:
         """The record of a job, or None if it has not been run; one that is damaged or was edited
@@ -328,9 +328,7 @@ class Results:
         return find_edit(record, folder, [runs[place] for place in places], jackknife)
 
     def _run_folder_of(self, record: ResultRecord, position: int) -> Path:
-        part = record.result.parts[position]
-        job = {"dataset": record.dataset, "stream": part.stream, "method": part.method}
-        return self.run_folder(job, record.runs[position])
+        return self.run_folder(_job_of(record, position), record.runs[position])
 
     def rows(self, record: RunRecord) -> Arrays | None:
         """The row scores of a run, or None where rows.npz is not there (it stays out of git).
@@ -358,7 +356,16 @@ class Results:
 
     def frames_path(self, record: RunRecord) -> Path:
         """Where the frame maxima of a run lie."""
-        return self.root / "frames" / _place(record.job) / f"{record.identity[:12]}.npz"
+        return self._frames_path(record.job, record.identity)
+
+    def _frames_path(self, job: dict[str, Any], identity: str) -> Path:
+        return self.root / "frames" / _place(job) / f"{identity[:SHORT]}.npz"
+
+    def _frames_paths(self, record: ResultRecord) -> list[Path]:
+        """Where the frame maxima of a record's runs lie."""
+        return [
+            self._frames_path(_job_of(record, place), run) for place, run in enumerate(record.runs)
+        ]
 
     def frames(self, record: RunRecord) -> Arrays | None:
         """The frame maxima of a run, or None where they are not there."""
@@ -367,12 +374,7 @@ class Results:
 
     def frames_digests(self, record: ResultRecord) -> tuple[str | None, ...]:
         """sha256 of the frame maxima of a record's runs; None where they are not there."""
-        places = zip(record.result.parts, record.runs, strict=True)
-        folder = self.root / "frames" / record.dataset
-        return tuple(
-            digest_of_file(folder / part.stream / part.method / f"{run[:SHORT]}.npz")
-            for part, run in places
-        )
+        return tuple(map(digest_of_file, self._frames_paths(record)))
 
     def require_own_frames(self, record: ResultRecord, places: Iterable[int]) -> None:
         """Refuse frame maxima of these parts that a record was not computed from.
@@ -382,14 +384,11 @@ class Results:
         """
         if record.digests is None:
             return
-        there = self.frames_digests(record)
+        paths = self._frames_paths(record)
         for place in places:
-            now, then = there[place], record.digests.frames[place]
-            if now not in (None, then):
-                part, run = record.result.parts[place], record.runs[place][:SHORT]
-                path = self.root / "frames" / record.dataset / part.stream / part.method
+            if digest_of_file(paths[place]) not in (None, record.digests.frames[place]):
                 raise BadInput(
-                    f"{path / f'{run}.npz'}: not the frame maxima that {record.name} was computed"
+                    f"{paths[place]}: not the frame maxima that {record.name} was computed"
                     " from (sha256 differs); restore it, or, where rows.npz is not here, vadbench"
                     " run --existing rerun makes it; vadbench evaluate then computes the record"
                 )
@@ -519,6 +518,12 @@ class Results:
 
 def _place(job: dict[str, Any]) -> Path:
     return Path(job["dataset"], job["stream"], job["method"])
+
+
+def _job_of(record: ResultRecord, position: int) -> dict[str, Any]:
+    """What of the job of one of a record's parts says where it lies."""
+    part = record.result.parts[position]
+    return {"dataset": record.dataset, "stream": part.stream, "method": part.method}
 
 
 def _line(path: Path, error: Exception) -> str:
