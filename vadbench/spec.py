@@ -490,6 +490,13 @@ class Cost(Measured):
     score_seconds: float | None = _cost(
         "scoring", "s", "time to score the test set, summed likewise"
     )
+    network_seconds: float | None = _cost(
+        "network",
+        "s",
+        "training time of the networks of learnt streams, each network once; missing where no"
+        " stream is learnt",
+    )
+    networks: dict[str, float | None] = Field({}, exclude=True)  # fingerprint -> its seconds
 
     @classmethod
     def over_jobs(cls, costs: Sequence[Cost]) -> Cost:
@@ -498,8 +505,14 @@ class Cost(Measured):
         >>> Cost.over_jobs([Cost(fit_seconds=1), Cost(fit_seconds=2)]).fit_seconds
         3.0
         """
-        total: dict[str, Any] = {}
-        for name in cls.model_fields:
+        networks = {name: own for cost in costs for name, own in cost.networks.items()}
+        times = [own for own in networks.values() if own is not None]
+        whole = bool(networks) and len(times) == len(networks)
+        total: dict[str, Any] = {
+            "networks": networks,
+            "network_seconds": sum(times) if whole else None,
+        }
+        for name in cls.model_fields.keys() - total.keys():
             known = [getattr(cost, name) for cost in costs]
             combine = max if cls.extra(name)["over_jobs"] == "max" else sum
             total[name] = None if None in known or not known else combine(known)
@@ -512,7 +525,12 @@ class Cost(Measured):
         return {key: str(value) for key, value in extra.items()} if isinstance(extra, dict) else {}
 
 
-COSTS: tuple[str, ...] = ("fit_seconds", "score_seconds", *Measured.model_fields)
+COSTS: tuple[str, ...] = (
+    "fit_seconds",
+    "score_seconds",
+    *Measured.model_fields,
+    "network_seconds",
+)
 
 
 def extraction_words(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> tuple[str, ...]:

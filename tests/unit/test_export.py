@@ -152,7 +152,9 @@ def test_the_costs_of_a_fusion_are_added(results):
         recipe="knn@velocity+deep",
         runs=({}, {"peak_memory_mib": 300.0}),
     )
-    assert [row[name] for name in COSTS] == [3.0, 1.0, 20, 40, 10, 300.0]
+    assert [row[name] for name in COSTS[:6]] == [3.0, 1.0, 20, 40, 10, 300.0]
+    assert COSTS[6:] == ("network_seconds",)
+    assert pd.isna(row["network_seconds"])  # no stream is learnt
     assert (len(row["runs"].split(",")), row["fingerprints"]) == (2, "f" * 12 + "+" + "f" * 12)
 
 

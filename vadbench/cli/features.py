@@ -11,6 +11,7 @@ from vadbench.cli.options import Datasets, Options, Quiet, Set, Streams
 from vadbench.cli.options import split as listed
 from vadbench.cli.terminal import echo, say
 from vadbench.errors import BadInput
+from vadbench.spec import MOST_SEEDS
 
 app = typer.Typer(help="Extract, import and verify cached features.", no_args_is_help=True)
 
@@ -20,6 +21,10 @@ def features_extract(
     datasets: Datasets = "",
     features: Streams = "",
     settings: Set = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_SEEDS, help="Networks of learnt streams: seeds 0 to N-1."),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(min=1, max=1024, help="Clips at a time; each gets its share of the cores."),
@@ -40,7 +45,7 @@ def features_extract(
             "give --datasets, and --features for other streams than their own (vadbench list"
             " datasets|features)"
         )
-    options = Options("magnitude", datasets, features, settings=settings)
+    options = Options("magnitude", datasets, features, seeds, settings=settings)
     refused = extract_features(options.read_plan().jobs, quiet, jobs, again)
     if refused:
         raise BadInput("; ".join(refused.values()))
@@ -174,6 +179,39 @@ def features_import(
         echo(f"{dataset} {stream} {split}: {len(found.x)} {kind} of {found.x.shape[1]} numbers")
     for doubt in suspicions(stored):
         say(f"WARNING: {dataset} {stream}: {doubt}")
+
+
+@app.command("list")
+def features_list() -> None:
+    """List what is cached: boxes, networks and streams, with what they hold and their sizes."""
+    from vadbench.cli.terminal import print_grid
+    from vadbench.features.cached import list_cached
+    from vadbench.locations import cache_root
+
+    found = list_cached(cache_root())
+    if not found:
+        raise BadInput(
+            f"{cache_root()}: no cached features; vadbench features extract makes them,"
+            " $VADBENCH_CACHE names another folder"
+        )
+    rows = [(one.name, one.holds, f"{one.bytes / 2**20:.1f}") for one in found]
+    print_grid(("name", "holds", "MiB"), rows, left=(0, 1))
+    total = sum(one.bytes for one in found)
+    echo()
+    echo(f"{len(found)} under {cache_root()}, {total / 2**20:.0f} MiB")
+
+
+@app.command("remove")
+def features_remove(
+    names: Annotated[list[str], typer.Argument(help="As vadbench features list prints them.")],
+) -> None:
+    """Remove boxes, networks or streams from the cache; what was made with them stays."""
+    from vadbench.features.cached import remove_cached
+    from vadbench.locations import cache_root
+
+    for name in names:
+        removed = remove_cached(cache_root(), name.rstrip("/"))
+        echo(f"removed {removed.name} ({removed.holds}), {removed.bytes / 2**20:.1f} MiB")
 
 
 @app.command("verify")

@@ -257,19 +257,33 @@ def _list_streams() -> None:
 
 @app.command()
 def check(
-    method: Annotated[str, typer.Argument(help="A registered method.")],
+    method: Annotated[str, typer.Argument(help="A registered method or extractor.")],
     settings: Set = None,
 ) -> None:
-    """Test a method against the contract that every method must pass."""
+    """Test a method, or an extractor, against the contract that every one must pass."""
     from vadbench import registry
     from vadbench.suite import parse_settings
     from vadbench.testing import ContractError, check_detector, small_config
 
-    detector = registry.load("detectors", method)
-    config = small_config(detector, parse_settings(settings or ()).get(method, {}))
+    own = parse_settings(settings or ()).get(method, {})
+    known = registry.names("detectors")
+    if method not in (*known, *registry.names("extractors")):
+        raise registry.unknown(
+            "method or extractor", method, (*known, *registry.names("extractors"))
+        )
     try:
-        check_detector(detector, config, passed=lambda clause: echo(f"ok  {clause}"))
+        if method in known:
+            detector = registry.load("detectors", method)
+            check_detector(detector, small_config(detector, own), passed=_say_ok)
+        else:
+            from vadbench.features.contract import check_extractor
+
+            check_extractor(registry.load("extractors", method), own or None, passed=_say_ok)
     except ContractError as error:
         say(f"{method}: {error}")
         raise typer.Exit(1) from None
     echo(f"{method}: passes the contract")
+
+
+def _say_ok(clause: str) -> None:
+    echo(f"ok  {clause}")

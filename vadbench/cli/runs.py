@@ -97,7 +97,7 @@ def plan(
     from vadbench.plans.cost import expected_seconds, read_runs
     from vadbench.plans.needs import find_lacking, group_reasons
     from vadbench.plans.states import job_states
-    from vadbench.plans.summary import list_features, split_jobs, summarise
+    from vadbench.plans.summary import list_features, list_networks, split_jobs, summarise
     from vadbench.results.records import Results
 
     planned = options.read_plan()
@@ -127,6 +127,8 @@ def plan(
         f" {_plural(len({job.fit_identity for job in planned.jobs}), 'fit')},"
         f" {len(planned.planned)} in the table"
     )
+    for network in list_networks(todo, lacking, cache_root()):
+        echo(f"network to train first, beside that time: {network}")
     for stream in list_features(todo, lacking, cache_root()):
         echo(f"features to extract first, beside that time: {stream}")
     for reason in group_reasons(lacking):

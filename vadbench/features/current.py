@@ -11,6 +11,13 @@ from vadbench.datasets.base import SPLITS, Dataset, Split
 from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
+from vadbench.features.networks.store import read_manifest
+from vadbench.features.networks.train import (
+    count_held_out,
+    digest_contents,
+    training_dataset,
+    training_videos,
+)
 from vadbench.features.stream import StreamPlan
 from vadbench.files.atomic import remove_folder
 
@@ -35,28 +42,37 @@ def check_current(
     Raises:
         BadInput: naming the stage, what differs and the command that extracts again.
     """
+    differs = _network_difference(dataset, plan, cache, thorough)
+    if differs:
+        raise BadInput(
+            f"{dataset.name} {plan.name}: the network in {plan.network_folder(cache)} is of"
+            f" {differs}; {_explain_again(dataset, plan)}"
+        )
     for split in splits:
         for folder, reads_frames in _stages(plan, cache, split):
             differs = _difference(dataset, folder, split, reads_frames, cache, thorough)
+            differs = differs or _made_by_another(folder, plan, cache)
             if differs:
-                command = (
-                    f"vadbench features extract --datasets {dataset.name} --features"
-                    f" {plan.name}{_options(plan)} --again"
-                )
                 raise BadInput(
                     f"{dataset.name} {plan.name}: {split} features in {folder} are of {differs};"
-                    f" `{command}` extracts again"
+                    f" {_explain_again(dataset, plan)}"
                 )
 
 
 def remove_outdated(
     dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS
 ) -> None:
-    """Remove the cached features that `check_current` refuses."""
+    """Remove the cached features that `check_current` refuses, and a network with what is of it."""
+    outdated = bool(_network_difference(dataset, plan, cache))
     for split in splits:
         for folder, reads_frames in _stages(plan, cache, split):
-            if _difference(dataset, folder, split, reads_frames, cache):
+            differs = _difference(dataset, folder, split, reads_frames, cache)
+            differs = differs or _made_by_another(folder, plan, cache)
+            of_network = outdated and folder == plan.folder(cache, split) and folder.is_dir()
+            if differs or of_network:
                 remove_folder(folder)
+    if outdated:
+        remove_folder(plan.network_folder(cache))
 
 
 def _stages(plan: StreamPlan, cache: Path, split: Split) -> Iterator[tuple[Path, bool]]:
@@ -68,6 +84,49 @@ def _stages(plan: StreamPlan, cache: Path, split: Split) -> Iterator[tuple[Path,
     yield plan.folder(cache, split), plan.reads_frames
 
 
+def _network_difference(
+    dataset: Dataset, plan: StreamPlan, cache: Path, thorough: bool = False
+) -> str:
+    """What a stream's network was trained on that is not there any more; empty where it is up to
+    date, or not stored.
+    """
+    if not plan.network or not (plan.network_folder(cache) / store.MANIFEST).is_file():
+        return ""
+    known = read_manifest(plan.network_folder(cache))
+    trained = training_dataset(dataset, plan)
+    try:
+        videos = training_videos(trained, plan)
+    except BadInput:  # where the files are not here, nothing is compared
+        return ""
+    now = [(f"{video.split}/{video.name}", video.frames) for video in videos]
+    kept = now[: len(now) - count_held_out(plan, len(now))]
+    if [(name, int(frames)) for name, frames in known.trained_on] != kept:
+        return f"other videos than {trained.name} has now"
+    there = digest_contents(trained, plan, cache, thorough)
+    changed = [split for split in there if known.contents.get(split, there[split]) != there[split]]
+    return f"other files than those of {trained.root}" if changed else ""
+
+
+def _made_by_another(folder: Path, plan: StreamPlan, cache: Path) -> str:
+    """Whether a stream's vectors were made with other weights than its network has now."""
+    network = plan.network_folder(cache) if plan.network else None
+    if network is None or not folder.is_dir() or not (network / store.MANIFEST).is_file():
+        return ""
+    made = store.read_manifest(folder).get("network", {}).get("sha256")
+    return "" if made == read_manifest(network).sha256 else f"another network than {network} is now"
+
+
+def _explain_again(dataset: Dataset, plan: StreamPlan) -> str:
+    """The command that makes a stream anew."""
+    own = f"{dataset.name}@{dataset.revision}"
+    if plan.network and (plan.network["dataset"] != own or plan.network["videos"] is not None):
+        return "`vadbench features list` names it, `vadbench features remove` removes it"
+    return (
+        f"`vadbench features extract --datasets {dataset.name} --features"
+        f" {plan.name}{_options(plan)} --again` extracts again"
+    )
+
+
 def _options(plan: StreamPlan) -> str:
     """The options of the command line that name the plan's own settings."""
     chosen = [
@@ -75,6 +134,8 @@ def _options(plan: StreamPlan) -> str:
         for component, options in plan.changed.items()
         for name, value in options.items()
     ]
+    if plan.seeded and plan.network["seed"]:
+        chosen.append((plan.stream.extractor, "seed", plan.network["seed"]))
     return "".join(
         f" --set {shlex.quote(f'{component}.{name}={json.dumps(value)}')}"
         for component, name, value in chosen
@@ -139,6 +200,28 @@ def outdated_folders(dataset: Dataset, folders: Iterable[Path], cache: Path) -> 
         folder
         for folder, contents in held.items()
         if contents and there[folder.name] not in (None, contents)  # type: ignore[index]
+    ]
+
+
+def outdated_networks(dataset: Dataset, folders: Iterable[Path], cache: Path) -> list[Path]:
+    """Of the cached networks in `folders` those of this data set whose files hold something else
+    now; the files are read.
+    """
+    held = {
+        folder: read_manifest(folder).contents
+        for folder in folders
+        if _is_of(dataset, folder, cache)
+    }
+    splits = {split for contents in held.values() for split in contents}
+    there = {
+        str(split): contents_of(dataset, split, cache, thorough=True)
+        for split in dataset.splits
+        if split in splits
+    }
+    return [
+        folder
+        for folder, contents in held.items()
+        if any(there.get(split) not in (None, digest) for split, digest in contents.items())
     ]
 
 

@@ -24,10 +24,18 @@ from vadbench.features.boxes.provider import Objects, Provider
 from vadbench.features.current import check_current, remove_outdated
 from vadbench.features.extractors.extractor import Advance
 from vadbench.features.footage import Footage
+from vadbench.features.networks.store import read_manifest
+from vadbench.features.networks.train import train_network, training_dataset, training_videos
 from vadbench.features.parts import Arrays, Parts
 from vadbench.features.per_clip import Compute, compute_clips
 from vadbench.features.progress import Frames
-from vadbench.features.stream import StreamPlan, make_extractor, make_provider, require
+from vadbench.features.stream import (
+    StreamPlan,
+    make_extractor,
+    make_provider,
+    require,
+    trained_extractor,
+)
 
 
 def ensure(
@@ -40,7 +48,7 @@ def ensure(
     again: bool = False,
 ) -> None:
     """Extract what the cache lacks of a stream; an interrupted extraction goes on at the clip where
-    it stopped.
+    it stopped. The network of a learnt extractor is trained first.
 
     Args:
         dataset: where the videos are.
@@ -69,7 +77,8 @@ def ensure(
     ]
     if not missing:
         return
-    work = Extraction(dataset, plan, cache, quiet, processes)
+    network = train_network(dataset, plan, cache, quiet) if plan.network else None
+    work = Extraction(dataset, plan, cache, quiet, processes, network)
     # the training boxes first: without objects there, nothing else is worth the time
     for split in splits if plan.boxes else ():
         work.boxes(split, videos[split])
@@ -93,6 +102,8 @@ def require_sources(
     else:
         boxes = make_provider(plan, dataset).files() if plan.boxes else ()
         require((*boxes, *make_extractor(plan).files()))  # told before anything is read
+        if plan.network:
+            training_videos(training_dataset(dataset, plan), plan)
     return videos
 
 
@@ -134,15 +145,21 @@ class VectorsOfClip:
 
     Attributes:
         boxes: the folder of the split's boxes, None for extractors of whole frames.
+        network: the folder of a learnt extractor's network.
     """
 
     dataset: Dataset
     plan: StreamPlan
     boxes: Path | None
+    network: Path | None = None
 
     def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
         """Arrays x and, where not every object has a row, of."""
-        extractor = make_extractor(self.plan)
+        extractor = (
+            make_extractor(self.plan)
+            if self.network is None
+            else trained_extractor(self.plan, self.network)
+        )
         if self.boxes is None:
             objects = Objects([np.zeros((0, 4), np.float32)] * video.frames)
         else:
@@ -155,13 +172,14 @@ class VectorsOfClip:
 
 @dataclass(frozen=True)
 class Extraction:
-    """The two stages of one stream."""
+    """Boxes and vectors of one stream; the network of a learnt one is there."""
 
     dataset: Dataset
     plan: StreamPlan
     cache: Path
     quiet: bool
     processes: int
+    network: Path | None = None
 
     def boxes(self, split: Split, videos: tuple[Video, ...]) -> None:
         """Find the objects of a split, if they are not stored."""
@@ -178,10 +196,11 @@ class Extraction:
         folder = self.plan.folder(self.cache, split)
         boxes = self.plan.boxes_folder(self.cache, split) if self.plan.boxes else None
         contents = self._contents(split, self.plan.reads_frames)
-        with _lock_stage(folder, videos, contents, self.quiet) as parts:
+        compute = VectorsOfClip(self.dataset, self.plan, boxes, self.network)
+        read = contents if self.network is None else f"{contents} {self._network_sha256()}"
+        with _lock_stage(folder, videos, read, self.quiet) as parts:
             if parts is not None:
-                what = f"{self.plan.name} {split}"
-                self._compute(parts, videos, VectorsOfClip(self.dataset, self.plan, boxes), what)
+                self._compute(parts, videos, compute, f"{self.plan.name} {split}")
                 self._write_vectors(folder, videos, contents, parts, boxes)
 
     def _contents(self, split: Split, reads_frames: bool) -> str | None:
@@ -230,8 +249,21 @@ class Extraction:
             "columns": list(columns),
             "unit": "window" if boxes is None else "object",
         }
-        described |= circumstances(videos, contents)
+        described |= circumstances(videos, contents) | self._describe_network()
+        shape = getattr(make_extractor(self.plan), "shape", lambda: None)()
+        described |= {} if shape is None else {"shape": list(shape)}
         store.write(folder, described, index, vectors, len(columns))
+
+    def _network_sha256(self) -> str:
+        return "" if self.network is None else read_manifest(self.network).sha256
+
+    def _describe_network(self) -> dict[str, Any]:
+        """The network's bytes, and the videos that it was kept from; nothing without one."""
+        if self.network is None:
+            return {}
+        known = read_manifest(self.network)
+        network = {**self.plan.manifest["network"], "sha256": known.sha256}
+        return {"network": network} | ({"held_out": known.held_out} if known.held_out else {})
 
 
 def _index_of_boxes(parts: list[Arrays]) -> store.Index:

@@ -67,6 +67,9 @@ class Manifest(BaseModel):
     contents: str | None = None
     unit: str = "object"
     columns: list[str] = []
+    shape: list[NonNegativeInt] | None = None
+    network: dict[str, Any] = {}
+    held_out: list[str] = []
     scenes: list[str] | None = None
     extractor: dict[str, Any] = {}
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vadbench import registry
 from vadbench.datasets.base import Dataset, Split
 from vadbench.detector import Nature
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, cut
 from vadbench.features import store
 from vadbench.features.boxes.provider import NeededFile, Provider
-from vadbench.features.extractors.extractor import Extractor
+from vadbench.features.extractors.extractor import Extractor, LearntExtractor
 from vadbench.features.names import IMPORT, StreamName
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.digest import sha256
@@ -65,6 +65,9 @@ class StreamPlan:
         reads_frames: whether frames decide the vectors; imported ones, and tracks from files, do
             without.
         boxes_read_frames: whether frames decide the boxes.
+        network: of a learnt extractor the recipe of its network's training: extractor, version,
+            options, data set, videos (null: the training split's) and seed; empty for others.
+        seeded: whether that seed is the job's.
     """
 
     name: str
@@ -76,6 +79,8 @@ class StreamPlan:
     nature: Nature = field(default_factory=Nature)
     reads_frames: bool = False
     boxes_read_frames: bool = False
+    network: dict[str, Any] = field(default_factory=dict)
+    seeded: bool = False
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -91,10 +96,26 @@ class StreamPlan:
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits of all that decides the vectors: extractor, options, boxes, files; not
-        threads, not library versions.
+        """12 hex digits of all that decides the vectors: extractor, options, boxes, files, a learnt
+        one's network; not threads, not library versions.
         """
-        return canonical_hash({"extractor": self.extractor, "boxes": self.boxes})[:12]
+        decides = {"extractor": self.extractor, "boxes": self.boxes}
+        decides |= {"network": self.network} if self.network else {}
+        return canonical_hash(decides)[:12]
+
+    @property
+    def network_fingerprint(self) -> str:
+        """12 hex digits of all that decides a learnt extractor's network."""
+        return canonical_hash(self.network)[:12]
+
+    def network_folder(self, cache: Path) -> Path:
+        """Where the network lies: with the data set that it is trained on."""
+        name = f"{self.network['name']}@{self.network_fingerprint}"
+        return cache / str(self.network["dataset"]) / "networks" / name
+
+    def take_seed(self, seed: int) -> StreamPlan:
+        """This stream with a job's seed; itself where that decides nothing."""
+        return replace(self, network={**self.network, "seed": seed}) if self.seeded else self
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -105,9 +126,11 @@ class StreamPlan:
             "fingerprint": self.fingerprint,
             "extractor": self.extractor,
         }
-        return described | (
-            {"boxes": {**self.boxes, "fingerprint": self.boxes_fingerprint}} if self.boxes else {}
-        )
+        if self.boxes:
+            described["boxes"] = {**self.boxes, "fingerprint": self.boxes_fingerprint}
+        if self.network:
+            described["network"] = {**self.network, "fingerprint": self.network_fingerprint}
+        return described
 
     def folder(self, cache: Path, split: Split) -> Path:
         """Where the vectors of a split are."""
@@ -124,13 +147,24 @@ class StreamPlan:
         )
 
 
-def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan:
+def plan_stream(
+    dataset: Dataset,
+    stream: str,
+    settings: Settings,
+    *,
+    preset: str = "fast",
+    trained: Dataset | None = None,
+    videos: tuple[str, ...] | None = None,
+) -> StreamPlan:
     """Resolve a stream's name and options; reads no video.
 
     Args:
         dataset: whose default boxes apply where the name gives none.
         stream: `extractor[.variant][@provider]`.
         settings: options by extractor or provider; those of others are not looked at.
+        preset: of learnt extractors.
+        trained: the data set that learnt extractors learn on; None: `dataset`.
+        videos: those that they learn on, as `split/name`; None: the training split.
 
     Raises:
         BadInput: on an unknown name or option, with the choices.
@@ -140,7 +174,12 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     if name.imported:
         return _plan_recorded_import(where, name)
     loaded: type[Extractor] = registry.load("extractors", name.extractor)
-    options = _options(loaded.Options, settings.get(name.extractor, {}), name.extractor)
+    learnt = getattr(loaded, "learnt", False)
+    given = settings.get(name.extractor, {})
+    source = trained or dataset
+    if hasattr(loaded, "preset"):
+        given = {**loaded.preset(preset, source.name), **given}
+    options = _options(loaded.Options, given, name.extractor)
     described: dict[str, Any] = {
         "name": name.extractor,
         "variant": name.variant,
@@ -150,8 +189,10 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     }
     extractor = loaded(name.variant, options)
     weights = digests(extractor.files())
+    network = _plan_network(extractor, source, videos) if learnt else {}
     boxes = _plan_boxes(dataset, name.provider, settings) if name.provider else {}
-    changed = {name.extractor: _differences(described["options"], _default_options(loaded, name))}
+    decides = described["options"] | _training_options(extractor)
+    changed = {name.extractor: _differences(decides, _default_options(loaded, name))}
     if boxes:
         provider = name.provider.partition(".")[0]
         changed[provider] = _differences(
@@ -164,8 +205,42 @@ def plan_stream(dataset: Dataset, stream: str, settings: Settings) -> StreamPlan
     )
     reads = by_boxes or _reads_frames(loaded)
     return StreamPlan(
-        str(name), name, where, described, boxes, changed, nature_of(extractor), reads, by_boxes
+        str(name),
+        name,
+        where,
+        described,
+        boxes,
+        changed,
+        nature_of(extractor),
+        reads,
+        by_boxes,
+        network,
+        learnt and getattr(options, "seed", None) is None,
     )
+
+
+def _plan_network(
+    extractor: Any, trained: Dataset, videos: tuple[str, ...] | None
+) -> dict[str, Any]:
+    """The recipe of a network's training, with seed 0 where the job decides it."""
+    seed = getattr(extractor.options, "seed", None)
+    return {
+        "name": extractor.name,
+        "version": extractor.version,
+        "options": extractor.training(),
+        "dataset": f"{trained.name}@{trained.revision}",
+        "videos": None if videos is None else list(videos),
+        "seed": 0 if seed is None else int(seed),
+        **_code("extractors", type(extractor), trained),
+    }
+
+
+def _training_options(extractor: Any) -> dict[str, Any]:
+    """What was chosen of a learnt extractor's training; nothing of another one's."""
+    if not getattr(extractor, "learnt", False):
+        return {}
+    seed = getattr(extractor.options, "seed", None)
+    return dict(extractor.training()) | ({} if seed is None else {"seed": seed})
 
 
 def nature_of(extractor: Extractor) -> Nature:
@@ -226,7 +301,9 @@ def _differences(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str,
 def _default_options(extractor: type[Extractor], name: StreamName) -> dict[str, Any]:
     """What the extractor resolves without settings; nothing for a variant that needs some."""
     try:
-        return extractor.resolve(extractor.Options(), name.variant, name.provider)
+        options = extractor.Options()
+        usual = extractor.resolve(options, name.variant, name.provider)
+        return usual | _training_options(extractor(name.variant, options))
     except BadInput:
         return {}
 
@@ -245,13 +322,36 @@ def is_available(stream: str, dataset: Dataset) -> bool:
 
 def make_extractor(plan: StreamPlan) -> Extractor:
     """The plan's extractor; one and the same for equal plans, so that weights are loaded once a
-    process.
+    process. A learnt one has no network: see `trained_extractor`.
     """
-    return _load_extractor(
+    return _load_extractor(plan.stream.extractor, plan.stream.variant, _write_options(plan))
+
+
+def new_extractor(plan: StreamPlan) -> Extractor:
+    """The plan's extractor, one of its own."""
+    return _load_extractor.__wrapped__(
+        plan.stream.extractor, plan.stream.variant, _write_options(plan)
+    )
+
+
+def trained_extractor(plan: StreamPlan, folder: Path) -> Extractor:
+    """The plan's extractor with the network in `folder`; one and the same in a process.
+
+    Raises:
+        BadInput: if the network is damaged, or of other options.
+    """
+    return _restore_extractor(
         plan.stream.extractor,
         plan.stream.variant,
-        json.dumps(plan.extractor["options"], sort_keys=True),
+        _write_options(plan),
+        folder,
+        (folder / store.MANIFEST).stat().st_mtime_ns,
     )
+
+
+def _write_options(plan: StreamPlan) -> str:
+    options = plan.extractor["options"] | plan.network.get("options", {})
+    return json.dumps(options, sort_keys=True)
 
 
 def make_provider(plan: StreamPlan, dataset: Dataset) -> Provider:
@@ -267,7 +367,11 @@ def open_stream(dataset: str, plan: StreamPlan, cache: Path, split: Split) -> st
     """
     folder = cache / dataset / plan.folder(cache, split).relative_to(cache / plan.dataset)
     stream = store.open_folder(folder, f"{dataset}/{plan.name}/{split}")
-    return replace(stream, features=replace(stream.features, nature=plan.nature))
+    shape = stream.manifest.get("shape")
+    features = replace(
+        stream.features, nature=plan.nature, shape=None if shape is None else tuple(shape)
+    )
+    return replace(stream, features=features)
 
 
 def digests(files: Iterable[NeededFile]) -> dict[str, str]:
@@ -364,6 +468,25 @@ def _options(model: type[BaseModel], values: dict[str, Any], what: str) -> BaseM
 def _load_extractor(extractor: str, variant: str, options: str) -> Extractor:
     loaded: type[Extractor] = registry.load("extractors", extractor)
     return loaded(variant, loaded.Options(**json.loads(options)))
+
+
+@lru_cache(maxsize=4)
+def _restore_extractor(
+    extractor: str, variant: str, options: str, folder: Path, _written: int
+) -> Extractor:
+    from vadbench.features.networks.store import again, read_network
+    from vadbench.training import resolve_device
+
+    found = cast(LearntExtractor, _load_extractor.__wrapped__(extractor, variant, options))
+    network = read_network(folder)
+    try:
+        found.restore(network.arrays, resolve_device("auto"))
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"{folder}: of another network than its manifest says ({cut(str(error))});"
+            f" {again(folder)}"
+        ) from error
+    return found
 
 
 @cache

@@ -15,6 +15,8 @@ from typing import Any
 from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.features import store
+from vadbench.features.networks.store import read_manifest
+from vadbench.features.stream import StreamPlan, make_extractor
 from vadbench.files.canonical import canonical_hash
 from vadbench.locations import reference_results
 from vadbench.plans.jobs import Job
@@ -44,6 +46,25 @@ def expected_seconds(
     return {job.identity: _expect(job, known, cache) for job in jobs}
 
 
+def expected_training(plan: StreamPlan, cache: Path) -> float | None:
+    """Seconds that the network of a learnt stream will take; None where nothing is known of it.
+
+    What one took that differs in its seed alone; else the operations that its options ask for, at
+    the rate of a matrix product.
+    """
+    others = {**plan.network, "seed": None}
+    for folder in plan.network_folder(cache).parent.glob(f"{plan.network['name']}@*"):
+        try:
+            known = read_manifest(folder)
+        except BadInput:
+            continue
+        if {**known.network, "seed": None} == others:
+            return known.seconds
+    count = getattr(make_extractor(plan), "training_flops", None)
+    operations = None if count is None else count()
+    return None if operations is None else operations / rate()
+
+
 @dataclass(frozen=True)
 class _Runs:
     """Finished runs: by all but their seed, by method, and the rows of streams."""
@@ -66,7 +87,10 @@ class _Runs:
 
 
 def _but_seed(document: dict[str, Any]) -> str:
-    return canonical_hash({name: value for name, value in document.items() if name != "seed"})
+    seeded = {"seed"}
+    if "network" in document:  # its seed is in the fingerprints
+        seeded |= {"network", "fingerprint", "train_fingerprint"}
+    return canonical_hash({name: value for name, value in document.items() if name not in seeded})
 
 
 def _rows_key(job: dict[str, Any]) -> str:

@@ -67,6 +67,9 @@ class Job:
         }
         if self.code:
             document["code"] = self.code
+        if self.stream.network:
+            seed = self.stream.network["seed"] if self.stream.seeded else None
+            document["network"] = {"fingerprint": self.stream.network_fingerprint, "seed": seed}
         if self.source is not None:
             trained = f"{self.source.dataset}@{self.source.revision}"
             document |= {

@@ -22,7 +22,7 @@ from vadbench.features.stream import StreamPlan, declared_nature, is_available, 
 from vadbench.plans.jobs import Job, Source
 from vadbench.plans.presets import describe_asked, resolve_config
 from vadbench.spec import Result, ScoredPart, Settings, Split, Training, Wanted
-from vadbench.suite import Suite, SuiteRow
+from vadbench.suite import LATEST, Suite, SuiteRow
 from vadbench.versions import code_of
 
 
@@ -109,8 +109,21 @@ def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
             " sets that its rows are on"
         )
     _refuse_unused(suite.settings, planned, "component in --set")
+    _refuse_seeds(suite, planned)
     jobs = {job.identity: job for one in planned for job in one.jobs}
     return Plan(suite, tuple(jobs.values()), _keep_distinct(planned))
+
+
+def _refuse_seeds(suite: Suite, planned: list[Planned]) -> None:
+    """Refuse several seeds, asked for on the command line, where no result depends on one."""
+    if suite.name != LATEST or suite.seeds == 1:
+        return
+    if all(_is_fixed(job) for one in planned for job in one.jobs):
+        first = planned[0].result
+        raise BadInput(
+            f"--seeds {suite.seeds}: nothing is random in {first.recipe}; leave --seeds out, or"
+            " name a method or a learnt stream that has seeds (vadbench list methods|features)"
+        )
 
 
 def _name_rows(suite: Suite) -> list[tuple[str, SuiteRow | None]]:
@@ -192,17 +205,27 @@ class _Planner:
     def plan(self, method: str, parts: tuple[Part, ...]) -> list[Planned]:
         """The result of every seed."""
         name, settings = method.partition("@")[0], self.suite.settings_of(self.row)
-        streams = {part.stream: plan_stream(self.dataset, part.stream, settings) for part in parts}
+        resplit = resplit_of(self.dataset) if self.suite.setting == "unsupervised" else None
+        streams = {
+            part.stream: plan_stream(
+                self.dataset,
+                part.stream,
+                settings,
+                preset=self.suite.preset,
+                trained=self.source,
+                videos=None if resplit is None else resplit.train,
+            )
+            for part in parts
+        }
         _refuse_twice(name, [(part.method, streams[part.stream].name) for part in parts])
         chosen = dict(settings.get("protocol", {}))
         if "calibration" in chosen:
             check_calibration(str(chosen["calibration"]))
             parts = tuple(replace(part, calibration=str(chosen["calibration"])) for part in parts)
         protocol = make_protocol({"smoothing": self.dataset.smoothing, **chosen})
-        resplit = resplit_of(self.dataset) if self.suite.setting == "unsupervised" else None
         usual = [self._plan_job(part, streams[part.stream], settings, resplit) for part in parts]
         planned = []
-        for seed in self._seeds(parts):
+        for seed in self._seeds(usual):
             jobs = tuple(_take_seed(job, seed) for job in usual)
             first = jobs[0]
             result = Result(
@@ -229,10 +252,9 @@ class _Planner:
         unstated = tuple(job.stream.name for job in jobs if paper and _lacks_network(job))
         return Wanted(result, runs, label, published, unstated)
 
-    def _seeds(self, parts: tuple[Part, ...]) -> range:
-        methods = {registry.load("detectors", part.method) for part in parts}
-        fixed = all(method.info.deterministic for method in methods)
-        return range(1) if fixed else range(self.suite.seeds)
+    def _seeds(self, jobs: Iterable[Job]) -> range:
+        """Those of the suite, where the seed decides anything."""
+        return range(1) if all(map(_is_fixed, jobs)) else range(self.suite.seeds)
 
     def _plan_job(
         self, part: Part, stream: StreamPlan, settings: Settings, resplit: Resplit | None
@@ -262,14 +284,29 @@ class _Planner:
         """Where to train, None on the tested data set itself."""
         if self.source is None or self.source.name == self.dataset.name:
             return None
-        plan = plan_stream(self.source, stream, settings)
+        plan = plan_stream(self.source, stream, settings, preset=self.suite.preset)
         return Source(self.source.name, self.source.revision, plan)
 
 
+def _is_fixed(job: Job) -> bool:
+    """Whether the seed changes neither what is learnt nor the features."""
+    return _is_deterministic(job) and not job.stream.seeded
+
+
+def _is_deterministic(job: Job) -> bool:
+    fixed: bool = registry.load("detectors", job.method).info.deterministic
+    return fixed
+
+
 def _take_seed(job: Job, seed: int) -> Job:
-    """The job with a seed, which is 0 where nothing is random."""
-    fixed = registry.load("detectors", job.method).info.deterministic
-    return job if fixed else replace(job, seed=seed)
+    """The job with a seed, which is 0 for a method without chance; the networks of its streams
+    take it too.
+    """
+    source = job.source
+    if source is not None:
+        source = replace(source, stream=source.stream.take_seed(seed))
+    own = 0 if _is_deterministic(job) else seed
+    return replace(job, seed=own, stream=job.stream.take_seed(seed), source=source)
 
 
 def _score_part(part: Part, job: Job) -> ScoredPart:

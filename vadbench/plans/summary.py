@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vadbench.features.networks.train import is_trained
+from vadbench.plans.cost import expected_training
 from vadbench.plans.jobs import Job
 from vadbench.plans.needs import Need, streams_read
 from vadbench.plans.states import State
@@ -84,11 +87,34 @@ def split_jobs(jobs: Iterable[Job]) -> dict[tuple[str, str], list[Job]]:
 
 def list_features(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:
     """`dataset stream` of the features that the jobs need extracted before they run, and that can
-    be.
+    be; `times 3` where they are of three networks.
     """
-    needs = dict.fromkeys(need for job in jobs for need in streams_read(job))
-    return tuple(
-        f"{need.dataset} {need.stream.name}"
-        for need in needs
-        if need not in lacking and not need.is_cached(cache)
+    missing = Counter(
+        f"{need.dataset} {need.stream.name}" for need in _list_missing(jobs, lacking, cache)
     )
+    return tuple(f"{name}{f', times {count}' * (count > 1)}" for name, count in missing.items())
+
+
+def list_networks(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:
+    """`dataset extractor, seed 0: 5 min` of each network that has to be trained before that, and
+    can be.
+    """
+    plans = {
+        need.stream.network_fingerprint: need.stream
+        for need in _list_missing(jobs, lacking, cache)
+        if need.stream.network and not is_trained(need.stream.network_folder(cache))
+    }
+    return tuple(
+        f"{str(plan.network['dataset']).partition('@')[0]} {plan.stream.extractor}, seed"
+        f" {plan.network['seed']}: {_write_time(expected_training(plan, cache))}"
+        for plan in plans.values()
+    )
+
+
+def _list_missing(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> list[Need]:
+    needs = dict.fromkeys(need for job in jobs for need in streams_read(job))
+    return [need for need in needs if need not in lacking and not need.is_cached(cache)]
+
+
+def _write_time(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"about {write_duration(seconds)}"

@@ -59,13 +59,30 @@ class NewerRecord(BadInput):
     """A record that a later vadbench wrote: it is not to be replaced."""
 
 
+class NetworkCost(Record):
+    """The network of a learnt stream.
+
+    Attributes:
+        fingerprint: of the recipe of its training.
+        sha256: of its weights.
+        seconds: of its training; None: not known any more.
+        parameters: how many numbers were learnt.
+    """
+
+    fingerprint: str
+    sha256: str
+    seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
+    parameters: Count | None = None
+
+
 class RunRecord(Measured):
     """run.json: what one job was, what it cost and what its rows.npz holds.
 
     `job` is the document whose hash is `identity`; times are seconds, memory is MiB of the whole
     process at its peak. `asked` is how its settings were asked for. `data` is, by split, the digest
     of the files that the features were extracted from, where they were read. `notes` is what the
-    method said of its training, such as rows that it left out. `fit_shared_with` is the identity of
+    method said of its training, such as rows that it left out. `network` is that of a learnt
+    stream. `fit_shared_with` is the identity of
     the run whose fit this one took over: `fit` is then that fit's time, and `read_outs` what this
     run added.
     """
@@ -83,6 +100,7 @@ class RunRecord(Measured):
     test_videos: tuple[tuple[str, Count], ...] = ()
     seconds: dict[str, float] = {}
     notes: tuple[str, ...] = ()
+    network: NetworkCost | None = None
     fit_shared_with: str | None = None
     rows_sha256: str | None = None
     environment: dict[str, Any]
@@ -97,7 +115,9 @@ class RunRecord(Measured):
         """What the job cost."""
         measured = {name: getattr(self, name) for name in Measured.model_fields}
         times = {f"{stage}_seconds": self.seconds.get(stage) for stage in ("fit", "score")}
-        return Cost(**measured, **times)
+        network = self.network
+        networks = {} if network is None else {network.fingerprint: network.seconds}
+        return Cost.over_jobs([Cost(**measured, **times, networks=networks)])
 
     @property
     def commit(self) -> str | None:

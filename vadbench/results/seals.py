@@ -97,14 +97,21 @@ def find_edit(
     impossible = find_impossible(record.values, record.result.protocol)
     if impossible is not None:
         return impossible
-    seeds = [run.job["seed"] for run in runs if run is not None]
-    if len(seeds) == len(runs) and not {0, record.seed} >= set(seeds) >= {record.seed}:
+    known = [run.job for run in runs if run is not None]
+    seeds = {job["seed"] for job in known} | _network_seeds(known)
+    if len(known) == len(runs) and not {0, record.seed} >= seeds >= {record.seed}:
         return f"its seed {record.seed} is not that of its runs"  # of fixed methods it is 0
     for place, run in enumerate(runs):
         differs = None if run is None else _differs(record, place, run)
         if differs is not None:
             return f"its {differs} is not that of its run {record.runs[place][:SHORT]}"
     return None
+
+
+def _network_seeds(jobs: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """The seeds of learnt extractors' networks, where they are the job's."""
+    networks = [job["network"] for job in jobs if isinstance(job.get("network"), dict)]
+    return {network.get("seed") for network in networks} - {None}
 
 
 def _differs(record: ResultRecord, place: int, run: RunRecord) -> str | None:

@@ -11,23 +11,26 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
+from vadbench.datasets.resplit import record_name
 from vadbench.detector import Detector, LeftOut
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
+from vadbench.features.networks.store import read_manifest as read_network_manifest
 from vadbench.features.resplit_streams import resplit_streams
-from vadbench.features.store import Stream, read_manifest
+from vadbench.features.store import MANIFEST, Stream, read_manifest
 from vadbench.features.stream import open_stream
 from vadbench.files.npz import Arrays
 from vadbench.plans.jobs import Job
-from vadbench.results.records import Results, RunRecord
+from vadbench.results.records import NetworkCost, Results, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
 from vadbench.threads import count_threads, limit_threads
 
@@ -90,7 +93,9 @@ def run_one_fit(
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
                 record, rows = _score(job, detector, streams, seconds, shared)
             fit = fit or Fit(detector, job.identity, seconds["fit"])
-            record = record.model_copy(update={"data": data, "notes": tuple(notes)})
+            network = _read_network(job, cache_root)
+            more = {"data": data, "notes": tuple(notes), "network": network}
+            record = record.model_copy(update=more)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise
@@ -121,8 +126,9 @@ def _open_streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
         split: open_stream(stream.dataset, stream, cache_root, split)
         for split, stream in job.streams.items()
     }
-    if job.source is not None:
-        _require_alike(streams["train"], streams["test"])
+    if job.source is not None or job.stream.network:
+        for split in streams.keys() - {"train"}:
+            _require_alike(streams["train"], streams[split])
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
 
 
@@ -143,16 +149,62 @@ def _read_digests(job: Job, cache_root: Path) -> dict[str, str]:
 
 def _require_alike(train: Stream, test: Stream) -> None:
     """Refuse to score with what was learnt from other features."""
-    for what in ("extractor", "columns"):
+    for what in ("extractor", "columns", "network"):
         if train.manifest.get(what) != test.manifest.get(what):
             words = (
                 f"{what} {train.manifest.get(what)} where {test.features.name} has"
                 f" {test.manifest.get(what)}"
             )
-            raise BadInput(
-                f"{train.features.name}: {words}; train_on needs the same features: name them with"
-                " the same options for both"
+            again = (
+                "remove one of them with `vadbench features remove`"
+                if what == "network"
+                else "train_on needs the same features: name them with the same options for both"
             )
+            raise BadInput(f"{train.features.name}: {words}; {again}")
+
+
+def split_held_out(job: Job, train: Stream) -> tuple[Stream, Stream]:
+    """The training rows that a method is fitted to, and those whose scores calibrate: all of them
+    both, unless the stream's network was kept from some videos.
+
+    Raises:
+        BadInput: if one of them has no row.
+    """
+    names = train.manifest.get("held_out", [])
+    if not names:
+        return train, train
+    called = {record_name(name) if job.resplit else name.partition("/")[2] for name in names}
+    videos = [place for place, video in enumerate(train.lengths) if video in called]
+    held = np.isin(train.features.video, videos)
+    if held.all() or not held.any():
+        raise BadInput(
+            f"{train.features.name}: {int(held.sum())} of {len(held)} training rows are of held-out"
+            f" videos; some of both are needed, change {job.stream.stream.extractor}.holdout"
+        )
+    return _take_rows(train, ~held), _take_rows(train, held)
+
+
+def _take_rows(stream: Stream, chosen: NDArray[np.bool_]) -> Stream:
+    rows = np.flatnonzero(chosen)
+    return replace(stream, features=stream.features.rows(rows), object_id=stream.object_id[rows])
+
+
+def _read_network(job: Job, cache_root: Path) -> NetworkCost | None:
+    """What is known of the network that the job's features were made with."""
+    plan = job.stream
+    if not plan.network:
+        return None
+    sha256 = read_manifest(plan.folder(cache_root, "test"))["network"]["sha256"]
+    folder = plan.network_folder(cache_root)
+    if not (folder / MANIFEST).is_file():  # removed since the features were made
+        return NetworkCost(fingerprint=plan.network_fingerprint, sha256=sha256)
+    known = read_network_manifest(folder)
+    return NetworkCost(
+        fingerprint=plan.network_fingerprint,
+        sha256=sha256,
+        seconds=known.seconds if known.sha256 == sha256 else None,
+        parameters=known.parameters,
+    )
 
 
 def _make_detector(
@@ -190,7 +242,7 @@ def _fit(
     """The job's detector, the seconds it took, and the identity of the run whose fit it has taken
     over, if any.
     """
-    train = streams["train"].features
+    train, _ = split_held_out(job, streams["train"])
     config = (
         job.config.model_copy(update={"progress": "off"})
         if quiet and "progress" in type(job.config).model_fields
@@ -199,14 +251,14 @@ def _fit(
     seconds: dict[str, float] = {}
     if fit is not None:
         shared: Detector | PerScene | None = _time(
-            seconds, "read_outs", lambda: fit.detector.reconfigured(config, train)
+            seconds, "read_outs", lambda: fit.detector.reconfigured(config, train.features)
         )
         if shared is not None:
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
     seconds = {}
     with _open_logger(job, curves) as logger:
         detector = _make_detector(job, config, streams, logger)
-        _time(seconds, "fit", lambda: detector.fit(train))
+        _time(seconds, "fit", lambda: detector.fit(train.features))
     return detector, seconds, None
 
 
@@ -217,7 +269,8 @@ def _score(
     seconds: dict[str, float],
     shared: str | None,
 ) -> tuple[RunRecord, Arrays]:
-    train, test = streams["train"], streams["test"]
+    test = streams["test"]
+    fitted, train = split_held_out(job, streams["train"])
     normal = _time(seconds, "score_normal", lambda: detector.score_normal(train.features))
     scores = _time(seconds, "score", lambda: detector.score(test.features))
     for what, values in (("training", normal), ("test", scores)):
@@ -234,7 +287,7 @@ def _score(
         runtime=_runtime(job),
         read_outs=detector.read_outs,
         test_videos=tuple(test.lengths.items()),
-        train_rows=len(train.features),
+        train_rows=len(fitted.features),
         test_rows=len(test.features),
         seconds=seconds,
         fit_shared_with=shared,

@@ -108,7 +108,9 @@ def _describe_maker(record: RunRecord | None) -> str:
 
 def describe_run(job: Job, record: RunRecord) -> str:
     """What a job was of, and how it ended: its rows and times, or its error."""
-    what = f"{job.method} on {job.dataset} {job.stream.name}, seed {job.seed}"
+    network = job.stream.network
+    own = f", network of seed {network['seed']}" if network else ""
+    what = f"{job.method} on {job.dataset} {job.stream.name}, seed {job.seed}{own}"
     if record.status == "failed":
         return f"{what}: failed: {record.error}"
     times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -13,8 +13,11 @@ from pydantic import BaseModel
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 
 if TYPE_CHECKING:
+    import torch
+
     from vadbench.detector import Nature
     from vadbench.features.footage import Footage
+    from vadbench.features.networks.session import Session
 
 Advance = Callable[[int], None]  # called with the number of frames that are done since
 
@@ -79,4 +82,65 @@ class Extractor(Protocol):
 
         Raises:
             BadInput: on a clip that cannot be used.
+        """
+
+
+class LearntExtractor(Extractor, Protocol):
+    """An extractor whose network is trained on the training videos, without labels; its variants
+    share one network.
+
+    The harness trains it once for a data set, its options and a seed, keeps what was learnt, and
+    gives it back before the first `extract`. What `extract` says of a frame may depend on its
+    clip alone.
+
+    Attributes:
+        learnt: True.
+    """
+
+    learnt: ClassVar[bool]
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> dict[str, Any]:
+        """Options that the preset `name` (`fast` or `paper`) changes; may be left out.
+
+        Args:
+            name: of the preset.
+            dataset: trained on.
+        """
+
+    def training(self) -> dict[str, Any]:
+        """The options that decide the training, JSON-ready: the network's identity, beside the
+        data set, its videos and the seed. `resolve` gives the others.
+
+        `holdout`, if it is one of them, is the share of training videos, the last ones, that the
+        network does not see; their rows calibrate. An option `seed` that is not null is taken in
+        place of the job's, and is none of them.
+        """
+
+    def train(self, videos: Sequence[Footage], session: Session) -> None:
+        """Learn from videos.
+
+        Torch is seeded with the session's seed and deterministic meanwhile. `session.fit` is a
+        loop that goes on where it was interrupted.
+
+        Raises:
+            BadInput: on videos that cannot be used.
+        """
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learnt, as named arrays."""
+
+    def restore(self, arrays: dict[str, NDArray[Any]], device: torch.device) -> None:
+        """Take up what `arrays` of an extractor with the same training gave.
+
+        Raises:
+            ValueError: if they are of another network.
+        """
+
+    def parameter_count(self) -> int:
+        """How many numbers were learnt."""
+
+    def training_flops(self) -> float | None:
+        """Floating-point operations of the training, from the options alone; None, or left out:
+        not known.
         """

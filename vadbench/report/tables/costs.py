@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TITLES = {
+    "network_seconds": "network, s",
     "fit_seconds": "fit, s",
     "score_ms_a_frame": "score, ms a frame",
     "parameters": "parameters",
@@ -21,6 +22,7 @@ TITLES = {
 }
 NOTE = (
     "Cost: mean over seeds, streams summed, on the machine that ran; features are not counted."
+    " Network: training what a learnt stream is made with, once for all that share it."
     " Peak: resident size of the process, earlier jobs of the same process included."
 )
 

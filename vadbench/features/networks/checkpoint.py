@@ -1,0 +1,131 @@
+"""Where a training stands, so that one that is interrupted goes on and ends equal to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.features.store import explain_disk_errors
+from vadbench.files.atomic import replace_file
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after so many steps.
+
+    Attributes:
+        step: steps that are done.
+        arrays: weights and the optimiser's moments, by name.
+        facts: what else goes on: learning rate, seconds, losses; JSON-ready.
+    """
+
+    step: int
+    arrays: Arrays
+    facts: dict[str, Any]
+
+    def with_facts(self, more: dict[str, Any]) -> Checkpoint:
+        """This state with further facts."""
+        return replace(self, facts={**self.facts, **more})
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Keep a state, one safetensors file: written aside, flushed, renamed.
+
+    Raises:
+        BadInput: if the disk is full; what was there stays.
+    """
+    from safetensors.numpy import save
+
+    arrays = {name: np.ascontiguousarray(values) for name, values in checkpoint.arrays.items()}
+    facts = {"step": checkpoint.step, "digest": _digest(arrays), **checkpoint.facts}
+    data = save(arrays, {"facts": json.dumps(facts)})
+    with explain_disk_errors(path), replace_file(path) as aside:
+        aside.write_bytes(data)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The state that was kept; None where there is none, or it is damaged: the training begins
+    anew.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "np") as file:
+            facts = json.loads(file.metadata()["facts"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        step, digest = int(facts.pop("step")), facts.pop("digest")
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return Checkpoint(step, arrays, facts) if digest == _digest(arrays) else None
+
+
+def take_state(
+    step: int, net: nn.Module, optimiser: Optimizer, schedule: LRScheduler | None
+) -> Checkpoint:
+    """A copy of where a training stands."""
+    arrays = {f"net.{name}": _copy(values) for name, values in net.state_dict().items()}
+    moments = optimiser.state_dict()["state"]
+    for parameter, state in moments.items():
+        arrays |= {f"moments.{parameter}.{name}": _copy(values) for name, values in state.items()}
+    facts = {
+        "rates": [float(group["lr"]) for group in optimiser.param_groups],
+        "schedule": None if schedule is None else _plain(schedule.state_dict()),
+    }
+    return Checkpoint(step, arrays, facts)
+
+
+def put_state(
+    checkpoint: Checkpoint, net: nn.Module, optimiser: Optimizer, schedule: LRScheduler | None
+) -> None:
+    """Go on from a copy that `take_state` made of the same network, optimiser and schedule."""
+    import torch
+
+    weights: dict[str, torch.Tensor] = {}
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, values in checkpoint.arrays.items():
+        kind, _, own = name.partition(".")
+        tensor = torch.from_numpy(np.array(values))
+        if kind == "net":
+            weights[own] = tensor
+        else:
+            parameter, _, what = own.partition(".")
+            moments.setdefault(int(parameter), {})[what] = tensor
+    net.load_state_dict(weights)
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    for group, rate in zip(optimiser.param_groups, checkpoint.facts["rates"], strict=True):
+        group["lr"] = rate
+    if schedule is not None:
+        schedule.load_state_dict(checkpoint.facts["schedule"])
+
+
+def _copy(values: Any) -> NDArray[Any]:
+    """An array of a tensor's or a number's own."""
+    return np.array(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """Of a schedule's state what JSON can hold: its counters and rates."""
+    kept = (int, float, list, str, bool)
+    return {name: value for name, value in state.items() if isinstance(value, kept)}
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
