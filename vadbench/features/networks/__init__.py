@@ -1,0 +1,1 @@
+"""Networks that extractors learn on training videos: trained once, cached, shared by streams."""
