@@ -62,7 +62,7 @@ def expected_training(plan: StreamPlan, cache: Path) -> float | None:
             return known.seconds
     count = getattr(make_extractor(plan), "training_flops", None)
     operations = None if count is None else count()
-    return None if operations is None else operations / rate()
+    return None if operations is None or math.isnan(operations) else operations / rate()
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ def training_videos(trained: Dataset, plan: StreamPlan) -> list[Video]:
 
 def count_held_out(plan: StreamPlan, videos: int) -> int:
     """How many of the training videos, the last ones, a network does not see."""
-    return math.ceil(float(plan.network["options"].get("holdout", 0.0)) * videos)
+    share = float(plan.network["options"].get("holdout", 0.0))
+    # 0.2 x 15 is 3.0000000000000004 in floating point, and holds out three
+    return math.ceil(round(share * videos, 9))
 
 
 def digest_contents(

@@ -1,0 +1,1 @@
+"""ITAE: an autoencoder of clips, and what it says of each frame."""
