@@ -150,17 +150,24 @@ def _read_digests(job: Job, cache_root: Path) -> dict[str, str]:
 def _require_alike(train: Stream, test: Stream) -> None:
     """Refuse to score with what was learnt from other features."""
     for what in ("extractor", "columns", "network"):
-        if train.manifest.get(what) != test.manifest.get(what):
-            words = (
-                f"{what} {train.manifest.get(what)} where {test.features.name} has"
-                f" {test.manifest.get(what)}"
-            )
+        one, other = (_without_reader(stream.manifest.get(what)) for stream in (train, test))
+        if one != other:
+            words = f"{what} {one} where {test.features.name} has {other}"
             again = (
                 "remove one of them with `vadbench features remove`"
                 if what == "network"
                 else "train_on needs the same features: name them with the same options for both"
             )
             raise BadInput(f"{train.features.name}: {words}; {again}")
+
+
+def _without_reader(described: Any) -> Any:
+    """What a manifest says of an extractor, without whose reader gave it the frames: every data set
+    has its own.
+    """
+    if not isinstance(described, dict):
+        return described
+    return {name: value for name, value in described.items() if name != "reader"}
 
 
 def split_held_out(job: Job, train: Stream) -> tuple[Stream, Stream]:
