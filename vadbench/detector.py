@@ -5,9 +5,11 @@ declared (`MethodConfig`).
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -36,6 +38,7 @@ class Nature:
             object.
         speeds: the columns that are speeds, where others stand beside them; None: all, or none.
         network: which network made an embedding, such as `r3d-18`; empty: not known.
+        maps: whether a row is maps laid out one after the other, as `Features.shape` says.
     """
 
     one_unit: bool = False
@@ -43,6 +46,18 @@ class Nature:
     windows: bool = False
     speeds: tuple[int, ...] | None = None
     network: str = ""
+    maps: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its fields as an identity hashes them: `maps` only where it is true, for an identity may
+        be older than the field.
+
+        >>> "maps" in Nature().document, "maps" in Nature(maps=True).document
+        (False, True)
+        """
+        document = asdict(self)
+        return document if self.maps else {k: v for k, v in document.items() if k != "maps"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,7 @@ class Features:
         frame: [N] integers, the row's frame in its video, from 0.
         box: [N, 4] float32 pixels (x0, y0, x1, y1), or None for frame-centric streams.
         nature: what the columns are.
+        shape: (maps, rows, columns) of the maps that a row holds in C order; None: it holds none.
 
     Raises:
         BadInput: on arrays whose shapes disagree, or on a value that is not finite.
@@ -72,12 +88,18 @@ class Features:
     box: NDArray[np.float32] | None = None
     name: str = field(default="features", compare=False)
     nature: Nature = Nature()
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.dtype != np.float32:
             raise BadInput(
                 f"{self.name}: x must be a [N, D] float32 array, got {self.x.dtype} of shape"
                 f" {self.x.shape}"
+            )
+        if self.shape is not None and math.prod(self.shape) != self.x.shape[1]:
+            raise BadInput(
+                f"{self.name}: {self.x.shape[1]} columns are no maps of shape {self.shape}, which"
+                f" have {math.prod(self.shape)} (vadbench features verify)"
             )
         rows = len(self.x)
         for label, values in (("video", self.video), ("frame", self.frame), ("box", self.box)):
@@ -99,8 +121,8 @@ class Features:
     def rows(self, index: NDArray[Any] | slice) -> Features:
         """The features of the rows that `index` selects."""
         box = None if self.box is None else self.box[index]
-        video, frame = self.video[index], self.frame[index]
-        return Features(np.asarray(self.x[index]), video, frame, box, self.name, self.nature)
+        video, frame, x = self.video[index], self.frame[index], np.asarray(self.x[index])
+        return Features(x, video, frame, box, self.name, self.nature, self.shape)
 
     def require_rows(self, least: int) -> None:
         """Refuse to train on fewer rows than a method needs.
@@ -114,16 +136,19 @@ class Features:
                 " features verify)"
             )
 
-    def without_outliers(self) -> Features:
+    def without_outliers(self, summary: NDArray[np.float32] | None = None) -> Features:
         """These features for a method that standardises: without the few rows that decide a
         column's deviation alone.
 
         Beside such a row, a glitch of a tracker or of optical flow, all others would look alike.
         What is left out is said in a `LeftOut` warning.
+
+        Args:
+            summary: [N, K] what is looked at in place of the columns; None: the columns.
         """
         from vadbench.outliers import find_outliers
 
-        found = find_outliers(self.x)
+        found = find_outliers(self.x if summary is None else summary)
         if not found:
             return self
         rows = np.unique(np.concatenate([outlier.all_rows for outlier in found]))
@@ -176,12 +201,20 @@ class DetectorInfo:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named fusion of several jobs, evaluated as the sum of its calibrated parts."""
+    """A named fusion of several jobs, evaluated as the weighted sum of its calibrated parts.
+
+    Attributes:
+        name, title, paper: as of `DetectorInfo`.
+        parts: what is added.
+        weights: data set -> weight of each part there, in place of the parts' own. They are those
+            that the authors chose by test labels: such figures are shown, and not ranked.
+    """
 
     name: str
     title: str
     paper: str
     parts: tuple[Part, ...]
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 class MethodConfig(BaseModel):
@@ -201,12 +234,20 @@ class MethodConfig(BaseModel):
         role: Role = extra.get("role", "fit") if isinstance(extra, dict) else "fit"  # type: ignore[assignment]
         return role
 
+    def applies(self, name: str) -> bool:
+        """Whether the field `name` means something beside the others: one with
+        `json_schema_extra={"where": {other: value}}` does where `other` has that value.
+        """
+        extra = type(self).model_fields[name].json_schema_extra
+        where: Any = extra.get("where", {}) if isinstance(extra, dict) else {}
+        return all(getattr(self, other) == value for other, value in where.items())
+
     def settings(self, *roles: Role) -> dict[str, Any]:
-        """The fields with one of `roles`, as JSON-ready values."""
+        """The fields with one of `roles` that apply, as JSON-ready values."""
         return {
             name: value
             for name, value in self.model_dump(mode="json").items()
-            if self.role(name) in roles
+            if self.role(name) in roles and self.applies(name)
         }
 
 
