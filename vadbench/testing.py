@@ -41,20 +41,25 @@ class ContractError(AssertionError):
 class Trial:
     """A method under test: its config, synthetic features of several videos, and the method fitted
     to them.
+
+    Attributes:
+        cls, config: the method.
+        make: rows, videos and a seed make features; `synthetic_maps` for methods of maps.
     """
 
     cls: type[Detector]
     config: MethodConfig
+    make: Callable[[int, int, int], Features] | None = None
 
     @cached_property
     def train(self) -> Features:
         """Normal rows to fit."""
-        return synthetic_rows(ROWS, VIDEOS, seed=0)
+        return (self.make or synthetic_rows)(ROWS, VIDEOS, 0)
 
     @cached_property
     def bulk(self) -> Features:
         """Normal rows to score."""
-        return synthetic_rows(ROWS // 2, VIDEOS, seed=1)
+        return (self.make or synthetic_rows)(ROWS // 2, VIDEOS, 1)
 
     @cached_property
     def fitted(self) -> Detector:
@@ -121,6 +126,18 @@ def synthetic_rows(rows: int, videos: int, seed: int) -> Features:
         np.tile(np.array([10, 20, 30, 60], np.float32), (rows, 1)),
         "synthetic",
     )
+
+
+def synthetic_maps(rows: int, videos: int, seed: int) -> Features:
+    """Rows of two maps of 4 x 8: a smooth pattern that moves, in two units, with noise."""
+    generator = np.random.default_rng(seed)
+    angle = generator.uniform(0, 2 * np.pi, rows)
+    y, x = np.meshgrid(np.arange(4) / 4, np.arange(8) / 8, indexing="ij")
+    phase = angle[:, None, None] + 2 * np.pi * (x + y)
+    maps = np.stack([np.cos(phase), np.sin(2 * phase)], 1)
+    maps = (maps + 0.3 * generator.normal(size=maps.shape) + 5) * np.array([[[[1]], [[10]]]])
+    features = synthetic_rows(rows, videos, seed)
+    return replace(features, x=maps.reshape(rows, -1).astype(np.float32), shape=(2, 4, 8))
 
 
 def declares_itself(trial: Trial) -> None:
@@ -294,7 +311,7 @@ def leaves_everything_as_it_was(trial: Trial) -> None:
             "the global random state is untouched",
             f"{name}'s generator has moved",
         )
-    untouched = Trial(trial.cls, trial.config)
+    untouched = Trial(trial.cls, trial.config, trial.make)
     same = np.array_equal(trial.train.x, untouched.train.x) and np.array_equal(
         trial.bulk.x, untouched.bulk.x
     )
@@ -334,6 +351,8 @@ def moved_generators() -> Iterator[Callable[[], dict[str, bytes]]]:
 def every_field_counts(trial: Trial) -> None:
     """Each config field changes the scores, or is declared runtime and does not."""
     for name in trial.cls.Config.model_fields:
+        if not trial.config.applies(name):
+            continue
         if trial.config.role(name) == "runtime":
             changes_nothing(trial, name)
         else:
@@ -492,6 +511,7 @@ def check_detector(
     config: MethodConfig | None = None,
     *,
     passed: Callable[[str], None] = lambda clause: None,
+    make: Callable[[int, int, int], Features] | None = None,
 ) -> None:
     """Hold a method to the contract of `Detector`, on small synthetic features.
 
@@ -499,11 +519,13 @@ def check_detector(
         cls: the method.
         config: its settings; by default those of `small_config`.
         passed: called with the name of each clause that holds.
+        make: rows, videos and a seed make features; None: `synthetic_rows`. `synthetic_maps` for a
+            method of maps.
 
     Raises:
         ContractError: naming the clause that does not hold and what was seen.
     """
-    trial = Trial(cls, config or small_config(cls))
+    trial = Trial(cls, config or small_config(cls), make)
     for clause in CLAUSES:
         clause(trial)
         passed(clause.__name__.replace("_", " "))

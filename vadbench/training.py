@@ -213,6 +213,12 @@ class LightningDetector(Detector):
     def restore_read_outs(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up what `read_out_arrays` gave."""
 
+    def without_outliers(self, train: Features) -> Features:
+        """The rows that are trained on: without those that decide a column's deviation alone,
+        unless a method says otherwise.
+        """
+        return train.without_outliers()
+
     def standardise(self, x: NDArray[np.float32]) -> Standardisation:
         """How training rows [N, D] are brought to a common scale; component-wise unless a method
         says otherwise.
@@ -242,7 +248,7 @@ class LightningDetector(Detector):
             BadInput: if there are fewer than two rows, or the device is absent.
             FloatingPointError: if the loss stops being finite; the message names the step.
         """
-        train = train.without_outliers()
+        train = self.without_outliers(train)
         train.require_rows(2)
         device = resolve_device(self.config.device)
         # pytorch_lightning costs 5 CPU-seconds to import
@@ -260,7 +266,7 @@ class LightningDetector(Detector):
         """
         other = copy(self)
         other.config = config
-        other._learn_read_outs(train.without_outliers())
+        other._learn_read_outs(self.without_outliers(train))
         return other
 
     def score(self, test: Features) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Literal
@@ -88,8 +89,8 @@ class SigmoidCoupling(nn.Module):
     infinite once raw is below -105, as an outlier can make it; log s is finite here.
 
     Args:
-        param_map: network of the first part, 2 outputs a column of the second: shift and raw in
-            turn.
+        param_map: network of the first part, 2 outputs a column (of maps: a channel) of the second:
+            shift and raw in turn.
     """
 
     def __init__(self, param_map: nn.Module) -> None:
@@ -101,14 +102,18 @@ class SigmoidCoupling(nn.Module):
         fixed, changed = parts
         parameters = self.param_map(fixed)
         log_scale = functional.logsigmoid(parameters[:, 1::2] + 2)
-        return [fixed, (changed - parameters[:, 0::2]) * log_scale.exp()], log_scale.sum(1)
+        return [fixed, (changed - parameters[:, 0::2]) * log_scale.exp()], log_scale.flatten(1).sum(
+            1
+        )
 
     def forward(self, parts: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Latent to data."""
         fixed, changed = parts
         parameters = self.param_map(fixed)
         log_scale = functional.logsigmoid(parameters[:, 1::2] + 2)
-        return [fixed, changed * (-log_scale).exp() + parameters[:, 0::2]], -log_scale.sum(1)
+        return [fixed, changed * (-log_scale).exp() + parameters[:, 0::2]], -log_scale.flatten(
+            1
+        ).sum(1)
 
 
 def glow(
@@ -165,8 +170,7 @@ def glow_maps(
     """Glow on maps [B, channels, height, width], as ITAE+NF has it: per level a squeeze and K
     steps, then half of the channels leave.
 
-    No method here has maps yet; it is checked against normflows. Its `log_prob` wants a second
-    argument, None, where there are several levels (normflows 1.7.3).
+    Its `log_prob` wants a second argument, None, where there are several levels (normflows 1.7.3).
 
     Args:
         channels: channels C of the maps; ITAE: 2 (maximum and mean over an encoder's channels) or
@@ -182,7 +186,7 @@ def glow_maps(
     for level in range(1, levels + 1):
         channels, height, width = 4 * channels, height // 2, width // 2
         flows.append(
-            [*(nf.flows.GlowBlock(channels, hidden) for _ in range(layers)), nf.flows.Squeeze()]
+            [*(_map_step(nf, channels, hidden) for _ in range(layers)), nf.flows.Squeeze()]
         )
         if level < levels:
             channels //= 2
@@ -194,6 +198,17 @@ def glow_maps(
         else nf.NormalizingFlow(bases[0], flows[0])
     )
     return _mark_initialised(flow)
+
+
+def _map_step(nf: Any, channels: int, hidden: int) -> nn.Module:
+    """A step of normflows, but with our coupling, which stays finite."""
+    with warnings.catch_warnings():  # it calls torch.lu, which is deprecated
+        warnings.simplefilter("ignore")
+        step: Any = nf.flows.GlowBlock(channels, hidden)
+    coupling = step.flows[0].flows
+    coupling[1] = SigmoidCoupling(coupling[1].param_map)
+    mended: nn.Module = step
+    return mended
 
 
 def initialise(flow: nn.Module, first: Tensor) -> None:

@@ -43,6 +43,7 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         np.concatenate([features.frame for features in of_videos]),
         np.concatenate(boxes) if len(boxes) == len(of_videos) else None,
         f"{streams['train'].features.name} (re-split)",
+        shape=streams["train"].features.shape,
     )
     return Stream(
         features, np.concatenate([ids for _, ids in parts]), lengths, streams["train"].manifest

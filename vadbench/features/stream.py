@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -418,7 +418,7 @@ def plan_import(dataset: str, name: StreamName, imported: Imported) -> StreamPla
         "rows": imported.vectors,
     }
     extractor |= {"windows": True} if imported.windows else {}
-    extractor |= {"nature": asdict(imported.nature)} if imported.nature else {}
+    extractor |= {"nature": imported.nature.document} if imported.nature else {}
     boxes = {"provider": IMPORT, "version": 1, "rows": imported.places}
     return StreamPlan(str(name), name, dataset, extractor, boxes, nature=nature)
 
