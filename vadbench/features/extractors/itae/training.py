@@ -153,7 +153,7 @@ def without_held_out(videos: Sequence[Footage], share: float) -> Sequence[Footag
     Raises:
         BadInput: if none is left.
     """
-    # 0.2 x 15 is 3.0000000000000004 in floating point, and holds out three
+    # 0.07 x 100 is 7.000000000000001 in floating point, and holds out seven
     left = len(videos) - math.ceil(round(share * len(videos), 9))
     if not left:
         raise BadInput(
