@@ -17,7 +17,7 @@ from vadbench.features.extract import ensure
 from vadbench.features.networks import store as networks
 from vadbench.features.networks.checkpoint import read_checkpoint, write_checkpoint
 from vadbench.features.networks.session import Session
-from vadbench.features.networks.train import train_network
+from vadbench.features.networks.train import count_held_out, train_network
 from vadbench.features.stream import open_stream, plan_stream, trained_extractor
 
 FEW = {"frame-code": {"steps": 12, "units": 3}}
@@ -201,6 +201,16 @@ def test_held_out_videos_are_not_learnt_from_and_named(yard, tmp_path):
     whole = plan_of(yard, {"itae": SMALL | {"holdout": 0.99}}, "itae.error")
     with pytest.raises(BadInput, match="all 3 training videos are held out"):
         ensure(yard, whole, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("videos", "share", "held"),
+    # 0.07 x 100 is 7.000000000000001 in floating point
+    [(5, 0, 0), (5, 0.2, 1), (5, 0.21, 2), (100, 0.07, 7), (2, 0.5, 1), (15, 0.2, 3)],
+)
+def test_the_last_share_of_videos_is_held_out(yard, videos, share, held):
+    plan = plan_of(yard, {"itae": {"holdout": share}}, "itae")
+    assert count_held_out(plan, videos) == held
 
 
 SMALL = {"size": [16, 24], "width": 0.01, "steps": 4, "batch": 1, "losses": ["l2"]}

@@ -214,7 +214,7 @@ class Itae:
         if self.variant == "error":
             x = self._reader.errors(footage, advance)
         else:
-            x = self._reader.latents(footage, self.variant, advance)
+            x = self._reader.latents(footage, self.variant, len(self.columns()), advance)
         return Vectors(x, np.arange(len(footage), dtype=np.int64))
 
     def reconstruct(self, footage: Footage) -> Iterator[Picture]:

@@ -195,7 +195,7 @@ def multiply_adds(
     """Multiply-adds of one clip's forward pass, in closed form; without `decoder`, of its encoding.
 
     >>> f"{multiply_adds(1, (240, 360)):.4g}", f"{multiply_adds(3, (256, 256)):.4g}"
-    ('2.243e+11', '1.759e+11')
+    ('2.242e+11', '1.759e+11')
     """
     layers = table(channels, Widths().scaled(width), paths, lateral, clip, tau)
     fused = {("lateral", "conv4")}  # the fusion is read by the decoder alone

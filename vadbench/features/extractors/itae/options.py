@@ -92,9 +92,10 @@ class ItaeOptions(BaseModel):
         if any(side % CELL for side in size):
             below = tuple(max(side // CELL, 1) * CELL for side in size)
             above = tuple(-(-side // CELL) * CELL for side in size)
+            nearest = dict.fromkeys(f"{height} x {width}" for height, width in (below, above))
             raise ValueError(
-                f"{size[0]} x {size[1]}: both sides have to be multiples of {CELL}; the nearest are"
-                f" {below[0]} x {below[1]} and {above[0]} x {above[1]}"
+                f"{size[0]} x {size[1]}: both sides have to be multiples of {CELL}; nearest:"
+                f" {' and '.join(nearest)}"
             )
         return size
 

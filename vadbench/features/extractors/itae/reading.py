@@ -76,8 +76,8 @@ class Reader:
             advance(len(rows[-1]))
         return np.concatenate(rows).astype(np.float32)[:, None]
 
-    def latents(self, footage: Footage, variant: str, advance: Advance) -> Floats:
-        """[T, D] what `variant` reads off the latents of the clip that describes each frame."""
+    def latents(self, footage: Footage, variant: str, columns: int, advance: Advance) -> Floats:
+        """[T, columns] what `variant` reads off the clip that describes each frame."""
         count, options = len(footage), self.options
         chosen, place = latent_places(count, options.clip, options.stride)
         read = LATENTS[variant]
@@ -85,14 +85,11 @@ class Reader:
         def clip_rows(frames: Tensor) -> Tensor:
             return read(frames, self.net.encode(frames), options.tau)
 
-        rows: Floats | None = None
+        rows = np.empty((count, columns), np.float32)
         for number, values in self._each(footage, self._starts(footage), clip_rows):
-            if rows is None:
-                rows = np.empty((count, values.shape[1]), np.float32)
             first, end = np.searchsorted(chosen, [number, number + 1])
             rows[first:end] = values[place[first:end]]
             advance(int(end - first))
-        assert rows is not None  # every video has a clip
         return rows
 
     def pictures(self, footage: Footage) -> Iterator[Picture]:
