@@ -13,6 +13,8 @@ import numpy as np
 VADBENCH = str(Path(sys.executable).with_name("vadbench"))
 RUN = ("run", "--methods", "magnitude,gaussian", "--datasets", "folder", "--quiet")
 IMPORT = ("features", "import", "folder", "deep@import.x", "--snippet", "1")
+LEARN = ("features", "extract", "--datasets", "folder", "--features", "itae.error")
+LEARN += ("--set", "itae.size=[16,24]", "--set", "itae.width=0.01", "--set", "itae.batch=1")
 COMMANDS = {  # in which state, and whether the cache belongs to it
     "run": ("empty", False, RUN),
     "rerun": ("full", False, (*RUN, "--existing", "rerun")),
@@ -23,6 +25,7 @@ COMMANDS = {  # in which state, and whether the cache belongs to it
     "csv": ("full", False, ("export", "--out", "all.csv")),
     "parquet": ("full", False, ("export", "--out", "all.parquet")),
     "extract": ("empty", True, ("features", "extract", "--datasets", "folder", "--quiet")),
+    "learn": ("empty", True, (*LEARN, "--set", "itae.steps=3", "--quiet")),
     "import": ("empty", True, (*IMPORT, "--train", "ROOT/train0", "--test", "ROOT/test")),
 }
 SUMMED = {".npz", ".npy", ".parquet", ".md", ".csv"}  # run.json holds times

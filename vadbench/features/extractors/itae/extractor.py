@@ -124,7 +124,8 @@ class Itae:
 
     def nature(self) -> Nature:
         """Activations or errors of one network: they share a scale."""
-        return Nature(one_unit=True, windows=True, network=self.name)
+        maps = self.shape() is not None
+        return Nature(one_unit=True, windows=True, network=self.name, maps=maps)
 
     def train(self, videos: Sequence[Footage], session: Any) -> None:
         """Train the network on normal videos.
