@@ -8,6 +8,7 @@ import torch
 from itae_oracles import oracle, tiny_network
 from torch import nn
 
+from vadbench.features.extractors.itae.layers import LastDeconv
 from vadbench.features.extractors.itae.network import ITAE, Widths, folded, multiply_adds
 
 CONVOLUTIONS = (nn.Conv3d, nn.ConvTranspose3d)
@@ -163,3 +164,30 @@ def test_one_path_has_no_dynamic_latents() -> None:
     assert net(torch.zeros(2, 1, 16, 8, 12))[2] is None
     assert not net.lateral
     assert not net.dynamic
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(4, 6, 8), (2, 2, 4), (3, 6, 8), (4, 6, 6)])
+def test_the_last_layer_is_torch_s_transposed_convolution(
+    channels: int, shape: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(0)
+    mine = LastDeconv(5, channels, 3, 1, 1).double()
+    torch_s = nn.ConvTranspose3d(5, channels, 3, 1, 1).double()
+    torch_s.load_state_dict(mine.state_dict())
+    maps, gradient = torch.randn(2, 5, *shape).double(), torch.randn(2, channels, *shape).double()
+    found = []
+    for layer in (mine, torch_s):
+        leaf = maps.clone().requires_grad_()
+        out = layer(leaf)
+        found.append((out, *torch.autograd.grad(out, (leaf, layer.weight, layer.bias), gradient)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_the_layout_of_the_frames_changes_nothing_but_rounding() -> None:
+    net, arrays = tiny_network(oracle("model")), oracle("model")
+    frames = torch.from_numpy(arrays["input"]).permute(0, 2, 3, 4, 1).contiguous()
+    with torch.no_grad():
+        out = net(frames.permute(0, 4, 1, 2, 3))[0]
+    np.testing.assert_allclose(out, arrays["output"], rtol=0, atol=1e-12)

@@ -16,6 +16,8 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from vadbench.features.extractors.itae.layers import LastDeconv
+
 Paths = Literal["both", "static"]
 Latents = tuple[Tensor, Tensor | None]  # [B, Cs, T / tau, h, w], [B, Cd, T, h, w]
 
@@ -85,7 +87,8 @@ class Layer:
         padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         convolution: nn.Module
         if self.part == "decoder":
-            convolution = nn.ConvTranspose3d(
+            kind = LastDeconv if self.plain else nn.ConvTranspose3d
+            convolution = kind(
                 self.reads,
                 self.writes,
                 kernel,

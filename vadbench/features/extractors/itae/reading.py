@@ -34,6 +34,7 @@ Floats = NDArray[np.float32]
 Advance = Callable[[int], None]
 
 BATCH = 4  # clips at a time
+LEAST = 2  # torch unfolds the maps of a single clip on a CPU: slower, in 27 times the memory
 LARGEST = 2**28  # bytes of a batch's largest map: fewer clips at a time where frames are large
 
 
@@ -155,7 +156,7 @@ def batch_size(options: ItaeOptions) -> int:
 
     widest = Widths().scaled(options.width).static[0]
     bytes_a_clip = 4 * widest * options.clip * options.size[0] * options.size[1]
-    return min(max(LARGEST // bytes_a_clip, 1), BATCH)
+    return min(max(LARGEST // bytes_a_clip, LEAST), BATCH)
 
 
 def _batches(
