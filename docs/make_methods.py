@@ -13,7 +13,7 @@ from typing import Any
 from blocks import with_block
 
 from vadbench import registry
-from vadbench.detector import Detector, MethodConfig, Recipe
+from vadbench.detector import Detector, MethodConfig, Part, Recipe
 from vadbench.features.stream import declared_nature
 from vadbench.training import NeuralConfig
 
@@ -26,6 +26,7 @@ ORDER = (
     *("mulde", "msma", "msma-mulde", "flow", "diffusion", "gmm", "knn"),
     *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude"),
     *("accivad", "accivad-root", "speed-appearance"),
+    *("itae", "itae-nf", "itae-nf-paper"),
 )
 
 
@@ -122,11 +123,29 @@ def recipe_block(recipe: Recipe) -> str:
             "|---|---|---|---|",
             *(
                 f"| `{part.stream}` | [`{part.method}`]({part.method}.md) |"
-                f" `{part.calibration}` | {empty[part.empty]} |"
+                f" `{part.calibration}`{summed(part)} | {empty[part.empty]} |"
                 for part in recipe.parts
             ),
+            *weights(recipe),
         ]
     )
+
+
+def summed(part: Part) -> str:
+    """With what a part is calibrated as one."""
+    return f" of the sum {part.group}" if part.group else ""
+
+
+def weights(recipe: Recipe) -> list[str]:
+    """The weights of its parts on each data set."""
+    listed = [
+        f"{', '.join(f'{weight:g}' for weight in own)} on `{dataset}`"
+        for dataset, own in recipe.weights.items()
+    ]
+    told = (
+        f"Weights of the parts, chosen by its authors by test labels: {'; '.join(listed)}; else 1."
+    )
+    return ["", told] if listed else []
 
 
 def method_block(name: str) -> str:

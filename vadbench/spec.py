@@ -16,7 +16,14 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from vadbench.errors import QUOTED, BadInput, quote
 from vadbench.files.canonical import canonical_hash
@@ -24,7 +31,7 @@ from vadbench.files.canonical import canonical_hash
 Setting = Literal["one-class", "unsupervised"]
 Scope = Literal["pooled", "scene"]
 Preset = Literal["fast", "paper"]
-Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt"]
+Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt", "minmax-video"]
 Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 PRESETS: tuple[str, ...] = get_args(Preset)
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
@@ -57,6 +64,9 @@ class Part:
         calibration: one of `CALIBRATIONS`.
         empty: what a frame without objects scores: the training minimum, or a raw 0 (AccI-VAD's
             pose).
+        weight: what its calibrated scores are multiplied by.
+        group: the raw scores of the parts of one group are added before they are calibrated and
+            weighted, as one; empty: on its own.
 
     >>> Part("knn", "deep", "minmax").empty
     'train-min'
@@ -66,6 +76,25 @@ class Part:
     stream: str
     calibration: str
     empty: Literal["train-min", "zero"] = "train-min"
+    weight: float = 1.0
+    group: str = ""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its fields as identities hash them.
+
+        >>> sorted(Part("knn", "deep", "minmax", weight=2).document)
+        ['calibration', 'empty', 'method', 'stream', 'weight']
+        """
+        return _without_usual(asdict(self))
+
+
+def _without_usual(part: dict[str, Any]) -> dict[str, Any]:
+    """A part's fields, `weight` and `group` only where they say something: identities and records
+    may be older than they are.
+    """
+    usual = {"weight": 1.0, "group": ""}
+    return {name: value for name, value in part.items() if usual.get(name) != value}
 
 
 class Asked(Record):
@@ -98,7 +127,7 @@ class ScoredPart(Record):
     """A part with everything that decided its scores.
 
     Attributes:
-        method, stream, calibration, empty: as of `Part`.
+        method, stream, calibration, empty, weight, group: as of `Part`.
         config: the method's settings, resolved.
         asked: the preset and the settings they were asked for by; None: not recorded.
         fingerprint: of the stream's features: which files and options they were extracted with.
@@ -110,6 +139,8 @@ class ScoredPart(Record):
     stream: str
     calibration: str
     empty: Literal["train-min", "zero"] = "train-min"
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    group: str = ""
     config: dict[str, Any]
     asked: Asked | None = None
     fingerprint: str = ""
@@ -119,7 +150,11 @@ class ScoredPart(Record):
     @property
     def part(self) -> Part:
         """What was declared of it."""
-        return Part(self.method, self.stream, self.calibration, self.empty)
+        return Part(self.method, self.stream, self.calibration, self.empty, self.weight, self.group)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_usual(write(self))
 
 
 class Split(Record):
@@ -218,7 +253,8 @@ class Result(Record):
         parts: its streams, whose calibrated scores are added.
         training: of all parts.
         protocol: of the evaluation.
-        chosen: what the user chose of the protocol: field -> value, `calibration` among them.
+        chosen: what the user chose of the protocol: field -> value, the parts' `calibration` and
+            `weights` among them.
         read_out: the score column that is shown, where it is not the method's default.
         given: of whom the scores are, where they were not computed here.
     """
@@ -250,7 +286,7 @@ class Result(Record):
         clone without the data makes the same table.
         """
         split = self.training.split
-        parts = [(asdict(one.part), one.config, one.extraction, one.code) for one in self.parts]
+        parts = [(one.part.document, one.config, one.extraction, one.code) for one in self.parts]
         return canonical_hash(
             {
                 "dataset": self.dataset,

@@ -187,8 +187,8 @@ def test_only_what_is_ours_is_told_in_other_presets(tmp_path):
 @pytest.mark.parametrize(
     ("name", "row", "dataset"),
     [
-        ("itae-nf-table6", ("NF, trained on ped2", "clip"), "avenue"),
-        ("itae-nf-table6", ("NF, trained on ped2", "clip"), "shanghaitech"),
+        ("itae-nf-table6", ("ITAE, trained on ped2", "itae.error"), "avenue"),
+        ("itae-nf-table6", ("ITAE, trained on ped2", "itae.error"), "shanghaitech"),
         ("mulde-tables2", ("kNN", "clip@import.i3d"), "shanghaitech"),
         ("mulde-table1", ("AccI-VAD", "pose@import.accivad + velocity@import.accivad"), "ped2"),
     ],
@@ -207,7 +207,7 @@ def test_cells_that_a_paper_leaves_out_are_left_out(name, row, dataset, tmp_path
             "ubnormal",
         ),
         ("mulde-table2", {"datasets": ("avenue",)}, ("MULDE", "clip.hiera-l"), "avenue"),
-        ("itae-nf-table4", {}, ("NF", "clip"), "ped2"),
+        ("itae-nf-table4", {}, ("L, raw", "itae.static + itae.dynamic"), "ped2"),
         ("mulde-tables5", {}, ("MULDE", "deep@file.vec"), "avenue"),
     ],
 )

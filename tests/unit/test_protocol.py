@@ -15,6 +15,8 @@ from vadbench.evaluation.protocol import make_protocol
 from vadbench.evaluation.smoothing import smooth
 from vadbench.spec import CALIBRATIONS, Protocol
 
+BY_TRAINING = [name for name in CALIBRATIONS if name != "minmax-video"]
+
 
 def test_frame_maximum_takes_the_highest_row_and_fills_empty_frames():
     scores = frame_maximum(
@@ -90,7 +92,7 @@ def test_calibrations_follow_their_formulas():
     assert calibrate("sqrt", test, statistics) == pytest.approx([0, 0, 0.5, np.sqrt(2)])
 
 
-@pytest.mark.parametrize("name", CALIBRATIONS)
+@pytest.mark.parametrize("name", BY_TRAINING)
 @pytest.mark.parametrize("constant", [0.0, 0.1, -1e6])
 def test_constant_training_scores_calibrate_to_finite_scores(name, constant):
     statistics = calibration_statistics(np.full(1000, constant))
@@ -99,7 +101,7 @@ def test_constant_training_scores_calibrate_to_finite_scores(name, constant):
     assert calibrated[2] == pytest.approx(calibrated[1] + 1)
 
 
-@pytest.mark.parametrize("name", CALIBRATIONS)
+@pytest.mark.parametrize("name", BY_TRAINING)
 def test_calibration_of_columns_is_that_of_each_column(name):
     rng = np.random.default_rng(1)
     train, test = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))

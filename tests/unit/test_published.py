@@ -18,7 +18,6 @@ from vadbench.suite import make_suite, read_suite, suite_names
 PAPER_SUITES = [
     name for name in suite_names(suites_root()) if read_suite(name, suites_root()).published
 ]
-NOT_OURS = {"itae", "itae_nf"}  # methods of the papers that vadbench does not have yet
 
 
 def figures(**wanted):
@@ -32,7 +31,7 @@ def figures(**wanted):
 def test_all_figures_are_there():
     assert Counter(figure.source for figure in read_published()) == {
         "mulde-cvpr2024": 508,
-        "itae-nf-pr2022": 89,
+        "itae-nf-pr2022": 240,
         "diffusion-vad-icip2023": 22,
     }
 
@@ -66,8 +65,41 @@ def test_a_table_repeats_what_another_of_the_same_paper_reports():
             assert same.value == figure.value
 
 
-def test_methods_are_ours_or_known_to_be_missing():
-    known = {*registry.names("detectors", "recipes"), *NOT_OURS, ""}
+@pytest.mark.parametrize(
+    ("table", "method", "other", "same"),
+    [
+        ("table2", "ITAE one path", "table4", "ITAE static"),
+        ("table2", "ITAE two path", "table4", "ITAE"),
+        ("table3", "ITAE+NF", "table4", "ITAE+NF"),
+        ("table5", "ITAE", "table4", "ITAE"),
+        ("table5", "ITAE+NF", "table4", "ITAE+NF"),
+        ("table8", "ITAE", "table7", "ITAE"),
+        ("table8", "ITAE+NF", "table7", "ITAE+NF"),
+    ],
+)
+def test_tables_of_itae_repeat_each_other(table, method, other, same):
+    first = figures(source="itae-nf-pr2022", table=table, method=method)
+    assert first
+    for figure in first:
+        place = {"dataset": figure.dataset, "metric": figure.metric}
+        (twin,) = figures(source="itae-nf-pr2022", table=other, method=same, **place)
+        assert (figure.text, figure.method_id) == (twin.text, twin.method_id)
+
+
+def test_baselines_across_data_sets_repeat_table_5():
+    for method in ("BG-Agnostic", "Fewshot"):
+        own = figures(source="itae-nf-pr2022", table="table6", method=method)
+        at_home = [figure for figure in own if figure.dataset == figure.train_dataset]
+        assert len(own) == {"BG-Agnostic": 7, "Fewshot": 4}[method]
+        for figure in at_home:
+            (twin,) = figures(
+                table="table5", method=method, dataset=figure.dataset, metric=figure.metric
+            )
+            assert figure.text == twin.text
+
+
+def test_methods_that_are_named_are_ours():
+    known = {*registry.names("detectors", "recipes"), ""}
     assert {figure.method_id for figure in read_published()} <= known
 
 

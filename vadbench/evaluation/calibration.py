@@ -1,7 +1,7 @@
 """Streams are brought to one scale by their training scores, and added.
 
 Sources: the released code of AccI-VAD (Reiss & Hoshen, 2022: min-max) and of MULDE (Micorek et al.,
-CVPR 2024: z-score).
+CVPR 2024: z-score); Eq. 13 of ITAE+NF (Cho et al., 2022: min-max within each test video).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import check_calibration
+from vadbench.evaluation.protocol import PER_VIDEO, check_calibration
 from vadbench.evaluation.scores import Scores
 
 
@@ -63,7 +63,12 @@ def calibration_statistics(scores: ArrayLike) -> Statistics:
     return Statistics(*(np.asarray(value, np.float64) for value in summary))
 
 
-def calibrate(name: str, scores: ArrayLike, statistics: Statistics) -> Scores:
+def calibrate(
+    name: str,
+    scores: ArrayLike,
+    statistics: Statistics,
+    lengths: NDArray[np.int64] | None = None,
+) -> Scores:
     """Scores on the common scale that training scores define; increasing in the score, so a single
     stream keeps its order (but for clipping).
 
@@ -71,19 +76,23 @@ def calibrate(name: str, scores: ArrayLike, statistics: Statistics) -> Scores:
     with the 99.9th percentile or the maximum as top (AccI-VAD); `zscore-clip` is max((s - mean) /
     std, 0) (MULDE, supplement); `sqrt` is `minmax` after sqrt(max(s - min, 0)), for squared
     distances. Training scores that do not vary give no scale: they are divided by 1 instead.
+    `minmax-video` looks at no training score: see `minmax_in_videos`.
 
     Args:
         name: one of `CALIBRATIONS`.
         scores: [N] or [N, C].
         statistics: of the training scores of the same columns.
+        lengths: frames of each test video, of frame scores; None: the scores are of no frames.
 
     Raises:
-        BadInput: on an unknown name.
+        BadInput: on an unknown name; for `minmax-video`, if there are no lengths.
     """
     values = np.asarray(scores, np.float64)
     check_calibration(name)
     if name == "none":
         return values
+    if name == PER_VIDEO:
+        return minmax_in_videos(values, lengths)
     if name == "zscore-clip":
         return np.maximum((values - statistics.mean) / _scale(statistics.std, statistics.mean), 0.0)
     above = values - statistics.minimum
@@ -92,6 +101,33 @@ def calibrate(name: str, scores: ArrayLike, statistics: Statistics) -> Scores:
     if name == "sqrt":
         return np.asarray(np.sqrt(np.maximum(above, 0.0)) / np.sqrt(scale))
     return np.asarray(above / scale)
+
+
+def minmax_in_videos(scores: Scores, lengths: NDArray[np.int64] | None) -> Scores:
+    """Frame scores [T] or [T, C] as (s - min) / (max - min) within each test video; 0 in a video
+    whose scores do not vary.
+
+    Not causal, and its extremes are test data: a frame's score depends on the frames after it.
+
+    Raises:
+        BadInput: if there are no lengths: a single object has no video to be normalised in.
+
+    >>> minmax_in_videos(np.array([2.0, 4.0, 3.0, 7.0, 7.0]), np.array([3, 2])).tolist()
+    [0.0, 1.0, 0.5, 0.0, 0.0]
+    """
+    if lengths is None:
+        raise BadInput(
+            f"calibration {PER_VIDEO}: normalises the frames of whole test videos; choose another"
+            " for scores of objects (protocol.calibration)"
+        )
+    out = np.zeros_like(scores)
+    for video in np.split(np.arange(len(scores)), np.cumsum(lengths)[:-1]):
+        if len(video):
+            own = scores[video]
+            low, high = own.min(0), own.max(0)
+            varies = high - low > 1e-12 * np.maximum(np.abs(low), np.abs(high))
+            out[video] = np.where(varies, (own - low) / np.where(varies, high - low, 1.0), 0.0)
+    return out
 
 
 def fuse(streams: Sequence[ArrayLike]) -> Scores:

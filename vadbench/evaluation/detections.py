@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vadbench.evaluation.calibration import Statistics, calibrate
+from vadbench.evaluation.protocol import PER_VIDEO
 from vadbench.files.npz import Arrays
 
 
@@ -19,6 +20,7 @@ def detections(
     calibrations: Sequence[str],
     statistics: Sequence[Statistics],
     videos: Sequence[str],
+    weights: Sequence[float] | None = None,
 ) -> Arrays:
     """The test split's boxes with the sum of their calibrated scores; an object that one stream
     lacks keeps what it has.
@@ -29,13 +31,16 @@ def detections(
         calibrations: of each stream.
         statistics: of their training rows, first read-out.
         videos: names of the test videos, in order.
+        weights: of each stream; None: all 1.
 
     Returns:
         Columns video, frame, x0, y0, x1, y1 (inclusive pixels) and score, one row an object.
     """
     calibrated = [
-        calibrate(calibration, stream["test_scores"][:, :1], known)[:, 0]
-        for stream, calibration, known in zip(streams, calibrations, statistics, strict=True)
+        weight * calibrate(calibration, stream["test_scores"][:, :1], known)[:, 0]
+        for stream, calibration, known, weight in zip(
+            streams, calibrations, statistics, weights or [1.0] * len(streams), strict=True
+        )
     ]
     every = np.concatenate([stream["test_object_id"] for stream in streams])
     _, first, place = np.unique(every, return_index=True, return_inverse=True)
@@ -55,15 +60,19 @@ def detections(
     }
 
 
-def why_no_regions(streams: Sequence[Arrays]) -> str | None:
+def why_no_regions(streams: Sequence[Arrays], calibrations: Sequence[str] = ()) -> str | None:
     """Why a recipe has no regions, or None if it has.
 
     Args:
         streams: per stream the arrays of rows.npz.
+        calibrations: of each stream.
     """
-    boxed = [streams[place] for place in with_boxes(streams)]
+    places = with_boxes(streams)
+    boxed = [streams[place] for place in places]
     if not boxed:
         return "no boxes"
+    if calibrations and PER_VIDEO in [calibrations[place] for place in places]:
+        return f"calibration {PER_VIDEO} is of frames"
     alike = all(_same_boxes(boxed[0], other) for other in boxed[1:])
     return None if alike else "streams on different boxes"
 

@@ -40,7 +40,7 @@ from vadbench.evaluation.metrics.uncertainty import (
     region_jackknives,
 )
 from vadbench.evaluation.outdated import is_outdated
-from vadbench.evaluation.protocol import make_protocol
+from vadbench.evaluation.protocol import check_weights, make_protocol
 from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
@@ -165,7 +165,8 @@ def _refuse_outdated(record: ResultRecord, results: Results) -> None:
 
 
 def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
-    """The result under a protocol of which these fields are others, `calibration` of all parts.
+    """The result under a protocol of which these fields are others, `calibration` and `weights` of
+    its parts.
 
     Raises:
         BadInput: on a field that the protocol has not, or a value it does not take.
@@ -175,8 +176,16 @@ def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
     protocol = make_protocol(result.protocol.model_dump() | fields)
     calibration = {"calibration": fields["calibration"]} if "calibration" in fields else {}
     parts = tuple(part.model_copy(update=calibration) for part in result.parts)
+    if "weights" in fields:
+        weights = check_weights(fields["weights"], len(parts))
+        parts = tuple(
+            part.model_copy(update={"weight": weight})
+            for part, weight in zip(parts, weights, strict=True)
+        )
     chosen = result.chosen | fields
-    return result.model_copy(update={"protocol": protocol, "parts": parts, "chosen": chosen})
+    changed = result.model_copy(update={"protocol": protocol, "parts": parts, "chosen": chosen})
+    changed.__dict__.pop("key", None)  # the copy's would be that of the result
+    return changed
 
 
 def evaluate(
@@ -220,7 +229,7 @@ def evaluate(
         if len(read_outs) == 1
         else whole
     )
-    final = sum_frames(frames, result.parts, result.protocol.calibration_level)
+    final = sum_frames(frames, result.parts, result.protocol.calibration_level, labels.lengths())
     framed, jackknives = _frame_values(final, read_outs, labels, dataset, result.protocol)
     cut = [
         None if own is None else _take_column(own, column)
@@ -438,7 +447,7 @@ def _region_values(
             return _keep_regions(kept, results)
         return _no_regions(result.protocol, "row scores (rows.npz) are not here")
     streams = [own for own in rows if own is not None]
-    reason = why_no_regions(streams)
+    reason = why_no_regions(streams, [part.calibration for part in result.parts])
     if reason is not None:
         return _no_regions(result.protocol, reason)
     return _measure_regions(result, streams, frames, tracks, labels)
@@ -460,6 +469,7 @@ def _measure_regions(
         [result.parts[place].calibration for place in boxed],
         [frames[place].only(0).row for place in boxed],
         list(lengths),
+        [result.parts[place].weight for place in boxed],
     )
     settings: dict[str, Any] = {
         "alpha": protocol.alpha,

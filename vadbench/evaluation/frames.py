@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from vadbench.errors import BadInput, cut
 from vadbench.evaluation.calibration import Statistics, calibrate, calibration_statistics, fuse
 from vadbench.evaluation.maxima import frame_maximum, window_to_frames
+from vadbench.evaluation.protocol import group_parts
 from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
 from vadbench.files.npz import Arrays
@@ -173,19 +174,28 @@ def sum_frames(
     frames: Sequence[PartFrames],
     parts: Sequence[Part | ScoredPart],
     level: Literal["row", "frame"] = "row",
+    lengths: NDArray[np.int64] | None = None,
 ) -> Scores:
-    """[T, R] frame scores, one column a read-out: empty frames filled, streams calibrated and
-    added; not yet smoothed.
+    """[T, R] frame scores, one column a read-out: empty frames filled, groups added, streams
+    calibrated, weighted and added; not yet smoothed.
 
     Args:
         frames: of each part.
-        parts: their calibrations and rules for empty frames.
+        parts: their calibrations, weights, groups and rules for empty frames.
         level: the training scores that calibrate.
+        lengths: frames of each test video; `minmax-video` alone needs them.
+
+    Raises:
+        BadInput: if the parts of a group differ in calibration or weight, or if the calibration
+            needs the training scores of their sum, which are not kept.
     """
     calibrated = []
-    for own, part in zip(frames, parts, strict=True):
+    for members in group_parts(parts):
+        part, own = parts[members[0]], frames[members[0]]
+        raw = fuse([frames[place].filled(parts[place].empty) for place in members])
         statistics = own.row if level == "row" else own.frame
-        calibrated.append(calibrate(part.calibration, own.filled(part.empty), statistics))
+        scores = calibrate(part.calibration, raw, statistics, lengths)
+        calibrated.append(scores if part.weight == 1 else part.weight * scores)
     return fuse(calibrated)
 
 
@@ -223,9 +233,10 @@ def read_frame_scores(record: ResultRecord, results: Results) -> FrameScores | N
         for own, run in zip(parts, known, strict=True)
     ]
     result = record.result
-    scores = sum_frames(columns, result.parts, result.protocol.calibration_level)[:, 0]
+    lengths, level = known[0].lengths, result.protocol.calibration_level
+    scores = sum_frames(columns, result.parts, level, lengths)[:, 0]
     videos = tuple(name for name, _ in known[0].test_videos)
-    return FrameScores(scores, videos, known[0].lengths)
+    return FrameScores(scores, videos, lengths)
 
 
 def read_frames(run: RunRecord, results: Results) -> PartFrames | None:

@@ -16,7 +16,13 @@ from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import resplit_of
 from vadbench.detector import Part, Recipe
 from vadbench.errors import BadInput
-from vadbench.evaluation.protocol import check_calibration, make_protocol
+from vadbench.evaluation.protocol import (
+    OF_PARTS,
+    check_calibration,
+    check_weights,
+    group_parts,
+    make_protocol,
+)
 from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan, declared_nature, is_available, plan_stream
 from vadbench.plans.jobs import Job, Source
@@ -168,18 +174,14 @@ def _choose_parts(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Par
 def _fill_recipe(
     recipe: Recipe, streams: tuple[str, ...] | None, dataset: Dataset
 ) -> list[tuple[Part, ...]]:
-    """The recipe on the given streams, matched by extractor (several of one extractor: one row
-    each), or else on all whose weights are here.
+    """The recipe on the given streams, matched by extractor, and by variant where its parts share
+    one (several that match: one row each), or else on all whose weights are here.
     """
     choices = []
-    for part in recipe.parts:
+    for part in _weigh(recipe, dataset.name):
         extractor = part.stream.partition(".")[0]
         if streams is not None:
-            own = [
-                stream
-                for stream in streams
-                if StreamName.parse(stream, dataset.boxes).extractor == extractor
-            ]
+            own = [stream for stream in streams if _fits(stream, part, recipe, dataset)]
         else:
             known = extractor in registry.names("extractors")
             own = [part.stream] if known and is_available(part.stream, dataset) else []
@@ -191,6 +193,25 @@ def _fill_recipe(
             f"{recipe.name}: none of its streams ({wanted}) is available; name one with --features"
         )
     return list(product(*choices))
+
+
+def _weigh(recipe: Recipe, dataset: str) -> tuple[Part, ...]:
+    """The recipe's parts with the weights they have on the data set."""
+    weights = recipe.weights.get(dataset)
+    if weights is None:
+        return recipe.parts
+    pairs = zip(recipe.parts, weights, strict=True)
+    return tuple(replace(part, weight=weight) for part, weight in pairs)
+
+
+def _fits(stream: str, part: Part, recipe: Recipe, dataset: Dataset) -> bool:
+    """Whether a stream may stand for the one that the recipe declares."""
+    given, declared = (StreamName.parse(name, dataset.boxes) for name in (stream, part.stream))
+    sharing = [one for one in recipe.parts if one.stream.partition(".")[0] == given.extractor]
+    variants = {one.stream.partition("@")[0] for one in sharing}
+    return given.extractor == declared.extractor and (
+        len(variants) < 2 or given.variant == declared.variant
+    )
 
 
 @dataclass(frozen=True)
@@ -222,6 +243,11 @@ class _Planner:
         if "calibration" in chosen:
             check_calibration(str(chosen["calibration"]))
             parts = tuple(replace(part, calibration=str(chosen["calibration"])) for part in parts)
+        if "weights" in chosen:
+            weights = check_weights(chosen["weights"], len(parts))
+            pairs = zip(parts, weights, strict=True)
+            parts = tuple(replace(part, weight=weight) for part, weight in pairs)
+        group_parts(parts)
         protocol = make_protocol({"smoothing": self.dataset.smoothing, **chosen})
         usual = [self._plan_job(part, streams[part.stream], settings, resplit) for part in parts]
         planned = []
@@ -316,6 +342,8 @@ def _score_part(part: Part, job: Job) -> ScoredPart:
         stream=job.stream.name,
         calibration=part.calibration,
         empty=part.empty,
+        weight=part.weight,
+        group=part.group,
         config=job.document["config"],
         asked=job.asked,
         fingerprint=job.stream.fingerprint,
@@ -348,8 +376,7 @@ def _drop_usual(chosen: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     return {
         name: value
         for name, value in chosen.items()
-        if name == "calibration"
-        or getattr(make_protocol({name: value}), name) != getattr(usual, name)
+        if name in OF_PARTS or getattr(make_protocol({name: value}), name) != getattr(usual, name)
     }
 
 

@@ -125,7 +125,8 @@ def rank_table(table: Table, metric: str = "micro AUC") -> RankTable:
         raise unknown("metric", metric, {column.title for column in table.columns})
     datasets = tuple(column.dataset for _, column in columns)
     gaps = [
-        _gap(row, [(position, column.dataset) for position, column in columns])
+        (row.unranked and f"not ranked; {row.unranked}")
+        or _gap(row, [(position, column.dataset) for position, column in columns])
         for row in table.rows
     ]
     whole = [row for row, gap in zip(table.rows, gaps, strict=True) if gap is None]

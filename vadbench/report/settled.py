@@ -13,8 +13,11 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
+from vadbench import registry
 from vadbench.errors import BadInput
+from vadbench.evaluation.protocol import PER_VIDEO
 from vadbench.locations import suites_root
+from vadbench.spec import Result
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,18 @@ def why_settled(dataset: str, recipe: str, parts: Sequence[Mapping[str, Any]]) -
     """What was settled with test figures known of a result; arguments as of `Settled.decides`."""
     told = [one.told for one in settled() if one.decides(dataset, recipe, parts)]
     return tuple(dict.fromkeys(told))
+
+
+def why_never_ranked(result: Result) -> str | None:
+    """Why a table shows a result, and neither marks nor ranks it: its weights were chosen by test
+    labels, or its scores are normalised with what comes after them; None where neither is so.
+    """
+    weighted = "weights" in result.chosen
+    if result.method in registry.names("recipes"):
+        weighted |= bool(registry.load("recipes", result.method).weights)
+    offline = any(part.calibration == PER_VIDEO for part in result.parts)
+    told = [
+        *(["lambda chosen on test AUC"] if weighted else []),
+        *(["normalised within test clips (offline)"] if offline else []),
+    ]
+    return "; ".join(told) or None

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vadbench.results.records import ResultRecord, Results, RunRecord
-from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Count, Metric, Value
+from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Count, Metric, ScoredPart, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ COLUMNS: dict[str, str] = {
     **{name: str(Cost.model_fields[name].description) for name in COSTS},
     "config": "JSON list: method, stream and settings of each part",
     "calibrations": "of each part, joined by `+`",
+    "weights": "of each part, joined by `+`; missing: all 1",
     "code": (
         "JSON: versions of the code of each part, and of plug-ins their package and source;"
         " missing: version 1 of all"
@@ -309,6 +310,7 @@ def _describe(record: ResultRecord) -> dict[str, Any]:
             [{"method": part.method, "stream": part.stream, **part.config} for part in parts]
         ),
         "calibrations": "+".join(part.calibration for part in parts),
+        "weights": _write_weights(parts),
         "code": _write_any([part.code or None for part in parts]),
         "extraction": _write_any([part.extraction or None for part in parts]),
         "fingerprints": "+".join(part.fingerprint for part in parts),
@@ -320,6 +322,11 @@ def _describe(record: ResultRecord) -> dict[str, Any]:
         "edited": record.edited,
         "sealed": record.sealed,
     }
+
+
+def _write_weights(parts: Sequence[ScoredPart]) -> str | None:
+    weighted = any(part.weight != 1 for part in parts)
+    return "+".join(f"{part.weight:g}" for part in parts) if weighted else None
 
 
 def _write_any(values: list[Any]) -> str | None:

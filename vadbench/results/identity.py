@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from vadbench.files.canonical import canonical_hash
@@ -18,7 +17,7 @@ def identity_of(result: Result, runs: Sequence[str]) -> str:
     """The identity of a result's record: sha256 of its runs' identities, its protocol, and the
     read-out where only one that is no default is evaluated.
     """
-    parts = [asdict(one.part) for one in result.parts]
+    parts = [one.part.document for one in result.parts]
     protocol = result.protocol.model_dump(mode="json") | RETIRED | {"parts": parts}
     document = {"runs": list(runs), "protocol": protocol}
     read_out = {} if result.read_out is None else {"read_out": result.read_out}

@@ -53,16 +53,16 @@ def read_detected(scored: Scored, *, calibrated: bool = False) -> Detected | Non
     if calibrated and len(rows) == 1 and calibrations == ["none"]:
         calibrations = [registry.load("detectors", parts[0].method).calibration]
     statistics = [calibration_statistics(stream["train_scores"][:, :1]) for stream in streams]
+    weights = [part.weight for part in parts]
     tops = [
-        calibrate(calibration, known.p999, known)
-        for calibration, known in zip(calibrations, statistics, strict=True)
+        weight * calibrate(calibration, known.p999, known)
+        for calibration, known, weight in zip(calibrations, statistics, weights, strict=True)
     ]
     left_out = tuple(
         part.stream for place, part in enumerate(scored.record.result.parts) if place not in boxed
     )
-    return Detected(
-        detections(streams, calibrations, statistics, scored.videos), float(np.sum(tops)), left_out
-    )
+    boxes = detections(streams, calibrations, statistics, scored.videos, weights)
+    return Detected(boxes, float(np.sum(tops)), left_out)
 
 
 def _require_same_boxes(scored: Scored, streams: Sequence[Arrays]) -> None:

@@ -35,6 +35,7 @@ SAME = (
     "features",
     "config",
     "calibrations",
+    "weights",
     "code",
     "fingerprints",
     "read_out",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
+from vadbench.report.settled import why_never_ranked
 from vadbench.report.tables.table import PublishedRow
 from vadbench.results.records import ResultRecord
 from vadbench.results.seals import UNSEALED
@@ -60,6 +61,7 @@ def write_caption(
     sentences += _name_missing_streams(suite, wanted)
     sentences += _warn_of_ablation(suite)
     sentences += _warn_of_oracle(suite, wanted)
+    sentences += _describe_weights(wanted)
     settings = [
         f"{component}.{name}={value}"
         for component, fields in suite.settings.items()
@@ -167,6 +169,24 @@ def _warn_of_oracle(suite: Suite, wanted: Sequence[Wanted]) -> list[str]:
     return [
         f"Preset `paper` takes {', '.join(chosen)} as published, which the authors chose by test"
         " labels: an oracle's figures."
+    ]
+
+
+def _describe_weights(wanted: Sequence[Wanted]) -> list[str]:
+    """Weights that are not 1, and what is shown without being ranked."""
+    weights: dict[str, None] = {}
+    unranked: dict[str, dict[str, None]] = {}
+    for one in wanted:
+        parts, dataset = one.result.parts, one.result.dataset
+        if any(part.weight != 1 for part in parts):
+            terms = " + ".join(f"{part.weight:g} {part.stream}" for part in parts)
+            weights[f"{one.shown} on {dataset}: {terms}"] = None
+        why = why_never_ranked(one.result)
+        if why is not None:
+            unranked.setdefault(why, {})[one.shown] = None
+    return [
+        *([f"Weights of calibrated scores: {'; '.join(weights)}."] if weights else []),
+        *(f"{', '.join(names)}: {why}; not ranked." for why, names in unranked.items()),
     ]
 
 

@@ -15,6 +15,7 @@ from vadbench.evaluation.intervals import read_jackknife
 from vadbench.evaluation.metrics.uncertainty import Estimate
 from vadbench.evaluation.seeds import Aggregate, aggregate
 from vadbench.report.published import Figure, of_tables
+from vadbench.report.settled import why_never_ranked
 from vadbench.report.tables.caption import write_caption
 from vadbench.report.tables.marks import mark_best
 from vadbench.report.tables.papers import published_rows, remark, same_figure, stands_in
@@ -70,7 +71,10 @@ def make_table(
             _set_beside(cell, own, column, published, paper)
             for cell, column in zip(cells, columns, strict=True)
         ]
-        rows.append(Row(shown, features.replace("+", " + "), tuple(cells)))
+        unranked = why_never_ranked(own[0].result)
+        if unranked is not None:
+            cells = [_add_note(cell, unranked) for cell in cells]
+        rows.append(Row(shown, features.replace("+", " + "), tuple(cells), unranked))
         estimates.append(of_row)
     notes = tuple(dict.fromkeys(note for row in rows for cell in row.cells for note in cell.notes))
     block = published_rows(published, columns)
@@ -206,6 +210,12 @@ class _Cells:
     def _why_empty(self, wanted: Sequence[Wanted]) -> str:
         errors = [self.failures[run] for one in wanted for run in one.runs if run in self.failures]
         return errors[0] if errors else NOT_RUN.format(self.suite.options)
+
+
+def _add_note(cell: Cell, note: str) -> Cell:
+    """The cell, with a footnote more where it has a value."""
+    told = note if cell.note is None else f"{cell.note}; {note}"
+    return cell if cell.value is None else replace(cell, note=told)
 
 
 def _why_partly(wanted: int, found: int, edited: Sequence[str]) -> str | None:

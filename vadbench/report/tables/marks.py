@@ -18,12 +18,16 @@ def mark_best(
     rows: list[Row], columns: tuple[Column, ...], estimates: list[list[Estimate | None]]
 ) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
     """The columns, and the rows with the best and second-best cells of each column marked, and
-    those that are the best's peers.
+    those that are the best's peers; rows that are not ranked take no part.
     """
     cells = [list(row.cells) for row in rows]
     tested = list(columns)
     for j, column in enumerate(columns):
-        there = [i for i, row in enumerate(cells) if row[j].value is not None]
+        there = [
+            i
+            for i, row in enumerate(rows)
+            if row.unranked is None and row.cells[j].value is not None
+        ]
         if len(there) < 2:  # nothing to be better than
             continue
         means = {i: cells[i][j].value or 0.0 for i in there}

@@ -94,11 +94,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one choice of features."""
+    """One method on one choice of features.
+
+    Attributes:
+        method, features, cells: what is shown.
+        unranked: why it is shown, and neither marked nor ranked; None where it is.
+    """
 
     method: str
     features: str
     cells: tuple[Cell, ...]
+    unranked: str | None = None
 
 
 @dataclass(frozen=True)
