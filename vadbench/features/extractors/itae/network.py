@@ -22,7 +22,6 @@ Paths = Literal["both", "static"]
 Latents = tuple[Tensor, Tensor | None]  # [B, Cs, T / tau, h, w], [B, Cd, T, h, w]
 
 SLOPE = 0.2  # of the leaky rectifier below zero
-SHRINK = 4  # pixels of a frame to one cell of a latent map, along either side
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4")
 # kernels (time, height, width) and spatial strides of the four convolutions of either path
 STATIC_KERNELS = ((1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3))
@@ -65,9 +64,9 @@ class Layer:
         writes: channels out.
         kernel: time, height, width.
         stride: time, height, width; upwards in the decoder.
-        frames: time steps, and
-        shrink: pixels of a frame to one position along either side, of the smaller of its two
-            maps: there the products are counted.
+        frames: time steps of the smaller of the maps that it reads and writes: there the products
+            are counted.
+        shrink: pixels of a frame to one position of that map, along either side.
         plain: without norm and activation.
     """
 
