@@ -132,6 +132,22 @@ def plot_histogram(
     _say(draw_histogram(scored, out, below=caption), out)
 
 
+@plot.command("bits")
+def plot_bits(
+    record: Record,
+    out: Out = Path("bits.png"),
+    caption: Caption = False,
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Bits per dimension of normal and of anomalous frames, of flows on maps (ITAE+NF's Fig. 5);
+    needs the data set's labels and the features.
+    """
+    from vadbench.report.figures.bits import draw_bits, read_bits
+    from vadbench.results.records import Results
+
+    _say(draw_bits(*read_bits(Results(results), record), out, below=caption), out)
+
+
 @plot.command("scales")
 def plot_scales(
     suite: Suite = "mulde-scales",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vadbench.evaluation.metrics.uncertainty import Floats
 from vadbench.report.figures.curves import brackets, percent
 from vadbench.report.figures.scored import Scored, labels_of, origin, smoothing
 from vadbench.report.figures.style import COLOURS, picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BINS = 60
 FAR = 1.5  # interquartile ranges above the upper quartile, where the axis ends
@@ -22,8 +26,6 @@ def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
     Raises:
         BadInput: if the data set's labels are not on this machine.
     """
-    from matplotlib.colors import to_rgba
-
     anomalous = labels_of(scored.record).flat().astype(bool)
     edges = bin_edges(scored.scores).tolist()
     above = int((scored.scores > edges[-1]).sum())
@@ -39,35 +41,45 @@ def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
     )
     with picture(out, 5.2, 2.8, caption, below=below) as figure:
         axis = figure.subplots()
-        for title, chosen, colour, hatch in (
-            ("normal", ~anomalous, COLOURS[0], ""),
-            ("anomalous", anomalous, COLOURS[1], "////"),
-        ):
-            values = np.minimum(scored.scores[chosen], edges[-1])
-            weights = np.full(len(values), 100 / max(len(values), 1))
-            label = f"{title} ({len(values)} frames)"
-            look: dict[str, Any] = {
-                "facecolor": to_rgba(colour, 0.35),
-                "edgecolor": colour,
-                "hatch": hatch,
-                "linewidth": 1.2,
-            }
-            axis.hist(values, edges, weights=weights, histtype="stepfilled", label=label, **look)
-        if above:
-            tallest = 100 * max(
-                float((scored.scores[chosen] >= edges[-2]).mean())
-                for chosen in (~anomalous, anomalous)
-                if chosen.any()
-            )
-            axis.text(edges[-1], tallest, f"≥ {edges[-2]:.4g}", ha="right", va="bottom", fontsize=7)
+        draw_classes(axis, scored.scores, anomalous)
         axis.set(
             xlabel=f"frame score of {scored.method} on {scored.features}",
             ylabel="share of the class's frames, percent",
-            xlim=(edges[0], edges[-1]),
         )
         axis.set_title(f"micro AUC {area} percent", loc="left")
         axis.legend(frameon=False)
     return caption
+
+
+def draw_classes(axis: Axes, scores: Floats, anomalous: NDArray[np.bool_]) -> None:
+    """The histograms of the normal and of the anomalous frames' scores [T] on an axis; the last bin
+    holds what lies above it.
+    """
+    from matplotlib.colors import to_rgba
+
+    edges = bin_edges(scores).tolist()
+    for title, chosen, colour, hatch in (
+        ("normal", ~anomalous, COLOURS[0], ""),
+        ("anomalous", anomalous, COLOURS[1], "////"),
+    ):
+        values = np.minimum(scores[chosen], edges[-1])
+        weights = np.full(len(values), 100 / max(len(values), 1))
+        label = f"{title} ({len(values)} frames)"
+        look: dict[str, Any] = {
+            "facecolor": to_rgba(colour, 0.35),
+            "edgecolor": colour,
+            "hatch": hatch,
+            "linewidth": 1.2,
+        }
+        axis.hist(values, edges, weights=weights, histtype="stepfilled", label=label, **look)
+    if (scores > edges[-1]).any():
+        tallest = 100 * max(
+            float((scores[chosen] >= edges[-2]).mean())
+            for chosen in (~anomalous, anomalous)
+            if chosen.any()
+        )
+        axis.text(edges[-1], tallest, f"≥ {edges[-2]:.4g}", ha="right", va="bottom", fontsize=7)
+    axis.set_xlim(edges[0], edges[-1])
 
 
 def bin_edges(scores: Floats) -> Floats:
