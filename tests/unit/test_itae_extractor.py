@@ -565,3 +565,11 @@ def test_pictures_show_frame_reconstruction_and_worst_square(colour: bool) -> No
         shown, inside = shown.mean(-1), inside.all(-1)
     assert inside.any()
     np.testing.assert_allclose(one.error[inside], shown[inside], atol=0.5 / 255 + 1e-6)
+
+
+def test_colours_asked_of_grey_videos_are_refused() -> None:
+    grey = footage(noise(17, 16, 24, seed=0))
+    same = footage(np.repeat(noise(17, 16, 24, seed=0)[..., None], 3, 3))
+    itae = Itae("error", ItaeOptions(**SMALL | {"colour": True}))
+    with pytest.raises(BadInput, match=r"asks for colour, and its training videos are grey"):
+        itae.train([grey, same], Loop())

@@ -119,6 +119,25 @@ def make_optimiser(net: ITAE, rate: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, lr=rate, fused=fused)
 
 
+def require_colour(videos: Sequence[Footage]) -> None:
+    """Refuse to learn colours from grey videos; a network of colours reads a grey test video as
+    three equal channels.
+
+    Raises:
+        BadInput: if the first frame of every video is grey.
+    """
+    if all(_is_grey(next(iter(video))) for video in videos):
+        raise BadInput(
+            f"{videos[0].dataset.name}: itae.colour asks for colour, and its training videos are"
+            " grey; leave itae.colour out"
+        )
+
+
+def _is_grey(frame: NDArray[np.uint8]) -> bool:
+    """Whether a frame has one channel, or three equal ones."""
+    return frame.ndim == 2 or bool((frame == frame[..., :1]).all())
+
+
 def train_network(options: ItaeOptions, videos: Sequence[Footage], session: Any) -> ITAE:
     """A network trained on clips of the videos.
 
@@ -128,8 +147,10 @@ def train_network(options: ItaeOptions, videos: Sequence[Footage], session: Any)
         session: maps frames, seeds torch, runs the steps and keeps them.
 
     Raises:
-        BadInput: if there are too few videos or clips.
+        BadInput: if there are too few clips, or colours are asked of grey videos.
     """
+    if options.colour:
+        require_colour(videos)
     kept = session.map_frames(videos, options.size, options.colour)
     batches = ClipBatches(kept.frames, kept.lengths, options.clip, options.batch, session.seed)
     steps = options.steps
