@@ -93,7 +93,8 @@ def read_shape(run: RunRecord) -> tuple[int, ...]:
     if not manifests:
         raise BadInput(
             f"{cache_root()}: no features {job['dataset']}/{name}, which say how large a map is;"
-            f" vadbench features extract {job['dataset']} {job['stream']} makes them"
+            f" vadbench features extract --datasets {job['dataset']} --features {job['stream']}"
+            " makes them"
         )
     shape = read_manifest(manifests[0].parent).get("shape")
     if not shape:
