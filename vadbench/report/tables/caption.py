@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
-from vadbench.report.settled import why_never_ranked
+from vadbench.report.settled import is_weighted_by_test, why_never_ranked
 from vadbench.report.tables.table import PublishedRow
 from vadbench.results.records import ResultRecord
 from vadbench.results.seals import UNSEALED
@@ -148,7 +148,7 @@ def _warn_of_ablation(suite: Suite) -> list[str]:
     several = [
         method
         for method, different in settings.items()
-        if len(different) > 1 and not _is_chosen_by_test(method)
+        if len(different) > 1 and not is_weighted_by_test(method)
     ]
     if not several:
         return []
@@ -156,12 +156,6 @@ def _warn_of_ablation(suite: Suite) -> list[str]:
         f"Rows of {', '.join(several)} differ in settings or read-out; none was chosen by the test"
         " labels, and none may be: the best row is no result of the method."
     ]
-
-
-def _is_chosen_by_test(method: str) -> bool:
-    """Whether it is a recipe whose weights its authors chose by test labels."""
-    recipe = method in registry.names("recipes")
-    return recipe and bool(registry.load("recipes", method).weights)
 
 
 def _warn_of_oracle(suite: Suite, wanted: Sequence[Wanted]) -> list[str]:
