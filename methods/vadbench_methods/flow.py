@@ -207,6 +207,19 @@ class Flow(LightningDetector):
             self.shape = require_maps(train, self.config.levels)
         super().fit(train)
 
+    def score(self, test: Features) -> NDArray[np.float64]:
+        """[N, 1] negative log-likelihoods; see `Detector.score`.
+
+        Raises:
+            BadInput: if the rows are of another shape than those of training.
+        """
+        if self.shape is not None and test.shape not in (None, self.shape):
+            raise BadInput(
+                f"{test.name}: maps of shape {test.shape}, flow was trained on {self.shape};"
+                " extract both with the same options"
+            )
+        return super().score(test)
+
     def without_outliers(self, train: Features) -> Features:
         """Of maps, without the rows whose means decide that of a map alone: a cell that seldom
         changes is no glitch.

@@ -146,6 +146,14 @@ def test_maps_that_cannot_be_halved_are_refused() -> None:
         fitted(maps(), levels=3)
 
 
+def test_maps_of_another_shape_are_not_scored() -> None:
+    other = replace(maps(seed=1), shape=(2, 8, 4))
+    with pytest.raises(
+        BadInput, match=r"maps of shape \(2, 8, 4\), flow was trained on \(2, 4, 8\)"
+    ):
+        fitted(maps()).score(other)
+
+
 def test_maps_need_normflows_as_backend() -> None:
     assert Config(architecture="glow-maps").backend == "normflows"
     with pytest.raises(ValidationError, match="architecture must be nsf or maf"):

@@ -244,11 +244,22 @@ def test_nothing_of_the_recipe_of_ours_is_weighted():
 def test_the_caption_tells_weights_and_what_is_not_ranked():
     planned = plan(methods=("itae-nf-paper", "itae-nf"))
     caption = write_caption(planned.suite, planned.wanted, [], ())
-    weights = "itae-nf-paper on ped2: 1 itae.error + 0.3 itae.static + 0.3 itae.dynamic."
-    assert f"Weights of calibrated scores: {weights}" in caption
+    weights = "in the order of the features: `itae-nf-paper` 1, 0.3, 0.3 on ped2."
+    assert f"Weights of calibrated scores, {weights}" in caption
     why = "lambda chosen on test AUC; normalised within test clips (offline); not ranked."
-    assert f"itae-nf-paper: {why}" in caption
-    assert "itae-nf:" not in caption
+    assert f"`itae-nf-paper`: {why}" in caption
+    assert "`itae-nf`" not in caption
+
+
+def test_a_sweep_of_lambda_is_not_said_to_be_free_of_test_labels():
+    rows = [
+        {"label": text, "method": "itae-nf-paper", "settings": {"protocol": {"weights": weights}}}
+        for text, weights in (("a", [1, 0.1, 0.1]), ("b", [1, 1, 1]))
+    ]
+    planned = plan(rows=rows)
+    caption = write_caption(planned.suite, planned.wanted, [], ())
+    assert "none was chosen by the test labels" not in caption
+    assert "`a`, `b`: lambda chosen on test AUC" in caption
 
 
 @pytest.mark.parametrize(
@@ -256,7 +267,8 @@ def test_the_caption_tells_weights_and_what_is_not_ranked():
     [
         ("itae-nf", {}, None),
         ("knn@velocity+deep", {"calibration": "minmax-video"}, "within test clips"),
-        ("knn@velocity+deep", {"weights": [1, 2]}, "chosen on test AUC"),
+        ("itae-nf-paper@itae.error", {"calibration": "none"}, "lambda chosen on test AUC"),
+        ("knn@velocity+deep", {"weights": [1, 2]}, None),  # of its own protocol, not of test labels
         ("knn@velocity+deep", {"calibration": "minmax"}, None),
     ],
 )

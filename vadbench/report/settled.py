@@ -89,16 +89,19 @@ def why_settled(dataset: str, recipe: str, parts: Sequence[Mapping[str, Any]]) -
     return tuple(dict.fromkeys(told))
 
 
+def is_weighted_by_test(method: str) -> bool:
+    """Whether it is a recipe whose weights its authors chose by test labels."""
+    recipe = method in registry.names("recipes")
+    return recipe and bool(registry.load("recipes", method).weights)
+
+
 def why_never_ranked(result: Result) -> str | None:
     """Why a table shows a result, and neither marks nor ranks it: its weights were chosen by test
     labels, or its scores are normalised with what comes after them; None where neither is so.
     """
-    weighted = "weights" in result.chosen
-    if result.method in registry.names("recipes"):
-        weighted |= bool(registry.load("recipes", result.method).weights)
     offline = any(part.calibration == PER_VIDEO for part in result.parts)
     told = [
-        *(["lambda chosen on test AUC"] if weighted else []),
+        *(["lambda chosen on test AUC"] if is_weighted_by_test(result.method) else []),
         *(["normalised within test clips (offline)"] if offline else []),
     ]
     return "; ".join(told) or None

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
-from vadbench.report.settled import why_never_ranked
+from vadbench.report.settled import is_weighted_by_test, why_never_ranked
 from vadbench.report.tables.table import PublishedRow
 from vadbench.results.records import ResultRecord
 from vadbench.results.seals import UNSEALED
@@ -145,7 +145,11 @@ def _warn_of_ablation(suite: Suite) -> list[str]:
     for row in suite.rows:
         own = str(row.settings), row.read_out
         settings.setdefault(row.method.partition("@")[0], set()).add(own)
-    several = [method for method, different in settings.items() if len(different) > 1]
+    several = [
+        method
+        for method, different in settings.items()
+        if len(different) > 1 and not is_weighted_by_test(method)
+    ]
     if not several:
         return []
     return [
@@ -179,13 +183,14 @@ def _describe_weights(wanted: Sequence[Wanted]) -> list[str]:
     for one in wanted:
         parts, dataset = one.result.parts, one.result.dataset
         if any(part.weight != 1 for part in parts):
-            terms = " + ".join(f"{part.weight:g} {part.stream}" for part in parts)
-            weights[f"{one.shown} on {dataset}: {terms}"] = None
+            numbers = ", ".join(f"{part.weight:g}" for part in parts)
+            weights[f"`{one.shown}` {numbers} on {dataset}"] = None
         why = why_never_ranked(one.result)
         if why is not None:
-            unranked.setdefault(why, {})[one.shown] = None
+            unranked.setdefault(why, {})[f"`{one.shown}`"] = None
+    told = "Weights of calibrated scores, in the order of the features"
     return [
-        *([f"Weights of calibrated scores: {'; '.join(weights)}."] if weights else []),
+        *([f"{told}: {'; '.join(weights)}."] if weights else []),
         *(f"{', '.join(names)}: {why}; not ranked." for why, names in unranked.items()),
     ]
 
