@@ -86,7 +86,8 @@ def draw_triple(one: Reconstruction, top: float) -> list[Image]:
         enlarge(colour_errors(one.error, top), NARROW, smooth=False),
     ]
     for image in images:
-        draw_square(image, one.patch, image.shape[1] // one.frame.shape[1])
+        factor = -(-image.shape[1] // one.frame.shape[1])  # an odd side was cut by a pixel
+        draw_square(image, one.patch, factor)
     return images
 
 

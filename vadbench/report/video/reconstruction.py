@@ -34,7 +34,7 @@ from vadbench.report.video.show import write_video
 
 STREAM = "itae.error"  # shown where none is named
 COLUMNS = 6  # of a picture
-MOST_COLUMNS = 12
+MOST_COLUMNS = 8  # whose titles do not touch
 SHARE = 0.999  # of a frame's pixels: single ones would darken all others
 HELD = 2**28  # bytes of reconstructions in memory; more are kept in a temporary file
 
