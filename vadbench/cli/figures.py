@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -15,6 +16,7 @@ from vadbench.cli.options import (
     ResultsDir,
     Seeds,
     Streams,
+    split,
 )
 from vadbench.cli.terminal import echo, echo_lines, say
 
@@ -52,6 +54,14 @@ Suite = Annotated[
         help="An ablation (vadbench list suites); --datasets, --features, --seeds vary it.",
     ),
 ]
+
+
+class What(StrEnum):
+    """What `show` shows of a clip."""
+
+    scores = "scores"
+    reconstruction = "reconstruction"
+
 
 app = typer.Typer()
 plot = typer.Typer(
@@ -201,15 +211,30 @@ def plot_noise(
 def show(
     dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
     video: Annotated[str, typer.Argument(help="A test video, such as Test004.")],
+    what: Annotated[
+        What,
+        typer.Option(
+            "--what",
+            help=(
+                "scores, or reconstruction: each frame beside what a learnt network, such as"
+                " itae's, makes of it; no record is needed."
+            ),
+        ),
+    ] = What.scores,
     method: Annotated[str, typer.Option("--method", help="A detector or recipe.")] = "",
     features: Annotated[
         str,
         typer.Option(
             "--features",
-            help="Its streams joined by +; default: the data set's own, or the only ones.",
+            help=(
+                "Its streams joined by +; default: the data set's own, or the only ones. Of a"
+                " reconstruction one of the network's; default: itae.error."
+            ),
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The seed.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="The seed of the record or the network.")
+    ] = 0,
     record: Annotated[
         str,
         typer.Option(
@@ -219,24 +244,96 @@ def show(
             )
         ),
     ] = "",
+    first: Annotated[
+        int | None, typer.Option("--from", help="Of a reconstruction: the first frame.")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", help="Of a reconstruction: the last frame.")
+    ] = None,
+    frames: Annotated[
+        str,
+        typer.Option(
+            "--frames", help="Of a reconstruction as a picture: its frames, such as 60,80,100."
+        ),
+    ] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Of a reconstruction: what its network was trained with, such as itae.width=0.5.",
+        ),
+    ] = None,
     fps: Annotated[int, typer.Option(min=1, max=1000, help="Frames a second.")] = 10,
     out: Annotated[
-        Path | None, typer.Option(help="The video, .mp4; default: DATASET-VIDEO-METHOD.mp4.")
+        Path | None,
+        typer.Option(
+            help=(
+                "The video, .mp4; default: DATASET-VIDEO-METHOD.mp4. Of a reconstruction also a"
+                " picture of a few frames: .png, .svg or .pdf."
+            )
+        ),
     ] = None,
     results: ResultsDir = RESULTS,
 ) -> None:
     """Write a test clip as a video: boxes coloured by their scores, below it the running timeline
-    of the frame scores.
+    of the frame scores; or its frames beside their reconstructions and errors.
     """
     from vadbench.errors import BadInput
     from vadbench.report.video.show import record_of, write_show
     from vadbench.results.records import Results
 
+    name = f"{dataset}-{video.replace('/', '-')}"
+    if what is What.reconstruction:
+        if method or record:
+            raise BadInput("--what reconstruction shows a network, not --method or --record")
+        path = out or Path(f"{name}-reconstruction.mp4")
+        span = _Span(first, last, _read_numbers(frames))
+        _say(_write_reconstruction(dataset, video, path, features, settings, seed, span, fps), path)
+        return
+    if first is not None or last is not None or frames or settings:
+        raise BadInput("--from, --to, --frames and --set go with --what reconstruction")
     if bool(method) == bool(record):
         raise BadInput("give either --method (with --features and --seed where needed) or --record")
-    path = out or Path(f"{dataset}-{video.replace('/', '-')}-{method or record[:12]}.mp4")
+    path = out or Path(f"{name}-{method or record[:12]}.mp4")
     chosen = record or record_of(Results(results), dataset, method, features, seed)
     _say(write_show(Results(results), dataset, chosen, video, path, fps), path)
+
+
+class _Span(NamedTuple):
+    """The frames of a clip that are shown."""
+
+    first: int | None
+    last: int | None
+    frames: tuple[int, ...]
+
+
+def _write_reconstruction(
+    dataset: str,
+    video: str,
+    out: Path,
+    features: str,
+    settings: list[str] | None,
+    seed: int,
+    span: _Span,
+    fps: int,
+) -> str:
+    from vadbench.report.video.reconstruction import STREAM, Which, write_reconstruction
+    from vadbench.suite import parse_settings
+
+    which = Which(features or STREAM, parse_settings(settings or ()), seed)
+    return write_reconstruction(dataset, video, out, which, **span._asdict(), fps=fps, quiet=False)
+
+
+def _read_numbers(text: str) -> tuple[int, ...]:
+    """The numbers of a comma-separated list."""
+    from vadbench.errors import BadInput, quote
+
+    try:
+        return tuple(int(part) for part in split(text))
+    except ValueError:
+        raise BadInput(
+            f"--frames {quote(text)}: expected frame numbers, such as 60,80,100"
+        ) from None
 
 
 def _say(caption: str, out: Path) -> None:

@@ -91,7 +91,8 @@ class LearntExtractor(Extractor, Protocol):
 
     The harness trains it once for a data set, its options and a seed, keeps what was learnt, and
     gives it back before the first `extract`. What `extract` says of a frame may depend on its
-    clip alone.
+    clip alone. One that also has `reconstruct` (see `reconstruction.Reconstructs`) is shown by
+    `vadbench show --what reconstruction`.
 
     Attributes:
         learnt: True.

@@ -81,13 +81,18 @@ def truth_of(scored: Scored, video: str) -> tuple[NDArray[np.bool_] | None, str]
 
 
 def paint_timeline(
-    axis: Axes, scores: NDArray[np.float64], anomalous: NDArray[np.bool_] | None
+    axis: Axes,
+    scores: NDArray[np.float64],
+    anomalous: NDArray[np.bool_] | None,
+    start: int = 0,
 ) -> None:
-    """One panel: scores [T] between 0 and 1 over frames, anomalous spans shaded."""
+    """One panel: scores [T] between 0 and 1 over frames from `start`, anomalous spans shaded."""
     for first, last in spans(anomalous) if anomalous is not None else ():
-        axis.axvspan(first - 0.5, last + 0.5, color=ANOMALOUS, linewidth=0, zorder=0)
-    axis.plot(np.arange(len(scores)), scores, color=COLOURS[0])
-    axis.set(xlim=(-0.5, len(scores) - 0.5), ylim=(-0.04, 1.04), yticks=(0, 1))
+        span = (start + first - 0.5, start + last + 0.5)
+        axis.axvspan(*span, color=ANOMALOUS, linewidth=0, zorder=0)
+    axis.plot(start + np.arange(len(scores)), scores, color=COLOURS[0])
+    sides = (start - 0.5, start + len(scores) - 0.5)
+    axis.set(xlim=sides, ylim=(-0.04, 1.04), yticks=(0, 1))
 
 
 def spans(anomalous: NDArray[np.bool_]) -> list[tuple[int, int]]:

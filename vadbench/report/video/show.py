@@ -199,16 +199,17 @@ def annotate(
         )
 
 
-def enlarge(frame: NDArray[np.uint8]) -> Image:
-    """A grey or RGB frame as RGB, a whole number of times as wide so as to reach `NARROW`, its
-    sides cut to even numbers.
+def enlarge(frame: NDArray[np.uint8], narrow: int = NARROW, *, smooth: bool = True) -> Image:
+    """A grey or RGB frame as RGB, a whole number of times as wide so as to reach `narrow` pixels,
+    its sides cut to even numbers; else than smooth, each pixel is a square.
     """
     import cv2
 
-    factor = max(1, -(-NARROW // frame.shape[1]))
+    factor = max(1, -(-narrow // frame.shape[1]))
     rgb = np.repeat(frame[:, :, None], 3, axis=2) if frame.ndim == 2 else frame
+    between = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
     large = (
-        cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=between)
         if factor > 1
         else rgb.copy()
     )
@@ -236,18 +237,18 @@ def draw_boxes(
         cv2.rectangle(image, begin, end, colour, 2 + round(2 * one))
 
 
-def draw_cursor(panel: Panel, number: int) -> Image:
-    """The panel with the cursor on a frame."""
+def draw_cursor(panel: Panel, number: int, note: str = "") -> Image:
+    """The panel with the cursor on a frame, and a few words of ASCII; none: the frame's number."""
     import cv2
 
     image = panel.image.copy()
     x, y = int(panel.x[number]), int(panel.y[number])
     cv2.line(image, (x, panel.top), (x, panel.bottom), CURSOR, 1)
     cv2.circle(image, (x, y), 3, CURSOR, -1, cv2.LINE_AA)
-    place = (image.shape[1] - 80, image.shape[0] - 5)
-    cv2.putText(
-        image, f"frame {number}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (60, 60, 60), 1, cv2.LINE_AA
-    )
+    text, font = note or f"frame {number}", cv2.FONT_HERSHEY_SIMPLEX
+    wide = cv2.getTextSize(text, font, 0.4, 1)[0][0] + 10
+    place = (image.shape[1] - max(wide, 80), image.shape[0] - 5)
+    cv2.putText(image, text, place, font, 0.4, (60, 60, 60), 1, cv2.LINE_AA)
     return image
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import torch
 
     from vadbench.features.extractors.itae.network import ITAE
-    from vadbench.features.extractors.itae.reading import Picture, Reader
+    from vadbench.features.extractors.itae.reading import Reader
+    from vadbench.features.extractors.reconstruction import Reconstruction
     from vadbench.features.footage import Footage
 
 MAPS = {  # of h x w cells in a row
@@ -218,8 +219,9 @@ class Itae:
             x = self._reader.latents(footage, self.variant, len(self.columns()), advance)
         return Vectors(x, np.arange(len(footage), dtype=np.int64))
 
-    def reconstruct(self, footage: Footage) -> Iterator[Picture]:
-        """Every frame, its reconstruction, its errors and its worst square, for pictures.
+    def reconstruct(self, footage: Footage) -> Iterator[Reconstruction]:
+        """Every frame, its reconstruction, its errors, its worst square and the error of the stream
+        `itae.error`, for pictures.
 
         Raises:
             BadInput: on a clip that cannot be used.

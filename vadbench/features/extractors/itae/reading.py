@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from vadbench.features.extractors.itae.clips import (
 from vadbench.features.extractors.itae.network import ITAE, Latents
 from vadbench.features.extractors.itae.options import ItaeOptions
 from vadbench.features.extractors.itae.training import scale
+from vadbench.features.extractors.reconstruction import Reconstruction
 from vadbench.features.footage import Footage
 from vadbench.features.networks.frames import resize_frame
 
@@ -36,22 +36,6 @@ Advance = Callable[[int], None]
 BATCH = 4  # clips at a time
 LEAST = 2  # torch unfolds the maps of a single clip on a CPU: slower, in 27 times the memory
 LARGEST = 2**28  # bytes of a batch's largest map: fewer clips at a time where frames are large
-
-
-class Picture(NamedTuple):
-    """What the network makes of a frame.
-
-    Attributes:
-        frame: [h, w] or [h, w, 3] uint8, as the network sees it.
-        reconstruction: of the same shape, mean over the clips that contain the frame.
-        error: [h, w] float32, mean over them of each pixel's error, of values between 0 and 1.
-        patch: the square of largest mean error: first row, first column, side in pixels.
-    """
-
-    frame: Image
-    reconstruction: Image
-    error: Floats
-    patch: tuple[int, int, int]
 
 
 class Reader:
@@ -93,8 +77,10 @@ class Reader:
             advance(int(end - first))
         return rows
 
-    def pictures(self, footage: Footage) -> Iterator[Picture]:
-        """What the network makes of every frame, in order."""
+    def pictures(self, footage: Footage) -> Iterator[Reconstruction]:
+        """What the network makes of every frame, in order: reconstruction and each pixel's error,
+        of values between 0 and 1, are means over the clips that contain the frame.
+        """
         starts = self._starts(footage)
         means = FrameMeans(len(footage), starts)
         for number, values in self._each(footage, starts, self._clip_pictures):
@@ -110,21 +96,26 @@ class Reader:
         return worst_patch(errors, self.options.side).error
 
     def _clip_pictures(self, frames: Tensor) -> Tensor:
-        """[B, T, 2C + 1, h, w]: frames and reconstructions in [-1, 1], errors."""
+        """[B, T, 2C + 2, h, w]: frames and reconstructions in [-1, 1], errors, and the worst
+        square's error all over a map.
+        """
         out = self.net(frames)[0]
         errors = frame_errors(frames, out, self.options.error == "squared")
-        return torch.cat([frames, out, errors[:, None]], dim=1).transpose(1, 2)
+        worst = worst_patch(errors, self.options.side).error[..., None, None].expand_as(errors)
+        maps = [frames, out, errors[:, None], worst[:, None]]
+        return torch.cat(maps, dim=1).transpose(1, 2)
 
-    def _picture(self, maps: NDArray[np.float64]) -> Picture:
-        """Of the means [2C + 1, h, w] of a frame."""
+    def _picture(self, maps: NDArray[np.float64]) -> Reconstruction:
+        """Of the means [2C + 2, h, w] of a frame."""
         channels, side = self.options.channels, self.options.side
-        error = maps[-1].astype(np.float32)
+        error = maps[-2].astype(np.float32)
         worst = worst_patch(torch.from_numpy(error), side)
-        return Picture(
+        return Reconstruction(
             _grey_levels(maps[:channels]),
-            _grey_levels(maps[channels:-1]),
+            _grey_levels(maps[channels:-2]),
             error,
             (int(worst.row), int(worst.column), side),
+            float(np.float32(maps[-1, 0, 0])),
         )
 
     def _each(
