@@ -24,6 +24,12 @@ class BadInput(ValueError):
         super().__init__(_in_one_line(message))
 
 
+class ContractError(AssertionError):
+    """A method or an extractor breaks a clause of its contract; the message names it, the clause
+    and what was seen.
+    """
+
+
 def _in_one_line(message: str) -> str:
     if not message.isprintable():
         message = "".join(map(_printed, message))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from vadbench.detector import Detector, Features, MethodConfig
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, ContractError
 
 ROWS, DIM, VIDEOS, SEED = 300, 6, 5, 3
 STEPS = 40  # epochs and optimiser steps of a neural method whose config the caller does not give
@@ -29,12 +29,6 @@ INTEGERS, REALS = (
     (100, 30, 10, 3, 2, 1, 0),
     (0.1, 0.5, 1e-3, 10.0),
 )  # tried where a field has no number to start from, or its neighbours change nothing
-
-
-class ContractError(AssertionError):
-    """A method breaks a clause of the contract; the message names the method, the clause and what
-    was seen.
-    """
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, ContractError
 from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.extractor import Extractor, LearntExtractor, Vectors
 from vadbench.features.footage import Footage
 from vadbench.features.networks.session import Session
 from vadbench.files.canonical import canonical_hash
-from vadbench.testing import ContractError
 
 HEIGHT, WIDTH, LONG, SHORT = 64, 96, 40, 9  # pixels; frames of the long clips and of the short one
 FEW = 6  # steps of a training, where an option is named so
