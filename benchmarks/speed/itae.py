@@ -28,7 +28,7 @@ from vadbench.features.extractors.itae.options import ItaeOptions
 from vadbench.features.extractors.itae.training import build, loss_of, make_optimiser, scale
 
 READ = 4  # clips at a time in an extraction
-PED2_STEPS = 3000
+PED2_STEPS = ItaeOptions().steps
 # 12 test and 16 training clips of 120 to 180 frames: 4,560 frames
 PED2_CLIPS = sum(len(clip_starts(frames, 16, 4)) for frames in (*(163,) * 24, *(162,) * 4))
 

@@ -124,9 +124,13 @@ class Itae:
         )
 
     def nature(self) -> Nature:
-        """Activations or errors of one network: they share a scale."""
-        maps = self.shape() is not None
-        return Nature(one_unit=True, windows=True, network=self.name, maps=maps)
+        """Activations or errors of one network: they share a scale. All but the error embed a
+        frame.
+        """
+        maps, embedding = self.shape() is not None, self.variant != "error"
+        return Nature(
+            one_unit=True, embedding=embedding, windows=True, network=self.name, maps=maps
+        )
 
     def train(self, videos: Sequence[Footage], session: Any) -> None:
         """Train the network on normal videos.
