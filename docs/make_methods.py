@@ -155,6 +155,35 @@ def method_block(name: str) -> str:
     return detector_block(name, registry.load("detectors", name))
 
 
+def extractor_block(name: str) -> str:
+    """The options of a learnt extractor, with what its preset `paper` makes of them."""
+    extractor = registry.load("extractors", name)
+    fields, dataset = extractor.Options.model_fields, SHOWN[0]
+    configs = [extractor.Options(), extractor.Options(**extractor.preset("paper", dataset))]
+    rows = [
+        f"| `{field}` | {' | '.join(value(getattr(each, field)) for each in configs)}"
+        f" | {escaped(described.description or '')}{of_training(described)} |"
+        for field, described in fields.items()
+    ]
+    return "\n".join(
+        [
+            f"`--set {name}.FIELD=VALUE` changes an option of the extractor; `paper` is shown for"
+            f" `{dataset}`. *Training*: part of the network's identity.",
+            "",
+            "| option | default | `paper` | what |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def of_training(field: Any) -> str:
+    """Whether an option decides the network."""
+    extra = field.json_schema_extra
+    learnt = isinstance(extra, dict) and extra.get("role") == "training"
+    return " (*training*)" if learnt else ""
+
+
 def list_block() -> str:
     """The table of all methods."""
     rows = []
@@ -173,7 +202,10 @@ def main() -> None:
     for name in ORDER:
         path = PAGES / f"{name}.md"
         page = path.read_text(encoding="utf-8")
-        path.write_text(with_block(page, "method", method_block(name)), encoding="utf-8")
+        page = with_block(page, "method", method_block(name))
+        if name == "itae":
+            page = with_block(page, "options", extractor_block(name))
+        path.write_text(page, encoding="utf-8")
     index = PAGES / "index.md"
     page = index.read_text(encoding="utf-8")
     index.write_text(with_block(page, "methods", list_block()), encoding="utf-8")

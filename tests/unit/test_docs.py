@@ -231,6 +231,11 @@ def test_the_page_of_a_method_says_what_the_method_declares(name):
     assert "| what | here | why |" in page
 
 
+def test_the_page_of_itae_says_what_its_extractor_declares():
+    page = (DOCS / "methods" / "itae.md").read_text(encoding="utf-8")
+    assert block_of(page, "options") == make_methods.extractor_block("itae"), "run `make pages`"
+
+
 def test_the_list_of_methods_has_them_all():
     page = (DOCS / "methods" / "index.md").read_text(encoding="utf-8")
     assert block_of(page, "methods") == make_methods.list_block(), "run `make pages`"

@@ -6,10 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from learnt import put_on_path
+from learnt import FEW, Yard, put_on_path
 
 from vadbench import registry
-from vadbench.datasets.base import Check, Dataset, Video
 from vadbench.errors import BadInput
 from vadbench.features.cached import list_cached, remove_cached
 from vadbench.features.current import check_current
@@ -19,34 +18,6 @@ from vadbench.features.networks.checkpoint import read_checkpoint, write_checkpo
 from vadbench.features.networks.session import Session
 from vadbench.features.networks.train import count_held_out, train_network
 from vadbench.features.stream import open_stream, plan_stream, trained_extractor
-
-FEW = {"frame-code": {"steps": 12, "units": 3}}
-
-
-class Yard(Dataset):
-    """Noise of a clip's own, in memory."""
-
-    name = "yard"
-    revision = "1"
-    generated = True
-    boxes = "grid"
-    counts = {"train": (6, 5, 4), "test": (5,)}
-
-    def videos(self, split):
-        return tuple(
-            Video(f"{split}{number}", split, frames)
-            for number, frames in enumerate(self.counts[split])
-        )
-
-    def read(self, video):
-        random = np.random.default_rng([ord(letter) for letter in video.name])
-        return iter(random.integers(0, 255, (video.frames, 16, 24)).astype(np.uint8))
-
-    def labels(self):
-        raise AssertionError("labels are never seen")
-
-    def check(self) -> list[Check]:
-        return []
 
 
 class Garden(Yard):
