@@ -72,3 +72,19 @@ def test_a_network_that_is_not_stated_is_told_where_settings_depend_on_it(
         plan.suite, plan.wanted, [], (PublishedRow("a paper", "X", "f", (0.5,)),)
     )
     assert (NO_NETWORK in caption) == told
+
+
+@pytest.mark.parametrize(
+    ("features", "scope", "told"),
+    [
+        (("itae", "velocity"), "pooled", "by a network on the training videos, another for each"),
+        (("itae",), "scene", "by a network on the training videos, one for all scenes, another"),
+        (("velocity",), "pooled", None),
+    ],
+)
+def test_learnt_streams_are_named(features, scope, told):
+    suite = {"methods": ("knn",), "datasets": ("synthetic",), "features": features, "scope": scope}
+    plan = plan_suite(make_suite(suite))
+    caption = write_caption(plan.suite, plan.wanted, [], ())
+    assert ("Streams of itae are learnt" in caption) == (told is not None)
+    assert told is None or told in caption

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
+from vadbench.errors import BadInput
 from vadbench.report.settled import is_weighted_by_test, why_never_ranked
 from vadbench.report.tables.table import PublishedRow
 from vadbench.results.records import ResultRecord
@@ -57,6 +58,7 @@ def write_caption(
         if records:
             sentences.append(_describe_dataset(suite, records[0]))
     sentences += _describe_training(used)
+    sentences += _describe_networks(wanted)
     sentences += _count_unsealed(used)
     sentences += _name_missing_streams(suite, wanted)
     sentences += _warn_of_ablation(suite)
@@ -114,6 +116,33 @@ def _describe_training(used: Sequence[ResultRecord]) -> list[str]:
             for dataset, split in splits.items()
         ),
     ]
+
+
+def _describe_networks(wanted: Sequence[Wanted]) -> list[str]:
+    """Which extractors are learnt, and on what."""
+    parts = [(one.result.training, part) for one in wanted for part in one.result.parts]
+    learnt: dict[str, None] = {}
+    scenes = False
+    for training, part in parts:
+        name = _extractor(part.stream)
+        if _is_learnt(name):
+            learnt[name] = None
+            scenes = scenes or training.scope == "scene"
+    if not learnt:
+        return []
+    alone = ", one for all scenes" if scenes else ""
+    return [
+        f"Streams of {', '.join(learnt)} are learnt: by a network on the training videos{alone},"
+        " another for each seed."
+    ]
+
+
+def _is_learnt(extractor: str) -> bool:
+    """Whether it trains a network; of one that is not installed, or cannot be loaded, not known."""
+    try:
+        return bool(getattr(registry.load("extractors", extractor), "learnt", False))
+    except BadInput:
+        return False
 
 
 def _name_missing_streams(suite: Suite, wanted: Sequence[Wanted]) -> list[str]:
