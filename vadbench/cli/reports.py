@@ -262,8 +262,8 @@ def check(
 ) -> None:
     """Test a method, or an extractor, against the contract that every one must pass."""
     from vadbench import registry
-    from vadbench.suite import parse_settings
     from vadbench.errors import ContractError
+    from vadbench.suite import parse_settings
     from vadbench.testing import check_detector, small_config
 
     own = parse_settings(settings or ()).get(method, {})
