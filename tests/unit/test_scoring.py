@@ -127,13 +127,13 @@ def test_smoothing_is_within_videos(tmp_path, frames):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda table: table[:-1], "scores.csv: frame 24 of video 04 is missing"),
+        (lambda table: table[:-1], "scores.csv: video 04 has 24 frames, "),
         (lambda table: table[table["video"] != "02"], "labels.csv: expected and not found: '02'"),
         (
             lambda table: pd.concat(
                 [table, pd.DataFrame([("03", 20, 1.0)], columns=table.columns)]
             ),
-            "labels.csv: frame 20 of video 03 is missing",
+            "scores.csv: video 03 has 21 frames, ",
         ),
         (
             lambda table: table.assign(frame=table["frame"] + 1),

@@ -10,6 +10,16 @@ import typer
 from vadbench.cli.options import Json
 from vadbench.cli.terminal import echo_lines
 
+FirstFrame = Annotated[
+    int,
+    typer.Option(min=0, max=1, help="Number of a video's first frame in the file of scores."),
+]
+FirstLabel = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=1, help="The same in the labels; default: as in the scores. UCF-Crime's have 1."
+    ),
+]
 app = typer.Typer(
     help="Score the output files of any code: csv, parquet, npz, folders with a file a video.",
     no_args_is_help=True,
@@ -22,27 +32,52 @@ def score_frames_command(
         Path,
         typer.Option(
             help=(
-                "Columns video, frame, score; frames from 0, higher = anomalous; or a folder, a txt"
-                " or npy a video."
+                "A score a frame, higher = more anomalous: csv, parquet or npz with the columns"
+                " video, frame, score; npz or mat with an array a video; npy, npz, mat or txt of"
+                " all frames in the data set's order; or a folder, a txt or npy a video."
             )
         ),
     ],
     labels: Annotated[
-        Path,
-        typer.Option(help="Columns video, frame, label: 0 or 1; the same frames; or a folder."),
-    ],
+        Path | None,
+        typer.Option(
+            help=(
+                "A label a frame, 0 or 1, of the same frames in any of these forms (column label);"
+                " a txt of intervals, `video start end` or UCF-Crime's lines; or a folder of"
+                " masks. Default: those of --dataset."
+            )
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Take labels, videos and smoothing from this data set."),
+    ] = None,
     smoothing: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Sigma in frames of a Gaussian filter within each video; default: none."
+            min=0,
+            help=(
+                "Sigma in frames of a Gaussian filter within each video, 0 for none; default: that"
+                " of --dataset, else none."
+            ),
         ),
     ] = None,
+    first_frame: FirstFrame = 0,
+    first_label: FirstLabel = None,
     as_json: Json = False,
 ) -> None:
     """Frame metrics of a file of scores, with 95 % intervals over the videos."""
     from vadbench.external.score import score_frames
 
-    _print_scored(score_frames(scores, labels, smoothing=smoothing), as_json)
+    result = score_frames(
+        scores,
+        labels,
+        smoothing=smoothing,
+        dataset=dataset,
+        first_frame=first_frame,
+        first_label=first_label,
+    )
+    _print_scored(result, as_json)
 
 
 @app.command("regions")

@@ -5,13 +5,11 @@ against tracks, with 95 % intervals.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
 from vadbench.evaluation.intervals import add_intervals
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
@@ -19,12 +17,16 @@ from vadbench.evaluation.metrics.frame import frame_metrics
 from vadbench.evaluation.metrics.regions import Ties, match, region_metrics
 from vadbench.evaluation.metrics.uncertainty import frame_jackknives, region_jackknives
 from vadbench.evaluation.smoothing import smooth
+from vadbench.external.align import align
+from vadbench.external.frame_files import names_videos, read_frame_file
+from vadbench.external.label_files import read_labels
+from vadbench.external.lengths import Known
+from vadbench.external.truth import find_truth
 from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.tables import (
     FrameTable,
     doubts,
     read_detections,
-    read_frames,
     read_lengths,
     read_tracks,
 )
@@ -42,18 +44,27 @@ SINGLE = ("metric", "video", "value", "n", "reason")  # likewise of a video
 
 
 def score_frames(
-    scores_path: str | Path, labels_path: str | Path, *, smoothing: float | None = None
+    scores_path: str | Path,
+    labels_path: str | Path | None = None,
+    *,
+    smoothing: float | None = None,
+    dataset: str | None = None,
+    first_frame: int = 0,
+    first_label: int | None = None,
 ) -> Result:
     """Every frame metric of a file of scores, with 95 % intervals over the videos.
 
     Args:
-        scores_path: csv, parquet or npz with the columns video, frame, score; higher = more
-            anomalous. Or a folder with `<video>.txt` (a number a line) or `<video>.npy` ([frames])
-            each.
-        labels_path: the same with video, frame, label: 0 (normal) or 1 (anomalous). Rows of both in
-            any order. Videos' names are matched as `vadbench.datasets.matching.match_names` does.
-        smoothing: sigma in frames of a Gaussian filter (reflect, per video); None or 0 for none.
-            Never tune it on test labels.
+        scores_path: a score a frame, higher = more anomalous, in any form that
+            `vadbench.external.frame_files` reads.
+        labels_path: a label a frame, 0 (normal) or 1 (anomalous), in any form that
+            `vadbench.external.label_files` reads. Names of videos in both are matched as
+            `vadbench.datasets.matching.match_names` does. None: those of the data set.
+        smoothing: sigma in frames of a Gaussian filter (reflect, per video); None for the data
+            set's, and without one for none; 0 for none. Never tune it on test labels.
+        dataset: whose labels, videos in their order and smoothing are taken.
+        first_frame: the number of a video's first frame in the file of scores, 0 or 1.
+        first_label: likewise in the labels; None: as in the scores.
 
     Returns:
         JSON-ready: `rows` of {"metric", "convention", "value", "n", "reason", "low", "high",
@@ -66,11 +77,17 @@ def score_frames(
     """
     if smoothing is not None and not 0 <= smoothing <= MOST_SMOOTHING:
         raise BadInput(f"--smoothing {smoothing}; expected 0 to {MOST_SMOOTHING} frames")
-    scores, labels = (
-        read_frames(Path(scores_path), "score"),
-        read_frames(Path(labels_path), "label"),
-    )
-    scores = _align(scores, labels)
+    path = Path(scores_path)
+    labels_from = None if labels_path is None else Path(labels_path)
+    firsts = first_frame, first_frame if first_label is None else first_label
+    if dataset is None:
+        scores, labels = _read_both(path, labels_from, *firsts)
+    else:
+        truth = find_truth(dataset, labels_from, firsts[1])
+        smoothing = truth.smoothing if smoothing is None else smoothing
+        scores = align(read_frame_file(path, "score", truth.known, first_frame), truth.known)
+        flat = truth.labels.flat().astype(np.float64)
+        labels = FrameTable(path, truth.known.lengths, flat)
     if smoothing and not np.isfinite(scores.values).all():
         raise BadInput(
             f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave"
@@ -87,8 +104,24 @@ def score_frames(
         "videos": len(names),
         "frames": len(values),
         "smoothing": smoothing or None,
-        "notes": doubts(Path(scores_path), Path(labels_path)),
+        "notes": doubts(*filter(None, (path, labels_from))),
     }
+
+
+def _read_both(
+    path: Path, labels_path: Path | None, first_frame: int, first_label: int
+) -> tuple[FrameTable, FrameTable]:
+    """Scores and labels of two files, of which one at least names its videos."""
+    if labels_path is None:
+        raise BadInput("give --labels, or --dataset whose labels are taken")
+    if names_videos(path):
+        scores = read_frame_file(path, "score", None, first_frame)
+        labels = read_labels(labels_path, Known(scores.lengths, str(path)), first_label)
+    else:
+        labels = read_labels(labels_path, None, first_label)
+        known = Known(labels.lengths, str(labels_path))
+        scores = read_frame_file(path, "score", known, first_frame)
+    return align(scores, Known(labels.lengths, str(labels_path))), labels
 
 
 def score_regions(
@@ -289,32 +322,3 @@ def _frame_counts(frames: int | str | Path) -> int | dict[str, int]:
             ) from None
         return read_lengths(path)
     return total
-
-
-def _align(scores: FrameTable, labels: FrameTable) -> FrameTable:
-    """The scores in the order of the labels' videos; refused unless both are of the same frames.
-
-    Both have every frame of their videos from 0, so the lengths tell.
-    """
-    matched = match_names(scores.lengths, labels.lengths)
-    if matched.lone:
-        raise BadInput(
-            f"{scores.path}: its videos against those of {labels.path}: {matched.lone}; expected"
-            " the same names in both"
-        )
-    of = {partner: name for name, partner in matched.partner.items()}
-    for video, labelled in labels.lengths.items():
-        scored = scores.lengths[of[video]]
-        if scored != labelled:
-            more, less = (
-                (scores.path, labels.path) if scored > labelled else (labels.path, scores.path)
-            )
-            frame = min(scored, labelled)
-            raise BadInput(
-                f"{less}: frame {frame} of video {video} is missing, {more} has it; expected a"
-                " score and a label for every frame"
-            )
-    ends = np.cumsum(list(scores.lengths.values()))[:-1]
-    parts = dict(zip(scores.lengths, np.split(scores.values, ends), strict=True))
-    values = np.concatenate([parts[of[video]] for video in labels.lengths])
-    return replace(scores, lengths=dict(labels.lengths), values=values)

@@ -50,19 +50,24 @@ class FrameTable:
     values: NDArray[np.float64]
 
 
-def read_frames(path: Path, column: str) -> FrameTable:
+def read_frames(path: Path, column: str, first: int = 0) -> FrameTable:
     """The `column` (score or label) of a file with `video,frame,<column>`, its rows in any order;
     or of a folder with a txt or npy a video.
 
+    Args:
+        path: the file or folder.
+        column: its name, `score` or `label`.
+        first: the number of a video's first frame in the file.
+
     Raises:
-        BadInput: if the file cannot be read, or unless each video has every frame from 0 once, with
-            a number (score) or 0 or 1 (label).
+        BadInput: if the file cannot be read, or unless each video has every frame from the first
+            once, with a number (score) or 0 or 1 (label).
     """
     if path.is_dir():
         return _read_frame_folder(path, column)
     found = read_columns(path, ("video", "frame", column))
-    values, names = _checked_values(found[column], path, column), found["video"]
-    frame = _whole(found["frame"], path, "frame", 0)
+    values, names = check_values(found[column], path, column), found["video"]
+    frame = _whole(found["frame"], path, "frame", first) - first
     if not len(frame):
         raise BadInput(
             f"{path}: no row; expected one a frame, with the columns video, frame, {column}"
@@ -72,15 +77,18 @@ def read_frames(path: Path, column: str) -> FrameTable:
     expected = np.arange(len(order)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     wrong = frame[order] != expected
     if wrong.any():
-        first = int(np.argmax(wrong))
-        video, at = videos[code[order[first]]], int(frame[order[first]])
-        if at < expected[first]:
+        place = int(np.argmax(wrong))
+        video, at = videos[code[order[place]]], int(frame[order[place]])
+        if at < expected[place]:
             raise BadInput(
-                f"{path}: frame {at} of video {video} has two rows or more; expected one a frame"
+                f"{path}: frame {at + first} of video {video} has two rows or more; expected one a"
+                " frame"
             )
+        from_one = not first and all(frame[code == one].min() == 1 for one in range(len(videos)))
         raise BadInput(
-            f"{path}: frame {expected[first]} of video {video} is missing; expected every frame"
-            " once, numbered from 0"
+            f"{path}: frame {expected[place] + first} of video {video} is missing; expected every"
+            f" frame once, numbered from {first}"
+            + ("; if they count from 1, say so with --first-frame 1" if from_one else "")
         )
     return FrameTable(
         path, dict(zip(videos.tolist(), lengths.tolist(), strict=True)), values[order]
@@ -417,8 +425,12 @@ def _txt_numbers(cells: Sequence[str], path: Path, column: str) -> NDArray[np.fl
         raise BadInput(f"{path}: not a table of numbers: column {column} ({error})") from error
 
 
-def _checked_values(values: NDArray[np.float64], path: Path, column: str) -> NDArray[np.float64]:
-    """The scores or labels, if they are some."""
+def check_values(values: NDArray[np.float64], path: Path, column: str) -> NDArray[np.float64]:
+    """The scores or labels of a file, if they are some.
+
+    Raises:
+        BadInput: naming the first that is none.
+    """
     known = np.isin(values, (0, 1)) if column == "label" else ~np.isnan(values)
     _require(
         known,
@@ -443,7 +455,7 @@ def _read_frame_folder(path: Path, column: str) -> FrameTable:
             f"{path}: {trouble} in the folder; expected one a video, a {column} a frame, or give a"
             " csv, parquet or npz file"
         )
-    parts = {file.stem: _read_values(file, column) for file in files}
+    parts = {file.stem: read_values(file, column) for file in files}
     order = sorted(parts)  # as the names of a file are
     return FrameTable(
         path,
@@ -452,8 +464,12 @@ def _read_frame_folder(path: Path, column: str) -> FrameTable:
     )
 
 
-def _read_values(path: Path, column: str) -> NDArray[np.float64]:
-    """[T] of one video."""
+def read_values(path: Path, column: str) -> NDArray[np.float64]:
+    """[T] the numbers of a txt, one a line, or of an npy with one array.
+
+    Raises:
+        BadInput: if the file cannot be read, or holds something else.
+    """
     expected = (
         f"expected a {column} a frame,"
         f" {'an array [frames]' if path.suffix == '.npy' else 'one a line'}"
@@ -473,13 +489,22 @@ def _read_values(path: Path, column: str) -> NDArray[np.float64]:
         raise BadInput(
             f"{path}: cannot be read ({' '.join(str(error).split())}); {expected}"
         ) from error
+    return flatten(values, path, column, expected)
+
+
+def flatten(values: NDArray[Any], path: Path, column: str, expected: str) -> NDArray[np.float64]:
+    """[T] an array of one dimension but for sides of 1, its numbers checked as `column`.
+
+    Raises:
+        BadInput: with what was `expected`, if it is another.
+    """
     if (
         values.dtype.kind not in "biuf"
         or not values.size
         or values.size != max(values.shape, default=0)
     ):
         raise BadInput(f"{path}: {values.dtype} of shape {list(values.shape)}; {expected}")
-    return _checked_values(values.ravel().astype(np.float64), path, column)
+    return check_values(values.ravel().astype(np.float64), path, column)
 
 
 def _checked(columns: Columns, table: str, path: Path) -> Columns:
