@@ -39,6 +39,8 @@ CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 Settings = dict[str, dict[str, Any]]
 
 REGIONS = ("rbdc", "tbdc")
+GIVEN = "given"  # the stream of scores that were not computed here
+TEST_FREE = ("code", "protocol")  # where an entrant may declare that no test label was used
 NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
 # frames; the filter's kernel grows with sigma, and no video needs a wider one
 MOST_SMOOTHING = 10_000
@@ -256,7 +258,8 @@ class Result(Record):
         chosen: what the user chose of the protocol: field -> value, the parts' `calibration` and
             `weights` among them.
         read_out: the score column that is shown, where it is not the method's default.
-        given: of whom the scores are, where they were not computed here.
+        given: of whom the scores are, where they were not computed here; what was declared of them
+            is the settings of the only part, whose stream is `GIVEN`.
     """
 
     dataset: str
@@ -300,6 +303,21 @@ class Result(Record):
         )
 
     @property
+    def apart(self) -> str | None:
+        """Why given scores are ranked in a list of their own; None where they stand among ours.
+
+        They do where no test label was used, by the entrant's word, and training data are not
+        others than the data set's own.
+        """
+        declared = self.parts[0].config
+        if self.given is None:
+            return None
+        if declared.get("test_free") != list(TEST_FREE):
+            return "scores given, code and protocol not declared free of test labels"
+        other = declared.get("train_data")
+        return f"scores given, trained on other data ({other})" if other else None
+
+    @property
     def preset(self) -> str | None:
         """The preset that all parts were asked for by; None: not recorded."""
         asked = [part.asked for part in self.parts]
@@ -323,7 +341,9 @@ class Result(Record):
 
     @property
     def settings_label(self) -> str:
-        """`fast`, `paper`, `default`, or `fast, beta=0.1`."""
+        """`fast`, `paper`, `default`, or `fast, beta=0.1`; of given scores, that they are."""
+        if self.given is not None:
+            return "scores given, metrics computed here"
         return ", ".join([self.preset or "preset not recorded", *self.setting_words])
 
     @property
@@ -333,14 +353,15 @@ class Result(Record):
 
     @property
     def trained_words(self) -> tuple[str, ...]:
-        """What is unusual of what is shown: another read-out, the training."""
-        return (*([self.read_out] if self.read_out else []), *self.training.words)
+        """What is unusual of what is shown: another read-out, the training, given scores."""
+        given = [] if self.given is None else ["scores given"]
+        return (*([self.read_out] if self.read_out else []), *self.training.words, *given)
 
     @property
     def words(self) -> tuple[str, ...]:
         """All that a plain `vadbench run` would not have done; empty of the usual result."""
         preset = [f"preset {self.preset}"] if self.preset == "paper" else []
-        unknown = ["preset not recorded"] if self.preset is None else []
+        unknown = ["preset not recorded"] if self.preset is None and self.given is None else []
         read_out = [f"read-out {self.read_out}"] if self.read_out else []
         return (
             *preset,

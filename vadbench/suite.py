@@ -269,7 +269,7 @@ def vary(
         f"{seeds}seeds" if seeds else "",
         preset or "",
         setting or "",
-        f"with-{'+'.join(add)}" if add else "",
+        f"with-{'+'.join(add).lower()}" if add else "",
     ]
     options = {**{name: changes[name] for name in given if name in changes}, "add": add}
     variation = " ".join(

@@ -25,6 +25,7 @@ from vadbench.cli import (
     runs,
     score,
     site,
+    submit,
 )
 from vadbench.cli.signals import INTERRUPTED, end, heed_signals, is_interrupted
 from vadbench.cli.terminal import echo, prepare_output, say
@@ -42,6 +43,7 @@ app.add_typer(export.app)
 app.add_typer(figures.app)
 app.add_typer(site.app)
 app.add_typer(score.app, name="score")
+app.add_typer(submit.app)
 app.add_typer(publish.app, name="publish")
 app.add_typer(demo.app, name="demo")
 app.add_typer(features.app, name="features")

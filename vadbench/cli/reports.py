@@ -14,6 +14,9 @@ from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.report.tables.table import Table
+    from vadbench.results.frame import Frame
+    from vadbench.spec import Wanted
+    from vadbench.suite import Suite
 
 app = typer.Typer()
 SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv"}
@@ -85,7 +88,6 @@ def table(
     from vadbench.cli.terminal import print_table
     from vadbench.registry import unknown
     from vadbench.report.tables.choose import choose
-    from vadbench.report.tables.make import make_table
     from vadbench.results.frame import Frame
     from vadbench.results.records import Results
 
@@ -93,10 +95,10 @@ def table(
     if caption not in CAPTIONS:
         raise unknown("caption", caption, CAPTIONS)
     shown = split(options.methods) if options.suite else ()
-    plan = replace(options, methods="" if options.suite else options.methods).read_plan()
     records = Results(results)
     records.require_records()
-    made = make_table(plan.suite, plan.wanted, Frame(records))
+    suite = replace(options, methods="" if options.suite else options.methods).read_suite()
+    made, _ = _make_table(suite, Frame(records))
     if cost:
         from vadbench.report.tables.costs import cost_columns
         from vadbench.results.frame import load_results
@@ -112,6 +114,21 @@ def table(
         return
     Results(out.parent).write_text(out.name, text)
     echo(f"{chosen} table written to {out}")
+
+
+def _make_table(suite: Suite, frame: Frame) -> tuple[Table, list[Wanted]]:
+    """The table of a suite, of which some methods may be names that scores were submitted under;
+    and what it shows of these.
+    """
+    from vadbench.external.rows import find_rows, split_names
+    from vadbench.plans.plan import plan_suite
+    from vadbench.report.tables.make import make_table
+
+    ours, given = split_names(suite, frame)
+    wanted = plan_suite(ours).wanted if ours.methods or ours.rows else ()
+    protocols = {one.result.dataset: one.result.protocol for one in wanted}
+    rows = find_rows(given, suite.datasets, protocols, frame)
+    return make_table(ours, (*wanted, *rows), frame), rows
 
 
 def _format_of(name: str | None, out: Path | None) -> str:
@@ -157,27 +174,30 @@ def ranks(
         Path | None,
         typer.Option(help="Also draw the critical-difference diagram: .png, .svg or .pdf."),
     ] = None,
+    add: Annotated[
+        str, typer.Option("--add", help="Comma-separated methods, or names of submitted scores.")
+    ] = "",
     results: ResultsDir = RESULTS,
 ) -> None:
     """Rank a suite's rows over its data sets: average and Borda ranks, Friedman's test, Nemenyi's
     critical difference.
     """
-    from vadbench.locations import suites_root
-    from vadbench.plans.plan import plan_suite
+    from vadbench.external.rows import take_apart
     from vadbench.report import ranks as ranking
-    from vadbench.report.tables.make import make_table
     from vadbench.results.frame import Frame
     from vadbench.results.records import Results
-    from vadbench.suite import read_suite
 
     records = Results(results)
     records.require_records()
-    plan = plan_suite(read_suite(suite, suites_root()))
-    made = make_table(plan.suite, plan.wanted, Frame(records))
+    made, given = _make_table(Options(suite=suite, add=add).read_suite(), Frame(records))
     ranked = ranking.rank_table(made, metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)
     echo_lines(ranking.render(ranked))
+    apart = take_apart(made, given)
+    if apart is not None:
+        of_given = ranking.render(ranking.rank_table(apart, metric))
+        echo_lines(f"\nScores given, in a list of their own. {of_given}")
 
 
 @app.command()

@@ -40,7 +40,7 @@ from vadbench.evaluation.metrics.uncertainty import (
     region_jackknives,
 )
 from vadbench.evaluation.outdated import is_outdated
-from vadbench.evaluation.protocol import check_weights, make_protocol
+from vadbench.evaluation.protocol import OF_PARTS, check_weights, make_protocol
 from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
@@ -53,6 +53,7 @@ from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_durat
 
 # rises with every change of what is computed from the same scores, labels and protocol
 EVALUATION = 2
+NO_DETECTIONS = "frame scores were given, without boxes"
 SAY_EVERY = 5.0  # seconds between two lines of progress
 # values of a record, and what each video does to them
 Measured = tuple[list[Value], dict[Key, Jackknife]]
@@ -173,6 +174,12 @@ def change_protocol(result: Result, fields: dict[str, Any]) -> Result:
     """
     if not fields:
         return result
+    unknown = [name for name in OF_PARTS if name in fields and result.given is not None]
+    if unknown:
+        raise BadInput(
+            f"protocol.{unknown[0]}: {result.method} has one stream of given scores, and what"
+            " training rows scored is not known"
+        )
     protocol = make_protocol(result.protocol.model_dump() | fields)
     calibration = {"calibration": fields["calibration"]} if "calibration" in fields else {}
     parts = tuple(part.model_copy(update=calibration) for part in result.parts)
@@ -212,6 +219,9 @@ def evaluate(
     """
     resplit = find_resplit(result, dataset)
     labels, truth = labels_tested(dataset, resplit), read_truth(dataset, resplit)
+    scenes = _find_scenes(dataset, labels)
+    if result.given is not None:
+        return evaluate_given(result, runs[0], labels, truth, scenes, results)
     identity = identity_of(result, runs)
     before = results.record(dataset.name, result.recipe, identity)
     done = [_find_run(result, place, run, labels, results) for place, run in enumerate(runs)]
@@ -230,7 +240,7 @@ def evaluate(
         else whole
     )
     final = sum_frames(frames, result.parts, result.protocol.calibration_level, labels.lengths())
-    framed, jackknives = _frame_values(final, read_outs, labels, dataset, result.protocol)
+    framed, jackknives = _frame_values(final, read_outs, labels, scenes, result.protocol)
     cut = [
         None if own is None else _take_column(own, column)
         for own, column in zip(rows, columns, strict=True)
@@ -246,7 +256,55 @@ def evaluate(
         read_outs=read_outs,
         values=(*framed, *(replace(value, read_out=read_outs[0]) for value in located)),
     )
-    arrays = jackknife_arrays(jackknives | of_regions)
+    return _store(record, jackknife_arrays(jackknives | of_regions), before, results)
+
+
+def evaluate_given(
+    result: Result,
+    run: str,
+    labels: Labels,
+    truth: dict[str, Any],
+    scenes: dict[str, str],
+    results: Results,
+) -> ResultRecord:
+    """As `evaluate`, of frame scores that were given; the data set need not be here.
+
+    Args:
+        result: what the values are of.
+        run: the identity of its only run, whose frame scores are stored.
+        labels: of the tested videos.
+        truth: what a record keeps of them, as `vadbench.datasets.truth.truth_of` gives it.
+        scenes: video -> its scene.
+        results: where the run lies and the record goes.
+
+    Raises:
+        BadInput: as `evaluate`.
+    """
+    identity = identity_of(result, (run,))
+    before = results.record(result.dataset, result.recipe, identity)
+    done = _find_run(result, 0, run, labels, results)
+    if before is not None:
+        results.require_own_frames(before, [0])
+    protocol, frames = result.protocol, _find_frames(done, None, labels, results)
+    final = sum_frames([frames], result.parts, protocol.calibration_level, labels.lengths())
+    framed, jackknives = _frame_values(final, done.read_outs, labels, scenes, protocol)
+    located, _ = _no_regions(protocol, NO_DETECTIONS)
+    record = ResultRecord(
+        identity=identity,
+        result=result,
+        runs=(run,),
+        labels=truth,
+        evaluation=EVALUATION,
+        read_outs=done.read_outs,
+        values=(*framed, *located),
+    )
+    return _store(record, jackknife_arrays(jackknives), before, results)
+
+
+def _store(
+    record: ResultRecord, arrays: Arrays, before: ResultRecord | None, results: Results
+) -> ResultRecord:
+    """The record, written if another is there or none."""
     if before is None or not _holds(before, record, arrays, results):
         return results.write_record(record, arrays)
     return record
@@ -371,7 +429,7 @@ def _frame_values(
     final: Scores,
     read_outs: tuple[str, ...],
     labels: Labels,
-    dataset: Dataset,
+    scenes: dict[str, str],
     protocol: Protocol,
 ) -> Measured:
     """Values of every read-out, unsmoothed and smoothed; intervals for the ranked one.
@@ -380,7 +438,6 @@ def _frame_values(
     """
     values: list[Value] = []
     jackknives: dict[Key, Jackknife] = {}
-    scenes = _find_scenes(dataset, labels)
     truth = labels.flat(), labels.lengths()
     for sigma in dict.fromkeys((None, protocol.smoothing)):
         smoothed = smooth(final, labels.lengths(), sigma)

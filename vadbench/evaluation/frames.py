@@ -97,6 +97,15 @@ class PartFrames:
             maxima = _fill_windows(maxima, lengths)
         return cls(np.where(np.isneginf(maxima), np.nan, maxima), of_rows, of_frames)
 
+    @classmethod
+    def of_given(cls, scores: Scores) -> PartFrames:
+        """Scores [T] of all frames that were not computed here: what training rows scored is not
+        known.
+        """
+        unknown = np.full(1, np.nan)
+        nothing = Statistics(np.zeros(1), unknown, unknown, unknown, unknown)
+        return cls(np.asarray(scores, np.float64)[:, None], nothing, nothing)
+
     def filled(self, empty: str) -> Scores:
         """[T, C] maxima with the frames that have no object filled: the least training score, or a
         raw 0 (`zero`).
@@ -122,6 +131,8 @@ def pack(maxima: Scores, minimum: float, lengths: NDArray[np.int64]) -> NDArray[
     """[T] frame maxima as float32 above the training minimum, if no AUC's seventh digit depends on
     more; else as they are.
     """
+    if np.nanmax(np.abs(maxima - minimum), initial=0.0) > np.finfo(np.float32).max:
+        return maxima
     small = round_in_order(maxima - minimum)
     one, other = (
         np.where(np.isnan(scores), minimum, scores) for scores in (maxima, unpack(small, minimum))

@@ -97,11 +97,13 @@ def is_weighted_by_test(method: str) -> bool:
 
 def why_never_ranked(result: Result) -> str | None:
     """Why a table shows a result, and neither marks nor ranks it: its weights were chosen by test
-    labels, or its scores are normalised with what comes after them; None where neither is so.
+    labels, its scores are normalised with what comes after them, or they were given and are not
+    declared to be free of test labels; None where nothing is so.
     """
     offline = any(part.calibration == PER_VIDEO for part in result.parts)
     told = [
         *(["lambda chosen on test AUC"] if is_weighted_by_test(result.method) else []),
         *(["normalised within test clips (offline)"] if offline else []),
+        *([result.apart] if result.apart else []),
     ]
     return "; ".join(told) or None

@@ -33,6 +33,7 @@ COLUMNS: dict[str, str] = {
     "options": "the extractors' settings that are not their defaults, in words",
     "chosen": "JSON: what was chosen of the protocol; missing: nothing",
     "given": "of whom the scores are, where they were not computed here",
+    "apart": "why given scores are ranked in a list of their own; missing: among the others",
     "metric": (
         "`micro_auc`, `macro_auc`, `eer`, `average_precision`, `fpr_at_95_tpr`, `prevalence`,"
         " `rbdc` or `tbdc`"
@@ -302,6 +303,7 @@ def _describe(record: ResultRecord) -> dict[str, Any]:
         "options": ", ".join(result.extraction_words) or None,
         "chosen": json.dumps(result.chosen) if result.chosen else None,
         "given": result.given,
+        "apart": result.apart,
         "labels": record.labels["name"],
         "labels_sha256": record.labels.get("sha256"),
         "regions": record.labels.get("tracks"),

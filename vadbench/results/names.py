@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from vadbench.errors import QUOTED, BadInput, quote
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import SUBMITTED, ResultRecord, Results
 
 SHORTEST = 4  # digits of an identity
 MOST_LISTED = 20  # names in a refusal
@@ -58,7 +58,8 @@ def _locate(results: Results, text: str) -> tuple[Results, ResultRecord]:
 def _open_folder(text: str) -> tuple[Results, ResultRecord]:
     folder = Path(text).resolve()
     if len(folder.parents) > 3 and folder.parents[2].name == "recipes":
-        results = Results(folder.parents[3])
+        above = folder.parents[3]
+        results = Results(above.parent if above.name == SUBMITTED else above)
         record = results.record(*folder.parts[-3:])
         if record is not None:
             return results, record
@@ -99,7 +100,10 @@ def _fingerprints(record: ResultRecord) -> str:
 
 def _has_name(record: ResultRecord, text: str) -> bool:
     recipe, colon, seed = text.partition(":")
-    names = record.recipe, f"{record.dataset}/{record.recipe}"
+    called = (
+        [record.recipe] if record.result.given is None else [record.recipe, record.result.method]
+    )
+    names = [*called, *(f"{record.dataset}/{name}" for name in called)]
     return recipe in names and (not colon or seed == str(record.seed))
 
 

@@ -3,6 +3,7 @@
     runs/<dataset>/<stream>/<method>/<identity[:12]>/{rows.npz, run.json}    immutable once written
     frames/<dataset>/<stream>/<method>/<identity[:12]>.npz                   a run's frame maxima
     recipes/<dataset>/<recipe>/<identity[:12]>/{jackknife.npz, metrics.json}
+    submitted/{runs,frames,recipes}/…                 the same of scores that were not computed here
 
 The last two are made by evaluation. Row scores stay out of git; frame maxima, from which every
 protocol can be evaluated again, do not. A folder is written aside, then renamed: a reader never
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -46,9 +48,10 @@ from vadbench.results.seals import (
     seal,
 )
 from vadbench.results.values import is_count, read_table, tabulate, write_table
-from vadbench.spec import Asked, Cost, Count, Measured, Record, Result, Value
+from vadbench.spec import GIVEN, Asked, Cost, Count, Measured, Record, Result, Value
 
 SCHEMA_VERSION = 3
+SUBMITTED = "submitted"  # the folder of scores that were not computed here
 BEFORE_DIGESTS = (1, 2)  # schema versions whose records carry none
 # two fractions closer than this are one number that two machines computed
 TOLERANCE = 1e-6
@@ -237,11 +240,20 @@ class Results:
 
     def run_folder(self, job: dict[str, Any], identity: str) -> Path:
         """Where the run of `job` lies."""
-        return self.root / "runs" / _place(job) / identity[:SHORT]
+        return self._home(job["stream"]) / "runs" / _place(job) / identity[:SHORT]
 
     def record_folder(self, dataset: str, recipe: str, identity: str) -> Path:
         """Where the values of a recipe lie."""
-        return self.root / "recipes" / dataset / recipe / identity[:SHORT]
+        home = self._home(recipe.partition("@")[2])
+        return home / "recipes" / dataset / recipe / identity[:SHORT]
+
+    def _home(self, features: str) -> Path:
+        return self.root / SUBMITTED if features == GIVEN else self.root
+
+    def _find(self, pattern: str) -> list[Path]:
+        """What fits a pattern, of ours and then of what was submitted, in the order of paths."""
+        homes = self.root, self.root / SUBMITTED
+        return [path for home in homes for path in sorted(home.glob(pattern))]
 
     def run(self, job: dict[str, Any], identity: str) -> RunRecord | None:
         """The record of a job, or None if it has not been run; one that is damaged or was edited
@@ -267,7 +279,7 @@ class Results:
 
     def all_runs(self) -> Iterator[RunRecord]:
         """Every run record that is whole, in the order of their paths."""
-        for path in sorted(self.root.glob("runs/*/*/*/*/run.json")):
+        for path in self._find("runs/*/*/*/*/run.json"):
             record = self._open_run(path.parent)
             if record is not None:
                 yield record
@@ -278,13 +290,35 @@ class Results:
         """
         runs: dict[Path, RunRecord | None] = {}
         unsealed = 0
-        for path in sorted(self.root.glob("recipes/*/*/*/metrics.json")):
+        for path in self._find("recipes/*/*/*/metrics.json"):
             record = self._open_record(path.parent, runs)
             if record is not None:
                 unsealed += not record.sealed
                 yield record
         if unsealed:
             self.tell(f"{self.root}: {unsealed} record{'s' * (unsealed > 1)} {UNSEALED}")
+
+    def records_of(self, dataset: str, recipe: str) -> list[ResultRecord]:
+        """Every record of a recipe on a data set that can be read, in the order of their paths."""
+        folders = sorted(self.record_folder(dataset, recipe, "").glob("*/metrics.json"))
+        found = [self._open_record(path.parent, {}) for path in folders]
+        return [record for record in found if record is not None]
+
+    def folder_of(self, record: ResultRecord) -> Path:
+        """Where a record lies."""
+        return self.record_folder(record.dataset, record.recipe, record.identity)
+
+    def remove_given(self, record: ResultRecord) -> None:
+        """Remove a record of scores that were not computed here, with its run and frame scores;
+        one that shares them with another record keeps these.
+        """
+        shutil.rmtree(self.folder_of(record))
+        others = self.records_of(record.dataset, record.recipe)
+        if any(record.runs == other.runs for other in others):
+            return
+        shutil.rmtree(self._run_folder_of(record, 0), ignore_errors=True)
+        for path in self._frames_paths(record):
+            path.unlink(missing_ok=True)
 
     def tell(self, line: str) -> None:
         """Say on stderr what is not shown as it lies here, each once."""
@@ -379,7 +413,7 @@ class Results:
         return self._frames_path(record.job, record.identity)
 
     def _frames_path(self, job: dict[str, Any], identity: str) -> Path:
-        return self.root / "frames" / _place(job) / f"{identity[:SHORT]}.npz"
+        return self._home(job["stream"]) / "frames" / _place(job) / f"{identity[:SHORT]}.npz"
 
     def _frames_paths(self, record: ResultRecord) -> list[Path]:
         """Where the frame maxima of a record's runs lie."""
@@ -519,7 +553,7 @@ class Results:
         Raises:
             BadInput: naming the folder and the command that makes records.
         """
-        if not (self.root / "recipes").is_dir():
+        if not self._find("recipes"):
             raise BadInput(
                 f"{self.root}: no records; expected a folder that vadbench run --results wrote"
             )
@@ -528,7 +562,7 @@ class Results:
         """Remove what killed processes left aside."""
         sweep(self.root.glob(".tmp/.*"))
         for pattern in ("runs/*/*/*/.old-*", "recipes/*/*/.old-*"):
-            restore(self.root.glob(pattern))
+            restore(self._find(pattern))
 
     def _aside(
         self, folder: Path, stays: Callable[[], bool] = lambda: False

@@ -67,9 +67,11 @@ class Entry:
         unranked: why it takes no part in places and ranks; None where it does.
         extraction: what tells the features apart from others of their name, in words; else empty.
         chosen_read_out: the score column, where it is not the method's default.
-        usual: whether the first view shows it: what a plain `vadbench run` makes (`is_usual`).
+        usual: whether the first view shows it: what a plain `vadbench run` makes (`is_usual`), and
+            given scores.
         estimates: one for each of `BOARD`; None where something is not stored.
         failures: errors of jobs that failed, for seeds that have no record.
+        given: of whom the scores are, where they were not computed here; else empty.
         places: one for each of `BOARD`: shared by rows that do not differ significantly; a text
             says why there is none.
     """
@@ -96,6 +98,7 @@ class Entry:
     estimates: tuple[Estimate | None, ...] = (None,) * len(BOARD)
     failures: tuple[str, ...] = ()
     places: tuple[int | str, ...] = (NOT_PLACED,) * len(BOARD)
+    given: str = ""
 
     @property
     def recipe(self) -> str:
@@ -205,7 +208,9 @@ def _make_entry(
     totals = _aggregate(records, values, jackknives)
     group, extraction = make_group(first), first["options"] or ""
     chosen = _find_chosen_read_out(first, defaults)
-    plain = is_usual(group, first["features"], first["settings"])
+    plain = is_usual(group, first["features"], first["settings"]) or (
+        first["given"] is not None and not group.rules
+    )
     return Entry(
         group=group,
         method=first["method"],
@@ -230,6 +235,7 @@ def _make_entry(
         chosen_read_out=chosen,
         usual=plain and not extraction and chosen is None,
         estimates=tuple(total.estimate for total in totals),
+        given=first["given"] or "",
     )
 
 

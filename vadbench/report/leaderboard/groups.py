@@ -38,6 +38,7 @@ class Group:
             none.
         rules: what was chosen of the protocol, `field=value`, calibrations among it.
         smoothing: the protocol's sigma in frames, None without a filter.
+        given: why given scores stand in a list of their own; empty of all others.
     """
 
     dataset: str
@@ -50,6 +51,7 @@ class Group:
     regions_sha256: str | None
     rules: tuple[str, ...]
     smoothing: float | None
+    given: str = ""
 
     @property
     def training(self) -> str:
@@ -59,7 +61,8 @@ class Group:
         setting = self.setting if self.split is None else f"{self.setting} ({self.split})"
         scope = "per scene" if self.scope == "scene" else self.scope
         other = self.train_dataset != self.dataset
-        return ", ".join([setting, scope, *([f"trained on {self.train_dataset}"] if other else [])])
+        trained = [f"trained on {self.train_dataset}"] if other else []
+        return ", ".join([setting, scope, *trained, *filter(None, [self.given])])
 
     @property
     def protocol(self) -> str:
@@ -101,4 +104,4 @@ def make_group(record: Mapping[str, Any]) -> Group:
     chosen = json.loads(record["chosen"]) if record["chosen"] else {}
     rules = tuple(f"{name}={write_setting(value)}" for name, value in chosen.items())
     trained = {name: record[name] for name in GROUPED}
-    return Group(**trained, rules=rules, smoothing=record["sigma"])
+    return Group(**trained, rules=rules, smoothing=record["sigma"], given=record.get("apart") or "")

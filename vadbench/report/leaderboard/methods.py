@@ -102,12 +102,13 @@ def method_page(
     environments: dict[str, int] = {}
     records = []
     for entry, seed, identity, jobs in triples[:MOST_RECORDS]:
-        of_jobs = [_describe_environment(runs[job]) for job in jobs.split(",") if job in runs]
+        known = [runs[job] for job in jobs.split(",") if job in runs]
+        of_jobs = [_describe_environment(run) for run in known if run.environment]
         text = "; ".join(dict.fromkeys(of_jobs))
         number = environments.setdefault(text, len(environments)) if text else None
         records.append(Record(entry, seed, identity, jobs, number))
     return MethodPage(
-        about=about(name),
+        about=_about(name, entries),
         entries=tuple(entries),
         costs=tuple(_costs(name, rivals)),
         settings=tuple(settings[:MOST_SETTINGS]),
@@ -118,6 +119,14 @@ def method_page(
         read_outs=tuple(others[:MOST_RECORDS]),
         failures=tuple((entry, failure) for entry in entries for failure in entry.failures),
     )
+
+
+def _about(name: str, entries: Sequence[Entry]) -> About:
+    """What is known of the method; of given scores, whose they are."""
+    given = next((entry.given for entry in entries if entry.given), None)
+    if given is None:
+        return about(name)
+    return About(name, name, f"Scores given, metrics computed here. As declared: {given}.")
 
 
 def other_read_outs(frame: pd.DataFrame) -> dict[str, list[Entry]]:

@@ -67,8 +67,8 @@ def payload(entries: Iterable[Entry], link: Callable[[str, str], str]) -> dict[s
             for name, metric in BOARD.items()
         ],
         "costs": [
-            {"name": field.title, "unit": Cost.extra(name)["unit"]}
-            for name, field in Cost.model_fields.items()
+            {"name": Cost.model_fields[name].title, "unit": Cost.extra(name)["unit"]}
+            for name in COSTS
         ],
         "groups": [
             {

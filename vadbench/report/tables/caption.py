@@ -64,6 +64,7 @@ def write_caption(
     sentences += _warn_of_ablation(suite)
     sentences += _warn_of_oracle(suite, wanted)
     sentences += _describe_weights(wanted)
+    sentences += _describe_given(wanted)
     settings = [
         f"{component}.{name}={value}"
         for component, fields in suite.settings.items()
@@ -191,7 +192,8 @@ def _warn_of_oracle(suite: Suite, wanted: Sequence[Wanted]) -> list[str]:
     """Which settings of the preset `paper` are no choice that a user could have made."""
     if suite.preset != "paper":
         return []
-    methods = dict.fromkeys(part.method for one in wanted for part in one.result.parts)
+    ours = [one.result for one in wanted if one.result.given is None]
+    methods = dict.fromkeys(part.method for result in ours for part in result.parts)
     chosen = [
         f"{field} of {method}"
         for method in methods
@@ -222,6 +224,23 @@ def _describe_weights(wanted: Sequence[Wanted]) -> list[str]:
         *([f"{told}: {'; '.join(weights)}."] if weights else []),
         *(f"{', '.join(names)}: {why}; not ranked." for why, names in unranked.items()),
     ]
+
+
+def _describe_given(wanted: Sequence[Wanted]) -> list[str]:
+    """Of whom scores are that were not computed here, and what was declared of them."""
+    told: dict[str, None] = {}
+    for one in wanted:
+        result = one.result
+        if result.given is None:
+            continue
+        said = [
+            f"{name.replace('_', ' ')}: {' and '.join(text) if name == 'test_free' else text}"
+            for name, text in result.parts[0].config.items()
+        ]
+        told[f"`{one.shown}`: {', '.join(said) or 'nothing declared'}"] = None
+    if not told:
+        return []
+    return [f"Scores given by others, metrics computed here; as they declare: {'; '.join(told)}."]
 
 
 def _describe_regions(suite: Suite, used: Sequence[ResultRecord]) -> list[str]:

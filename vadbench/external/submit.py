@@ -1,0 +1,297 @@
+"""Scores of a method that is not here become a record: `vadbench submit`.
+
+The record is one of ours in all but its origin: frame scores are stored as a run's are, every
+metric is computed here, and `evaluate`, tables, `compare`, the leaderboard, W&B and the export read
+it. What the entrant says of the scores is kept as the settings of its only part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench import registry
+from vadbench.datasets.matching import spelling
+from vadbench.datasets.open import open_dataset
+from vadbench.errors import BadInput, quote
+from vadbench.evaluation.evaluate import evaluate_given
+from vadbench.evaluation.frames import PartFrames
+from vadbench.external.align import align
+from vadbench.external.frame_files import read_frame_file
+from vadbench.external.truth import Truth, find_truth
+from vadbench.files.canonical import canonical_hash
+from vadbench.files.digest import sha256
+from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.spec import (
+    GIVEN,
+    METRICS,
+    TEST_FREE,
+    Protocol,
+    Result,
+    ScoredPart,
+    Training,
+    Value,
+)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+LONGEST = 500  # characters of what is declared
+MOST_SEED = 2**32 - 1
+READ_OUTS = ("score",)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What an entrant says of scores; empty where nothing was said.
+
+    Attributes:
+        paper: who made them, and where it is described.
+        code: an address.
+        features: what the method sees.
+        train_data: what was trained on, where it is not the data set's own training videos.
+        notes: anything else.
+        test_free: where no test label was used, to choose anything: `code`, `protocol`.
+    """
+
+    paper: str = ""
+    code: str = ""
+    features: str = ""
+    train_data: str = ""
+    notes: str = ""
+    test_free: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """What was said, JSON-ready, in one order.
+
+        Raises:
+            BadInput: on a text that is too long or has signs that cannot be printed, an address
+                that is none, or something else than `code` and `protocol` in `test_free`.
+        """
+        for part in self.test_free:
+            if part not in TEST_FREE:
+                raise registry.unknown("part in --test-free", part, TEST_FREE)
+        said: dict[str, Any] = {name: text for name, text in asdict(self).items() if text}
+        for name, text in said.items():
+            if name != "test_free":
+                said[name] = _check_text(name, text)
+        if self.code and not ADDRESS.fullmatch(said["code"]):
+            raise BadInput(f"--code {quote(self.code)}; expected an address, https://…")
+        if self.test_free:
+            said["test_free"] = [part for part in TEST_FREE if part in self.test_free]
+        return said
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is submitted.
+
+    Attributes:
+        scores: a file or folder, as `vadbench.external.frame_files` reads it.
+        name: what the method is called.
+        dataset: whose test videos were scored.
+        seed: of the training.
+        declared: what is said of the scores.
+        labels: of the test videos, where the data set is not here.
+        first_frame, first_label: numbers of a video's first frame in both files.
+    """
+
+    scores: Path
+    name: str
+    dataset: str
+    seed: int = 0
+    declared: Declared = Declared()
+    labels: Path | None = None
+    first_frame: int = 0
+    first_label: int | None = None
+
+
+def submit(submission: Submission, results: Results, *, replace: bool = False) -> ResultRecord:
+    """Measure given scores, and write their record under `submitted/` in the results' folder.
+
+    Args:
+        submission: the scores and what is said of them.
+        results: where the record goes.
+        replace: whether it takes the place of a record of this name and seed.
+
+    Raises:
+        BadInput: if a name, a file or a label is none, or there is a record of this name and seed,
+            or one of another seed of which something else was declared; nothing is then written.
+    """
+    check_name(submission.name)
+    if not 0 <= submission.seed <= MOST_SEED:
+        raise BadInput(f"--seed {submission.seed}; expected a whole number from 0")
+    config = submission.declared.document()
+    first = submission.first_frame
+    first_label = first if submission.first_label is None else submission.first_label
+    truth = find_truth(submission.dataset, submission.labels, first_label)
+    scores = _read_scores(submission, truth)
+    result = describe_given(submission, config, truth)
+    run = _describe_run(submission, result, truth)
+    before = _find_before(result, run.identity, results, replace)
+    results.require_writable()
+    frames = PartFrames.of_given(scores).arrays(truth.labels.lengths())
+    results.write_frames(run, frames)
+    results.write_run(run, None)
+    record = evaluate_given(
+        result, run.identity, truth.labels, truth.document, truth.scenes, results
+    )
+    for old in before:
+        results.remove_given(old)
+    return record
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no folder can have, or that a method here has.
+
+    Raises:
+        BadInput: with what a name may be.
+
+    >>> check_name("my-method_2.1")
+    """
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            f"--as {quote(name)}; expected letters, digits, - _ and ., the first a letter or digit,"
+            " 64 at most"
+        )
+    ours = {spelling(known): known for known in registry.names("detectors", "recipes")}
+    if spelling(name) in ours:
+        raise BadInput(
+            f"--as {name}: {ours[spelling(name)]} is a method of vadbench; name yours otherwise,"
+            " such as " + f"{name}-authors"
+        )
+
+
+def describe_given(submission: Submission, config: dict[str, Any], truth: Truth) -> Result:
+    """What given scores are a result of, under the data set's protocol."""
+    name, said = submission.name, submission.declared
+    return Result(
+        dataset=truth.dataset,
+        method=name,
+        parts=(ScoredPart(method=name, stream=GIVEN, calibration="none", config=config),),
+        training=Training(seed=submission.seed),
+        protocol=Protocol(smoothing=truth.smoothing),
+        given=said.paper or said.code or name,
+    )
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file; of a folder, of its files' names and digests.
+
+    Raises:
+        OSError: if one cannot be read.
+    """
+    if path.is_file():
+        return sha256(path)
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    lines = (f"{file.relative_to(path)} {sha256(file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def describe_record(record: ResultRecord) -> dict[str, Any]:
+    """A record as `vadbench.external.score.render` shows it: the metrics of its protocol."""
+    protocol = record.result.protocol
+    values = [one for one in record.values if _is_shown(one, protocol)]
+    names = ("metric", "convention", "value", "n", "reason", "low", "high", "videos")
+    rows = [{name: getattr(one, name) for name in (*names, "interval_reason")} for one in values]
+    labels = record.labels
+    counts = {"videos": labels["videos"], "frames": labels["frames"]}
+    return {"rows": rows, **counts, "smoothing": protocol.smoothing}
+
+
+def _is_shown(value: Value, protocol: Protocol) -> bool:
+    named = {(metric.metric, metric.convention) for metric in METRICS.values()}
+    known = (value.metric, value.convention) in named
+    return value.video is None and value.smoothing == protocol.filter and known
+
+
+def _check_text(name: str, text: str) -> str:
+    """What is declared, its blanks single."""
+    words = " ".join(text.split())
+    option = f"--{name.replace('_', '-')}"
+    if not words.isprintable() or not words:
+        raise BadInput(f"{option} {quote(text)}; expected characters that can be printed")
+    if len(words) > LONGEST:
+        raise BadInput(f"{option} has {len(words)} characters; expected {LONGEST} at most")
+    return words
+
+
+def _read_scores(submission: Submission, truth: Truth) -> NDArray[np.float64]:
+    """[T] scores of all frames in the order of the test videos."""
+    path, known = submission.scores, truth.known
+    table = align(read_frame_file(path, "score", known, submission.first_frame), known)
+    if not np.isfinite(table.values).all():
+        row = int(np.argmin(np.isfinite(table.values)))
+        raise BadInput(
+            f"{path}: value {row} of all frames is {table.values[row]:g}; expected finite scores,"
+            " which can be smoothed"
+        )
+    return table.values
+
+
+def _describe_run(submission: Submission, result: Result, truth: Truth) -> RunRecord:
+    """What stands for the job that made the scores."""
+    job = {
+        "dataset": result.dataset,
+        "stream": GIVEN,
+        "method": result.method,
+        "seed": submission.seed,
+        "config": result.parts[0].config,
+        "train_dataset": f"{result.dataset}@{open_dataset(result.dataset).revision}",
+        "scores_sha256": digest_of(submission.scores),
+        "labels_sha256": truth.document["sha256"],
+    }
+    identity = canonical_hash(job)
+    lengths = truth.known.lengths
+    return RunRecord(
+        status="done",
+        identity=identity,
+        fit_identity=identity,
+        job=job,
+        runtime={},
+        read_outs=READ_OUTS,
+        test_videos=tuple(lengths.items()),
+        environment={},
+    )
+
+
+def _find_before(result: Result, run: str, results: Results, replace: bool) -> list[ResultRecord]:
+    """The records that this one takes the place of.
+
+    Raises:
+        BadInput: if there are some and it may not, or another seed has another declaration.
+    """
+    alike = [one for one in results.records_of(result.dataset, result.recipe) if not _is(one, run)]
+    same = [one for one in alike if one.seed == result.training.seed]
+    if same and not replace:
+        raise BadInput(
+            f"{result.name}: there is a record of other scores or another declaration,"
+            f" {results.folder_of(same[0])}; --replace takes its place, another --seed adds one"
+        )
+    _require_one_declaration(result, [one for one in alike if one not in same], results)
+    return same
+
+
+def _is(record: ResultRecord, run: str) -> bool:
+    return record.runs == (run,)
+
+
+def _require_one_declaration(
+    result: Result, others: Iterable[ResultRecord], results: Results
+) -> None:
+    """The seeds of one name are one method: what is said of them is the same."""
+    own = result.parts[0].config
+    for other in others:
+        there = other.result.parts[0].config
+        differs = sorted(name for name in {*own, *there} if own.get(name) != there.get(name))
+        if differs:
+            raise BadInput(
+                f"{result.name}: seed {other.seed} declares another {', '.join(differs)}; say the"
+                f" same of all seeds of a method, or remove {results.folder_of(other)}"
+            )
