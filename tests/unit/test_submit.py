@@ -264,6 +264,37 @@ def flat_labels(street):
     return street.labels().flat()
 
 
+@pytest.fixture
+def boxes(street, tmp_path):
+    """The regions themselves, scored at random."""
+    tracks = street.tracks().drop(columns="track")
+    path = tmp_path / "boxes.csv"
+    tracks.assign(score=np.random.default_rng(0).random(len(tracks))).to_csv(path, index=False)
+    return path
+
+
+def test_boxes_give_region_metrics_that_evaluate_keeps(enter, results, boxes):
+    record = enter(detections=boxes)
+    for title in ("RBDC", "TBDC"):
+        value = value_of(record, METRICS[title])
+        assert 0.5 < value.value <= 1
+        assert value.videos
+    refused = []
+    assert evaluate_all(results, {"smoothing": 7}, refused.append) == 1
+    values = {value_of(one, METRICS["RBDC"]).value for one in results.all_records()}
+    assert values == {value_of(record, METRICS["RBDC"]).value}
+    assert enter("without").digests.regions != record.digests.regions
+
+
+def test_boxes_that_do_not_fit_are_told(enter, results, boxes):
+    table = pd.read_csv(boxes)
+    table.assign(frame=table["frame"] + 1000).to_csv(boxes, index=False)
+    assert "boxes.csv: " in refusal(enter, detections=boxes)
+    table.assign(video="elsewhere").to_csv(boxes, index=False)
+    assert "elsewhere" in refusal(enter, detections=boxes)
+    assert not results.root.exists()
+
+
 def test_without_the_data_set_its_labels_are_checked(
     enter, results, tmp_path, street, flat_labels, request
 ):
@@ -272,7 +303,7 @@ def test_without_the_data_set_its_labels_are_checked(
     shutil.rmtree(results.root)
     np.save(tmp_path / "labels.npy", flat_labels)
     request.getfixturevalue("absent")
-    given = Submission(scores, "theirs", "synthetic", 0, FREE, tmp_path / "labels.npy")
+    given = Submission(scores, "theirs", "synthetic", declared=FREE, labels=tmp_path / "labels.npy")
     assert submit(given, results).values == here.values
     assert "--labels FILE" in refusal(submit, Submission(scores, "x", "synthetic"), results)
 

@@ -32,6 +32,15 @@ def submit(
     seed: Annotated[
         int, typer.Option(min=0, help="Of the training; the seeds of a name become one row.")
     ] = 0,
+    detections: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "Also scored boxes, as vadbench score regions reads them: RBDC and TBDC; needs the"
+                " data set."
+            )
+        ),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -71,10 +80,12 @@ def submit(
     from vadbench.results.records import Results
 
     said = Declared(paper, code, features, train_data, notes, split(test_free))
-    submission = Submission(scores, name, dataset, seed, said, labels, first_frame, first_label)
+    submission = Submission(
+        scores, name, dataset, seed, said, detections, labels, first_frame, first_label
+    )
     store = Results(results)
     record = write(submission, store, replace=replace)
-    for doubt in doubts(scores, *([labels] if labels else [])):
+    for doubt in doubts(scores, *filter(None, (labels, detections))):
         say(f"vadbench: {doubt}")
     echo(f"{record.name}: scores given, metrics computed here")
     echo_lines(render(describe_record(record)))

@@ -54,6 +54,7 @@ from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_durat
 # rises with every change of what is computed from the same scores, labels and protocol
 EVALUATION = 2
 NO_DETECTIONS = "frame scores were given, without boxes"
+GONE_DETECTIONS = "the boxes that were given are not kept; vadbench submit measures them again"
 SAY_EVERY = 5.0  # seconds between two lines of progress
 # values of a record, and what each video does to them
 Measured = tuple[list[Value], dict[Key, Jackknife]]
@@ -221,7 +222,7 @@ def evaluate(
     labels, truth = labels_tested(dataset, resplit), read_truth(dataset, resplit)
     scenes = _find_scenes(dataset, labels)
     if result.given is not None:
-        return evaluate_given(result, runs[0], labels, truth, scenes, results)
+        return evaluate_given(result, runs[0], labels, truth, scenes, results, measured=measured)
     identity = identity_of(result, runs)
     before = results.record(dataset.name, result.recipe, identity)
     done = [_find_run(result, place, run, labels, results) for place, run in enumerate(runs)]
@@ -266,6 +267,9 @@ def evaluate_given(
     truth: dict[str, Any],
     scenes: dict[str, str],
     results: Results,
+    *,
+    regions: Measured | None = None,
+    measured: ResultRecord | None = None,
 ) -> ResultRecord:
     """As `evaluate`, of frame scores that were given; the data set need not be here.
 
@@ -276,6 +280,9 @@ def evaluate_given(
         truth: what a record keeps of them, as `vadbench.datasets.truth.truth_of` gives it.
         scenes: video -> its scene.
         results: where the run lies and the record goes.
+        regions: as `measure_detections` gives it, of boxes that were given too; None: what a record
+            says of them is kept, where it holds.
+        measured: such a record, under another protocol.
 
     Raises:
         BadInput: as `evaluate`.
@@ -288,7 +295,13 @@ def evaluate_given(
     protocol, frames = result.protocol, _find_frames(done, None, labels, results)
     final = sum_frames([frames], result.parts, protocol.calibration_level, labels.lengths())
     framed, jackknives = _frame_values(final, done.read_outs, labels, scenes, protocol)
-    located, _ = _no_regions(protocol, NO_DETECTIONS)
+    kept = next((one for one in (before, measured) if _has_regions(one, result, truth)), None)
+    if regions is None and kept is not None:
+        regions = _keep_regions(kept, results)
+    if regions is None:
+        given = "detections_sha256" in done.job
+        regions = _no_regions(protocol, GONE_DETECTIONS if given else NO_DETECTIONS)
+    located, of_regions = regions
     record = ResultRecord(
         identity=identity,
         result=result,
@@ -298,7 +311,7 @@ def evaluate_given(
         read_outs=done.read_outs,
         values=(*framed, *located),
     )
-    return _store(record, jackknife_arrays(jackknives), before, results)
+    return _store(record, jackknife_arrays(jackknives | of_regions), before, results)
 
 
 def _store(
@@ -517,8 +530,6 @@ def _measure_regions(
     tracks: pd.DataFrame,
     labels: Labels,
 ) -> Measured:
-    regions_of = {str(name): tracks[name].to_numpy() for name in tracks}
-    protocol = result.protocol
     lengths = {video: len(values) for video, values in labels.videos.items()}
     boxed = with_boxes(streams)
     scored = detections(
@@ -528,6 +539,26 @@ def _measure_regions(
         list(lengths),
         [result.parts[place].weight for place in boxed],
     )
+    values, jackknives = measure_detections(scored, tracks, lengths, result.protocol)
+    left_out = [part.stream for place, part in enumerate(result.parts) if place not in boxed]
+    return [replace(value, left_out=tuple(left_out)) for value in values], jackknives
+
+
+def measure_detections(
+    scored: Arrays, tracks: pd.DataFrame, lengths: dict[str, int], protocol: Protocol
+) -> Measured:
+    """RBDC and TBDC of scored boxes with their intervals, and what each video does to them.
+
+    Args:
+        scored: columns video, frame, x0, y0, x1, y1, score.
+        tracks: the data set's anomalous regions.
+        lengths: test video -> frames.
+        protocol: alpha, beta and ties.
+
+    Raises:
+        BadInput: as `vadbench.evaluation.metrics.region_metrics`.
+    """
+    regions_of = {str(name): tracks[name].to_numpy() for name in tracks}
     settings: dict[str, Any] = {
         "alpha": protocol.alpha,
         "beta": protocol.beta,
@@ -538,8 +569,7 @@ def _measure_regions(
     regions = read_boxes(regions_of, "ground_truth")
     matched = match(boxes, read_scores(scored), regions, videos=lengths, **settings)
     jackknives = region_jackknives(matched, list(lengths.values()), protocol.ties)
-    left_out = [part.stream for place, part in enumerate(result.parts) if place not in boxed]
-    values = [Value(**row, left_out=tuple(left_out)) for row in measured.rows()]
+    values = [Value(**row) for row in measured.rows()]
     return add_intervals(values, jackknives), jackknives
 
 

@@ -21,17 +21,20 @@ from vadbench import registry
 from vadbench.datasets.matching import spelling
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput, quote
-from vadbench.evaluation.evaluate import evaluate_given
+from vadbench.evaluation.evaluate import Measured, evaluate_given, measure_detections
 from vadbench.evaluation.frames import PartFrames
+from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
 from vadbench.external.align import align
 from vadbench.external.frame_files import read_frame_file
 from vadbench.external.truth import Truth, find_truth
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.digest import sha256
+from vadbench.files.tables import read_detections
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.spec import (
     GIVEN,
     METRICS,
+    REGIONS,
     TEST_FREE,
     Protocol,
     Result,
@@ -98,6 +101,7 @@ class Submission:
         dataset: whose test videos were scored.
         seed: of the training.
         declared: what is said of the scores.
+        detections: scored boxes, as `vadbench.files.tables.read_detections` reads them; None: none.
         labels: of the test videos, where the data set is not here.
         first_frame, first_label: numbers of a video's first frame in both files.
     """
@@ -107,6 +111,7 @@ class Submission:
     dataset: str
     seed: int = 0
     declared: Declared = Declared()
+    detections: Path | None = None
     labels: Path | None = None
     first_frame: int = 0
     first_label: int | None = None
@@ -133,6 +138,7 @@ def submit(submission: Submission, results: Results, *, replace: bool = False) -
     truth = find_truth(submission.dataset, submission.labels, first_label)
     scores = _read_scores(submission, truth)
     result = describe_given(submission, config, truth)
+    regions = _measure_boxes(submission, result, truth)
     run = _describe_run(submission, result, truth)
     before = _find_before(result, run.identity, results, replace)
     results.require_writable()
@@ -140,7 +146,13 @@ def submit(submission: Submission, results: Results, *, replace: bool = False) -
     results.write_frames(run, frames)
     results.write_run(run, None)
     record = evaluate_given(
-        result, run.identity, truth.labels, truth.document, truth.scenes, results
+        result,
+        run.identity,
+        truth.labels,
+        truth.document,
+        truth.scenes,
+        results,
+        regions=regions,
     )
     for old in before:
         results.remove_given(old)
@@ -207,8 +219,12 @@ def describe_record(record: ResultRecord) -> dict[str, Any]:
 
 def _is_shown(value: Value, protocol: Protocol) -> bool:
     named = {(metric.metric, metric.convention) for metric in METRICS.values()}
+    if value.video is not None:
+        return False
+    if value.metric in REGIONS:
+        return value.value is not None
     known = (value.metric, value.convention) in named
-    return value.video is None and value.smoothing == protocol.filter and known
+    return known and value.smoothing == protocol.filter
 
 
 def _check_text(name: str, text: str) -> str:
@@ -235,6 +251,27 @@ def _read_scores(submission: Submission, truth: Truth) -> NDArray[np.float64]:
     return table.values
 
 
+def _measure_boxes(submission: Submission, result: Result, truth: Truth) -> Measured | None:
+    """RBDC and TBDC of the boxes, None without any."""
+    path, name = submission.detections, truth.dataset
+    if path is None:
+        return None
+    tracks = open_dataset(name).tracks()
+    if tracks is None:
+        raise BadInput(f"{path}: {name} has no region annotations; leave --detections out")
+    lengths, protocol = truth.known.lengths, result.protocol
+    regions = {str(column): tracks[column].to_numpy() for column in tracks}
+    paths = {"detections": str(path), "ground_truth": f"the region tracks of {name}"}
+    boxes, regions = match_videos(
+        read_detections(path), regions, lengths, paths, truth.known.source
+    )
+    check_same_frames(boxes, regions, protocol.beta, paths)
+    try:
+        return measure_detections(boxes, tracks, lengths, protocol)
+    except BadInput as error:  # a frame past a video's end
+        raise BadInput(f"{path}: {str(error).removeprefix('detections: ')}") from error
+
+
 def _describe_run(submission: Submission, result: Result, truth: Truth) -> RunRecord:
     """What stands for the job that made the scores."""
     job = {
@@ -247,6 +284,8 @@ def _describe_run(submission: Submission, result: Result, truth: Truth) -> RunRe
         "scores_sha256": digest_of(submission.scores),
         "labels_sha256": truth.document["sha256"],
     }
+    if submission.detections is not None:
+        job["detections_sha256"] = digest_of(submission.detections)
     identity = canonical_hash(job)
     lengths = truth.known.lengths
     return RunRecord(
