@@ -444,6 +444,17 @@ def test_rows_that_are_ranked_apart_are_a_list_of_their_own(enter, results):
     assert take_apart(table, rows[:2]) is None
 
 
+def test_one_command_makes_a_row_of_a_suites_table(street, vadbench, tmp_path):
+    path = write(make_scores(street.labels()), "npz", tmp_path)
+    arguments = ("submit", str(path), "--as", "theirs", "--dataset", "synthetic")
+    code, told, _ = vadbench(*arguments, "--table", "synthetic")
+    assert code == 0
+    assert "| theirs (scores given)" in told
+    code, _, _ = vadbench(*arguments, "--seed", "1", "--table", "nowhere")
+    assert code == 2
+    assert len(list((tmp_path / "results").rglob("metrics.json"))) == 1
+
+
 def test_a_name_that_is_nowhere_is_refused_as_a_method(enter, vadbench):
     enter("theirs")
     code, _, told = vadbench("table", "synthetic", "--add", "nobody")
@@ -462,6 +473,8 @@ def test_the_command_says_what_it_wrote(street, vadbench, tmp_path):
     assert "synthetic/theirs@given:3" in told
     assert "Ranked among the methods here." in told
     assert "Record: results/submitted/recipes/synthetic/theirs@given/" in told
+    code, told, _ = vadbench(*arguments, "--seed", "4", "--table", "synthetic")
+    assert code == 2, "another declaration"
     code, told, failed = vadbench(*arguments, "--test-free", "all")
     assert (code, told) == (2, "")
     assert failed.count("\n") == 1

@@ -98,7 +98,7 @@ def table(
     records = Results(results)
     records.require_records()
     suite = replace(options, methods="" if options.suite else options.methods).read_suite()
-    made, _ = _make_table(suite, Frame(records))
+    made, _ = make_suite_table(suite, Frame(records))
     if cost:
         from vadbench.report.tables.costs import cost_columns
         from vadbench.results.frame import load_results
@@ -116,7 +116,7 @@ def table(
     echo(f"{chosen} table written to {out}")
 
 
-def _make_table(suite: Suite, frame: Frame) -> tuple[Table, list[Wanted]]:
+def make_suite_table(suite: Suite, frame: Frame) -> tuple[Table, list[Wanted]]:
     """The table of a suite, of which some methods may be names that scores were submitted under;
     and what it shows of these.
     """
@@ -189,7 +189,7 @@ def ranks(
 
     records = Results(results)
     records.require_records()
-    made, given = _make_table(Options(suite=suite, add=add).read_suite(), Frame(records))
+    made, given = make_suite_table(Options(suite=suite, add=add).read_suite(), Frame(records))
     ranked = ranking.rank_table(made, metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vadbench.cli.options import RESULTS, ResultsDir, split
+from vadbench.cli.options import RESULTS, Options, ResultsDir, split
 from vadbench.cli.score import FirstFrame, FirstLabel
 from vadbench.cli.terminal import echo, echo_lines, say
+
+if TYPE_CHECKING:
+    from vadbench.results.records import Results
 
 app = typer.Typer()
 
@@ -70,6 +73,12 @@ def submit(
         bool,
         typer.Option("--replace", help="Take the place of a record of this name and seed."),
     ] = False,
+    table: Annotated[
+        str,
+        typer.Option(
+            "--table", help="Also print the table of this suite on the data set, with the row."
+        ),
+    ] = "",
     results: ResultsDir = RESULTS,
 ) -> None:
     """Measure the frame scores of a method that is not here, and write their record."""
@@ -83,7 +92,9 @@ def submit(
     submission = Submission(
         scores, name, dataset, seed, said, detections, labels, first_frame, first_label
     )
-    store = Results(results)
+    store, options = Results(results), Options(suite=table, datasets=dataset, add=name)
+    if table:
+        options.read_suite()  # a suite that is none is told before anything is written
     record = write(submission, store, replace=replace)
     for doubt in doubts(scores, *filter(None, (labels, detections))):
         say(f"vadbench: {doubt}")
@@ -92,3 +103,16 @@ def submit(
     apart = record.result.apart
     echo("Ranked among the methods here." if apart is None else f"Ranked apart: {apart}.")
     echo(f"Record: {store.folder_of(record)}")
+    if table:
+        _print_table(options, store)
+
+
+def _print_table(options: Options, store: Results) -> None:
+    """The table of a suite with the row, made of the records there are."""
+    from vadbench.cli.reports import make_suite_table
+    from vadbench.cli.terminal import print_table
+    from vadbench.results.frame import Frame
+
+    made, _ = make_suite_table(options.read_suite(), Frame(store))
+    echo()
+    print_table(made)
