@@ -20,6 +20,9 @@ from scipy.io import loadmat, savemat
 
 from vadbench.datasets.images import read_image
 from vadbench.datasets.video import iterate_video
+from vadbench.external.frame_files import read_frame_file
+from vadbench.external.label_files import read_labels
+from vadbench.external.lengths import Known
 from vadbench.features import store
 from vadbench.features.boxes.tracks import NPZ, read_tracks
 from vadbench.features.importers.arrays import read_mat, read_npy, read_npz
@@ -61,12 +64,19 @@ TRACKS = {
     "count": np.array([2]),
 }
 CELL = np.array([np.eye(2), np.eye(3, dtype=np.uint8)], dtype=object)
+KNOWN = Known({"a": 4, "b": 5}, "the test split")
+GIVEN = {"a": RANDOM.random(4), "b": RANDOM.random(5)}
+GIVEN_CELLS = np.array([*GIVEN.values()], dtype=object)
 ENTRIES = np.array([np.ones((k % 3, 2), np.float32) for k in range(5)], dtype=object)
 PICTURE = np.kron(np.eye(4, dtype=np.uint8) * 200, np.ones((6, 6), np.uint8))
 
 
 def as_table(path: Path) -> Any:
     return read_frames(path, "score").values.tolist()
+
+
+def as_given(path: Path) -> Any:
+    return read_frame_file(path, "score", KNOWN).values.tolist()
 
 
 def as_picture(suffix: str) -> bytes:
@@ -123,6 +133,15 @@ KINDS: dict[str, tuple[str, bytes, Callable[[Path], Any], bool]] = {
         read_mat,
         False,
     ),
+    "given npy": ("npy", written(lambda file: np.save(file, RANDOM.random(9))), as_given, False),
+    "given npz": ("npz", written(lambda file: np.savez(file, **GIVEN)), as_given, True),
+    "given mat": ("mat", written(lambda file: savemat(file, GIVEN)), as_given, False),
+    "given cells": (
+        "mat",
+        written(lambda file: savemat(file, {"scores": GIVEN_CELLS})),
+        as_given,
+        False,
+    ),
     "parquet": (
         "parquet",
         written(lambda file: pd.DataFrame(ARRAYS).to_parquet(file)),
@@ -162,6 +181,38 @@ def test_a_file_of_anything_after_its_beginning(folder: Path, kind: str, data: b
     path = folder / f"anything.{suffix}"
     path.write_bytes(whole[: 128 if suffix == "mat" else 8] + data)
     answer(lambda: read(path))
+
+
+WORDS = st.sampled_from(
+    [
+        *(
+            "a",
+            "b.mp4",
+            "Abuse",
+            "0",
+            "1",
+            "2",
+            "3",
+            "-1",
+            "4",
+            "7",
+            "1e9",
+            "nan",
+            "9" * 400,
+            "\xff",
+        ),
+    ]
+)
+LINES = st.lists(st.lists(WORDS, max_size=6).map(" ".join), max_size=6).map("\n".join)
+
+
+@given(text=LINES)
+def test_lines_of_scores_and_of_labels(folder: Path, text: str) -> None:
+    path = folder / "lines.txt"
+    path.write_text(text, encoding="utf-8")
+    for read in (as_given, lambda path: read_labels(path, KNOWN).values.tolist()):
+        found, value = answer(lambda read=read: read(path))  # type: ignore[misc]
+        assert found == "line" or len(value) == 9
 
 
 @given(data=st.binary(max_size=60), times=st.integers(0, 50))
