@@ -115,5 +115,5 @@ def _require_same(truth: Truth, path: Path, first: int, facts: Facts | None) -> 
     raise BadInput(
         f"{path}: its labels differ from those of {truth.dataset} here in {count} frames"
         + (f" ({told})" if told else "")
-        + "; leave --labels out, or name the labels that the scores are to be held against"
+        + "; leave --labels out to take those"
     )

@@ -234,13 +234,17 @@ def _describe_given(wanted: Sequence[Wanted]) -> list[str]:
         if result.given is None:
             continue
         said = [
-            f"{name.replace('_', ' ')}: {' and '.join(text) if name == 'test_free' else text}"
+            f"{name.replace('_', ' ')}: {_list(text) if isinstance(text, list) else text}"
             for name, text in result.parts[0].config.items()
         ]
         told[f"`{one.shown}`: {', '.join(said) or 'nothing declared'}"] = None
     if not told:
         return []
     return [f"Scores given by others, metrics computed here; as they declare: {'; '.join(told)}."]
+
+
+def _list(words: Sequence[object]) -> str:
+    return " and ".join(map(str, words))
 
 
 def _describe_regions(suite: Suite, used: Sequence[ResultRecord]) -> list[str]:
