@@ -212,6 +212,27 @@ def test_the_frames_of_another_data_set_are_known(tmp_path):
     assert "these are the frames of ped2" in told
 
 
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_videos_that_are_named_by_their_numbers_are_those(tmp_path, width):
+    labels = write(make("label"), "label", "table.csv", tmp_path)
+    usual = score_frames(write(make("score"), "score", "table.npz", tmp_path), labels)
+    numbered = {f"{n:0{width}d}": own for n, own in enumerate(make("score").values(), 1)}
+    assert score_frames(write(numbered, "score", "folder of npy", tmp_path), labels) == usual
+    spans = "".join(f"{n:0{width}d} {a} {b}\n" for n, (a, b) in enumerate(EVENTS.values(), 1))
+    found = read_labels(write_text(tmp_path / "intervals.txt", spans), KNOWN)
+    assert found.values.tolist() == np.concatenate(list(make("label").values())).tolist()
+
+
+@pytest.mark.parametrize(
+    "names", [["1", "2", "4"], ["1", "01", "3"], ["Train001", "Train002", "Train003"], ["1", "2"]]
+)
+def test_other_numbers_and_other_names_are_refused(tmp_path, names):
+    labels = write(make("label"), "label", "table.csv", tmp_path)
+    scores = dict(zip(names, make("score").values(), strict=False))
+    told = refusal(score_frames, write(scores, "score", "videos.npz", tmp_path), labels)
+    assert "expected the same names in both" in told
+
+
 def test_an_array_of_all_frames_needs_to_know_whose_they_are(tmp_path):
     both = [write(make(column), column, "all.npy", tmp_path) for column in ("score", "label")]
     told = refusal(score_frames, *both)

@@ -4,6 +4,8 @@ frames.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,28 @@ from vadbench.external.lengths import Known, why_lengths_differ
 from vadbench.files.tables import FrameTable
 
 
+def match_numbers(found: Iterable[str], expected: Iterable[str]) -> dict[str, str]:
+    """Name in `found` -> its partner, where names are numbers alone (`01`, `01_0014`) and the
+    others differ in their numbers; empty where that leaves a doubt.
+
+    >>> match_numbers(["1", "02"], ["Test001", "Test002"])
+    {'1': 'Test001', '02': 'Test002'}
+    """
+    names, wanted = list(found), list(expected)
+    if not all(re.fullmatch(r"\d+(_\d+)*", name) for name in names):
+        return {}
+    of_numbers = {_numbers(video): video for video in wanted}
+    own = {name: _numbers(name) for name in names}
+    distinct = len(of_numbers) == len(wanted) and len(set(own.values())) == len(names)
+    if not distinct or not set(own.values()) <= of_numbers.keys():
+        return {}
+    return {name: of_numbers[numbers] for name, numbers in own.items()}
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", name)))
+
+
 def align(table: FrameTable, known: Known) -> FrameTable:
     """The values in the order of the known videos.
 
@@ -22,12 +46,13 @@ def align(table: FrameTable, known: Known) -> FrameTable:
             fits.
     """
     matched = match_names(table.lengths, known.lengths)
-    if matched.lone:
+    partner = match_numbers(table.lengths, known.lengths) if matched.lone else matched.partner
+    if len(partner) < max(len(table.lengths), len(known.lengths)):
         raise BadInput(
             f"{table.path}: its videos against those of {known.source}: {matched.lone}; expected"
             " the same names in both"
         )
-    of = {partner: name for name, partner in matched.partner.items()}
+    of = {video: name for name, video in partner.items()}
     found = {video: table.lengths[of[video]] for video in known.lengths}
     for video, frames in known.lengths.items():
         if found[video] != frames:

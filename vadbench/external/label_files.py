@@ -16,6 +16,7 @@ from vadbench.datasets.folders import image_paths
 from vadbench.datasets.masks import mark, read_mask
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
+from vadbench.external.align import match_numbers
 from vadbench.external.frame_files import read_frame_file, read_lines
 from vadbench.external.lengths import Known
 from vadbench.files.npy import load_npy
@@ -70,12 +71,14 @@ def _read_intervals(
         name, spans = _parse_line(words, f"{path}: line {number}", first)
         intervals.setdefault(name, []).extend(spans)
     matched = match_names(intervals, known.lengths)
-    if matched.extra:
+    numbered = match_numbers(intervals, known.lengths) if matched.extra else {}
+    partner = numbered or matched.partner
+    if matched.extra and not numbered:
         raise BadInput(
             f"{path}: video {matched.extra[0]} is none of {known.source}, which has"
             f" {', '.join(list(known.lengths)[:3])}, …; is it another split's?"
         )
-    of = {partner: name for name, partner in matched.partner.items()}
+    of = {video: name for name, video in partner.items()}
     parts = [
         _mark_intervals(intervals.get(of.get(video, ""), []), frames, f"{path}: video {video}")
         for video, frames in known.lengths.items()
