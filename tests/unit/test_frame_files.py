@@ -154,13 +154,27 @@ def test_intervals_that_are_none_are_told(tmp_path, lines, told):
     assert told in refusal(read_labels, write_text(tmp_path / "i.txt", lines), KNOWN)
 
 
-@pytest.mark.parametrize("kind", ["pictures", "arrays"])
+def test_the_m_file_of_ucsd_is_labels(tmp_path):
+    lines = [f"TestVideoFile{{end+1}}.gt_frame = [{a + 1}:{b + 1}];" for a, b in EVENTS.values()]
+    path = write_text(tmp_path / "UCSDstreet.m", "TestVideoFile = {};\n" + "\n".join(lines))
+    found = read_labels(path, KNOWN)
+    assert found.values.tolist() == np.concatenate(list(make("label").values())).tolist()
+    write_text(path, "\n".join(lines[:2]))
+    assert "intervals of 2 clips" in refusal(read_labels, path, KNOWN)
+
+
+@pytest.mark.parametrize("kind", ["pictures", "arrays", "cells"])
 def test_masks_are_labels(tmp_path, kind):
     for video, labels in make("label").items():
         masks = np.zeros((len(labels), 4, 6), np.uint8)
         masks[labels == 1, 2, 3] = 255
         if kind == "arrays":
             np.save(tmp_path / f"{video}.npy", masks)
+            continue
+        if kind == "cells":
+            cells = np.empty((1, len(masks)), object)
+            cells[0] = list(masks)
+            scipy.io.savemat(tmp_path / f"{video}_label.mat", {"volLabel": cells})
             continue
         (tmp_path / f"{video}_gt").mkdir()
         for frame, mask in enumerate(masks):
@@ -231,6 +245,11 @@ def test_other_numbers_and_other_names_are_refused(tmp_path, names):
     scores = dict(zip(names, make("score").values(), strict=False))
     told = refusal(score_frames, write(scores, "score", "videos.npz", tmp_path), labels)
     assert "expected the same names in both" in told
+
+
+def test_without_labels_a_data_set_has_to_be_named(tmp_path):
+    scores = write(make("score"), "score", "videos.npz", tmp_path)
+    assert "give --labels, or --dataset" in refusal(score_frames, scores)
 
 
 def test_an_array_of_all_frames_needs_to_know_whose_they_are(tmp_path):

@@ -43,8 +43,8 @@ def score_frames_command(
         typer.Option(
             help=(
                 "A label a frame, 0 or 1, of the same frames in any of these forms (column label);"
-                " a txt of intervals, `video start end` or UCF-Crime's lines; or a folder of"
-                " masks. Default: those of --dataset."
+                " a txt of intervals, `video start end` or UCF-Crime's lines; UCSD's m file;"
+                " or a folder of masks. Default: those of --dataset."
             )
         ),
     ] = None,

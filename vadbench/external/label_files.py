@@ -1,7 +1,8 @@
 """Ground truth a frame from every kind of file that data sets come with.
 
-All that `frame_files` reads, with 0 and 1; lines of intervals in a txt; and a folder of masks, a
-folder of pictures or an npy [T, H, W] a video, where a frame is anomalous if its mask is not empty.
+All that `frame_files` reads, with 0 and 1; lines of intervals in a txt; the intervals of UCSD's m
+files; and a folder of masks, a folder of pictures, an npy [T, H, W] or a mat file with a cell a
+frame (Avenue's) a video, where a frame is anomalous if its mask is not empty.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from vadbench.datasets.folders import image_paths
 from vadbench.datasets.masks import mark, read_mask
 from vadbench.datasets.matching import match_names
-from vadbench.errors import BadInput
+from vadbench.datasets.ucsd import parse_intervals
+from vadbench.errors import BadInput, cut
 from vadbench.external.align import match_numbers
 from vadbench.external.frame_files import read_frame_file, read_lines
 from vadbench.external.lengths import Known
+from vadbench.files.mat import read_mat
 from vadbench.files.npy import load_npy
 from vadbench.files.tables import FrameTable
 
@@ -26,6 +29,11 @@ Intervals = dict[str, list[tuple[int, int]]]
 SUFFIX = re.compile(r"(\.(mp4|avi|mkv|mov|webm))$", re.IGNORECASE)
 MASKS = re.compile(r"(_gt|_mask|_masks|_label)$", re.IGNORECASE)
 OVERRUN = 2  # frames by which a release's intervals end after their video at most
+MOST_MASKS = 1 << 30  # bytes of a video's masks
+UNKNOWN = (
+    "intervals do not say how many frames a video has; give scores that name their videos, or"
+    " --dataset"
+)
 NEITHER = "expected `video start end`, or UCF-Crime's `video class start end start end`"
 
 
@@ -42,11 +50,29 @@ def read_labels(path: Path, known: Known | None = None, first: int = 0) -> Frame
     """
     if path.is_dir() and _has_masks(path):
         return _read_masks(path)
+    if path.suffix == ".m" and path.is_file():
+        return _read_clips(path, known)
     if path.suffix.lower() == ".txt" and path.is_file():
         rows = _split_lines(path)
         if not all(word in ("0", "1", "0.0", "1.0") for _, row in rows for word in row):
             return _read_intervals(rows, path, known, first)
     return read_frame_file(path, "label", known, first)
+
+
+def _read_clips(path: Path, known: Known | None) -> FrameTable:
+    """The intervals of UCSD's m file, a line a clip in the order of the clips."""
+    if known is None:
+        raise BadInput(f"{path}: {UNKNOWN}")
+    clips = parse_intervals(path)
+    if len(clips) != len(known.lengths):
+        raise BadInput(
+            f"{path}: intervals of {len(clips)} clips where {known.source} has {len(known.lengths)}"
+        )
+    parts = [
+        _mark_intervals([(low - 1, high - 1) for low, high in spans], frames, f"{path}: {video}")
+        for (video, frames), spans in zip(known.lengths.items(), clips, strict=True)
+    ]
+    return FrameTable(path, dict(known.lengths), np.concatenate(parts))
 
 
 def _split_lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -62,10 +88,7 @@ def _read_intervals(
     a line is normal.
     """
     if known is None:
-        raise BadInput(
-            f"{path}: intervals do not say how many frames a video has; give scores that name their"
-            " videos, or --dataset"
-        )
+        raise BadInput(f"{path}: {UNKNOWN}")
     intervals: Intervals = {}
     for number, words in rows:
         name, spans = _parse_line(words, f"{path}: line {number}", first)
@@ -124,6 +147,8 @@ def _has_masks(path: Path) -> bool:
     """Whether a folder has folders, or arrays of more than one number a frame."""
     if any(one.is_dir() and not one.name.startswith(".") for one in path.iterdir()):
         return True
+    if any(path.glob("*.mat")):
+        return True
     arrays = sorted(path.glob("*.npy"))
     return bool(arrays) and load_npy(arrays[0], "write it again").ndim == 3
 
@@ -140,6 +165,8 @@ def _read_masks(path: Path) -> FrameTable:
             marked = [bool(read_mask(picture).any()) for picture in image_paths(one)]
         elif one.suffix == ".npy":
             marked = _read_volume(one)
+        elif one.suffix == ".mat":
+            marked = _read_cells(one)
         else:
             continue
         parts[name] = np.array(marked, np.float64)
@@ -154,3 +181,14 @@ def _read_volume(path: Path) -> list[bool]:
     if masks.ndim != 3:
         raise BadInput(f"{path}: shape {list(masks.shape)}; expected masks [frames, H, W]")
     return [bool(frame.any()) for frame in mark(masks, str(path))]
+
+
+def _read_cells(path: Path) -> list[bool]:
+    """Whether the mask in each cell of the file's only cell array is not empty."""
+    try:
+        cells = [own for own in read_mat(path, MOST_MASKS).values() if own.dtype == object]
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read as mat ({cut(str(error))})") from error
+    if len(cells) != 1 or not cells[0].size:
+        raise BadInput(f"{path}: {len(cells)} cell arrays; expected one, a mask a frame")
+    return [bool(mark(cell, str(path)).any()) for cell in cells[0].ravel()]
