@@ -345,7 +345,7 @@ def read_rows(record: ResultRecord, results: Results) -> list[Arrays]:
         run = results.run_of(record, place)
         own = None if run is None else results.rows(run)
         if own is None and record.result.given is not None:
-            raise BadInput(f"{record.name}: {NO_DETECTIONS}, or they are not kept")
+            raise BadInput(f"{record.name}: frame scores were given; there are no row scores")
         if run is None or own is None:
             job = {"dataset": record.dataset, "stream": part.stream, "method": part.method}
             missing = results.run_folder(job, record.runs[place]) / "rows.npz"

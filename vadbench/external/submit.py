@@ -176,7 +176,7 @@ def check_name(name: str) -> None:
     if spelling(name) in ours:
         raise BadInput(
             f"--as {name}: {ours[spelling(name)]} is a method of vadbench; name yours otherwise,"
-            " such as " + f"{name}-authors"
+            f" such as {name}-authors"
         )
 
 
@@ -306,7 +306,8 @@ def _find_before(result: Result, run: str, results: Results, replace: bool) -> l
     Raises:
         BadInput: if there are some and it may not, or another seed has another declaration.
     """
-    alike = [one for one in results.records_of(result.dataset, result.recipe) if not _is(one, run)]
+    there = results.records_of(result.dataset, result.recipe)
+    alike = [one for one in there if one.runs != (run,)]
     same = [one for one in alike if one.seed == result.training.seed]
     if same and not replace:
         raise BadInput(
@@ -315,10 +316,6 @@ def _find_before(result: Result, run: str, results: Results, replace: bool) -> l
         )
     _require_one_declaration(result, [one for one in alike if one not in same], results)
     return same
-
-
-def _is(record: ResultRecord, run: str) -> bool:
-    return record.runs == (run,)
 
 
 def _require_one_declaration(
