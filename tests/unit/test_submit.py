@@ -15,9 +15,10 @@ from vadbench.datasets.synthetic import Synthetic
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import evaluate_all
 from vadbench.evaluation.frames import read_frame_scores
+from vadbench.external.declared import Declared, check_name
 from vadbench.external.rows import find_rows, split_names, take_apart
 from vadbench.external.score import score_frames
-from vadbench.external.submit import Declared, Submission, check_name, submit
+from vadbench.external.submit import Submission, submit
 from vadbench.report.compare import compare
 from vadbench.report.leaderboard.entries import make_entries
 from vadbench.report.leaderboard.places import add_places

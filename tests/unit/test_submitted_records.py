@@ -11,7 +11,7 @@ import pytest
 from vadbench.datasets.facts import read_facts
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import evaluate_given
-from vadbench.external.submit import Declared, check_name
+from vadbench.external.declared import Declared, check_name
 from vadbench.external.truth import find_truth
 from vadbench.results.records import SUBMITTED, Results, same_record
 from vadbench.spec import GIVEN, Protocol

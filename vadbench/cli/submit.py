@@ -82,8 +82,9 @@ def submit(
     results: ResultsDir = RESULTS,
 ) -> None:
     """Measure the frame scores of a method that is not here, and write their record."""
+    from vadbench.external.declared import Declared
     from vadbench.external.score import render
-    from vadbench.external.submit import Declared, Submission, describe_record
+    from vadbench.external.submit import Submission, describe_record
     from vadbench.external.submit import submit as write
     from vadbench.files.tables import doubts
     from vadbench.results.records import Results

@@ -8,23 +8,21 @@ it. What the entrant says of the scores is kept as the settings of its only part
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench import registry
-from vadbench.datasets.matching import spelling
 from vadbench.datasets.open import open_dataset
-from vadbench.errors import BadInput, quote
+from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import Measured, evaluate_given, measure_detections
 from vadbench.evaluation.frames import PartFrames
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
 from vadbench.external.align import align
+from vadbench.external.declared import Declared, check_name
 from vadbench.external.frame_files import read_frame_file
 from vadbench.external.truth import Truth, find_truth
 from vadbench.files.canonical import canonical_hash
@@ -35,7 +33,6 @@ from vadbench.spec import (
     GIVEN,
     METRICS,
     REGIONS,
-    TEST_FREE,
     Protocol,
     Result,
     ScoredPart,
@@ -43,52 +40,9 @@ from vadbench.spec import (
     Value,
 )
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-ADDRESS = re.compile(r"https?://[^\s<>\"']+")
-LONGEST = 500  # characters of what is declared
 MOST_SEED = 2**32 - 1
 READ_OUTS = ("score",)
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What an entrant says of scores; empty where nothing was said.
-
-    Attributes:
-        paper: who made them, and where it is described.
-        code: an address.
-        features: what the method sees.
-        train_data: what was trained on, where it is not the data set's own training videos.
-        notes: anything else.
-        test_free: where no test label was used, to choose anything: `code`, `protocol`.
-    """
-
-    paper: str = ""
-    code: str = ""
-    features: str = ""
-    train_data: str = ""
-    notes: str = ""
-    test_free: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """What was said, JSON-ready, in one order.
-
-        Raises:
-            BadInput: on a text that is too long or has signs that cannot be printed, an address
-                that is none, or something else than `code` and `protocol` in `test_free`.
-        """
-        for part in self.test_free:
-            if part not in TEST_FREE:
-                raise registry.unknown("part in --test-free", part, TEST_FREE)
-        said: dict[str, Any] = {name: text for name, text in asdict(self).items() if text}
-        for name, text in said.items():
-            if name != "test_free":
-                said[name] = _check_text(name, text)
-        if self.code and not ADDRESS.fullmatch(said["code"]):
-            raise BadInput(f"--code {quote(self.code)}; expected an address, https://…")
-        if self.test_free:
-            said["test_free"] = [part for part in TEST_FREE if part in self.test_free]
-        return said
+NOTHING = Declared()
 
 
 @dataclass(frozen=True)
@@ -110,7 +64,7 @@ class Submission:
     name: str
     dataset: str
     seed: int = 0
-    declared: Declared = Declared()
+    declared: Declared = NOTHING
     detections: Path | None = None
     labels: Path | None = None
     first_frame: int = 0
@@ -159,27 +113,6 @@ def submit(submission: Submission, results: Results, *, replace: bool = False) -
     return record
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that no folder can have, or that a method here has.
-
-    Raises:
-        BadInput: with what a name may be.
-
-    >>> check_name("my-method_2.1")
-    """
-    if not NAME.fullmatch(name):
-        raise BadInput(
-            f"--as {quote(name)}; expected letters, digits, - _ and ., the first a letter or digit,"
-            " 64 at most"
-        )
-    ours = {spelling(known): known for known in registry.names("detectors", "recipes")}
-    if spelling(name) in ours:
-        raise BadInput(
-            f"--as {name}: {ours[spelling(name)]} is a method of vadbench; name yours otherwise,"
-            f" such as {name}-authors"
-        )
-
-
 def describe_given(submission: Submission, config: dict[str, Any], truth: Truth) -> Result:
     """What given scores are a result of, under the data set's protocol."""
     name, said = submission.name, submission.declared
@@ -225,17 +158,6 @@ def _is_shown(value: Value, protocol: Protocol) -> bool:
         return value.value is not None
     known = (value.metric, value.convention) in named
     return known and value.smoothing == protocol.filter
-
-
-def _check_text(name: str, text: str) -> str:
-    """What is declared, its blanks single."""
-    words = " ".join(text.split())
-    option = f"--{name.replace('_', '-')}"
-    if not words.isprintable() or not words:
-        raise BadInput(f"{option} {quote(text)}; expected characters that can be printed")
-    if len(words) > LONGEST:
-        raise BadInput(f"{option} has {len(words)} characters; expected {LONGEST} at most")
-    return words
 
 
 def _read_scores(submission: Submission, truth: Truth) -> NDArray[np.float64]:
