@@ -14,12 +14,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
@@ -553,7 +554,15 @@ class Cost(Measured):
         "training time of the networks of learnt streams, each network once; missing where no"
         " stream is learnt",
     )
-    networks: dict[str, float | None] = Field({}, exclude=True)  # fingerprint -> its seconds
+    _networks: dict[str, float | None] = PrivateAttr(default_factory=dict)
+
+    def with_networks(self, networks: Mapping[str, float | None]) -> Self:
+        """This cost with that of networks, fingerprint -> seconds; None: not known."""
+        known = [own for own in networks.values() if own is not None]
+        whole = bool(networks) and len(known) == len(networks)
+        cost = self.model_copy(update={"network_seconds": sum(known) if whole else None})
+        cost._networks = dict(networks)
+        return cost
 
     @classmethod
     def over_jobs(cls, costs: Sequence[Cost]) -> Cost:
@@ -562,18 +571,13 @@ class Cost(Measured):
         >>> Cost.over_jobs([Cost(fit_seconds=1), Cost(fit_seconds=2)]).fit_seconds
         3.0
         """
-        networks = {name: own for cost in costs for name, own in cost.networks.items()}
-        times = [own for own in networks.values() if own is not None]
-        whole = bool(networks) and len(times) == len(networks)
-        total: dict[str, Any] = {
-            "networks": networks,
-            "network_seconds": sum(times) if whole else None,
-        }
-        for name in cls.model_fields.keys() - total.keys():
+        total: dict[str, Any] = {}
+        for name in cls.model_fields:
             known = [getattr(cost, name) for cost in costs]
             combine = max if cls.extra(name)["over_jobs"] == "max" else sum
             total[name] = None if None in known or not known else combine(known)
-        return cls.model_construct(**total)
+        networks = {name: own for cost in costs for name, own in cost._networks.items()}
+        return cls(**total).with_networks(networks)
 
     @classmethod
     def extra(cls, name: str) -> dict[str, str]:

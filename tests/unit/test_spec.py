@@ -217,10 +217,20 @@ numbers = st.none() | st.integers(0, 10**6)
 @given(st.lists(st.builds(Cost, **dict.fromkeys(COSTS, numbers)), min_size=1, max_size=4))
 def test_costs_are_added_and_the_largest_memory_kept_unless_one_is_not_known(costs):
     total = Cost.over_jobs(costs)
-    for name in COSTS:
+    for name in set(COSTS) - {"network_seconds"}:
         known = [getattr(cost, name) for cost in costs]
         combine = max if name == "peak_memory_mib" else sum
         assert getattr(total, name) == (None if None in known else combine(known))
+
+
+def test_a_network_is_counted_once_and_unknown_ones_leave_the_sum_unknown():
+    one, two = (Cost().with_networks({name: 5.0}) for name in ("a", "b"))
+    lost = Cost().with_networks({"c": None})
+    assert Cost.over_jobs([one, one]).network_seconds == 5.0
+    assert Cost.over_jobs([Cost.over_jobs([one, two]), one]).network_seconds == 10.0
+    assert Cost.over_jobs([one, Cost()]).network_seconds == 5.0
+    assert Cost.over_jobs([one, lost]).network_seconds is None
+    assert Cost.over_jobs([Cost()]).network_seconds is None
 
 
 def test_no_jobs_cost_nothing_known():

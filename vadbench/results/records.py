@@ -120,7 +120,7 @@ class RunRecord(Measured):
         times = {f"{stage}_seconds": self.seconds.get(stage) for stage in ("fit", "score")}
         network = self.network
         networks = {} if network is None else {network.fingerprint: network.seconds}
-        return Cost.over_jobs([Cost(**measured, **times, networks=networks)])
+        return Cost(**measured, **times).with_networks(networks)
 
     @property
     def commit(self) -> str | None:
