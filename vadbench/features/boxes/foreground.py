@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -104,6 +105,22 @@ class Foreground:
                 for frame in footage.grey()
             ]
         )
+
+    @property
+    def needs_opening(self) -> bool:
+        """True: the background is the median of many frames."""
+        return True
+
+    def follow(
+        self, frames: Iterator[NDArray[np.uint8]], opening: Footage | None
+    ) -> Iterator[NDArray[np.float32]]:
+        """The components of each frame, as `objects` finds them where the opening is the clip."""
+        from vadbench.features.follow import to_grey
+
+        assert opening is not None
+        still = background(opening.sample(self.options.samples))
+        for frame in frames:
+            yield self.components(differs(to_grey(frame), still, self.options.threshold))
 
     def components(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """[n, 4] boxes of the objects of one foreground mask [H, W]."""
