@@ -19,6 +19,7 @@ from vadbench.cli.options import (
     Streams,
 )
 from vadbench.cli.runs import silent
+from vadbench.cli.signals import end
 from vadbench.cli.terminal import echo, echo_lines, print_grid, say
 from vadbench.errors import BadInput
 from vadbench.spec import MOST_SEEDS
@@ -76,6 +77,80 @@ def train(
     kept = train_models(plan, results, quiet=quiet, threads=threads, say=progress)
     for one in kept:
         echo(f"{one.manifest.name} {one.folder}")
+
+
+@app.command()
+def watch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A video file, a folder of numbered pictures, or a camera (rtsp://...)."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="As vadbench models show takes it; also the path of a .zip.")
+    ],
+    smoothing: Annotated[
+        str, typer.Option(help="none, or causal-SIGMA (frames), such as causal-3.")
+    ] = "none",
+    format_: Annotated[str, typer.Option("--format", help="csv or json, a line a frame.")] = "csv",
+    out: Annotated[Path | None, typer.Option(help="File of the lines; default: stdout.")] = None,
+    video: Annotated[Path | None, typer.Option(help="Also an annotated video: .mp4.")] = None,
+    warm_up: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=10_000,
+            help="Take backgrounds from so many first frames, and not from a pass over the clip.",
+        ),
+    ] = None,
+    scene: Annotated[
+        str, typer.Option(help="Whose detector scores, of a model with one for each scene.")
+    ] = "",
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=1000, help="Of a folder of pictures, and of the film."),
+    ] = None,
+    results: ResultsDir = RESULTS,
+    quiet: Quiet = False,
+) -> None:
+    """Score a new video frame by frame with a kept model: frame, time, score, box of the highest
+    object.
+
+    Ends with frames a second and the times of each stage. Ctrl-C leaves what was scored.
+    """
+    from vadbench import registry
+    from vadbench.models.clock import Clock
+    from vadbench.models.film import check_film
+    from vadbench.models.lines import FORMATS
+    from vadbench.models.model import load_model
+    from vadbench.models.recording import Recording
+    from vadbench.models.watching import STAGES
+
+    if format_ not in FORMATS:
+        raise registry.unknown("choice for --format", format_, FORMATS)
+    if video is not None:
+        check_film(video)
+    progress, clock = silent if quiet else say, Clock(STAGES)
+    loaded = load_model(model, results)
+    frames = loaded.watch(
+        source,
+        smoothing=smoothing,
+        scene=scene,
+        warm_up=warm_up,
+        fps=fps,
+        say=progress,
+        clock=clock,
+    )
+    scale = loaded.scale(scene) if video else (0.0, 1.0)
+    record = Recording(out, format_, smoothing != "none", video, scale, fps, echo)
+    interrupted = record.write(frames)
+    for line in clock.words.splitlines():
+        progress(line)
+    if interrupted:
+        kept = f" in {out}" if out else ""
+        say(f"vadbench: interrupted; what was scored is kept{kept}")
+        end()
 
 
 @models.command("list")

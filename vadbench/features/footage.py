@@ -32,6 +32,13 @@ class Footage:
         self.held = held
         self._kept: list[NDArray[np.uint8]] | None = None
 
+    @classmethod
+    def of_frames(cls, dataset: Dataset, video: Video, frames: list[NDArray[np.uint8]]) -> Footage:
+        """A clip of frames that are in memory."""
+        footage = cls(dataset, video)
+        footage._kept = frames
+        return footage
+
     def __len__(self) -> int:
         return self.video.frames
 

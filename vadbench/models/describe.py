@@ -39,9 +39,7 @@ def describe_model(kept: Kept) -> str:
 def _describe_part(part: ScoredPart, fit: KeptFit) -> list[str]:
     scenes = [scene for scene in fit.detectors if scene]
     own = f", one detector for each of {len(scenes)} scenes ({', '.join(scenes)})" if scenes else ""
-    size = (
-        "" if fit.frame_size is None else f", frames of {fit.frame_size[1]} x {fit.frame_size[0]}"
-    )
+    size = "" if fit.frame_shape is None else f", frames of {describe_shape(fit.frame_shape)}"
     weight = "" if part.weight == 1 else f", weight {part.weight:g}"
     calibrated = "" if part.calibration == "none" else f", calibration {part.calibration}{weight}"
     return [
@@ -49,6 +47,15 @@ def _describe_part(part: ScoredPart, fit: KeptFit) -> list[str]:
         f"  {fit.train_rows} training rows of {fit.columns} columns{size}",
         f"  watched: {how_watched(fit)}",
     ]
+
+
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """A picture's size and colour.
+
+    >>> describe_shape((240, 360, 3))
+    '360 x 240 colour'
+    """
+    return f"{shape[1]} x {shape[0]} {'grey' if len(shape) == 2 else 'colour'}"
 
 
 def how_watched(fit: KeptFit) -> str:

@@ -85,7 +85,7 @@ class KeptFit(Record):
         columns: of a row.
         shape: of the maps that a row holds.
         train_rows: that it was fitted to.
-        frame_size: height and width of the first training frame; None: not here when it was kept.
+        frame_shape: of the first training frame, [H, W] grey or [H, W, 3]; None: it was not here.
         network: the folder of a learnt stream's network; None: the stream has none.
     """
 
@@ -100,7 +100,7 @@ class KeptFit(Record):
     columns: Count
     shape: tuple[Count, ...] | None = None
     train_rows: Count
-    frame_size: tuple[Count, Count] | None = None
+    frame_shape: tuple[Count, ...] | None = Field(None, min_length=2, max_length=3)
     network: Place | None = None
 
     @property

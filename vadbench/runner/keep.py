@@ -63,16 +63,17 @@ class Keeper:
             columns=features.x.shape[1],
             shape=features.shape,
             train_rows=len(features),
-            frame_size=_read_frame_size(job),
+            frame_shape=_read_frame_shape(job),
         )
         write_fit(self.root, fit, detectors)
 
 
-def _read_frame_size(job: Job) -> tuple[int, int] | None:
-    """Of the first training video; None where its frames are not here."""
+def _read_frame_shape(job: Job) -> tuple[int, ...] | None:
+    """Of the first training frame; None where it is not here."""
     dataset = open_dataset(job.dataset if job.source is None else job.source.dataset)
     try:
-        return dataset.frame_size(dataset.videos("train")[0])
+        first = next(iter(dataset.read(dataset.videos("train")[0])), None)
+        return None if first is None else first.shape
     except (BadInput, OSError, IndexError):
         return None
 
