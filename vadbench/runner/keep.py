@@ -84,7 +84,7 @@ def train_models(
     *,
     quiet: bool = False,
     threads: int | None = None,
-    say: Say,
+    say: Say = lambda line: None,
 ) -> list[Kept]:
     """Fit the jobs of a plan on their training videos, and keep a model of each result; one that
     is kept already, and whole, stays.
