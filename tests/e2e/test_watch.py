@@ -205,6 +205,28 @@ def test_a_video_of_another_size_is_scored_and_it_is_said(results, tmp_path):
     assert "pictures of 320 x 240 colour, trained on 160 x 120 colour" in said[-1]
 
 
+def test_a_camera_scores_as_the_file_that_it_shows(results, clip):
+    """FFmpeg opens a file by its address as it opens a camera."""
+    model = vadbench.load_model("gmm@velocity", results.root)
+    one, other = (
+        [frame.score for frame in model.watch(source, warm_up=20)]
+        for source in (clip, f"file://{clip}")
+    )
+    assert one == other
+
+
+def test_a_camera_that_breaks_off_is_told_after_what_it_showed(results, clip, tmp_path):
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(clip.read_bytes()[:60000])
+    frames = vadbench.load_model("gmm@velocity", results.root).watch(f"file://{cut}", warm_up=5)
+    seen = []
+    try:
+        seen.extend(frames)
+    except BadInput as error:
+        assert "broke off after frame" in str(error)
+    assert 5 < len(seen) < FRAMES
+
+
 def watch(results, source, *options):
     """The command's process."""
     command = [sys.executable, "-m", "vadbench.cli", "watch", str(source), *options]
