@@ -4,6 +4,7 @@ leaves what was scored.
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -139,6 +140,20 @@ def test_what_was_run_before_is_fitted_again_where_models_are_asked_for(results,
     expected, _ = frame_scores(results, "gmm@velocity")
     watched = vadbench.load_model("gmm@velocity", tmp_path).watch(clip)
     assert np.array_equal([one.score for one in watched], expected)
+
+
+def test_a_model_of_files_that_have_changed_is_made_anew(results, tmp_path):
+    from vadbench.runner.keep import is_kept
+
+    shutil.copytree(results.root / "models", tmp_path / "models")
+    (planned,) = plan_of(["gmm"], ["velocity"]).planned
+    assert is_kept(planned, tmp_path)
+    stream = planned.jobs[0].stream.folder(Path(os.environ["VADBENCH_CACHE"]), "train")
+    manifest = json.loads((stream / "manifest.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        other = {**manifest, "contents": "0" * 64}
+        patch.setattr("vadbench.runner.keep.read_manifest", lambda folder: other)
+        assert not is_kept(planned, tmp_path)
 
 
 def test_an_exported_model_scores_alike(results, tmp_path, clip):

@@ -86,6 +86,7 @@ class KeptFit(Record):
         shape: of the maps that a row holds.
         train_rows: that it was fitted to.
         frame_shape: of the first training frame, [H, W] grey or [H, W, 3]; None: it was not here.
+        contents: digest of the files that the training features were made from; None: of none.
         network: the folder of a learnt stream's network; None: the stream has none.
     """
 
@@ -101,6 +102,7 @@ class KeptFit(Record):
     shape: tuple[Count, ...] | None = None
     train_rows: Count
     frame_shape: tuple[Count, ...] | None = Field(None, min_length=2, max_length=3)
+    contents: str | None = None
     network: Place | None = None
 
     @property

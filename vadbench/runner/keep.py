@@ -14,7 +14,7 @@ from vadbench.detector import Detector
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import training_statistics
 from vadbench.features.extract import ensure
-from vadbench.features.store import Stream
+from vadbench.features.store import Stream, read_manifest
 from vadbench.files.atomic import sweep
 from vadbench.locations import cache_root
 from vadbench.models.fits import read_fit, remove_fits, write_fit
@@ -64,8 +64,31 @@ class Keeper:
             shape=features.shape,
             train_rows=len(features),
             frame_shape=_read_frame_shape(job),
+            contents=_read_contents(job),
         )
         write_fit(self.root, fit, detectors)
+
+
+def _read_contents(job: Job) -> str | None:
+    """The digest of the files that the job's training features were made from; None: of none, or
+    they are not here.
+    """
+    try:
+        contents = read_manifest(job.streams["train"].folder(cache_root(), "train")).get("contents")
+    except BadInput:
+        return None
+    return None if contents is None else str(contents)
+
+
+def find_fit(job: Job, root: Path) -> bool:
+    """Whether a fit of the job waits, of the files that its features are of now."""
+    waiting = read_fit(root, job.identity)
+    return waiting is not None and _is_current(waiting[0], job)
+
+
+def _is_current(fit: KeptFit, job: Job) -> bool:
+    now = _read_contents(job)
+    return now is None or now == fit.contents
 
 
 def _read_frame_shape(job: Job) -> tuple[int, ...] | None:
@@ -102,7 +125,7 @@ def train_models(
     sweep(models_folder(root).glob(".*~*"))
     missing = [one for one in plan.planned if not is_kept(one, root)]
     for job in {job.identity: job for one in missing for job in one.jobs}.values():
-        if read_fit(root, job.identity) is None:
+        if not find_fit(job, root):
             _extract_training(job, quiet)
             say(f"fitting {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}")
             fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
@@ -117,12 +140,12 @@ def choose_seed(plan: Plan, seed: int) -> Plan:
 
 
 def keep_results(planned: Iterable[Planned], root: Path, say: Say) -> list[Kept]:
-    """Make the models of results whose fits wait, and forget the fits."""
+    """Make the models of results whose fits wait, and forget the fits; others stay as they are."""
     kept, used = [], set()
     for one in planned:
         used |= set(one.runs)
         folder = _folder_of(one, root)
-        if is_kept(one, root):
+        if is_kept(one, root) and not all(find_fit(job, root) for job in one.jobs):
             say(f"kept already: {one.result.name} in {folder}")
             kept.append(read_model(folder))
             continue
@@ -141,12 +164,12 @@ def folder_identity(planned: Planned) -> str:
 
 
 def is_kept(planned: Planned, root: Path) -> bool:
-    """Whether the model of a result is there, and whole."""
+    """Whether the model of a result is there, whole, and of the files that there are now."""
     try:
-        read_model(_folder_of(planned, root))
+        fits = read_model(_folder_of(planned, root)).manifest.fits
     except BadInput:
         return False
-    return True
+    return all(map(_is_current, fits, planned.jobs))
 
 
 def _folder_of(planned: Planned, root: Path) -> Path:
