@@ -80,8 +80,8 @@ class Model:
                 a video that cannot be read on.
         """
         filter_ = make_filter(smoothing)
-        opened = source if isinstance(source, Source | Camera) else open_source(source, fps)
         parts = self.load(scene)
+        opened = source if isinstance(source, Source | Camera) else open_source(source, fps)
         level = self.manifest.result.protocol.calibration_level
         clock = clock or Clock(STAGES)
         return watch(parts, opened, level, filter_, warm_up, say, clock)
