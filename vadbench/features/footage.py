@@ -24,12 +24,14 @@ class Footage:
     Attributes:
         video: the clip.
         held: bytes of frames that are kept between passes.
+        stills: number of samples -> the clip's still background, once it was computed.
     """
 
     def __init__(self, dataset: Dataset, video: Video, held: int = HELD) -> None:
         self.dataset = dataset
         self.video = video
         self.held = held
+        self.stills: dict[int, NDArray[np.uint8]] = {}
         self._kept: list[NDArray[np.uint8]] | None = None
 
     @classmethod

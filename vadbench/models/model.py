@@ -147,6 +147,10 @@ def load_model(path_or_name: str | Path, results: str | Path = RESULTS) -> Model
 
     Raises:
         BadInput: if there is none, or it is damaged, edited or of another format.
+
+    >>> load_model("gmm@velocity", results="nowhere")
+    Traceback (most recent call last):
+    vadbench.errors.BadInput: 'gmm@velocity': no model under nowhere/models; vadbench train ...
     """
     path = Path(path_or_name)
     if path.suffix == ".zip" and path.is_file():

@@ -80,7 +80,7 @@ def _read_contents(job: Job) -> str | None:
     return None if contents is None else str(contents)
 
 
-def find_fit(job: Job, root: Path) -> bool:
+def has_fit(job: Job, root: Path) -> bool:
     """Whether a fit of the job waits, of the files that its features are of now."""
     waiting = read_fit(root, job.identity)
     return waiting is not None and _is_current(waiting[0], job)
@@ -125,7 +125,7 @@ def train_models(
     sweep(models_folder(root).glob(".*~*"))
     missing = [one for one in plan.planned if not is_kept(one, root)]
     for job in {job.identity: job for one in missing for job in one.jobs}.values():
-        if not find_fit(job, root):
+        if not has_fit(job, root):
             _extract_training(job, quiet)
             say(f"fitting {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}")
             fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
@@ -145,7 +145,7 @@ def keep_results(planned: Iterable[Planned], root: Path, say: Say) -> list[Kept]
     for one in planned:
         used |= set(one.runs)
         folder = _folder_of(one, root)
-        if is_kept(one, root) and not all(find_fit(job, root) for job in one.jobs):
+        if is_kept(one, root) and not all(has_fit(job, root) for job in one.jobs):
             say(f"kept already: {one.result.name} in {folder}")
             kept.append(read_model(folder))
             continue

@@ -34,7 +34,7 @@ from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
 from vadbench.results.records import ResultRecord, Results, RunRecord
 from vadbench.runner.job import Curves, failed_record, fit_alone, run_one_fit
-from vadbench.runner.keep import Keeper, find_fit, is_kept, keep_results
+from vadbench.runner.keep import Keeper, has_fit, is_kept, keep_results
 from vadbench.runner.progress import (
     TimeLeft,
     describe_reuse,
@@ -177,7 +177,7 @@ def _keep_models(
     able = [one for one in _list_distinct(plan) if ready.issuperset(one.runs)]
     lacking = [one for one in able if not is_kept(one, root)]
     jobs = {job.identity: job for one in lacking for job in one.jobs}
-    again = [job for job in jobs.values() if not find_fit(job, root)]
+    again = [job for job in jobs.values() if not has_fit(job, root)]
     if again:
         say(f"{plural(len(again), 'job')} of earlier runs: fitted again, its model was not kept")
     for job in again:

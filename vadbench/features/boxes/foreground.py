@@ -98,7 +98,7 @@ class Foreground:
 
     def objects(self, footage: Footage) -> Objects:
         """The components of every frame; two passes, one for the background."""
-        still = background(footage.sample(self.options.samples))
+        still = background_of(footage, self.options.samples)
         return Objects(
             [
                 self.components(differs(frame, still, self.options.threshold))
@@ -118,7 +118,7 @@ class Foreground:
         from vadbench.features.follow import to_grey
 
         assert opening is not None
-        still = background(opening.sample(self.options.samples))
+        still = background_of(opening, self.options.samples)
         for frame in frames:
             yield self.components(differs(to_grey(frame), still, self.options.threshold))
 
@@ -177,6 +177,15 @@ class Foreground:
                     )
                 )
         return tiles
+
+
+def background_of(footage: Footage, samples: int) -> NDArray[np.uint8]:
+    """[H, W] median over at most so many frames of a clip; one pass, the first time it is asked
+    for.
+    """
+    if samples not in footage.stills:
+        footage.stills[samples] = background(footage.sample(samples))
+    return footage.stills[samples]
 
 
 def background(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -185,9 +185,9 @@ class Velocity:
 
     def _background(self, footage: Footage) -> NDArray[np.uint8] | None:
         """[H, W] of a clip; None where all pixels of a box are looked at."""
-        from vadbench.features.boxes.foreground import background
+        from vadbench.features.boxes.foreground import background_of
 
-        return background(footage.sample(self.options.samples)) if self.needs_opening else None
+        return background_of(footage, self.options.samples) if self.needs_opening else None
 
     def describe(
         self, flow: Floats, boxes: Floats, mask: NDArray[np.bool_] | None = None
