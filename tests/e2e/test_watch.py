@@ -230,6 +230,26 @@ def test_a_camera_scores_as_the_file_that_it_shows(results, clip):
     assert one == other
 
 
+@pytest.mark.parametrize("warm_up", [None, 5])
+def test_a_clip_of_one_frame_has_no_flow(results, tmp_path, warm_up):
+    import cv2
+
+    path = tmp_path / "one.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (160, 120))
+    writer.write(next(Street(3).pictures()))
+    writer.release()
+    model = vadbench.load_model("gmm@velocity", results.root)
+    with pytest.raises(BadInput, match="one frame; optical flow needs two"):
+        list(model.watch(path, warm_up=warm_up))
+
+
+def test_a_camera_without_a_frame_is_told(results, monkeypatch):
+    monkeypatch.setattr("vadbench.models.source.iterate_live", lambda address: iter(()))
+    model = vadbench.load_model("gmm@velocity", results.root)
+    with pytest.raises(BadInput, match="no frame came"):
+        list(model.watch("rtsp://camera/1", warm_up=5))
+
+
 def watch(results, source, *options):
     """The command's process."""
     command = [sys.executable, "-m", "vadbench.cli", "watch", str(source), *options]

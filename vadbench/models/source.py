@@ -74,6 +74,7 @@ class Source(Nothing):
     def __init__(self, path: Path, fps: float | None = None) -> None:
         super().__init__()
         self.where = path
+        self.place = str(path)
         self.fps = fps
 
     @property
@@ -115,7 +116,7 @@ class Camera(Nothing):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.url = url
+        self.url = self.place = url
 
     def pictures(self) -> Iterator[Timed]:
         """The frames until the stream ends.

@@ -110,7 +110,8 @@ def _watch(
     from vadbench.features.extractors.optical_flow import one_opencv_thread
 
     frames, opening = _open_frames(streams, source, warm_up, clock)
-    shown, *rest = tee(_notice(frames, parts, say), 1 + _count_readers(streams))
+    noticed = _notice(frames, source.place, parts, say)
+    shown, *rest = tee(noticed, 1 + _count_readers(streams))
     rows = _make_rows(streams, iter(rest), source, opening, clock)
     scored = [
         clock.over("score", score_rows(part, rows[part.plan.fingerprint].pop())) for part in parts
@@ -193,22 +194,25 @@ def _open_frames(
         return frames, Footage(source, source.video, held=0)
     first = list(islice(frames, warm_up))
     if not first:
-        return iter(()), None
+        raise BadInput(f"{source.place}: no frame came; expected a video")
     video = Video("opening", "test", len(first))
     opening = Footage.of_frames(source, video, [one.image for one in first])
     return chain(first, frames), opening
 
 
-def _notice(frames: Iterator[Timed], parts: Sequence[Part], say: Say) -> Iterator[Timed]:
+def _notice(
+    frames: Iterator[Timed], place: str, parts: Sequence[Part], say: Say
+) -> Iterator[Timed]:
     """The frames; a word on the first if it is of another size or colour than those trained on."""
-    for first in islice(frames, 1):
-        seen = tuple(first.image.shape)
-        known = {part.fit.frame_shape for part in parts} - {None, seen}
-        for shape in list(known)[:1]:
-            assert shape is not None
-            words = f"{describe_shape(seen)}, trained on {describe_shape(shape)}"
-            say(f"pictures of {words}: scored all the same, as others than were learnt")
-        yield first
+    first = next(frames, None)
+    if first is None:
+        raise BadInput(f"{place}: no frame came; expected a video")
+    seen = tuple(first.image.shape)
+    for shape in {part.fit.frame_shape for part in parts} - {None, seen}:
+        assert shape is not None
+        words = f"{describe_shape(seen)}, trained on {describe_shape(shape)}"
+        say(f"pictures of {words}: scored all the same, as others than were learnt")
+    yield first
     yield from frames
 
 
