@@ -12,9 +12,11 @@ from kept_models import fitted, keep
 
 from vadbench import registry
 from vadbench.errors import BadInput
+from vadbench.features.follow import FrameRows
 from vadbench.files.canonical import canonical_hash
 from vadbench.models.fits import fits_folder, read_fit, remove_fits
 from vadbench.models.manifest import MANIFEST, read_plan
+from vadbench.models.scoring import Part
 from vadbench.models.store import (
     export_model,
     find_model,
@@ -61,6 +63,21 @@ def test_a_kept_method_scores_as_the_fitted_one_to_the_bit(method, tmp_path):
     folder = model.folder / model.manifest.fits[0].detectors[""]
     again = registry.load("detectors", method).load(folder)
     assert np.array_equal(again.score(test), detector.score(test))
+
+
+@pytest.mark.parametrize("method", registry.names("detectors"))
+def test_few_rows_score_as_in_a_whole_video_to_the_bit(method, tmp_path):
+    try:
+        detector = fitted(method)
+    except BadInput as error:
+        pytest.skip(str(error))
+    manifest = keep(tmp_path, method, detector).manifest
+    part = Part(manifest.result.parts[0], manifest.fits[0], detector, 0, None)
+    test = synthetic_rows(300, videos=3, seed=1)
+    whole, ends = detector.score(test)[:, 0], np.cumsum([1, 2, 3, 5, 40, 1, 70, 33])
+    for rows in np.split(np.arange(ends[-1]), ends[:-1]):
+        frame = FrameRows(test.x[rows], None, np.arange(len(rows)))
+        assert np.array_equal(part.score(frame), whole[rows])
 
 
 def test_a_manifest_says_what_was_trained(made):

@@ -19,8 +19,8 @@ from vadbench.features.stream import StreamPlan
 from vadbench.models.manifest import KeptFit
 from vadbench.spec import ScoredPart
 
-# rows that are scored at once: linear algebra takes other ways for a few rows than for many, and
-# their last digits differ. Frames with fewer rows are filled up with copies of one.
+# linear algebra takes other ways for the last few rows than for whole blocks of them, and their
+# last digits differ: the rows of a frame are filled up to blocks with copies of one
 BLOCK = 32
 
 
@@ -62,7 +62,7 @@ class Part:
         number = len(rows.x)
         if not number:
             return np.zeros(0)
-        filled = np.arange(max(number, BLOCK))
+        filled = np.arange(-(-number // BLOCK) * BLOCK)
         filled[number:] = number - 1
         box = None if rows.box is None else rows.box[filled]
         zeros = np.zeros(len(filled), np.int64)
