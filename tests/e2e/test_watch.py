@@ -142,6 +142,20 @@ def test_what_was_run_before_is_fitted_again_where_models_are_asked_for(results,
     assert np.array_equal([one.score for one in watched], expected)
 
 
+def test_a_fit_that_fails_is_told_and_the_table_is_written(results, tmp_path, monkeypatch):
+    shutil.copytree(results.root / "runs", tmp_path / "runs")
+
+    def fail(*given, **options):
+        raise FloatingPointError("not finite")
+
+    monkeypatch.setattr("vadbench.runner.run.fit_alone", fail)
+    said = []
+    plan = plan_of(["gmm"], ["velocity"])
+    outcome = run_suite(plan, Results(tmp_path), quiet=True, keep_models=True, say=said.append)
+    assert any(line.startswith("not kept: FloatingPointError: not finite") for line in said)
+    assert outcome.path.is_file()
+
+
 def test_a_model_of_files_that_have_changed_is_made_anew(results, tmp_path):
     from vadbench.runner.keep import is_kept
 

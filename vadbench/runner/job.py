@@ -115,8 +115,9 @@ def run_one_fit(
 
 def fit_alone(
     job: Job, cache_root: Path, keep: Keep, *, quiet: bool = False, threads: int | None = None
-) -> None:
-    """Fit a job and keep what it has learnt; scores no test row and writes no record.
+) -> tuple[str, ...]:
+    """Fit a job and keep what it has learnt; scores no test row and writes no record. Returns what
+    the method says of rows that it left out.
 
     Args:
         job: what to fit; of its features the training split is read, and the others only where the
@@ -128,10 +129,11 @@ def fit_alone(
     """
     streams = _open_streams(job, cache_root, ("train",) if job.resplit is None else None)
     method: type[Detector] = registry.load("detectors", job.method)
-    with limit_threads(threads or method.info.threads):
+    with limit_threads(threads or method.info.threads), _collect_notes() as notes:
         detector, _, _ = _fit(job, streams, None, quiet, None)
         _, normal = split_held_out(job, streams["train"])
         keep(job, detector, normal, detector.score_normal(normal.features))
+    return tuple(notes)
 
 
 @contextmanager

@@ -128,7 +128,8 @@ def train_models(
         if not has_fit(job, root):
             _extract_training(job, quiet)
             say(f"fitting {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}")
-            fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
+            for note in fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads):
+                say(note)
     return keep_results(plan.planned, root, say)
 
 

@@ -180,9 +180,15 @@ def _keep_models(
     again = [job for job in jobs.values() if not has_fit(job, root)]
     if again:
         say(f"{plural(len(again), 'job')} of earlier runs: fitted again, its model was not kept")
+    failed = set()
     for job in again:
-        fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
-    keep_results(able, root, say)
+        try:
+            fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
+        # one method's failure must not end the others' runs, nor withhold the table
+        except Exception as error:
+            say(f"not kept: {failed_record(job, error).error}")
+            failed.add(job.identity)
+    keep_results([one for one in able if failed.isdisjoint(one.runs)], root, say)
 
 
 def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
