@@ -20,6 +20,7 @@ _PUBLIC = {
     "Results": "vadbench.results.records",
     "Suite": "vadbench.suite",
     "check_detector": "vadbench.testing",
+    "load_model": "vadbench.models.model",
     "load_results": "vadbench.results.frame",
     "plan_suite": "vadbench.plans.plan",
     "region_metrics": "vadbench.evaluation.metrics.regions",

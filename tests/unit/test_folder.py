@@ -221,10 +221,6 @@ WRONG = {
         CLIP + 'split = "validation"',
         r"clip 2 .*split: Input should be 'train' or 'test', got 'validation'",
     ),
-    "no label": (
-        CLIP + 'split = "test"',
-        r"clip 2 .*no labels; expected anomalous \(\[\] for a normal clip\) or masks",
-    ),
     "two labels": (
         CLIP + 'split = "test"\nanomalous = []\nmasks = "masks/yard"',
         r"anomalous and masks; expected",

@@ -1,6 +1,7 @@
 """Videos decoded frame by frame, whatever the header says; damage told in one line."""
 
 import struct
+from fractions import Fraction
 
 import av
 import cv2
@@ -316,3 +317,23 @@ def test_damage_is_told_quietly(tmp_path, avi, capfd):
     avi.write_bytes(avi.read_bytes()[:9000])
     refusals(avi)
     assert capfd.readouterr() == ("", "")
+
+
+def test_times_are_those_of_a_variable_rate(tmp_path):
+    import av
+
+    from vadbench.datasets.video import iterate_timed
+
+    times = [0, 40, 200, 1000]  # milliseconds
+    path = tmp_path / "variable.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), 90, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    found = [time for time, _ in iterate_timed(path)]
+    assert found == pytest.approx([time / 1000 for time in times], abs=0.002)

@@ -20,6 +20,7 @@ from vadbench.cli import (
     export,
     features,
     figures,
+    models,
     publish,
     reports,
     runs,
@@ -42,6 +43,8 @@ app.add_typer(binarised.app)
 app.add_typer(export.app)
 app.add_typer(figures.app)
 app.add_typer(site.app)
+app.add_typer(models.app)
+app.add_typer(models.models, name="models")
 app.add_typer(score.app, name="score")
 app.add_typer(submit.app)
 app.add_typer(publish.app, name="publish")

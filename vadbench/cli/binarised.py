@@ -41,7 +41,7 @@ def binarised(
     from vadbench.errors import BadInput
     from vadbench.evaluation.frames import read_frame_scores
     from vadbench.evaluation.metrics.binarised import PAPER_K, RELEASED_BATCH, by_sensitivity
-    from vadbench.report.figures.scored import labels_of
+    from vadbench.report.figures.scored import all_labels_of
     from vadbench.results.names import locate
     from vadbench.results.records import Results
 
@@ -52,7 +52,7 @@ def binarised(
             f"{scored.name}: its frame scores are not here; vadbench evaluate makes them"
         )
     size = batch or RELEASED_BATCH
-    values = by_sensitivity(frames.scores, labels_of(scored).flat(), k or PAPER_K, size)
+    values = by_sensitivity(frames.scores, all_labels_of(scored).flat(), k or PAPER_K, size)
     echo(
         f"{scored.dataset} {scored.recipe}, seed {scored.seed}; {scored.read_outs[0]}, unsmoothed"
         f" frame scores, batches of {size}; percent"

@@ -40,6 +40,12 @@ def run(
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
     ] = "",
+    keep_models: Annotated[
+        bool,
+        typer.Option(
+            "--keep-models", help="Also keep what was learnt, for vadbench watch (vadbench models)."
+        ),
+    ] = False,
     results: ResultsDir = RESULTS,
     thorough: Thorough = False,
     quiet: Quiet = False,
@@ -58,7 +64,7 @@ def run(
         raise registry.unknown("executor", executor, ("local",))
     plan = options.read_plan()
     sink = _sink(wandb, results)
-    progress = _silent if quiet else say
+    progress = silent if quiet else say
     outcome = run_suite(
         plan,
         Results(results),
@@ -68,6 +74,7 @@ def run(
         thorough=thorough,
         sink=sink,
         threads=threads,
+        keep_models=keep_models,
         say=progress,
     )
     _print_table(outcome.table, outcome.path)
@@ -173,7 +180,7 @@ def evaluate(
     raise typer.Exit(1 if refused or records.damaged else 0)
 
 
-def _silent(line: str) -> None:
+def silent(line: str) -> None:
     """Progress of a quiet run."""
 
 

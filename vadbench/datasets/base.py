@@ -42,11 +42,19 @@ class Labels:
         name: which of a data set's label sets this is.
         source: the file or rule they come from.
         videos: video name -> [T] uint8, 1 = anomalous, in the order of the test split.
+        unknown: names of videos that nobody has labelled; theirs are 0, and say nothing.
     """
 
     name: str
     source: str
     videos: dict[str, NDArray[np.uint8]]
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> str:
+        """Why nothing can be measured, in a few words; empty where all videos are labelled."""
+        many = len(self.videos)
+        return f"{len(self.unknown)} of {many} test videos have no labels" if self.unknown else ""
 
     def flat(self) -> NDArray[np.uint8]:
         """All frames of all videos, concatenated in order."""
@@ -64,9 +72,13 @@ class Labels:
                 for name, labels in self.videos.items()
             )
         )
+        for name in self.unknown:
+            digest.update(b"unlabelled " + name.encode("utf-8", "surrogateescape"))
         flat = self.flat()
         counts = {"videos": len(self.videos), "frames": len(flat), "anomalous": int(flat.sum())}
-        return {"name": self.name, "source": self.source, **counts, "sha256": digest.hexdigest()}
+        lacking = {"unlabelled": len(self.unknown)} if self.unknown else {}
+        told = {"name": self.name, "source": self.source, **counts, **lacking}
+        return {**told, "sha256": digest.hexdigest()}
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,9 @@ class Folder(Dataset):
             checks.append(
                 observe(f"{split} frames decoded", lambda videos=videos: decode_all(self, videos))  # type: ignore[misc]
             )
+        unknown = ", ".join(clip.clip_name for clip in self.manifest.clip if clip.unlabelled)
+        if unknown:
+            checks.append(Check("test clips without labels: nothing is measured", unknown, unknown))
         checks.append(
             observe(
                 "anomalous frames",
@@ -243,14 +246,18 @@ class Folder(Dataset):
             {
                 "masks" if clip.masks else "intervals"
                 for clip in self.manifest.clip
-                if clip.split == "test"
+                if clip.split == "test" and not clip.unlabelled
             }
         )
-        source = f"{MANIFEST}: {' and '.join(kinds)}" + (
+        source = f"{MANIFEST}: {' and '.join(kinds) or 'no labels'}" + (
             f", {self.manifest.labelled_by}" if self.manifest.labelled_by else ""
         )
+        unknown = tuple(clip.clip_name for clip in self.manifest.clip if clip.unlabelled)
         return Labels(
-            "own", source, {video.name: self._label(video) for video in self.videos("test")}
+            "own" if kinds else "none",
+            source,
+            {video.name: self._label(video) for video in self.videos("test")},
+            unknown,
         )
 
     def _label(self, video: Video) -> NDArray[np.uint8]:
@@ -285,7 +292,7 @@ class Folder(Dataset):
         """Whether regions can be derived: masks for every test clip that is not normal."""
         test = [clip for clip in self.manifest.clip if clip.split == "test"]
         return any(clip.masks for clip in test) and all(
-            clip.masks or not clip.anomalous for clip in test
+            clip.masks or clip.anomalous == () for clip in test
         )
 
     def _describe_tracks(self) -> str:

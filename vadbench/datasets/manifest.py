@@ -59,7 +59,8 @@ class ClipEntry(BaseModel):
         None,
         description=(
             "first and last frame of each anomalous interval, from 0 and both inclusive; [] for a"
-            " normal test clip"
+            " normal test clip. A test clip with neither this nor masks is scored, and nothing is"
+            " measured"
         ),
     )
     masks: RelativePath | None = Field(
@@ -68,6 +69,11 @@ class ClipEntry(BaseModel):
             "instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous"
         ),
     )
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether it is tested and nobody has labelled it."""
+        return self.split == "test" and self.anomalous is None and self.masks is None
 
     @property
     def clip_name(self) -> str:
@@ -155,10 +161,10 @@ def _clip(number: int, entry: dict[str, object]) -> ClipEntry:
             f"{told}: {labelled[0]} of a training clip, which is taken as normal; make its split"
             f" test, or remove {labelled[0]}"
         )
-    if clip.split == "test" and len(labelled) != 1:
+    if len(labelled) > 1:
         raise BadInput(
-            f"{told}: {' and '.join(labelled) or 'no labels'}; expected anomalous ([] for a normal"
-            " clip) or masks, one of them"
+            f"{told}: {' and '.join(labelled)}; expected anomalous ([] for a normal clip) or masks,"
+            " one of them"
         )
     return clip
 

@@ -66,9 +66,9 @@ def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
         else {}
     )
     known = labels.videos | normal
-    return Labels(
-        labels.name, labels.source, {name: known[name] for name in map(record_name, resplit.test)}
-    )
+    tested = {name: known[name] for name in map(record_name, resplit.test)}
+    unknown = tuple(name for name in labels.unknown if name in tested)
+    return Labels(labels.name, labels.source, tested, unknown)
 
 
 def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".mpg", ".mpeg", ".m4v", ".webm", ".wmv"})
 # another name where the frames of a file may be others: counts that were remembered are made anew
 READER = "pyav-1"
+_CONNECT, _SILENCE = 10.0, 30.0  # seconds until a camera has to answer, and to go on
 _REMEDY = "copy or download the file again"
 # a channel: more are measurements, and which of their levels to keep would be a guess
 _MOST_BITS = 12
@@ -50,13 +51,58 @@ def iterate_video(path: Path) -> Iterator[NDArray[np.uint8]]:
             of an unknown codec, of a depth that is not read, or no video; or if a frame has another
             size or orientation than the first.
     """
+    return (picture for _, picture in iterate_timed(path))
+
+
+def iterate_timed(path: Path) -> Iterator[tuple[float | None, NDArray[np.uint8]]]:
+    """As `iterate_video`, each frame with the seconds at which the file says that it is shown; None
+    where it does not say.
+    """
+    return _convert(_frames(path))
+
+
+def iterate_live(address: str) -> Iterator[tuple[float | None, NDArray[np.uint8]]]:
+    """As `iterate_timed`, of a camera or a network's stream: once, as the frames come, until it
+    ends.
+
+    Raises:
+        BadInput: while iterating, if it cannot be opened, or breaks off.
+    """
+    return _convert(_live_frames(address))
+
+
+def _convert(
+    frames: Iterator[tuple[VideoFrame, Matrix]],
+) -> Iterator[tuple[float | None, NDArray[np.uint8]]]:
     from av.video.reformatter import VideoReformatter
 
     # one for all frames: to set it up costs more than to convert a frame
     converter = VideoReformatter()
-    for frame, matrix in _frames(path):
+    for frame, matrix in frames:
         picture = converter.reformat(frame, format="rgb24", interpolation="BICUBIC").to_ndarray()
-        yield turn(np.asarray(picture, np.uint8), matrix)
+        yield frame.time, turn(np.asarray(picture, np.uint8), matrix)
+
+
+def _live_frames(address: str) -> Iterator[tuple[VideoFrame, Matrix]]:
+    """The decoded frames of what has no end that is known."""
+    import av
+
+    count = 0
+    format_ = "v4l2" if address.startswith("/dev/") else None
+    try:
+        with av.open(address, format=format_, timeout=(_CONNECT, _SILENCE)) as container:
+            for frame in container.decode(_stream(Path(address), container)):
+                if count == 0:
+                    _check_depth(Path(address), frame)
+                count += 1
+                yield frame, _matrix(Path(address), frame)
+    except (av.FFmpegError, ValueError, ArithmeticError, MemoryError, OSError) as error:
+        if isinstance(error, BadInput):
+            raise
+        told = f"broke off after frame {count}" if count else "cannot be opened"
+        raise BadInput(
+            f"{address}: {told} ({_reason(error)}); check the address and the camera"
+        ) from error
 
 
 def count_frames(path: Path) -> int:

@@ -467,12 +467,23 @@ def _frame_values(
                 *frame_metrics(scores, *truth, list(labels.videos)),
                 *_scene_metrics(scores, labels, scenes),
             ]
+            metrics = _without_labels(metrics, labels)
             own = [Value(**row, smoothing=smoothing, read_out=read_out) for row in metrics]
             if column == 0:
                 values += add_intervals(own, jackknives)
             else:  # single videos of the ranked read-out alone: a record is to stay small
                 values += [value for value in own if value.video is None]
-    return values, jackknives
+    return values, {} if labels.unknown else jackknives
+
+
+def _without_labels(rows: list[dict[str, Any]], labels: Labels) -> list[dict[str, Any]]:
+    """The metrics, undefined where one of their videos has no labels."""
+    undefined = {"value": None, "reason": labels.lacking}
+    known = set(labels.videos) - set(labels.unknown)
+    return [
+        row if not labels.unknown or row.get("video") in known else {**row, **undefined}
+        for row in rows
+    ]
 
 
 def _find_scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
@@ -511,6 +522,8 @@ def _region_values(
     """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there
     are no boxes or no regions.
     """
+    if labels.unknown:
+        return _no_regions(result.protocol, labels.lacking)
     tracks = _read_tracks(dataset, find_resplit(result, dataset))
     if tracks is None:
         return _no_regions(result.protocol, "no region annotations")

@@ -86,13 +86,9 @@ class PartFrames:
         """
         scores, video, frame = (rows[f"test_{name}"] for name in ("scores", "video", "frame"))
         maxima = frame_maximum(scores, video, frame, lengths, -np.inf)
-        normal = rows["train_scores"]
-        video, frame = (rows[f"train_{name}"].astype(np.int64) for name in ("video", "frame"))
-        train_lengths = np.full(int(video.max()) + 1, int(frame.max()) + 1)
-        normal_maxima = frame_maximum(normal, video, frame, train_lengths, -np.inf)
-        with_objects = np.isfinite(normal_maxima[:, 0])
-        of_rows = calibration_statistics(normal)
-        of_frames = calibration_statistics(normal_maxima[with_objects])
+        of_rows, of_frames = training_statistics(
+            rows["train_scores"], rows["train_video"], rows["train_frame"]
+        )
         if "test_windows" in rows:
             maxima = _fill_windows(maxima, lengths)
         return cls(np.where(np.isneginf(maxima), np.nan, maxima), of_rows, of_frames)
@@ -121,6 +117,19 @@ class PartFrames:
             for level in (self.row, self.frame)
         )
         return PartFrames(self.maxima[:, cut], row, frame)
+
+
+def training_statistics(
+    scores: Scores, video: NDArray[np.integer[Any]], frame: NDArray[np.integer[Any]]
+) -> tuple[Statistics, Statistics]:
+    """Statistics of training scores [N, C], over rows and over the maxima of frames that have a
+    row.
+    """
+    video, frame = video.astype(np.int64), frame.astype(np.int64)
+    lengths = np.full(int(video.max()) + 1, int(frame.max()) + 1)
+    maxima = frame_maximum(scores, video, frame, lengths, -np.inf)
+    with_objects = np.isfinite(maxima[:, 0])
+    return calibration_statistics(scores), calibration_statistics(maxima[with_objects])
 
 
 SIGMAS = (3.0, 7.0, 15.0)  # of the filters that data sets have

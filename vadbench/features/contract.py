@@ -129,14 +129,16 @@ class Trial:
             extractor.restore(_copy(self.arrays), resolve_device("cpu"))
         return cast(Extractor, extractor)
 
-    def extract(self, extractor: Extractor, footage: Footage) -> Vectors:
-        """The rows of a clip, with a box around the disc in each frame where boxes are needed."""
+    def objects(self, footage: Footage) -> Objects:
+        """A box around the disc in each frame, where boxes are needed."""
+        if not self.cls.needs_boxes:
+            return Objects([np.zeros((0, 4), np.float32)] * len(footage))
         frames = range(len(footage))
-        boxes = [np.array([[2 * t, 20, 2 * t + 16, 40]], np.float32) for t in frames]
-        none = [np.zeros((0, 4), np.float32)] * len(footage)
-        return extractor.extract(
-            footage, Objects(boxes if self.cls.needs_boxes else none), lambda frames: None
-        )
+        return Objects([np.array([[2 * t, 20, 2 * t + 16, 40]], np.float32) for t in frames])
+
+    def extract(self, extractor: Extractor, footage: Footage) -> Vectors:
+        """The rows of a clip, of `objects`."""
+        return extractor.extract(footage, self.objects(footage), lambda frames: None)
 
     def require(self, holds: Any, clause: str, seen: str) -> None:
         """Raise a ContractError unless `holds`."""
@@ -239,6 +241,22 @@ def restores_what_it_learnt(trial: Trial) -> None:
     trial.require(False, "restores what it learnt", "it takes arrays of other shapes")
 
 
+def frame_by_frame_the_same(trial: Trial) -> None:
+    """`follow` gives a frame's rows as `extract` gives the clip's, to 1e-5; asked for where there
+    is one.
+    """
+    extractor = cast(Any, trial.ready())
+    for footage in (trial.footage("test")[0], trial.footage("train")[2]):
+        boxes = iter(trial.objects(footage).boxes)
+        rows = [one.x for one in extractor.follow(iter(footage), boxes, footage)]
+        whole = trial.extract(extractor, footage).x
+        clause = "frame by frame the same"
+        trial.require(len(rows) == len(footage), clause, f"{len(rows)} of {len(footage)} frames")
+        found = np.concatenate(rows)
+        same = found.shape == whole.shape and np.allclose(found, whole, rtol=1e-5, atol=1e-6)
+        trial.require(same, clause, f"other rows in a clip of {len(footage)} frames")
+
+
 CLAUSES: tuple[Callable[[Trial], None], ...] = (
     declares_itself,
     vectors_are_finite_float32,
@@ -273,7 +291,8 @@ def check_extractor(
     for file in trial.make().files():
         if not file.path.is_file():
             raise BadInput(f"{file.path}: {file.what}")
-    for clause in (*CLAUSES, *(LEARNT if trial.learnt else ())):
+    follows = (frame_by_frame_the_same,) if hasattr(cls, "follow") else ()
+    for clause in (*CLAUSES, *follows, *(LEARNT if trial.learnt else ())):
         clause(trial)
         passed(clause.__name__.replace("_", " "))
 

@@ -24,13 +24,22 @@ class Footage:
     Attributes:
         video: the clip.
         held: bytes of frames that are kept between passes.
+        stills: number of samples -> the clip's still background, once it was computed.
     """
 
     def __init__(self, dataset: Dataset, video: Video, held: int = HELD) -> None:
         self.dataset = dataset
         self.video = video
         self.held = held
+        self.stills: dict[int, NDArray[np.uint8]] = {}
         self._kept: list[NDArray[np.uint8]] | None = None
+
+    @classmethod
+    def of_frames(cls, dataset: Dataset, video: Video, frames: list[NDArray[np.uint8]]) -> Footage:
+        """A clip of frames that are in memory."""
+        footage = cls(dataset, video)
+        footage._kept = frames
+        return footage
 
     def __len__(self) -> int:
         return self.video.frames

@@ -34,8 +34,11 @@ from vadbench.results.records import NetworkCost, Results, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
 from vadbench.threads import count_threads, limit_threads
 
+NORMAL = "train_scores"  # the array of rows.npz with what the calibrating rows score
 # gives the pytorch-lightning logger of a job's training, or None, while it lasts
 Curves = Callable[[Job], AbstractContextManager[Any]]
+# keeps what a job has learnt: its detector, the rows that calibrate and what they score
+Keep = Callable[[Job, Detector | PerScene, Stream, NDArray[np.float64]], None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def run_one_fit(
     curves: Curves | None = None,
     replace: frozenset[str] = frozenset(),
     threads: int | None = None,
+    keep: Keep | None = None,
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
@@ -71,6 +75,7 @@ def run_one_fit(
         replace: identities of the jobs whose finished record is to be replaced; of another, what
             another process has finished in the meantime is taken.
         threads: of a job; None: as the method says.
+        keep: is handed what was learnt; None: only the scores are kept.
 
     Raises:
         KeyboardInterrupt: as it comes; nothing is written.
@@ -92,6 +97,8 @@ def run_one_fit(
             with limit_threads(threads or method.info.threads), _collect_notes() as notes:
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
                 record, rows = _score(job, detector, streams, seconds, shared)
+                if keep is not None:
+                    keep(job, detector, split_held_out(job, streams["train"])[1], rows[NORMAL])
             fit = fit or Fit(detector, job.identity, seconds["fit"])
             network = _read_network(job, cache_root)
             more = {"data": data, "notes": tuple(notes), "network": network}
@@ -104,6 +111,29 @@ def run_one_fit(
         except Exception as error:
             record = failed_record(job, error)
         yield job, results.write_run(record, rows, again)
+
+
+def fit_alone(
+    job: Job, cache_root: Path, keep: Keep, *, quiet: bool = False, threads: int | None = None
+) -> tuple[str, ...]:
+    """Fit a job and keep what it has learnt; scores no test row and writes no record. Returns what
+    the method says of rows that it left out.
+
+    Args:
+        job: what to fit; of its features the training split is read, and the others only where the
+            setting trains on them.
+        cache_root: where the features are.
+        keep: is handed what was learnt.
+        quiet: no progress.
+        threads: as of `run_one_fit`.
+    """
+    streams = _open_streams(job, cache_root, ("train",) if job.resplit is None else None)
+    method: type[Detector] = registry.load("detectors", job.method)
+    with limit_threads(threads or method.info.threads), _collect_notes() as notes:
+        detector, _, _ = _fit(job, streams, None, quiet, None)
+        _, normal = split_held_out(job, streams["train"])
+        keep(job, detector, normal, detector.score_normal(normal.features))
+    return tuple(notes)
 
 
 @contextmanager
@@ -121,10 +151,13 @@ def _collect_notes() -> Iterator[list[str]]:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
-def _open_streams(job: Job, cache_root: Path) -> dict[Split, Stream]:
+def _open_streams(
+    job: Job, cache_root: Path, only: tuple[Split, ...] | None = None
+) -> dict[Split, Stream]:
     streams = {
         split: open_stream(stream.dataset, stream, cache_root, split)
         for split, stream in job.streams.items()
+        if only is None or split in only
     }
     if job.source is not None or job.stream.network:
         for split in streams.keys() - {"train"}:
@@ -228,7 +261,7 @@ def _make_detector(
     return (
         make()
         if job.scope == "pooled"
-        else PerScene(make, *(scenes(streams[split]) for split in SPLITS))
+        else PerScene(make, *(scenes(streams.get(split, streams["train"])) for split in SPLITS))
     )
 
 

@@ -33,7 +33,8 @@ from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
 from vadbench.results.records import ResultRecord, Results, RunRecord
-from vadbench.runner.job import Curves, failed_record, run_one_fit
+from vadbench.runner.job import Curves, failed_record, fit_alone, run_one_fit
+from vadbench.runner.keep import Keeper, has_fit, is_kept, keep_results
 from vadbench.runner.progress import (
     TimeLeft,
     describe_reuse,
@@ -81,6 +82,7 @@ def run_suite(
     thorough: bool = False,
     sink: Sink | None = None,
     threads: int | None = None,
+    keep_models: bool = False,
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -98,6 +100,8 @@ def run_suite(
         sink: where training curves and, at the end, the records are sent too; its failure fails
             nothing.
         threads: of each job; None: as its method says.
+        keep_models: whether what was learnt is kept too; what is not kept of a job that was run
+            before is fitted again.
         say: receives one line an event.
 
     Raises:
@@ -138,6 +142,7 @@ def run_suite(
         curves=None if sink is None else sink.curves,
         replace=replace,
         threads=threads,
+        keep=Keeper(results.root) if keep_models else None,
     )
     failed = []
     for job, record in _run_quick_first(
@@ -148,6 +153,8 @@ def run_suite(
         else:
             evaluation.take([job.identity])
     evaluation.summarise()
+    if keep_models:
+        _keep_models(plan, evaluation.ready, results, quiet, threads, say)
     fails = {job.identity for job, _ in failed}
     withheld = {
         job.identity: _why_withheld(job, lacking)
@@ -158,6 +165,30 @@ def run_suite(
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
     return Outcome(table, path, tuple(failed), group_reasons(lacking))
+
+
+def _keep_models(
+    plan: Plan, ready: set[str], results: Results, quiet: bool, threads: int | None, say: Say
+) -> None:
+    """Keep the models of the results whose jobs are done; what is not kept of a job is fitted
+    again.
+    """
+    root = results.root
+    able = [one for one in _list_distinct(plan) if ready.issuperset(one.runs)]
+    lacking = [one for one in able if not is_kept(one, root)]
+    jobs = {job.identity: job for one in lacking for job in one.jobs}
+    again = [job for job in jobs.values() if not has_fit(job, root)]
+    if again:
+        say(f"{plural(len(again), 'job')} of earlier runs: fitted again, its model was not kept")
+    failed = set()
+    for job in again:
+        try:
+            fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
+        # one method's failure must not end the others' runs, nor withhold the table
+        except Exception as error:
+            say(f"not kept: {failed_record(job, error).error}")
+            failed.add(job.identity)
+    keep_results([one for one in able if failed.isdisjoint(one.runs)], root, say)
 
 
 def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:

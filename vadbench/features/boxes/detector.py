@@ -6,9 +6,9 @@ Accurate and Interpretable Video Anomaly Detection (AccI-VAD, 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -25,6 +25,8 @@ from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
     from vadbench.features.footage import Footage
+
+Picture = NDArray[np.uint8]
 
 
 class DetectorOptions(BaseModel):
@@ -168,25 +170,51 @@ class DetectorBoxes:
         contours = self.contours(footage, detections)
         return Objects([np.concatenate(both) for both in zip(detections, contours, strict=True)])
 
+    @property
+    def needs_opening(self) -> bool:
+        """False: a frame, and the one before it, decide."""
+        return False
+
+    def follow(self, frames: Iterator[Picture], opening: Footage | None) -> Iterator[Floats]:
+        """The objects of each frame, as `objects` finds them; the first frame's once the second is
+        there, where the temporal gradient is wanted.
+        """
+        from vadbench.features.follow import to_grey, to_rgb
+
+        if not self.options.gradient:
+            yield from self._detect(map(to_rgb, frames))
+            return
+        images, others = tee(frames)
+        detections = self._detect(map(to_rgb, others))
+        previous, before = self._blur(to_grey(next(images))), next(detections)
+        for t, (image, found) in enumerate(zip(images, detections, strict=False), 1):
+            current = self._blur(to_grey(image))
+            if t == 1:
+                yield np.concatenate([before, moving(previous, current, before, self.options)])
+            yield np.concatenate([found, moving(previous, current, found, self.options)])
+            previous = current
+
     def detect(self, footage: Footage) -> list[Floats]:
         """Per frame, the boxes [n, 4] of the detections that are objects."""
+        return list(self._detect(footage.rgb()))
+
+    def _detect(self, frames: Iterable[Picture]) -> Iterator[Floats]:
         path = self.files()[0].path
         modified = path.stat().st_mtime_ns if path.is_file() else 0
         model = _load_model(self.label, path, modified, self.options.score)
-        boxes = []
-        for frame in footage.rgb():
+        for frame in frames:
             height, width, _ = frame.shape
-            boxes.append(choose(model(frame), height, width, self.options))
-        return boxes
+            yield choose(model(frame), height, width, self.options)
 
-    def contours(self, footage: Footage, detections: list[Floats]) -> Iterator[Floats]:
-        """Per frame, the boxes [n, 4] of what moves outside its detections."""
+    def _blur(self, frame: Picture) -> Picture:
         import cv2
 
         kernel = (self.options.gradient_blur, self.options.gradient_blur)
-        blurred = (
-            np.asarray(cv2.GaussianBlur(frame, kernel, 0), np.uint8) for frame in footage.grey()
-        )
+        return np.asarray(cv2.GaussianBlur(frame, kernel, 0), np.uint8)
+
+    def contours(self, footage: Footage, detections: list[Floats]) -> Iterator[Floats]:
+        """Per frame, the boxes [n, 4] of what moves outside its detections."""
+        blurred = map(self._blur, footage.grey())
         for t, (previous, current) in enumerate(pairwise(blurred), 1):
             if t == 1:
                 yield moving(previous, current, detections[0], self.options)

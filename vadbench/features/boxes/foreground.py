@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -97,13 +98,29 @@ class Foreground:
 
     def objects(self, footage: Footage) -> Objects:
         """The components of every frame; two passes, one for the background."""
-        still = background(footage.sample(self.options.samples))
+        still = background_of(footage, self.options.samples)
         return Objects(
             [
                 self.components(differs(frame, still, self.options.threshold))
                 for frame in footage.grey()
             ]
         )
+
+    @property
+    def needs_opening(self) -> bool:
+        """True: the background is the median of many frames."""
+        return True
+
+    def follow(
+        self, frames: Iterator[NDArray[np.uint8]], opening: Footage | None
+    ) -> Iterator[NDArray[np.float32]]:
+        """The components of each frame, as `objects` finds them where the opening is the clip."""
+        from vadbench.features.follow import to_grey
+
+        assert opening is not None
+        still = background_of(opening, self.options.samples)
+        for frame in frames:
+            yield self.components(differs(to_grey(frame), still, self.options.threshold))
 
     def components(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """[n, 4] boxes of the objects of one foreground mask [H, W]."""
@@ -160,6 +177,15 @@ class Foreground:
                     )
                 )
         return tiles
+
+
+def background_of(footage: Footage, samples: int) -> NDArray[np.uint8]:
+    """[H, W] median over at most so many frames of a clip; one pass, the first time it is asked
+    for.
+    """
+    if samples not in footage.stills:
+        footage.stills[samples] = background(footage.sample(samples))
+    return footage.stills[samples]
 
 
 def background(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

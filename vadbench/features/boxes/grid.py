@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -65,6 +66,39 @@ class Grid:
         Raises:
             BadInput: on a clip of one frame.
         """
+        change, cells = self._changes(footage)
+        floor = self._floor(change)
+        moving = [cells[of_frame > floor] for of_frame in change]
+        return Objects([moving[0], *moving])
+
+    @property
+    def needs_opening(self) -> bool:
+        """True: the noise is measured on many frames."""
+        return True
+
+    def follow(
+        self, frames: Iterator[NDArray[np.uint8]], opening: Footage | None
+    ) -> Iterator[NDArray[np.float32]]:
+        """The cells that move in each frame, as `objects` finds them where the opening is the clip;
+        the first frame's once the second is there.
+        """
+        from vadbench.features.follow import to_grey
+
+        assert opening is not None
+        change, cells = self._changes(opening)
+        floor = self._floor(change)
+        del change
+        greys = map(to_grey, frames)
+        previous = next(greys)
+        for t, frame in enumerate(greys):
+            moving = cells[_cell_means(_difference(previous, frame), cells) > floor]
+            previous = frame
+            if t == 0:
+                yield moving
+            yield moving
+
+    def _changes(self, footage: Footage) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """[T - 1, n] mean absolute temporal difference of each cell, and the cells."""
         footage.require(2, "a temporal difference")
         frames = footage.grey()
         previous = next(frames)
@@ -73,10 +107,13 @@ class Grid:
         for t, frame in enumerate(frames):
             change[t] = _cell_means(_difference(previous, frame), cells)
             previous = frame
+        return change, cells
+
+    def _floor(self, change: NDArray[np.float64]) -> float:
+        """What moves changes by more."""
         typical = np.median(change)
-        floor = typical + self.options.noise * 1.4826 * np.median(np.abs(change - typical))
-        moving = [cells[of_frame > floor] for of_frame in change]
-        return Objects([moving[0], *moving])
+        spread = np.median(np.abs(change - typical))
+        return float(typical + self.options.noise * 1.4826 * spread)
 
     def cells(self, height: int, width: int) -> NDArray[np.float32]:
         """[n, 4] all cells that lie in a frame, row by row."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
-from vadbench.features.boxes.provider import NeededFile, Objects
+from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 from vadbench.features.extractors.deep import resize, unit_length
 from vadbench.features.extractors.extractor import Advance, Vectors
 
@@ -145,13 +145,47 @@ class Clip:
             row = end
         return Vectors(unit_length(x) if self.options.normalise else x, centres)
 
+    @property
+    def needs_opening(self) -> bool:
+        """False: a row describes its own window."""
+        return False
+
+    def follow(
+        self, frames: Iterator[Frame], boxes: Iterator[Floats], opening: Footage | None
+    ) -> Iterator[Vectors]:
+        """The row of each window's centre once the window is there, of other frames no row; to the
+        bit those of `extract` where a window's vector does not depend on the others of its batch.
+        """
+        from vadbench.features.follow import to_grey, to_rgb
+
+        network, stride, count = self.backbone, self.options.stride, 0
+
+        def counted() -> Iterator[Frame]:
+            nonlocal count
+            for frame in frames:
+                count += 1
+                yield to_grey(frame) if self.variant == EFFICIENTNET else to_rgb(frame)
+
+        bare = Vectors(np.zeros((0, network.dim), np.float32))
+        done = 0
+        for number, pictures in enumerate(self._stack(counted(), network.size, 1)):
+            row = network(pictures)
+            yield from repeat(bare, number * stride - done)
+            yield Vectors(unit_length(row) if self.options.normalise else row)
+            done = number * stride + 1
+        yield from repeat(bare, count - done)
+
     def _batches(self, footage: Footage, size: int) -> Iterator[Frame]:
-        """[B, S, S, 3] pictures of grey channels, or [B, 16, S, S, 3] RGB windows."""
         grey = self.variant == EFFICIENTNET
         frames = footage.grey() if grey else footage.rgb()
+        return self._stack(frames, size, BATCH[self.variant])
+
+    def _stack(self, frames: Iterable[Frame], size: int, most: int) -> Iterator[Frame]:
+        """[B, S, S, 3] pictures of grey channels, or [B, 16, S, S, 3] RGB windows."""
+        grey = self.variant == EFFICIENTNET
         shrunk = (resize(frame, size) for frame in frames)
         whole = windows(shrunk, self.offsets, self.options.stride)
-        while some := list(islice(whole, BATCH[self.variant])):
+        while some := list(islice(whole, most)):
             yield np.stack([np.stack(window, -1 if grey else 0) for window in some])
 
 

@@ -147,6 +147,27 @@ class Deep:
         known = {"timm": self.options.model, "onnx": ""}
         return Nature(one_unit=True, embedding=True, network=known.get(self.variant, self.variant))
 
+    @property
+    def needs_opening(self) -> bool:
+        """False: a row describes its own crop."""
+        return False
+
+    def follow(
+        self, frames: Iterator[Picture], boxes: Iterator[Floats], opening: Footage | None
+    ) -> Iterator[Vectors]:
+        """The rows of each frame; to the bit those of `extract` where a picture's vector does not
+        depend on the others of its batch.
+        """
+        network = self.backbone
+        for frame in frames:
+            x = np.zeros((0, network.dim), np.float32)
+            here = [next(boxes)]
+            for pictures, _ in batches(
+                [frame], here, network.size, network.mean_colour, self.batch
+            ):
+                x = np.concatenate([x, network(pictures)]) if len(pictures) else x
+            yield Vectors(unit_length(x) if self.options.normalise else x)
+
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """One row an object, in order; memory holds a few batches of crops beside the rows.
 

@@ -126,6 +126,38 @@ class Pose:
             if poses
             else np.zeros((0, len(JOINTS)), np.float32)
         )
+        return self._describe(boxes, joints, confidence)
+
+    @property
+    def needs_opening(self) -> bool:
+        """False: a row describes its own crop."""
+        return False
+
+    def follow(
+        self,
+        frames: Iterator[NDArray[np.uint8]],
+        boxes: Iterator[Floats],
+        opening: Footage | None,
+    ) -> Iterator[Vectors]:
+        """The rows of each frame; to the bit those of `extract` where a person's joints do not
+        depend on the others of their batch.
+        """
+        from vadbench.features.follow import to_rgb
+
+        for frame in frames:
+            found = next(boxes)
+            crops = self._crops(to_rgb(frame), found)
+            poses = [self.network(np.stack(one)) for one in _batches(crops, self.network.batch)]
+            if not poses:
+                bare = np.zeros((0, 2 * len(JOINTS)), np.float32)
+                yield Vectors(bare, np.zeros(0, np.int64))
+                continue
+            joints = np.concatenate([pose.joints for pose in poses])
+            confidence = np.concatenate([pose.confidence for pose in poses])
+            yield self._describe(found, joints, confidence)
+
+    def _describe(self, boxes: Floats, joints: Floats, confidence: Floats) -> Vectors:
+        """A row for each person that the network is sure enough of."""
         scale, corner = crop_geometry(boxes, self.network.height, self.network.width)
         persons = np.flatnonzero(confidence.mean(1) >= self.options.min_confidence)
         placed = joints / scale[:, None, None] + corner[:, None]
@@ -145,19 +177,20 @@ class Pose:
         """[height, width, 3] RGB crop of every object, frame by frame; what lies outside the frame
         is black.
         """
+        for frame, boxes in zip(footage.rgb(), objects.boxes, strict=True):
+            yield from self._crops(frame, boxes)
+            advance(1)
+
+    def _crops(self, frame: NDArray[np.uint8], boxes: Floats) -> Iterator[NDArray[np.uint8]]:
         import cv2
 
         height, width = self.network.height, self.network.width
-        for frame, boxes in zip(footage.rgb(), objects.boxes, strict=True):
-            for scale, (left, top) in zip(*crop_geometry(boxes, height, width), strict=True):
-                to_crop = np.array(
-                    [[scale, 0, -scale * left], [0, scale, -scale * top]], np.float64
-                )
-                yield np.asarray(
-                    cv2.warpAffine(frame, to_crop, (width, height), flags=cv2.INTER_LINEAR),
-                    np.uint8,
-                )
-            advance(1)
+        for scale, (left, top) in zip(*crop_geometry(boxes, height, width), strict=True):
+            to_crop = np.array([[scale, 0, -scale * left], [0, scale, -scale * top]], np.float64)
+            yield np.asarray(
+                cv2.warpAffine(frame, to_crop, (width, height), flags=cv2.INTER_LINEAR),
+                np.uint8,
+            )
 
 
 class Poses(NamedTuple):

@@ -7,6 +7,7 @@ Anomaly Detection (2022), for `hof`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -119,12 +120,11 @@ class Velocity:
         Raises:
             BadInput: on a clip of one frame, which has no flow.
         """
-        from vadbench.features.boxes.foreground import background, differs
+        from vadbench.features.boxes.foreground import differs
         from vadbench.features.extractors.optical_flow import Flow, over_pairs
 
         footage.require(2, "optical flow")
-        masked = self.variant == "stats" and self.options.pixels != "all"
-        still = background(footage.sample(self.options.samples)) if masked else None
+        still = self._background(footage)
         solve = Flow(self.options.flow, self.options.enlarge_below)
 
         def pair(t: int, previous: NDArray[np.uint8], current: NDArray[np.uint8]) -> list[Floats]:
@@ -146,6 +146,48 @@ class Velocity:
             rows += of_pair
             advance(len(of_pair))
         return Vectors(np.concatenate(rows))
+
+    @property
+    def needs_opening(self) -> bool:
+        """Whether a background tells which pixels of a box are looked at."""
+        return self.variant == "stats" and self.options.pixels != "all"
+
+    def follow(
+        self,
+        frames: Iterator[NDArray[np.uint8]],
+        boxes: Iterator[Floats],
+        opening: Footage | None,
+    ) -> Iterator[Vectors]:
+        """The rows of each frame, as `extract` gives them where the opening is the clip; the first
+        frame's once the second is there.
+
+        Raises:
+            BadInput: on a clip of one frame, which has no flow.
+        """
+        from vadbench.errors import BadInput
+        from vadbench.features.boxes.foreground import differs
+        from vadbench.features.extractors.optical_flow import Flow, one_opencv_thread
+        from vadbench.features.follow import to_grey
+
+        still = self._background(opening) if opening is not None else None
+        solve = Flow(self.options.flow, self.options.enlarge_below)
+        greys, flow = map(to_grey, frames), None
+        previous = next(greys)
+        for current in greys:
+            with one_opencv_thread():
+                first, flow = flow is None, solve(previous, current)
+            for image in (previous, current) if first else (current,):
+                mask = None if still is None else differs(image, still, self.options.threshold)
+                yield Vectors(self.describe(flow, next(boxes), mask))
+            previous = current
+        if flow is None:
+            raise BadInput("a clip of one frame; optical flow needs two")
+
+    def _background(self, footage: Footage) -> NDArray[np.uint8] | None:
+        """[H, W] of a clip; None where all pixels of a box are looked at."""
+        from vadbench.features.boxes.foreground import background_of
+
+        return background_of(footage, self.options.samples) if self.needs_opening else None
 
     def describe(
         self, flow: Floats, boxes: Floats, mask: NDArray[np.bool_] | None = None

@@ -16,7 +16,7 @@ from vadbench.evaluation.scores import Scores
 from vadbench.features.store import read_manifest
 from vadbench.locations import cache_root
 from vadbench.report.figures.histogram import draw_classes
-from vadbench.report.figures.scored import labels_of
+from vadbench.report.figures.scored import all_labels_of
 from vadbench.report.figures.style import picture
 from vadbench.results.names import locate
 from vadbench.results.records import ResultRecord, Results, RunRecord
@@ -111,7 +111,7 @@ def draw_bits(
     Raises:
         BadInput: if the data set's labels are not on this machine.
     """
-    anomalous = labels_of(record).flat().astype(bool)
+    anomalous = all_labels_of(record).flat().astype(bool)
     sizes = "; ".join(
         f"{one.stream}: {math.prod(one.shape)} ({' x '.join(map(str, one.shape))})" for one in found
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vadbench.evaluation.metrics.uncertainty import Floats
 from vadbench.report.figures.curves import brackets, percent
-from vadbench.report.figures.scored import Scored, labels_of, origin, smoothing
+from vadbench.report.figures.scored import Scored, all_labels_of, origin, smoothing
 from vadbench.report.figures.style import COLOURS, picture
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
     Raises:
         BadInput: if the data set's labels are not on this machine.
     """
-    anomalous = labels_of(scored.record).flat().astype(bool)
+    anomalous = all_labels_of(scored.record).flat().astype(bool)
     edges = bin_edges(scored.scores).tolist()
     above = int((scored.scores > edges[-1]).sum())
     far = (

@@ -14,7 +14,7 @@ from vadbench.report.figures.curves import (
     roc_curve,
     width_for,
 )
-from vadbench.report.figures.scored import Scored, labels_of, names, origin, smoothing
+from vadbench.report.figures.scored import Scored, all_labels_of, names, origin, smoothing
 from vadbench.report.figures.style import picture
 
 
@@ -24,7 +24,7 @@ def draw_roc(scored: Sequence[Scored], out: Path, *, below: bool = False) -> str
     Raises:
         BadInput: if the data set's labels are not on this machine.
     """
-    labels = labels_of(scored[0].record)
+    labels = all_labels_of(scored[0].record)
     anomalous = labels.flat().astype(bool)
     curves = [roc_curve(one.scores, anomalous) for one in scored]
     legend = [

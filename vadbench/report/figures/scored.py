@@ -228,6 +228,21 @@ def labels_of(record: ResultRecord) -> Labels:
     return labels
 
 
+def all_labels_of(record: ResultRecord) -> Labels:
+    """As `labels_of`, of every tested video.
+
+    Raises:
+        BadInput: as `labels_of`, or if one has no labels.
+    """
+    labels = labels_of(record)
+    if labels.unknown:
+        raise BadInput(
+            f"{record.dataset}: {labels.lacking}, and this needs them; vadbench plot timeline and"
+            " vadbench show do without"
+        )
+    return labels
+
+
 def tracks_of(record: ResultRecord) -> pd.DataFrame:
     """The region tracks of the tested videos.
 

@@ -76,6 +76,8 @@ def truth_of(scored: Scored, video: str) -> tuple[NDArray[np.bool_] | None, str]
         labels = labels_of(scored.record)
     except BadInput:
         return None, "Ground truth is not shown: its labels are not here."
+    if video in labels.unknown:
+        return None, "Ground truth is not shown: nobody has labelled this video."
     anomalous = labels.videos[video].astype(bool)
     return anomalous, "Shaded: anomalous frames." if anomalous.any() else "No frame is anomalous."
 

@@ -1,0 +1,130 @@
+"""The annotated video of a watched clip: its boxes coloured by score, and below it the score of the
+last frames.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vadbench.errors import BadInput
+from vadbench.evaluation.calibration import calibrate
+from vadbench.files.atomic import replace_file
+from vadbench.models.scoring import Part
+from vadbench.models.watching import Watched
+from vadbench.report.figures.style import require_matplotlib
+from vadbench.report.video.panel import SCORE_COLOURS
+from vadbench.report.video.show import Image, draw_boxes, enlarge
+
+HEIGHT = 96  # pixels of the strip below
+INK, PAPER, LINE = (60, 60, 60), 255, (0, 114, 178)
+USUAL = 25.0  # frames a second, where no time is known
+HEADROOM = 1.5  # the warm end of the scale, in ranges of training scores
+
+
+def check_film(path: Path) -> None:
+    """Refuse a name that is no film's, and a machine that cannot draw one.
+
+    Raises:
+        BadInput: saying which.
+    """
+    if path.suffix != ".mp4":
+        raise BadInput(f"--video {path}: expected a name that ends in .mp4")
+    require_matplotlib()
+
+
+def scale_of(parts: Sequence[Part]) -> tuple[float, float]:
+    """The scores at the cold and at the warm end of the colours: the least training score, and as
+    far above the 99.9th percentile as says `HEADROOM`.
+    """
+    low = high = 0.0
+    for part in parts:
+        ends = np.array([part.row.minimum, part.row.p999])[:, 0]
+        one, other = part.part.weight * calibrate(part.part.calibration, ends, part.row)
+        low, high = low + float(one), high + float(other)
+    return low, low + HEADROOM * ((high - low) or 1.0)
+
+
+@contextmanager
+def open_film(
+    path: Path, scale: tuple[float, float], fps: float | None = None
+) -> Iterator[Callable[[Watched], None]]:
+    """What draws and encodes one frame after the other (H.264); written aside, then renamed.
+
+    Args:
+        path: the file, .mp4.
+        scale: the scores at the ends of the colours.
+        fps: frames a second; None: as the times of the first two frames say, else 25.
+    """
+    import av
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("score", SCORE_COLOURS)
+    low, high = scale
+    shares: deque[float] = deque(maxlen=4096)
+    held: list[Watched] = []  # the first frame, until the rate is known
+    options = {"movflags": "faststart"}
+    with replace_file(path) as aside, av.open(str(aside), "w", "mp4", options) as container:
+        streams: list[Any] = []
+
+        def draw(one: Watched) -> None:
+            image = enlarge(one.image)
+            order = np.argsort(one.objects, kind="stable")
+            share = np.clip((one.objects[order] - low) / (high - low), 0.0, 1.0)
+            box = one.boxes[order].astype(np.float64) - (0, 0, 1, 1)
+            draw_boxes(image, box, share, image.shape[1] / one.image.shape[1], colours)
+            shown = one.score if one.smoothed is None else one.smoothed
+            shares.append(float(np.clip((shown - low) / (high - low), 0.0, 1.0)))
+            picture = np.concatenate([image, _draw_strip(shares, image.shape[1], one, shown)])
+            stream = streams[0]
+            if len(shares) == 1:
+                stream.pix_fmt, stream.height, stream.width = "yuv420p", *picture.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+
+        def begin(rate: float) -> None:
+            exact = Fraction(rate).limit_denominator(1001)
+            streams.append(container.add_stream("libx264", rate=exact, options={"crf": "18"}))
+            draw(held.pop())
+
+        def add(one: Watched) -> None:
+            if streams:
+                draw(one)
+            elif not held:
+                held.append(one)
+            else:
+                begin(fps or _rate(held[0], one))
+                draw(one)
+
+        yield add
+        if held:
+            begin(fps or USUAL)
+        if streams:
+            container.mux(streams[0].encode())
+
+
+def _rate(first: Watched, second: Watched) -> float:
+    """Frames a second, from the times of two frames."""
+    if first.time is None or second.time is None or second.time <= first.time:
+        return USUAL
+    return float(np.clip(1 / (second.time - first.time), 1, 240))
+
+
+def _draw_strip(shares: Sequence[float], width: int, one: Watched, shown: float) -> Image:
+    """[HEIGHT, width, 3]: the scores of the last frames, one a pixel, and this one's in words."""
+    import cv2
+
+    strip = np.full((HEIGHT, width, 3), PAPER, np.uint8)
+    last = list(shares)[-width:]
+    down = [round((HEIGHT - 26) * (1 - share)) + 22 for share in last]
+    points = np.stack([np.arange(width - len(last), width), down], 1).astype(np.int32)
+    cv2.polylines(strip, [points[:, None]], False, LINE, 1, cv2.LINE_AA)
+    time = "" if one.time is None else f"  {one.time:.2f} s"
+    text, font = f"frame {one.frame}{time}  score {shown:.4g}", cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(strip, text, (6, 14), font, 0.4, INK, 1, cv2.LINE_AA)
+    return strip
