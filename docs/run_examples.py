@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "methods").glob("*.md"))]
 BLOCK = re.compile(
     r"^```(?P<language>python|toml)(?:"
     r' title="(?P<title>[^"\n]+)")?\n(?P<code>.*?)^```\n(?P<output>\n```text'
