@@ -160,6 +160,7 @@ def records(**changed):
         "score_seconds": 0.5,
         "parameters": 1200,
         "peak_memory_mib": 600.0,
+        "network_seconds": None,
     }
     return {**row, **changed}
 
@@ -185,6 +186,12 @@ def test_costs_are_means_over_a_cells_records_and_nothing_where_one_does_not_kno
     assert costs["fit_seconds"] == (4.0, 3.0, None)
     assert costs["score_ms_a_frame"] == (2.5, 2.5, None)
     assert costs["parameters"] == (1200.0, None, None)
+
+
+def test_the_seconds_of_a_network_are_a_column_where_a_stream_is_learnt():
+    frame = pd.DataFrame([records(network_seconds=600.0), records(identity="two")])
+    table = cost_columns(table_of(("one",), ("two",)), frame)
+    assert {cost.key: cost.values for cost in table.costs}["network_seconds"] == (600.0, None)
 
 
 def test_costs_follow_the_rows_that_are_shown():

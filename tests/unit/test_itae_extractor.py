@@ -150,8 +150,10 @@ def test_the_plain_stream_is_pooled_and_frames_have_no_boxes() -> None:
     assert Itae.learnt
     assert not Itae.needs_boxes
     nature = Itae("pooled", ItaeOptions()).nature()
-    assert (nature.one_unit, nature.windows, nature.embedding) == (True, True, False)
+    assert (nature.one_unit, nature.windows, nature.embedding) == (True, True, True)
     assert nature.network == "itae"
+    assert not Itae("error", ItaeOptions()).nature().embedding
+    assert Itae("static", ItaeOptions()).nature().maps
 
 
 # options
