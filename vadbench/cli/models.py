@@ -180,7 +180,7 @@ def show_model(name: Name, results: ResultsDir = RESULTS, as_json: Json = False)
 
     kept = read_model(find_model(results, name).folder)
     if as_json:
-        echo(kept.manifest.model_dump_json(indent=1))
+        echo_lines(kept.manifest.model_dump_json(indent=1))
         return
     echo_lines(describe_model(kept))
 
