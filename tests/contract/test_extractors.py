@@ -147,3 +147,23 @@ def test_taking_any_weights_is_found_out(frame_code):
                 super().restore(arrays, device)
 
     breaks(Greedy, "it takes arrays of other shapes")
+
+
+def test_an_identity_that_makes_no_extractor_is_found_out(frame_code):
+    class Blanks(frame_code):
+        def training(self):
+            return {**super().training(), "steps": None}
+
+    breaks(Blanks, r"its identity makes it again: with .*steps")
+
+
+def test_a_preset_that_makes_no_extractor_is_found_out(frame_code):
+    class Preset(frame_code):
+        @classmethod
+        def preset(cls, name, dataset):
+            return {"units": 5} if name == "paper" else {}
+
+        def training(self):
+            return {**super().training(), "units": self.options.units + (self.options.units > 4)}
+
+    breaks(Preset, "its identity makes it again")

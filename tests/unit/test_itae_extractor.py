@@ -177,6 +177,7 @@ def test_the_plain_stream_is_pooled_and_frames_have_no_boxes() -> None:
         ({"learning_rate": math.nan}, "finite"),
         ({"steps": 0}, "greater than 0"),
         ({"epochs": 0}, "greater than 0"),
+        ({"steps": None}, "neither steps nor epochs says how long"),
         ({"batch": 0}, "greater than 0"),
         ({"holdout": 1.0}, "less than 1"),
         ({"holdout": -0.1}, "greater than or equal to 0"),

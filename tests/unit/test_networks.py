@@ -17,7 +17,7 @@ from vadbench.features.networks import store as networks
 from vadbench.features.networks.checkpoint import read_checkpoint, write_checkpoint
 from vadbench.features.networks.session import Session
 from vadbench.features.networks.train import count_held_out, train_network
-from vadbench.features.stream import open_stream, plan_stream, trained_extractor
+from vadbench.features.stream import make_extractor, open_stream, plan_stream, trained_extractor
 
 
 class Garden(Yard):
@@ -69,6 +69,17 @@ def test_all_streams_of_itae_share_one_network(yard):
     plans = [plan_of(yard, {}, f"itae{variant}") for variant in ("", ".error", ".static")]
     assert len({plan.network_fingerprint for plan in plans}) == 1
     assert len({plan.fingerprint for plan in plans}) == 3
+
+
+@pytest.mark.parametrize("stream", ["itae", "itae.error", "itae.static", "itae.dynamic"])
+def test_the_papers_preset_plans_the_papers_network(yard, stream):
+    plan = plan_of(yard, {}, stream, preset="paper")
+    options = plan.network["options"]
+    assert (options["width"], options["epochs"], options["steps"]) == (1.0, 100, None)
+    made = make_extractor(plan)
+    assert made.parameter_count() == 7_740_491  # RGB, as printed
+    assert made.training() == options
+    assert plan.network_fingerprint != plan_of(yard, {}, stream).network_fingerprint
 
 
 def test_how_itae_is_read_is_no_part_of_its_network(yard):

@@ -4,6 +4,7 @@ above all; `vadbench check EXTRACTOR` runs it on a few synthetic clips.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +15,9 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from vadbench import registry
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput, ContractError
 from vadbench.features.boxes.provider import Objects
@@ -22,6 +25,7 @@ from vadbench.features.extractors.extractor import Extractor, LearntExtractor, V
 from vadbench.features.footage import Footage
 from vadbench.features.networks.session import Session
 from vadbench.files.canonical import canonical_hash
+from vadbench.spec import PRESETS
 
 HEIGHT, WIDTH, LONG, SHORT = 64, 96, 40, 9  # pixels; frames of the long clips and of the short one
 FEW = 6  # steps of a training, where an option is named so
@@ -166,6 +170,39 @@ def declares_itself(trial: Trial) -> None:
         trial.require(not both, "an option decides one stage", f"{both} stand in both")
 
 
+def identity_makes_it_again(trial: Trial) -> None:
+    """What stands in identities makes an extractor of the same training and vectors, in every
+    preset: a plan keeps nothing else.
+    """
+    cls = trial.cls
+    presets: list[dict[str, Any]] = [trial.options]
+    if hasattr(cls, "preset"):
+        presets += [cls.preset(name, of) for name in PRESETS for of in ("ped2", "shanghaitech")]
+    clause = "its identity makes it again"
+    for options in presets:
+        for variant in cls.variants:
+            try:
+                resolved, training = _describe(cls, variant, cls.Options(**options))
+            except BadInput:  # a variant that needs a setting, or cannot be with these
+                continue
+            try:
+                again = _describe(cls, variant, cls.Options(**{**resolved, **training}))
+            except ValidationError as error:
+                told = registry.first_fault(error, cls.Options)
+                trial.require(False, clause, f"with {options}: {told}")
+            trial.require(again == (resolved, training), clause, f"with {options}: {again}")
+
+
+def _describe(
+    cls: type[Extractor], variant: str, options: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `resolve` and `training` say, as JSON has it."""
+    resolved = cls.resolve(options, variant, "grid")
+    made: Any = cls(variant, options)
+    training = made.training() if getattr(cls, "learnt", False) else {}
+    return json.loads(json.dumps(resolved)), json.loads(json.dumps(training))
+
+
 def vectors_are_finite_float32(trial: Trial) -> None:
     """Of the declared columns, in order, of a long clip and of a short one."""
     extractor = trial.ready()
@@ -259,6 +296,7 @@ def frame_by_frame_the_same(trial: Trial) -> None:
 
 CLAUSES: tuple[Callable[[Trial], None], ...] = (
     declares_itself,
+    identity_makes_it_again,
     vectors_are_finite_float32,
     same_clip_same_vectors,
 )

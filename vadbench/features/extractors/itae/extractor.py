@@ -18,7 +18,7 @@ from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile, Objects
 from vadbench.features.extractors.extractor import Advance, Vectors
-from vadbench.features.extractors.itae.options import ItaeOptions, identity, paper
+from vadbench.features.extractors.itae.options import ItaeOptions, count_steps, identity, paper
 
 if TYPE_CHECKING:
     import torch
@@ -200,9 +200,8 @@ class Itae:
                 `epochs` is set, and without it the answer is NaN there.
         """
         options = self.options
-        steps: float = options.steps
-        if options.epochs is not None:
-            steps = float("nan") if clips is None else options.epochs * (clips // options.batch)
+        unknown = options.epochs is not None and clips is None
+        steps = float("nan") if unknown else count_steps(options, clips or 0)
         return 2.0 * 3 * self._multiply_adds(decoder=True) * options.batch * steps
 
     def frame_flops(self) -> float:

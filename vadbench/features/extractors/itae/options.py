@@ -55,7 +55,9 @@ class ItaeOptions(BaseModel):
     )
     clip: PositiveInt = training(16, "frames of a clip, a multiple of tau", le=256)
     tau: Literal[1, 2, 4] = training(4, "the static path sees the first of so many frames")
-    steps: PositiveInt = training(2000, "optimiser steps, where epochs does not say otherwise")
+    steps: PositiveInt | None = training(
+        2000, "optimiser steps, where epochs does not say otherwise; none: epochs does"
+    )
     epochs: PositiveInt | None = training(
         None, "passes over all clips of the training videos, in place of steps"
     )
@@ -109,6 +111,8 @@ class ItaeOptions(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
+        if self.steps is None and self.epochs is None:
+            raise ValueError("neither steps nor epochs says how long to train; give one")
         if self.clip % self.tau:
             raise ValueError(f"clip {self.clip} is no multiple of tau {self.tau}")
         if self.stride > self.clip:
@@ -139,8 +143,18 @@ class ItaeOptions(BaseModel):
         return min(max(round(self.patch * self.size[0]), 1), *self.size)
 
 
+def count_steps(options: ItaeOptions, clips: int) -> int:
+    """Optimiser steps of a training on so many clips, in whole batches."""
+    if options.epochs is not None:
+        return options.epochs * (clips // options.batch)
+    assert options.steps is not None  # the options refuse neither
+    return options.steps
+
+
 def identity(options: ItaeOptions) -> dict[str, Any]:
-    """What decides the training beside the seed, JSON-ready; what changes nothing stands empty."""
+    """What decides the training beside the seed, JSON-ready; what changes nothing stands empty, so
+    that two ways to say one training are one. Options made of it are of the same training.
+    """
     kept = {
         name
         for name, field in ItaeOptions.model_fields.items()

@@ -16,7 +16,7 @@ from vadbench.errors import BadInput
 from vadbench.features.extractors.itae.clips import clip_starts
 from vadbench.features.extractors.itae.loss import total
 from vadbench.features.extractors.itae.network import ITAE
-from vadbench.features.extractors.itae.options import ItaeOptions
+from vadbench.features.extractors.itae.options import ItaeOptions, count_steps
 
 if TYPE_CHECKING:
     from vadbench.features.footage import Footage
@@ -153,9 +153,7 @@ def train_network(options: ItaeOptions, videos: Sequence[Footage], session: Any)
         require_colour(videos)
     kept = session.map_frames(videos, options.size, options.colour)
     batches = ClipBatches(kept.frames, kept.lengths, options.clip, options.batch, session.seed)
-    steps = options.steps
-    if options.epochs is not None:
-        steps = options.epochs * batches.per_epoch
+    steps = count_steps(options, len(batches.table))
     net = build(options).to(session.device)
     optimiser = make_optimiser(net, options.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
