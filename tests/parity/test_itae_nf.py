@@ -12,14 +12,13 @@ from vadbench_methods.flow_blocks import glow_maps
 from vadbench_methods.flow_maps import MapFlow
 
 pytest.importorskip("normflows", reason="normflows is not installed (the extra [flow])")
-FILE = Path(__file__).parent / "oracles" / "itae" / "nf.npz"
 CASES = {"L1": (1, 2, 3), "L3": (3, 1, 2), "linear": (1, 3, 2)}  # levels, layers, hidden
 Oracle = dict[str, torch.Tensor]
 
 
 @pytest.fixture(scope="module")
-def oracle() -> Oracle:
-    with np.load(FILE) as arrays:
+def oracle(oracles: Path) -> Oracle:
+    with np.load(oracles / "itae" / "nf.npz", allow_pickle=False) as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 

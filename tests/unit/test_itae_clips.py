@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import itae_by_hand as by_hand
 import numpy as np
 import pytest
 import torch
@@ -117,6 +118,28 @@ def test_the_worst_patch_is_the_oracle_s(side: int) -> None:
         patch = errors[k, row : row + side, column : column + side]
         assert patch.shape == (side, side)
         assert patch.mean().item() == pytest.approx(found.error[k].item(), rel=1e-13)
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+def test_the_worst_patch_is_that_of_loops(side: int) -> None:
+    errors = np.random.default_rng(side).random((4, 7, 10))
+    found = worst_patch(torch.from_numpy(errors), side).error
+    np.testing.assert_allclose(found, [by_hand.worst(one, side) for one in errors], rtol=1e-13)
+
+
+def test_rows_of_maps_by_hand() -> None:
+    chance = np.random.default_rng(0)
+    static, dynamic = chance.normal(size=(1, 5, 4, 2, 3)), chance.normal(size=(1, 3, 16, 2, 3))
+    frames = chance.uniform(-1, 1, (1, 1, 16, 8, 12))
+    given = [torch.from_numpy(values) for values in (frames, static, dynamic)]
+    of_static = static_rows(given[0], (given[1], given[2]), 4)[0].numpy()
+    of_dynamic = dynamic_rows(given[0], (given[1], given[2]), 4)[0].numpy()
+    for t in range(16):
+        cells = frames[0, 0, t - t % 4].reshape(2, 4, 3, 4).mean((1, 3))
+        maps = [static[0, :, t // 4].max(0), static[0, :, t // 4].mean(0), cells]
+        np.testing.assert_allclose(of_static[t], np.ravel(maps), rtol=0, atol=1e-14)
+        maps = [dynamic[0, :, t].max(0), dynamic[0, :, t].mean(0)]
+        np.testing.assert_allclose(of_dynamic[t], np.ravel(maps), rtol=0, atol=1e-14)
 
 
 def test_colours_are_averaged_before_the_patch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itae_by_hand as by_hand
 import numpy as np
 import pytest
 import torch
@@ -57,6 +58,19 @@ def test_the_loss_takes_as_many_scales_as_fit() -> None:
     image, reconstruction, arrays = shown()
     found = ms_ssim_loss(image, reconstruction).item()
     assert found == pytest.approx(1 - float(arrays["ms_ssim_3"]), rel=1e-11)
+
+
+def test_losses_are_those_of_loops_over_pixels() -> None:
+    x, y = (values[0, 0, 0] for values in clips(1, 1, 1, 46, 25))  # two scales fit
+    a, b = ((values.numpy() + 1) / 2 for values in (x, y))
+    own = [values[None, None, None] for values in (x, y)]
+    assert l2(*own).item() == pytest.approx(np.mean((x.numpy() - y.numpy()) ** 2), rel=1e-13)
+    assert gradient(*own).item() == pytest.approx(by_hand.gradient(x.numpy(), y.numpy()), rel=1e-12)
+    for scales in (1, 2):
+        expected = by_hand.ms_ssim(a, b, (0.0448, 0.2856)[:scales])
+        found = ms_ssim(torch.from_numpy(a)[None], torch.from_numpy(b)[None], scales)
+        assert found.item() == pytest.approx(expected, rel=1e-11)
+    assert ms_ssim_loss(*own).item() == pytest.approx(1 - expected, rel=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itae_by_hand as by_hand
 import numpy as np
 import pytest
 import torch
@@ -60,6 +61,23 @@ def test_forward_pass_is_the_oracle_s() -> None:
     np.testing.assert_allclose(out, arrays["output"], rtol=0, atol=1e-12)
     np.testing.assert_allclose(static, arrays["static"], rtol=0, atol=1e-12)
     np.testing.assert_allclose(dynamic, arrays["dynamic"], rtol=0, atol=1e-12)
+
+
+def test_forward_pass_is_that_of_loops() -> None:
+    net = ITAE(1, widths=Widths((3, 4, 5, 5), (2, 2, 3, 3))).double().eval()
+    torch.manual_seed(0)
+    state = {
+        name: torch.rand_like(values) + 0.5 if "running_var" in name else torch.randn_like(values)
+        for name, values in net.state_dict().items()
+        if values.is_floating_point()
+    }
+    net.load_state_dict(state, strict=False)
+    frames = torch.randn(1, 1, 16, 8, 12, dtype=torch.float64)
+    expected = by_hand.forward(frames[0].numpy(), {k: v.numpy() for k, v in state.items()})
+    with torch.no_grad():
+        for found, own in zip(net(frames), expected, strict=True):
+            assert np.abs(own).max() > 1
+            np.testing.assert_allclose(found[0], own, rtol=0, atol=1e-11 * np.abs(own).max())
 
 
 def test_folded_norms_change_nothing_and_leave_the_network_alone() -> None:

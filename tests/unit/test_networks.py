@@ -406,3 +406,14 @@ def test_frames_that_are_kept_are_those_of_the_videos(yard, tmp_path):
     np.testing.assert_array_equal(kept.frames[6:11], np.stack(list(videos[1])))
     small = session.map_frames(videos, (4, 6), colour=True)
     assert small.frames.shape == (15, 4, 6, 3)
+
+
+def test_what_a_kill_left_of_a_training_is_removed_by_the_next(extracted, yard):
+    plan, cache = extracted
+    folder = plan.network_folder(cache)
+    left = folder.with_name(f".parts-{folder.name}")
+    left.mkdir()
+    (left / "frames-16x24.raw").write_bytes(b"as large as all training frames")
+    shutil.rmtree(plan.folder(cache, "test"))
+    ensure(yard, plan, cache, quiet=True)
+    assert not left.exists()

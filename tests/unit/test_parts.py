@@ -1,7 +1,6 @@
 """Weights, groups and normalisation within test videos: how the parts of a recipe are added."""
 
-from pathlib import Path
-
+import itae_oracles
 import numpy as np
 import pytest
 from leaderboard_records import write_row
@@ -28,14 +27,12 @@ from vadbench.results.records import Results
 from vadbench.spec import METRICS, ScoredPart
 from vadbench.suite import make_suite
 
-ORACLE = Path(__file__).parents[1] / "parity" / "oracles" / "itae" / "score.npz"
 STREAMS = ("itae.error", "itae.static", "itae.dynamic")
 
 
 @pytest.fixture(scope="module")
 def oracle():
-    with np.load(ORACLE) as arrays:
-        return dict(arrays)
+    return itae_oracles.oracle("score")
 
 
 def frames(scores):
@@ -71,6 +68,23 @@ def test_the_published_score_is_the_oracles(oracle, weight):
     scores = [oracle[name] for name in ("R", "nll_static", "nll_dynamic")]
     found = add(scores, parts, oracle["lengths"])
     np.testing.assert_allclose(found, oracle[f"S_{weight}"], rtol=0, atol=1e-12)
+
+
+def test_the_published_score_by_hand():
+    """Eq. 13 and 14: two clips, the second of which does not vary."""
+    R, static, dynamic = (
+        [1.0, 2.0, 3.0, 4.0, 5.0],
+        [0.0, 3.0, 1.0, 7.0, 7.0],
+        [2.0, 5.0, 2.0, 1.0, 1.0],
+    )
+    L = [0.0, 1.0, (1 + 2 - 2) / (3 + 5 - 2), 0.0, 0.0]
+    parts = [
+        Part("magnitude", "itae.error", "none"),
+        Part("flow", "itae.static", "minmax-video", weight=0.3, group="L"),
+        Part("flow", "itae.dynamic", "minmax-video", weight=0.3, group="L"),
+    ]
+    expected = [r + 0.3 * own for r, own in zip(R, L, strict=True)]
+    np.testing.assert_allclose(add([R, static, dynamic], parts, [3, 2]), expected, rtol=1e-14)
 
 
 def test_normalised_one_by_one_the_sum_is_another(oracle):

@@ -6,8 +6,7 @@ memory that does not grow with its length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,7 +25,7 @@ from vadbench.features.extractors.extractor import Advance
 from vadbench.features.footage import Footage
 from vadbench.features.networks.store import read_manifest
 from vadbench.features.networks.train import train_network, training_dataset, training_videos
-from vadbench.features.parts import Arrays, Parts
+from vadbench.features.parts import Arrays, Parts, lock_stage, parts_of
 from vadbench.features.per_clip import Compute, compute_clips
 from vadbench.features.progress import Frames
 from vadbench.features.stream import (
@@ -358,43 +357,13 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
     return True
 
 
-def parts_of(folder: Path) -> Parts:
-    """What is finished of a stage, beside it."""
-    return Parts(folder.with_name(f".parts-{folder.name}"))
-
-
-@contextmanager
 def _lock_stage(
     folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool
-) -> Iterator[Parts | None]:
-    """Hold the stage's lock and give its finished parts, or None if the stage is there, perhaps
-    since another process made it just now.
+) -> AbstractContextManager[Parts | None]:
+    def wait() -> None:
+        Frames(f"{folder}", 0, quiet).say("another process extracts this; waiting for it")
 
-    Parts of files with other contents are removed first.
-    """
-    from filelock import FileLock, Timeout
-
-    parts = parts_of(folder)
-    if is_stored(folder, videos) and not parts.folder.exists():
-        yield None
-        return
-    with store.explain_disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".lock-{folder.name}"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            Frames(f"{folder}", 0, quiet).say("another process extracts this; waiting for it")
-            lock.acquire()
-    try:
-        if not is_stored(folder, videos):
-            parts.keep_those_of(contents)
-            yield parts
-        else:
-            yield None
-        parts.remove()
-    finally:
-        lock.release()
+    return lock_stage(folder, lambda: is_stored(folder, videos), contents, wait)
 
 
 def _refuse_not_finite(x: NDArray[np.float32], columns: tuple[str, ...], where: str) -> None:

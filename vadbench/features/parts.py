@@ -5,6 +5,8 @@ stopped.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +87,51 @@ class Parts:
 
     def _path(self, clip: int) -> Path:
         return self.folder / f"{clip:05d}.npz"
+
+
+def parts_of(folder: Path) -> Parts:
+    """What is finished of a stage, beside it."""
+    return Parts(folder.with_name(f".parts-{folder.name}"))
+
+
+@contextmanager
+def lock_stage(
+    folder: Path, is_there: Callable[[], bool], contents: str | None, wait: Callable[[], None]
+) -> Iterator[Parts | None]:
+    """Hold a stage's lock and give its finished parts, or None if the stage is there, perhaps since
+    another process made it just now. At the end of the block they are removed.
+
+    Parts of files with other contents are removed first.
+
+    Args:
+        folder: of the stage.
+        is_there: whether it is there, whole.
+        contents: digest of the files it is made of; None: they are not compared.
+        wait: called where another process holds the lock, before it is waited for.
+
+    Raises:
+        BadInput: as `is_there`, or if the disk may not be written.
+    """
+    from filelock import FileLock, Timeout
+
+    parts = parts_of(folder)
+    if is_there() and not parts.folder.exists():  # a kill may have left them
+        yield None
+        return
+    with explain_disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".lock-{folder.name}"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            wait()
+            lock.acquire()
+    try:
+        if is_there():
+            yield None
+        else:
+            parts.keep_those_of(contents)
+            yield parts
+        parts.remove()
+    finally:
+        lock.release()

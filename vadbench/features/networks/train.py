@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,13 +14,12 @@ from vadbench.errors import BadInput
 from vadbench.features.extractors.extractor import LearntExtractor
 from vadbench.features.footage import Footage
 from vadbench.features.networks.session import Session
-from vadbench.features.networks.store import MODEL, read_manifest, write_network
-from vadbench.features.parts import Parts
+from vadbench.features.networks.store import read_network, write_network
+from vadbench.features.parts import Parts, lock_stage
 from vadbench.features.progress import Frames
-from vadbench.features.store import MANIFEST, explain_disk_errors
+from vadbench.features.store import MANIFEST
 from vadbench.features.stream import StreamPlan, new_extractor
 from vadbench.files.canonical import canonical_hash
-from vadbench.files.digest import sha256
 
 
 def train_network(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool = False) -> Path:
@@ -43,13 +40,15 @@ def train_network(dataset: Dataset, plan: StreamPlan, cache: Path, quiet: bool =
     """
     trained = training_dataset(dataset, plan)
     folder = plan.network_folder(cache)
-    if is_trained(folder):
-        return folder
-    videos = training_videos(trained, plan)
     contents = digest_contents(trained, plan, cache)
-    with _lock(folder, contents, quiet) as parts:
+
+    def wait() -> None:
+        Frames(f"{folder}", 0, quiet).say("another process trains this; waiting for it")
+
+    digest = canonical_hash(contents)
+    with lock_stage(folder, lambda: is_trained(folder), digest, wait) as parts:
         if parts is not None:
-            _train(trained, plan, folder, parts, videos, contents, quiet)
+            _train(trained, plan, folder, parts, contents, quiet)
     return folder
 
 
@@ -108,39 +107,8 @@ def is_trained(folder: Path) -> bool:
     """
     if not (folder / MANIFEST).is_file():
         return False
-    manifest = read_manifest(folder)
-    if not (folder / MODEL).is_file() or sha256(folder / MODEL) != manifest.sha256:
-        from vadbench.features.networks.store import read_network
-
-        read_network(folder)  # says what is wrong
+    read_network(folder)
     return True
-
-
-@contextmanager
-def _lock(folder: Path, contents: dict[str, str], quiet: bool) -> Iterator[Parts | None]:
-    """Hold the network's lock and give the folder of its checkpoints, or None if it is there,
-    perhaps since another process made it just now.
-    """
-    from filelock import FileLock, Timeout
-
-    parts = Parts(folder.with_name(f".parts-{folder.name}"))
-    with explain_disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".lock-{folder.name}"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            Frames(f"{folder}", 0, quiet).say("another process trains this; waiting for it")
-            lock.acquire()
-    try:
-        if is_trained(folder):
-            yield None
-        else:
-            parts.keep_those_of(canonical_hash(contents))
-            yield parts
-        parts.remove()
-    finally:
-        lock.release()
 
 
 def _train(
@@ -148,12 +116,12 @@ def _train(
     plan: StreamPlan,
     folder: Path,
     parts: Parts,
-    videos: list[Video],
     contents: dict[str, str],
     quiet: bool,
 ) -> None:
     from vadbench.training import reproducible, resolve_device
 
+    videos = training_videos(trained, plan)
     seen = videos[: len(videos) - count_held_out(plan, len(videos))]
     if not seen:
         raise BadInput(
