@@ -188,6 +188,14 @@ def attempt(state, command, at, before, after):
         ]
 
 
+def count_operations(state, command):
+    """How many a run has whose modules are loaded: some of them write when they are."""
+    with tempfile.TemporaryDirectory(dir=state.parent) as place:
+        folder = Path(place) / "state"
+        shutil.copytree(state, folder, symlinks=True)
+        return run(folder, command)["operations"]
+
+
 def main(state, points, command):
     """Try the command; what is wrong."""
     with tempfile.TemporaryDirectory(dir=state.parent) as place:
@@ -199,7 +207,7 @@ def main(state, points, command):
             return {"wrong": [whole.with_suffix(".said").read_text()]}
         after = contents(whole)
     preload(done["modules"])
-    every = range(1, done["operations"] + 1)
+    every = range(1, count_operations(state, command) + 1)
     tried = every if not points else [*every][:: max(len(every) // points, 1)]
     wrong = [line for at in tried for line in attempt(state, command, at, before, after)]
     return {"operations": len(every), "tried": len(tried), "wrong": wrong}

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 
-import numpy as np
 import pytest
 from clips import LEARN, VADBENCH, digests, make_environment, write_dataset
 
@@ -92,4 +91,4 @@ def test_a_few_kills_change_no_bit(undisturbed, tmp_path):
 def test_many_kills_change_no_bit(undisturbed, tmp_path, record_property):
     hit = try_kills(undisturbed, tmp_path, 20, seed=0)
     record_property("kills", len(hit))
-    assert np.unique(hit).tolist() == ["extraction", "training", "training, kept"]
+    assert {"extraction", "training, kept"} <= set(hit)  # or they show nothing of these
