@@ -18,7 +18,8 @@ from vadbench.evaluation.frames import read_frame_scores
 from vadbench.evaluation.metrics.regions import Matches, match
 from vadbench.evaluation.smoothing import smooth
 from vadbench.files.box_arrays import read_boxes, read_scores
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 
 Clips = list[tuple[NDArray[np.float64], NDArray[np.bool_]]]  # (scores, labels) of each video
 

@@ -26,7 +26,8 @@ from vadbench import registry
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.presets import resolve_config
 from vadbench.results.identity import identity_of
-from vadbench.results.records import ResultRecord, Results, RunRecord, write_document
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord, write_document
 from vadbench.results.seals import digest_of_file
 from vadbench.results.values import tabulate
 from vadbench.spec import BOARD, REGIONS, Asked, Protocol, Result, ScoredPart, Training, Value

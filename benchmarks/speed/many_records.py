@@ -22,7 +22,8 @@ from pathlib import Path
 
 from vadbench.files.canonical import canonical_hash
 from vadbench.results.identity import identity_of
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 
 COMMITTED = Path(__file__).resolve().parents[2] / "results"
 TABLE = "ped2"  # the suite whose table is made

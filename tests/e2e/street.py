@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 
 HEIGHT, WIDTH = SIZE = (120, 160)
 FRAMES = 60

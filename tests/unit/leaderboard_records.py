@@ -11,7 +11,8 @@ from vadbench.evaluation.frames import PartFrames
 from vadbench.report.leaderboard.entries import Entry, make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.results.frame import load_results
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 from vadbench.spec import METRICS, USUAL
 
 VIDEOS = ("Test001", "Test002", "Test003")  # the last has one class

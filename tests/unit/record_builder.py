@@ -16,7 +16,8 @@ from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import (
     METRICS,
     REGIONS,

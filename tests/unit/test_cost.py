@@ -14,7 +14,7 @@ from vadbench.plans.jobs import Job
 from vadbench.plans.needs import streams_read
 from vadbench.plans.plan import plan_suite
 from vadbench.plans.summary import list_features, split_jobs, summarise
-from vadbench.results.records import RunRecord
+from vadbench.results.schema import RunRecord
 from vadbench.runner.progress import TimeLeft, order_by_cost
 from vadbench.suite import make_suite
 

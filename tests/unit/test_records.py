@@ -9,7 +9,8 @@ from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_file
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.npz import load_arrays
-from vadbench.results.records import Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
 
 JOB = {"dataset": "toy", "stream": "velocity", "method": "gmm", "seed": 0}
 IDENTITY = canonical_hash(JOB)

@@ -131,7 +131,8 @@ spec.Cost = create_model(
 spec.COSTS = tuple(spec.Cost.model_fields)
 
 from vadbench.results import frame
-from vadbench.results.records import Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
 usual = RunRecord.cost.fget
 RunRecord.cost = property(
     lambda run: usual(run).model_copy(update={"joules": run.seconds["fit"] * 10, "disk": 3})

@@ -9,7 +9,8 @@ from vadbench.detector import Features
 from vadbench.executors.local import one_fit_each
 from vadbench.features import store
 from vadbench.plans.plan import plan_suite
-from vadbench.results.records import Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
 from vadbench.runner.job import run_one_fit
 from vadbench.suite import make_suite
 

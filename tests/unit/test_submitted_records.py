@@ -13,7 +13,8 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import evaluate_given
 from vadbench.external.declared import Declared, check_name
 from vadbench.external.truth import find_truth
-from vadbench.results.records import SUBMITTED, Results, same_record
+from vadbench.results.records import SUBMITTED, Results
+from vadbench.results.schema import same_record
 from vadbench.spec import GIVEN, Protocol
 
 RESULTS = Results(Path(__file__).resolve().parents[2] / "results")

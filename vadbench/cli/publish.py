@@ -11,7 +11,8 @@ from vadbench.cli.terminal import echo, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from vadbench.results.records import ResultRecord, Results
+    from vadbench.results.records import Results
+    from vadbench.results.schema import ResultRecord
 
 app = typer.Typer(help="Publish records elsewhere; nothing is run again.", no_args_is_help=True)
 

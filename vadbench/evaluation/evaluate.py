@@ -47,7 +47,8 @@ from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
 from vadbench.results.identity import identity_of
-from vadbench.results.records import ResultRecord, Results, RunRecord, same_record
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord, same_record
 from vadbench.results.seals import digest_of_regions, digest_of_result
 from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_duration
 

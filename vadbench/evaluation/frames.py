@@ -20,7 +20,8 @@ from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
 from vadbench.files.npz import Arrays
 from vadbench.results import schema1
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import Part, ScoredPart
 
 

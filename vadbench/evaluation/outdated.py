@@ -8,7 +8,7 @@ from vadbench.datasets.base import Split
 from vadbench.datasets.contents import contents_of
 from vadbench.datasets.open import open_dataset
 from vadbench.locations import cache_root
-from vadbench.results.records import RunRecord
+from vadbench.results.schema import RunRecord
 
 
 def is_outdated(run: RunRecord, thorough: bool = False) -> bool:

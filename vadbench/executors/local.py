@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from vadbench.plans.jobs import Job
-from vadbench.results.records import RunRecord
+from vadbench.results.schema import RunRecord
 from vadbench.workers import open_workers
 
 Run = Callable[[Sequence[Job]], Iterator[tuple[Job, RunRecord]]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vadbench.errors import BadInput
 from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
-from vadbench.results.records import ResultRecord
+from vadbench.results.schema import ResultRecord
 from vadbench.spec import Protocol, Wanted
 from vadbench.suite import Suite
 

@@ -28,7 +28,8 @@ from vadbench.external.truth import Truth, find_truth
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.digest import sha256
 from vadbench.files.tables import read_detections
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import (
     GIVEN,
     METRICS,

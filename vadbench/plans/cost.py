@@ -20,7 +20,8 @@ from vadbench.features.stream import StreamPlan, make_extractor
 from vadbench.files.canonical import canonical_hash
 from vadbench.locations import reference_results
 from vadbench.plans.jobs import Job
-from vadbench.results.records import Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
 
 OF_TRAINING = ("fit", "score_normal", "read_outs")  # stages that read the training rows
 ROUGH = 4.0  # how many times the rows may differ before a count of operations is trusted more

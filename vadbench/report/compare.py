@@ -18,7 +18,8 @@ from vadbench.report.tables.layout import table_lines
 from vadbench.report.tables.markdown import escape, prose
 from vadbench.results.frame import look_up, make_frame, video_values
 from vadbench.results.names import locate
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 from vadbench.spec import METRICS, NOT_COMPUTED, USUAL, Metric, Value
 
 # of the protocol; what two recipes must share

@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Count, Metric, ScoredPart, Value
 
 if TYPE_CHECKING:

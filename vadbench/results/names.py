@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from vadbench.errors import QUOTED, BadInput, quote
-from vadbench.results.records import SUBMITTED, ResultRecord, Results
+from vadbench.results.records import SUBMITTED, Results
+from vadbench.results.schema import ResultRecord
 
 SHORTEST = 4  # digits of an identity
 MOST_LISTED = 20  # names in a refusal

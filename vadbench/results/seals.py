@@ -19,7 +19,7 @@ from vadbench.results.values import find_impossible
 from vadbench.spec import REGIONS
 
 if TYPE_CHECKING:
-    from vadbench.results.records import ResultRecord, RunRecord
+    from vadbench.results.schema import ResultRecord, RunRecord
 
 SHA256 = "sha256"  # the field of a document with the digest of the others
 SHORT = 12  # digits of an identity that a folder is named by

@@ -30,7 +30,8 @@ from vadbench.features.store import MANIFEST, Stream, read_manifest
 from vadbench.features.stream import open_stream
 from vadbench.files.npz import Arrays
 from vadbench.plans.jobs import Job
-from vadbench.results.records import NetworkCost, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import NetworkCost, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
 from vadbench.threads import count_threads, limit_threads
 

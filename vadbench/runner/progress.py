@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from vadbench.executors.local import one_fit_each
 from vadbench.plans.jobs import Job
 from vadbench.results.frame import value_of
-from vadbench.results.records import ResultRecord, RunRecord
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import METRICS, write_duration
 
 # what was expected counts as this part of the run beside what was measured, so that a first job of

@@ -19,7 +19,8 @@ from vadbench.report.figures.histogram import draw_classes
 from vadbench.report.figures.scored import all_labels_of
 from vadbench.report.figures.style import picture
 from vadbench.results.names import locate
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 
 ARCHITECTURE = "glow-maps"
 

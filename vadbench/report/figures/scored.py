@@ -23,7 +23,8 @@ from vadbench.registry import unknown
 from vadbench.report.compare import require_comparable
 from vadbench.results.frame import value_of, video_values
 from vadbench.results.names import locate
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 from vadbench.spec import METRICS, Value
 
 

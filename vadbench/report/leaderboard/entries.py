@@ -24,7 +24,7 @@ from vadbench.spec import BOARD, COSTS, Protocol, Value
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vadbench.results.records import RunRecord
+    from vadbench.results.schema import RunRecord
 
 # what the records of one entry share
 SAME = (

@@ -16,7 +16,7 @@ from vadbench.report.tables.table import Cell
 from vadbench.spec import BOARD, COSTS
 
 if TYPE_CHECKING:
-    from vadbench.results.records import RunRecord
+    from vadbench.results.schema import RunRecord
 
 
 class _Key(NamedTuple):

@@ -18,7 +18,7 @@ from vadbench.report.leaderboard.videos import largest_choice
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vadbench.results.records import RunRecord
+    from vadbench.results.schema import RunRecord
 
 MOST_RECORDS = 300  # that a page lists
 MOST_SETTINGS = 40

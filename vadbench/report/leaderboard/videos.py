@@ -19,7 +19,8 @@ from vadbench.report.leaderboard.charts import Timeline, timeline
 from vadbench.report.leaderboard.entries import Entry
 from vadbench.report.leaderboard.standings import row_name
 from vadbench.results.frame import video_values
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 from vadbench.spec import METRICS, Value
 
 MOST_METHODS = 8  # whose clips and timelines are shown

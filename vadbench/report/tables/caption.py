@@ -10,7 +10,7 @@ from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.report.settled import is_weighted_by_test, why_never_ranked
 from vadbench.report.tables.table import PublishedRow
-from vadbench.results.records import ResultRecord
+from vadbench.results.schema import ResultRecord
 from vadbench.results.seals import UNSEALED
 from vadbench.spec import METRICS, USUAL, Wanted
 from vadbench.suite import Suite

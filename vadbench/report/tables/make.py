@@ -22,7 +22,8 @@ from vadbench.report.tables.papers import published_rows, remark, same_figure, s
 from vadbench.report.tables.short_caption import summarise
 from vadbench.report.tables.table import FOREIGN, NOT_ASKED, Cell, Column, Row, Table
 from vadbench.results.frame import Frame
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 from vadbench.spec import METRICS, USUAL, Metric, Wanted
 from vadbench.suite import Suite
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vadbench.files.canonical import canonical_hash
-from vadbench.results.records import ResultRecord, Results, RunRecord
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import Cost
 
 LAYOUT = 2  # another number publishes everything again

@@ -16,7 +16,8 @@ from vadbench.report.wandb.publication import COLUMNS, LAYOUT, Publication, publ
 from vadbench.report.wandb.session import ID_LENGTH, Target, library, mark, marks, start
 from vadbench.report.wandb.timeline import draw_timeline
 from vadbench.results.frame import make_frame
-from vadbench.results.records import ResultRecord, Results
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
 
 if TYPE_CHECKING:
     import pandas as pd
