@@ -15,50 +15,40 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
+from vadbench.datasets.resplit import labels_tested, resplit_of
 from vadbench.datasets.truth import truth_of
 from vadbench.errors import BadInput
-from vadbench.evaluation.detections import detections, why_no_regions, with_boxes
 from vadbench.evaluation.frames import PartFrames, column_of, read_frames, sum_frames
-from vadbench.evaluation.intervals import (
-    NO_ROWS,
-    UNSMOOTHED,
-    add_intervals,
-    jackknife_arrays,
-    read_jackknife,
-)
+from vadbench.evaluation.intervals import UNSMOOTHED, add_intervals, jackknife_arrays
 from vadbench.evaluation.metrics.frame import frame_metrics
-from vadbench.evaluation.metrics.regions import match, region_metrics
-from vadbench.evaluation.metrics.uncertainty import (
-    Jackknife,
-    Key,
-    frame_jackknives,
-    region_jackknives,
-)
+from vadbench.evaluation.metrics.uncertainty import Jackknife, Key, frame_jackknives
 from vadbench.evaluation.outdated import is_outdated
 from vadbench.evaluation.protocol import OF_PARTS, check_weights, make_protocol
+from vadbench.evaluation.region_values import (
+    Measured,
+    has_regions,
+    keep_regions,
+    no_regions,
+    region_values,
+)
 from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
-from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import Arrays
 from vadbench.locations import cache_root
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord, same_record
-from vadbench.results.seals import digest_of_regions, digest_of_result
-from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value, write_duration
+from vadbench.results.seals import digest_of_result
+from vadbench.spec import Protocol, Result, Value, write_duration
 
 # rises with every change of what is computed from the same scores, labels and protocol
 EVALUATION = 2
 NO_DETECTIONS = "frame scores were given, without boxes"
 GONE_DETECTIONS = "the boxes that were given are not kept; vadbench submit measures them again"
 SAY_EVERY = 5.0  # seconds between two lines of progress
-# values of a record, and what each video does to them
-Measured = tuple[list[Value], dict[Key, Jackknife]]
 
 
 def changes_since(record: ResultRecord, dataset: Dataset) -> str:
@@ -247,8 +237,10 @@ def evaluate(
         None if own is None else _take_column(own, column)
         for own, column in zip(rows, columns, strict=True)
     ]
-    kept = next((one for one in (before, measured) if _has_regions(one, result, truth)), None)
-    located, of_regions = _region_values(result, cut, frames, dataset, labels, kept, results)
+    kept = next((one for one in (before, measured) if has_regions(one, result, truth)), None)
+    located, of_regions = region_values(
+        result, cut, frames, dataset, resplit, labels, kept, results
+    )
     record = ResultRecord(
         identity=identity,
         result=_keep_asked(result, before),
@@ -296,12 +288,12 @@ def evaluate_given(
     protocol, frames = result.protocol, _find_frames(done, None, labels, results)
     final = sum_frames([frames], result.parts, protocol.calibration_level, labels.lengths())
     framed, jackknives = _frame_values(final, done.read_outs, labels, scenes, protocol)
-    kept = next((one for one in (before, measured) if _has_regions(one, result, truth)), None)
+    kept = next((one for one in (before, measured) if has_regions(one, result, truth)), None)
     if regions is None and kept is not None:
-        regions = _keep_regions(kept, results)
+        regions = keep_regions(kept, results)
     if regions is None:
         given = "detections_sha256" in done.job
-        regions = _no_regions(protocol, GONE_DETECTIONS if given else NO_DETECTIONS)
+        regions = no_regions(protocol, GONE_DETECTIONS if given else NO_DETECTIONS)
     located, of_regions = regions
     record = ResultRecord(
         identity=identity,
@@ -369,12 +361,6 @@ def find_resplit(result: Result, dataset: Dataset) -> Resplit | None:
 def read_truth(dataset: Dataset, resplit: Resplit | None) -> dict[str, Any]:
     """What the tested videos are held against, read once for all results."""
     return truth_of(dataset, resplit, cache_root())
-
-
-@cache
-def _read_tracks(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:
-    """The tested videos' tracks, read or derived once for all results."""
-    return tracks_tested(dataset, resplit)
 
 
 def _find_run(
@@ -509,119 +495,3 @@ def _scene_metrics(scores: Scores, labels: Labels, scenes: dict[str, str]) -> li
         row, *_ = frame_metrics(scores[here], labels.flat()[here], [int(here.sum())], [name])
         rows.append({**row, "video": f"scene:{name}"})
     return rows
-
-
-def _region_values(
-    result: Result,
-    rows: list[Arrays | None],
-    frames: list[PartFrames],
-    dataset: Dataset,
-    labels: Labels,
-    kept: ResultRecord | None,
-    results: Results,
-) -> Measured:
-    """RBDC and TBDC of the ranked read-out, with intervals; undefined, with the reason, where there
-    are no boxes or no regions.
-    """
-    if labels.unknown:
-        return _no_regions(result.protocol, labels.lacking)
-    tracks = _read_tracks(dataset, find_resplit(result, dataset))
-    if tracks is None:
-        return _no_regions(result.protocol, "no region annotations")
-    if any(own is None for own in rows):
-        if kept is not None:
-            return _keep_regions(kept, results)
-        return _no_regions(result.protocol, "row scores (rows.npz) are not here")
-    streams = [own for own in rows if own is not None]
-    reason = why_no_regions(streams, [part.calibration for part in result.parts])
-    if reason is not None:
-        return _no_regions(result.protocol, reason)
-    return _measure_regions(result, streams, frames, tracks, labels)
-
-
-def _measure_regions(
-    result: Result,
-    streams: list[Arrays],
-    frames: list[PartFrames],
-    tracks: pd.DataFrame,
-    labels: Labels,
-) -> Measured:
-    lengths = {video: len(values) for video, values in labels.videos.items()}
-    boxed = with_boxes(streams)
-    scored = detections(
-        [streams[place] for place in boxed],
-        [result.parts[place].calibration for place in boxed],
-        [frames[place].only(0).row for place in boxed],
-        list(lengths),
-        [result.parts[place].weight for place in boxed],
-    )
-    values, jackknives = measure_detections(scored, tracks, lengths, result.protocol)
-    left_out = [part.stream for place, part in enumerate(result.parts) if place not in boxed]
-    return [replace(value, left_out=tuple(left_out)) for value in values], jackknives
-
-
-def measure_detections(
-    scored: Arrays, tracks: pd.DataFrame, lengths: dict[str, int], protocol: Protocol
-) -> Measured:
-    """RBDC and TBDC of scored boxes with their intervals, and what each video does to them.
-
-    Args:
-        scored: columns video, frame, x0, y0, x1, y1, score.
-        tracks: the data set's anomalous regions.
-        lengths: test video -> frames.
-        protocol: alpha, beta and ties.
-
-    Raises:
-        BadInput: as `vadbench.evaluation.metrics.region_metrics`.
-    """
-    regions_of = {str(name): tracks[name].to_numpy() for name in tracks}
-    settings: dict[str, Any] = {
-        "alpha": protocol.alpha,
-        "beta": protocol.beta,
-        "ties": protocol.ties,
-    }
-    measured = region_metrics(scored, regions_of, lengths, **settings)
-    boxes = read_boxes(scored, "detections")
-    regions = read_boxes(regions_of, "ground_truth")
-    matched = match(boxes, read_scores(scored), regions, videos=lengths, **settings)
-    jackknives = region_jackknives(matched, list(lengths.values()), protocol.ties)
-    values = [Value(**row) for row in measured.rows()]
-    return add_intervals(values, jackknives), jackknives
-
-
-def _no_regions(protocol: Protocol, reason: str) -> Measured:
-    return [Value(metric, protocol.ties, reason=reason) for metric in REGIONS], {}
-
-
-def _has_regions(record: ResultRecord | None, result: Result, truth: dict[str, Any]) -> bool:
-    """Whether what a record says of regions holds for a result of the same runs: smoothing and the
-    conventions of macro AUC are of frames alone.
-    """
-    if record is None or record.labels.get("regions_sha256") != truth["regions_sha256"]:
-        return False
-    if record.edited is not None and not _regions_are_whole(record):
-        return False
-    alone: dict[str, Any] = {"smoothing": None, "macro": ("skip",)}
-    one, other = (each.protocol.model_copy(update=alone) for each in (record.result, result))
-    parts = [[part.part for part in each.parts] for each in (record.result, result)]
-    return one == other and parts[0] == parts[1] and record.result.read_out == result.read_out
-
-
-def _regions_are_whole(record: ResultRecord) -> bool:
-    """Whether what an edited record says of regions is what was written."""
-    return record.digests is not None and record.digests.regions == digest_of_regions(record)
-
-
-def _keep_regions(before: ResultRecord, results: Results) -> Measured:
-    """What was measured of regions when the row scores were here."""
-    arrays, protocol = results.jackknife(before), before.result.protocol
-    jackknives: dict[Key, Jackknife] = {}
-    for title in ("RBDC", "TBDC"):
-        one = read_jackknife(arrays, METRICS[title], protocol)
-        if one is not None:
-            jackknives[METRICS[title].metric, protocol.ties] = one
-    kept = [value for value in before.values if value.metric in REGIONS]
-    bare = [
-        replace(value, low=None, high=None, videos=None, interval_reason=None) for value in kept
-    ]
-    return add_intervals(bare, jackknives, NO_ROWS), jackknives

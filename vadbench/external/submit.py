@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import Measured, evaluate_given, measure_detections
+from vadbench.evaluation.evaluate import evaluate_given
 from vadbench.evaluation.frames import PartFrames
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
+from vadbench.evaluation.region_values import Measured, measure_detections
 from vadbench.external.align import align
 from vadbench.external.declared import Declared, check_name
 from vadbench.external.frame_files import read_frame_file
