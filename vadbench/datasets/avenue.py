@@ -64,6 +64,7 @@ class Avenue(Dataset):
         "http://www.cse.cuhk.edu.hk/leojia/projects/detectabnormal/ground_truth_demo.zip",
     )
     smoothing = 3.0
+    fps = 25.0
 
     train_clips: ClassVar[int] = 16
     train_frames: ClassVar[int] = 15328

@@ -136,6 +136,7 @@ class Dataset(ABC):
         size: height and width of every frame in pixels, where the release states it; None where
             clips differ.
         smoothing: sigma in frames of the default Gaussian filter.
+        fps: frames a second that the videos were released at, for rates and delays; None: unknown.
         streams, boxes: what is extracted where the user names nothing.
         splits: what `videos` knows; with `unlabelled` where there are videos that only the
             unsupervised setting trains on, and it on all of them.
@@ -160,6 +161,7 @@ class Dataset(ABC):
     version: ClassVar[int] = 1
     size: ClassVar[tuple[int, int] | None] = None
     smoothing: ClassVar[float] = 3.0
+    fps: float | None = None
     streams: ClassVar[tuple[str, ...]] = ("velocity",)
     boxes: ClassVar[str] = "foreground"
     splits: ClassVar[tuple[Split, ...]] = SPLITS

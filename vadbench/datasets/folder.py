@@ -84,6 +84,11 @@ class Folder(Dataset):
         return read_manifest(path)
 
     @property
+    def fps(self) -> float | None:  # type: ignore[override]
+        """Frames a second, where the manifest says it."""
+        return self.manifest.fps
+
+    @property
     def track_source(self) -> str | None:  # type: ignore[override]
         """The tracks file, `derived from the masks` where every anomalous test clip has masks, else
         None.

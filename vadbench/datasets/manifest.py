@@ -94,6 +94,13 @@ class Manifest(BaseModel):
             " y1 (inclusive)"
         ),
     )
+    fps: float | None = Field(
+        None,
+        description="frames a second of the clips, for alarms an hour and delays in seconds",
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+    )
     labelled_by: str = Field(
         "", description="who or what made the labels, recorded beside every number"
     )

@@ -24,6 +24,7 @@ class Ped1(UCSD):
     name = "ped1"
     title = "UCSD Ped1"
     smoothing = 3.0
+    fps = 10.0
 
     part = "UCSDped1"
     clips = {"train": (200,) * 34, "test": (200,) * 36}

@@ -22,6 +22,7 @@ class Ped2(UCSD):
     name = "ped2"
     title = "UCSD Ped2"
     smoothing = 3.0
+    fps = 10.0
 
     part = "UCSDped2"
     clips = {

@@ -80,6 +80,7 @@ class ShanghaiTech(Dataset):
         " $VADBENCH_DATA names"
     )
     smoothing = 7.0
+    fps = 24.0
     streams = ("tracks",)
     boxes = "tracks.deepsort"
 

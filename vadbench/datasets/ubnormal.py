@@ -77,6 +77,7 @@ class UBnormal(Dataset):
         " into its UBnormal folder"
     )
     smoothing = 15.0
+    fps = 30.0
 
     counts: ClassVar[dict[Split, int]] = {"train": 186, "test": 211}
     scenes: ClassVar[int] = 29

@@ -74,6 +74,7 @@ class UCFCrime(Dataset):
         " github.com/WaqasSultani/AnomalyDetectionCVPR2018 into UCF_Crimes"
     )
     smoothing = 15.0
+    fps = 30.0
     streams = ("clip",)
     boxes = ""
     splits: ClassVar[tuple[Split, ...]] = (*SPLITS, "unlabelled")
