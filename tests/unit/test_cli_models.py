@@ -38,7 +38,7 @@ def test_models_are_listed_shown_exported_and_removed(vadbench, tmp_path):
     assert lines[1].split()[:2] == ["synthetic/magnitude@velocity:0", kept.folder.name]
     code, lines, _ = vadbench("models", "show", "magnitude@velocity")
     assert any(line.startswith("  400 training rows of ") for line in lines)
-    assert lines[-1] == "thresholds: none"
+    assert lines[-1] == "threshold: none; none was asked for"
     code, lines, _ = vadbench("models", "show", "magnitude@velocity", "--json")
     assert json.loads("".join(lines))["identity"] == kept.manifest.identity
     code, lines, _ = vadbench("models", "export", "magnitude@velocity", "one.zip")

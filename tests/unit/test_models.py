@@ -91,7 +91,7 @@ def test_a_manifest_says_what_was_trained(made):
         "part-0/detector-0/detector.json",
         "part-0/detector-0/model.safetensors",
     }
-    assert manifest.thresholds == {}
+    assert manifest.threshold is None
 
 
 def test_statistics_keep_every_bit(made):
@@ -125,8 +125,8 @@ def test_an_edited_manifest_is_refused(kept):
 
 
 def test_a_model_of_another_format_is_refused(kept):
-    rewrite(kept.folder, lambda it: it.update(format=2))
-    with pytest.raises(BadInput, match="a model in format 2, this vadbench reads format 1"):
+    rewrite(kept.folder, lambda it: it.update(format=1))
+    with pytest.raises(BadInput, match="a model in format 1, this vadbench reads format 2"):
         read_model(kept.folder)
 
 
@@ -140,7 +140,7 @@ def test_a_file_outside_of_the_model_is_refused(kept, place):
         read_model(kept.folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1, "sha256": 1}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 2, "sha256": 1}', "null"])
 def test_what_is_no_manifest_is_refused(kept, text):
     (kept.folder / MANIFEST).write_text(text)
     with pytest.raises(BadInput, match="damaged or edited"):

@@ -46,6 +46,13 @@ def train(
     preset: Preset = None,
     settings: Set = None,
     scope: Scope = "pooled",
+    alarms: Annotated[
+        str,
+        typer.Option(
+            help="How many alarms normal video may raise, such as 1/hour: sets the threshold, from"
+            " training videos that further fits do not see. none: no threshold, one fit."
+        ),
+    ] = "1/hour",
     threads: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="Threads; default: what the method gains from."),
@@ -55,10 +62,12 @@ def train(
 ) -> None:
     """Train a method and keep what it learnt, for vadbench watch; planned exactly as run plans it.
 
-    Reads the training videos alone; tests nothing.
+    Reads the training videos alone; tests nothing. The threshold for alarms takes five fits more.
     """
+    from vadbench.evaluation.alarms import read_rate
     from vadbench.runner.keep import choose_seed, train_models
 
+    rate = read_rate(alarms)
     for name, given in (("METHOD", method), ("--dataset", dataset)):
         if "," in given:
             raise BadInput(
@@ -74,7 +83,7 @@ def train(
         scope=scope,
     )
     plan, progress = choose_seed(options.read_plan(), seed), silent if quiet else say
-    kept = train_models(plan, results, quiet=quiet, threads=threads, say=progress)
+    kept = train_models(plan, results, quiet=quiet, threads=threads, say=progress, alarms=rate)
     for one in kept:
         echo(f"{one.manifest.name} {one.folder}")
 
@@ -93,6 +102,19 @@ def watch(
     smoothing: Annotated[
         str, typer.Option(help="none, or causal-SIGMA (frames), such as causal-3.")
     ] = "none",
+    alarms: Annotated[
+        str | None,
+        typer.Option(
+            help="How many alarms normal video may raise, such as 1/hour; none: no threshold."
+            " Default: as the model was trained."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Frames with a higher score raise an alarm.")
+    ] = None,
+    alarm_list: Annotated[
+        Path | None, typer.Option(help="Also a file of the alarms: .csv, a line each.")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help="csv or json, a line a frame.")] = "csv",
     out: Annotated[Path | None, typer.Option(help="File of the lines; default: stdout.")] = None,
     video: Annotated[Path | None, typer.Option(help="Also an annotated video: .mp4.")] = None,
@@ -114,8 +136,8 @@ def watch(
     results: ResultsDir = RESULTS,
     quiet: Quiet = False,
 ) -> None:
-    """Score a new video frame by frame with a kept model: frame, time, score, box of the highest
-    object.
+    """Score a new video frame by frame with a kept model: frame, time, score, threshold, box of the
+    highest object; and its alarms.
 
     Ends with frames a second and the times of each stage. Ctrl-C leaves what was scored.
     """
@@ -139,11 +161,14 @@ def watch(
         scene=scene,
         warm_up=warm_up,
         fps=fps,
+        threshold=threshold,
+        alarms=alarms,
         say=progress,
         clock=clock,
     )
     scale = loaded.scale(scene) if video else (0.0, 1.0)
-    record = Recording(out, format_, smoothing != "none", video, scale, fps, echo)
+    join = loaded.join_frames(fps)
+    record = Recording(out, format_, alarm_list, join, video, scale, fps, echo, progress)
     interrupted = record.write(frames)
     for line in clock.words.splitlines():
         progress(line)
@@ -183,6 +208,35 @@ def show_model(name: Name, results: ResultsDir = RESULTS, as_json: Json = False)
         echo_lines(kept.manifest.model_dump_json(indent=1))
         return
     echo_lines(describe_model(kept))
+
+
+@models.command("alarms")
+def try_alarms(
+    name: Name,
+    alarms: Annotated[
+        str, typer.Option(help="Rates to try, comma-separated, such as 12/hour,60/hour.")
+    ] = "6/hour,30/hour,60/hour",
+    smoothing: Annotated[
+        str, typer.Option(help="none, or causal-SIGMA (frames), such as causal-3.")
+    ] = "none",
+    results: ResultsDir = RESULTS,
+) -> None:
+    """Try how a model's thresholds keep their promise: set from four fifths of the held-out normal
+    videos, tried on the others, each fifth once. Reads no label.
+    """
+    from vadbench.evaluation.alarms import read_rate
+    from vadbench.models.model import load_model
+
+    rates = [rate for text in alarms.split(",") if (rate := read_rate(text.strip())) is not None]
+    header = ("scene", "asked an hour", "minutes", "asked", "raised", "ratio")
+    rows = []
+    for one in load_model(name, results).try_rates(rates, smoothing):
+        ratio = "-" if one.ratio is None else f"{one.ratio:.2f}"
+        minutes = f"{one.hours * 60:.3g}"
+        rows.append(
+            (one.scene, f"{one.rate:g}", minutes, f"{one.asked:.1f}", str(one.raised), ratio)
+        )
+    print_grid(header, rows, left=(0,))
 
 
 @models.command("export")

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.errors import BadInput, quote
+
 JOIN_SECONDS = 1.0  # a score that falls below the threshold for less than this raises no new alarm
+
+
+MOST_RARE, MOST_OFTEN = 1e-6, 3600.0  # alarms an hour that may be asked for
+HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0}
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,30 @@ class Alarm:
     end: int
     peak: int
     score: float
+
+
+def read_rate(text: str) -> float | None:
+    """Alarms an hour, of a text such as `1/hour`, `0.5/day`; None: `none`.
+
+    Raises:
+        BadInput: if it is none.
+
+    >>> read_rate("12/day")
+    0.5
+    """
+    if text == "none":
+        return None
+    number, _, unit = text.partition("/")
+    try:
+        rate = float(number) / HOURS[unit]
+    except (ValueError, KeyError):
+        rate = 0.0
+    if not MOST_RARE <= rate <= MOST_OFTEN:
+        raise BadInput(
+            f"alarms {quote(text)}: expected none, or how many an hour, day or week of normal video"
+            " may raise, such as 1/hour"
+        )
+    return rate
 
 
 def join_frames(fps: float) -> int:

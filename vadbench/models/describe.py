@@ -7,12 +7,16 @@ from vadbench.errors import BadInput
 from vadbench.features.follow import Pace, pace_of
 from vadbench.features.names import IMPORT
 from vadbench.features.stream import StreamPlan, digests, make_extractor, make_provider, require
-from vadbench.models.manifest import KeptFit
+from vadbench.models.held_out import describe_threshold
+from vadbench.models.manifest import KeptFit, ModelManifest
 from vadbench.models.source import Nothing
 from vadbench.models.store import AGAIN, Kept
 from vadbench.spec import ScoredPart
 from vadbench.versions import code_of
 
+NETWORK_SAW = (
+    "  the stream's network was trained on these videos too: new ones may raise more alarms"
+)
 PACES: dict[Pace, str] = {
     "live": "frame by frame, as it comes",
     "opening": "frame by frame, after a pass over the clip (or its first frames, --warm-up)",
@@ -32,8 +36,19 @@ def describe_model(kept: Kept) -> str:
     ]
     for part, fit in zip(result.parts, manifest.fits, strict=True):
         lines += _describe_part(part, fit)
-    thresholds = ", ".join(manifest.thresholds) or "none"
-    return "\n".join([*lines, f"thresholds: {thresholds}"])
+    return "\n".join([*lines, *_describe_threshold(manifest)])
+
+
+def _describe_threshold(manifest: ModelManifest) -> list[str]:
+    if manifest.threshold is None:
+        return [f"threshold: none; {manifest.bare or 'none was asked for'}"]
+    lines = [
+        f"threshold{f' of scene {scene}' if scene else ''}:"
+        f" {describe_threshold(own, manifest.threshold.rate)}"
+        for scene, own in manifest.threshold.scenes.items()
+    ]
+    saw = manifest.held_out is not None and manifest.held_out.network_saw
+    return [*lines, *([NETWORK_SAW] if saw else [])]
 
 
 def _describe_part(part: ScoredPart, fit: KeptFit) -> list[str]:

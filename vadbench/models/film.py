@@ -24,6 +24,7 @@ from vadbench.report.video.show import Image, draw_boxes, enlarge
 
 HEIGHT = 96  # pixels of the strip below
 INK, PAPER, LINE = (60, 60, 60), 255, (0, 114, 178)
+ALARM, BORDER = (213, 94, 0), 3  # colour, pixels around the picture
 USUAL = 25.0  # frames a second, where no time is known
 HEADROOM = 1.5  # the warm end of the scale, in ranges of training scores
 
@@ -79,9 +80,11 @@ def open_film(
             share = np.clip((one.objects[order] - low) / (high - low), 0.0, 1.0)
             box = one.boxes[order].astype(np.float64) - (0, 0, 1, 1)
             draw_boxes(image, box, share, image.shape[1] / one.image.shape[1], colours)
-            shown = one.score if one.smoothed is None else one.smoothed
-            shares.append(float(np.clip((shown - low) / (high - low), 0.0, 1.0)))
-            picture = np.concatenate([image, _draw_strip(shares, image.shape[1], one, shown)])
+            shares.append(float(np.clip((one.shown - low) / (high - low), 0.0, 1.0)))
+            limit = None if one.threshold is None else (one.threshold - low) / (high - low)
+            if one.alarm:
+                _draw_frame(image)
+            picture = np.concatenate([image, _draw_strip(shares, image.shape[1], one, limit)])
             stream = streams[0]
             if len(shares) == 1:
                 stream.pix_fmt, stream.height, stream.width = "yuv420p", *picture.shape[:2]
@@ -115,16 +118,34 @@ def _rate(first: Watched, second: Watched) -> float:
     return float(np.clip(1 / (second.time - first.time), 1, 240))
 
 
-def _draw_strip(shares: Sequence[float], width: int, one: Watched, shown: float) -> Image:
-    """[HEIGHT, width, 3]: the scores of the last frames, one a pixel, and this one's in words."""
+def _draw_frame(image: Image) -> None:
+    """A frame around a picture with an alarm."""
+    image[:BORDER], image[-BORDER:] = ALARM, ALARM
+    image[:, :BORDER], image[:, -BORDER:] = ALARM, ALARM
+
+
+def _down(share: float) -> int:
+    """The row of the strip that shows a score."""
+    return round((HEIGHT - 26) * (1 - share)) + 22
+
+
+def _draw_strip(shares: Sequence[float], width: int, one: Watched, limit: float | None) -> Image:
+    """[HEIGHT, width, 3]: the scores of the last frames, one a pixel, the threshold where it is on
+    the scale, and this frame's score in words.
+    """
     import cv2
 
     strip = np.full((HEIGHT, width, 3), PAPER, np.uint8)
     last = list(shares)[-width:]
-    down = [round((HEIGHT - 26) * (1 - share)) + 22 for share in last]
+    down = [_down(share) for share in last]
+    if limit is not None and 0 <= limit <= 1:
+        cv2.line(strip, (0, _down(limit)), (width - 1, _down(limit)), ALARM, 1)
     points = np.stack([np.arange(width - len(last), width), down], 1).astype(np.int32)
     cv2.polylines(strip, [points[:, None]], False, LINE, 1, cv2.LINE_AA)
     time = "" if one.time is None else f"  {one.time:.2f} s"
-    text, font = f"frame {one.frame}{time}  score {shown:.4g}", cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(strip, text, (6, 14), font, 0.4, INK, 1, cv2.LINE_AA)
+    text, font = f"frame {one.frame}{time}  score {one.shown:.4g}", cv2.FONT_HERSHEY_SIMPLEX
+    if one.alarm:
+        text += "  ALARM"
+    colour = ALARM if one.alarm else INK
+    cv2.putText(strip, text, (6, 14), font, 0.4, colour, 1, cv2.LINE_AA)
     return strip

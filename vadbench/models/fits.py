@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from vadbench.detector import Detector
 from vadbench.errors import BadInput
-from vadbench.files.atomic import replace_folder
+from vadbench.files.atomic import replace_file, replace_folder
+from vadbench.files.canonical import canonical_hash
+from vadbench.files.npz import Arrays, load_arrays
 from vadbench.models.manifest import SHORT, KeptFit, unseal, write_manifest
 
 FIT = "fit.json"
+FOLDS = "folds"  # folder of what folds scored
 
 
 def fits_folder(root: Path) -> Path:
@@ -53,6 +57,26 @@ def read_fit(root: Path, identity: str) -> tuple[KeptFit, Path] | None:
     except (BadInput, OSError, UnicodeDecodeError, ValidationError):
         return None
     return (fit, folder) if fit.identity == identity else None
+
+
+def write_fold(root: Path, identity: str, held: Sequence[str], arrays: Arrays) -> None:
+    """Keep what a fit without some videos scored on them, beside the job's fit."""
+    with replace_file(_fold_path(root, identity, held)) as aside, aside.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's own names of arguments
+
+
+def read_fold(root: Path, identity: str, held: Sequence[str]) -> Arrays | None:
+    """The arrays of a fold; None where none wait, or damaged ones."""
+    path = _fold_path(root, identity, held)
+    try:
+        return load_arrays(path) if path.is_file() else None
+    except BadInput:
+        return None
+
+
+def _fold_path(root: Path, identity: str, held: Sequence[str]) -> Path:
+    name = canonical_hash(list(held))[:SHORT]
+    return fits_folder(root) / identity[:SHORT] / FOLDS / f"{name}.npz"
 
 
 def remove_fits(root: Path, identities: set[str]) -> None:

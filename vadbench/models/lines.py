@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from vadbench.models.watching import Watched
@@ -14,17 +14,17 @@ CORNERS = ("x0", "y0", "x1", "y1")
 
 
 def make_writer(
-    format_: Format, smoothed: bool, write: Callable[[str], None]
+    format_: Format, columns: Sequence[str], write: Callable[[str], None]
 ) -> Callable[[Watched], None]:
     """What writes a line a frame: number, time, score, box of the highest object (inclusive
     pixels). Numbers keep every digit; what is not known is empty, in JSON null.
 
     Args:
         format_: of the lines; csv begins with the columns' names.
-        smoothed: whether there is a smoothed score too.
+        columns: more of `Watched` between score and box: `smoothed`, `threshold`.
         write: receives each line, without its end.
     """
-    names = ["frame", "time", "score", *(["smoothed"] if smoothed else [])]
+    names = ["frame", "time", "score", *columns]
     if format_ == "csv":
         write(",".join([*names, *CORNERS]))
 

@@ -20,9 +20,10 @@ from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.documents import parse_json
+from vadbench.models.held_out import HeldOut, KeptThreshold
 from vadbench.spec import Count, Record, Result
 
-FORMAT = 1  # rises when a model of before cannot be read any more
+FORMAT = 2  # rises when a model of before cannot be read any more
 MANIFEST = "model.json"
 MOST_BYTES = 2**40  # that a file of a model may state
 SHORT = 12  # digits of an identity that a folder is named by
@@ -124,7 +125,9 @@ class ModelManifest(Record):
         result: what was trained, in full: parts with calibration, weight and group, settings,
             training, protocol with the default smoothing.
         fits: of each part, in order.
-        thresholds: name -> what was learnt of one; empty: the model gives scores alone.
+        held_out: normal videos that thresholds are set from; None: there are none, as `bare` says.
+        threshold: of the rate that was asked for, for unsmoothed scores.
+        bare: why there are no held-out videos; empty where none were asked for.
         files: place in the folder -> size and digest of each file but this one.
         environment: versions and the commit of the code that trained.
     """
@@ -133,7 +136,9 @@ class ModelManifest(Record):
     identity: Digest
     result: Result
     fits: tuple[KeptFit, ...] = Field(min_length=1)
-    thresholds: dict[str, dict[str, Any]] = {}
+    held_out: HeldOut | None = None
+    threshold: KeptThreshold | None = None
+    bare: str = ""
     files: dict[Place, KeptFile]
     environment: dict[str, Any]
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from vadbench import registry
 from vadbench.detector import Detector
 from vadbench.errors import BadInput, quote
+from vadbench.evaluation.alarms import join_frames, read_rate
 from vadbench.evaluation.protocol import PER_VIDEO
+from vadbench.evaluation.thresholds import Threshold
 from vadbench.models.clock import Clock
-from vadbench.models.describe import check_fit, check_method, describe_model
+from vadbench.models.describe import NETWORK_SAW, check_fit, check_method, describe_model
 from vadbench.models.filters import make_filter
+from vadbench.models.held_out import (
+    KeptRate,
+    describe_threshold,
+    read_scores,
+    set_thresholds,
+    try_rates,
+)
 from vadbench.models.manifest import KeptFit, ModelManifest
 from vadbench.models.scoring import Part
 from vadbench.models.source import Camera, Source, open_source
@@ -21,6 +32,7 @@ from vadbench.models.watching import STAGES, Watched, watch
 from vadbench.spec import ScoredPart
 
 RESULTS = Path("results")
+USUAL_FPS = 25.0  # where none is known
 
 
 class Model:
@@ -59,6 +71,8 @@ class Model:
         scene: str = "",
         warm_up: int | None = None,
         fps: float | None = None,
+        threshold: float | None = None,
+        alarms: str | None = None,
         say: Callable[[str], None] = lambda line: None,
         clock: Clock | None = None,
     ) -> Iterator[Watched]:
@@ -72,6 +86,9 @@ class Model:
             warm_up: take background and noise from so many first frames, and not from a pass over
                 the whole clip; scores are then others than those of `vadbench run`.
             fps: frames a second of a folder of pictures.
+            threshold: above which a frame raises an alarm; None: that of `alarms`.
+            alarms: how many normal video may raise, such as `1/hour`, or `none`; None: as the model
+                was trained for.
             say: receives a line for what should be known: how the video is scored, another size.
             clock: takes the times of the stages.
 
@@ -84,7 +101,85 @@ class Model:
         opened = source if isinstance(source, Source | Camera) else open_source(source, fps)
         level = self.manifest.result.protocol.calibration_level
         clock = clock or Clock(STAGES)
-        return watch(parts, opened, level, filter_, warm_up, say, clock)
+        if threshold is None:
+            threshold = self._choose_threshold(alarms, smoothing, scene, say)
+        elif alarms is not None:
+            raise BadInput(f"threshold {threshold:g} and alarms {alarms}: give one of them")
+        elif not np.isfinite(threshold):
+            raise BadInput(f"threshold {threshold}: expected a number")
+        return watch(parts, opened, level, filter_, warm_up, say, clock, threshold)
+
+    def threshold(
+        self, alarms: str | None = None, smoothing: str = "none", scene: str = ""
+    ) -> Threshold:
+        """The threshold of a rate, from the held-out normal videos that the model knows.
+
+        Args:
+            alarms: as of `watch`.
+            smoothing: likewise.
+            scene: likewise.
+
+        Raises:
+            BadInput: if the model knows no held-out videos, or has no such scene.
+        """
+        return self._find_threshold(self._read_rate(alarms), smoothing, scene)
+
+    def try_rates(self, rates: Sequence[float], smoothing: str = "none") -> list[KeptRate]:
+        """How the thresholds of some rates keep their promise on held-out normal videos that they
+        were not set from; of a model with several scenes, all of them together come last.
+
+        Args:
+            rates: alarms an hour.
+            smoothing: as of `watch`.
+
+        Raises:
+            BadInput: if the model knows no held-out videos.
+        """
+        held_out = self.manifest.held_out
+        if held_out is None:
+            raise BadInput(f"{self.name}: {self._no_threshold}")
+        scores = read_scores(self.folder, held_out)
+        scenes = list(self.manifest.fits[0].detectors)
+        return try_rates(held_out, scores, rates, smoothing, scenes)
+
+    @property
+    def _no_threshold(self) -> str:
+        why = self.manifest.bare or "it was trained without"
+        return f"no threshold ({why}); name one (--threshold), or train with --alarms"
+
+    def join_frames(self, fps: float | None = None) -> int:
+        """How many frames below the threshold two stretches of one alarm may have between them:
+        a second, at the rate of the training videos where none is given.
+        """
+        known = self.manifest.held_out
+        return join_frames(fps or (USUAL_FPS if known is None else known.fps))
+
+    def _read_rate(self, alarms: str | None) -> float | None:
+        """Alarms an hour; None: no threshold."""
+        kept = self.manifest.threshold
+        if alarms is not None:
+            return read_rate(alarms)
+        return None if kept is None else kept.rate
+
+    def _find_threshold(self, rate: float | None, smoothing: str, scene: str) -> Threshold:
+        held_out = self.manifest.held_out
+        if held_out is None or rate is None:
+            raise BadInput(f"{self.name}: {self._no_threshold}")
+        _choose_scene(self.manifest.fits[0], scene)
+        scores = read_scores(self.folder, held_out)
+        return set_thresholds(held_out, scores, rate, smoothing, [scene]).scenes[scene]
+
+    def _choose_threshold(
+        self, alarms: str | None, smoothing: str, scene: str, say: Callable[[str], None]
+    ) -> float | None:
+        rate = self._read_rate(alarms)
+        if rate is None:
+            return None
+        found = self._find_threshold(rate, smoothing, scene)
+        say(f"threshold: {describe_threshold(found, rate)}")
+        if self.manifest.held_out is not None and self.manifest.held_out.network_saw:
+            say(NETWORK_SAW.strip())
+        return found.value
 
     def load(self, scene: str = "") -> list[Part]:
         """The parts with their detectors, loaded once.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vadbench.errors import BadInput
+from vadbench.models.alarms import AlarmList
 from vadbench.models.lines import Format, make_writer
 from vadbench.models.watching import Watched
 
@@ -22,20 +23,24 @@ class Recording:
     Attributes:
         out: file of the lines; None: `echo`.
         format: of the lines.
-        smoothed: whether they have a smoothed score.
+        alarms: file of the alarms, csv; None: none.
+        join: as of `find_alarms`.
         film: the annotated video; None: none.
         scale: the scores at the ends of its colours.
         fps: its frames a second; None: as the frames' times say.
         echo: receives each line where there is no file.
+        say: receives a line when an alarm begins, and one on all of them.
     """
 
     out: Path | None
     format: Format
-    smoothed: bool
+    alarms: Path | None
+    join: int
     film: Path | None
     scale: tuple[float, float]
     fps: float | None
     echo: Callable[[str], None]
+    say: Callable[[str], None]
 
     def write(self, frames: Iterator[Watched]) -> bool:
         """Write every frame; returns whether it was interrupted. Files are begun with the first
@@ -48,10 +53,15 @@ class Recording:
         first = next(frames, None)
         if first is None:
             return False
+        if self.alarms is not None and first.threshold is None:
+            raise BadInput(
+                f"{self.alarms}: no alarms without a threshold; name one (--threshold), or train"
+                " the model with --alarms 1/hour"
+            )
         broken: BadInput | None = None
         interrupted = False
         with ExitStack() as files:
-            sinks = self._open(files)
+            sinks = self._open(files, first)
             try:
                 for one in _chain(first, frames):
                     for sink in sinks:
@@ -64,18 +74,32 @@ class Recording:
             raise broken
         return interrupted
 
-    def _open(self, files: ExitStack) -> list[Callable[[Watched], None]]:
-        write = self.echo
-        if self.out is not None:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            file = files.enter_context(self.out.open("w", encoding="utf-8"))
-            write = _line_writer(file)
-        sinks = [make_writer(self.format, self.smoothed, write)]
+    def _open(self, files: ExitStack, first: Watched) -> list[Callable[[Watched], None]]:
+        known = {"smoothed": first.smoothed, "threshold": first.threshold}
+        columns = [name for name, value in known.items() if value is not None]
+        sinks = [make_writer(self.format, columns, _open_lines(files, self.out) or self.echo)]
+        if first.threshold is not None:
+            write = _open_lines(files, self.alarms) or (lambda line: None)
+            alarms = AlarmList(self.join, write, self.say)
+            files.callback(self._end_alarms, alarms)
+            sinks.append(alarms)
         if self.film is not None:
             from vadbench.models.film import open_film
 
             sinks.append(files.enter_context(open_film(self.film, self.scale, self.fps)))
         return sinks
+
+    def _end_alarms(self, alarms: AlarmList) -> None:
+        alarms.end()
+        self.say(f"{alarms.count} alarm{'' if alarms.count == 1 else 's'}")
+
+
+def _open_lines(files: ExitStack, path: Path | None) -> Callable[[str], None] | None:
+    """What writes lines to a file, flushed one by one; None: there is no file."""
+    if path is None:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _line_writer(files.enter_context(path.open("w", encoding="utf-8")))
 
 
 def _line_writer(file: TextIO) -> Callable[[str], None]:

@@ -15,11 +15,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput, quote
 from vadbench.files.atomic import remove_folder, replace_file, replace_folder
 from vadbench.files.digest import sha256
-from vadbench.models.fits import FIT, read_fit
+from vadbench.models.fits import FIT, FOLDS, read_fit
+from vadbench.models.held_out import FILE as HELD_OUT
+from vadbench.models.held_out import NormalScores, read_scores, set_thresholds
 from vadbench.models.manifest import (
     DAMAGED,
     MANIFEST,
@@ -53,7 +57,13 @@ def models_folder(root: Path) -> Path:
 
 
 def write_model(
-    root: Path, identity: str, result: Result, runs: Sequence[str], networks: Sequence[Path | None]
+    root: Path,
+    identity: str,
+    result: Result,
+    runs: Sequence[str],
+    networks: Sequence[Path | None],
+    normal: NormalScores | None = None,
+    bare: str = "",
 ) -> Kept:
     """Make the model of a result whose jobs' fits wait.
 
@@ -63,6 +73,9 @@ def write_model(
         result: what was trained.
         runs: identities of its jobs, one a part.
         networks: of each part the folder of its stream's network, None where it has none.
+        normal: what held-out normal videos score, and the rate whose threshold is set from it;
+            None: there is none.
+        bare: why, where one was asked for.
 
     Raises:
         BadInput: if a fit is not there.
@@ -75,10 +88,17 @@ def write_model(
             if waiting is None:
                 raise BadInput(f"{result.name}: no fit of {run[:SHORT]} waits; {AGAIN}")
             fits.append(_take_fit(aside, place, *waiting, network))
+        threshold = None
+        if normal is not None:
+            np.save(aside / HELD_OUT, normal.scores)
+            threshold = normal.threshold(fits[0].detectors)
         manifest = ModelManifest(
             identity=identity,
             result=result,
             fits=tuple(fits),
+            held_out=None if normal is None else normal.held_out,
+            threshold=threshold,
+            bare=bare,
             files=_describe_files(aside),
             environment=read_environment(),
         )
@@ -86,9 +106,22 @@ def write_model(
     return Kept(manifest, folder)
 
 
+def change_rate(kept: Kept, rate: float) -> Kept:
+    """The same model with the threshold of another rate, where it knows held-out videos."""
+    held_out, known = kept.manifest.held_out, kept.manifest.threshold
+    if held_out is None or (known is not None and known.rate == rate):
+        return kept
+    scores, scenes = read_scores(kept.folder, held_out), kept.manifest.fits[0].detectors
+    threshold = set_thresholds(held_out, scores, rate, "none", scenes)
+    manifest = kept.manifest.model_copy(update={"threshold": threshold})
+    with replace_file(kept.folder / MANIFEST) as aside:
+        write_manifest(aside, manifest)
+    return Kept(manifest, kept.folder)
+
+
 def _take_fit(aside: Path, place: int, fit: KeptFit, folder: Path, network: Path | None) -> KeptFit:
     """Copy a fit and its stream's network into a model; the fit as the model names it."""
-    shutil.copytree(folder, aside / f"part-{place}", ignore=shutil.ignore_patterns(FIT))
+    shutil.copytree(folder, aside / f"part-{place}", ignore=shutil.ignore_patterns(FIT, FOLDS))
     named = {scene: f"part-{place}/{own}" for scene, own in fit.detectors.items()}
     if network is not None:
         shutil.copytree(network, aside / "networks" / network.name, dirs_exist_ok=True)

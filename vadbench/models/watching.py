@@ -49,6 +49,8 @@ class Watched:
         score: as `vadbench run` scores it, not smoothed.
         smoothed: by the causal filter; None: none was asked for.
         box: x0, y0, x1, y1 of the highest object, inclusive pixels; None without any.
+        threshold: above which it raises an alarm, of `smoothed` where that is asked for, else of
+            `score`; None: there is none.
         image: the picture.
         boxes, objects: [n, 4] and [n], all objects (ends exclusive) and their calibrated scores.
     """
@@ -61,6 +63,17 @@ class Watched:
     image: Image = field(repr=False, compare=False)
     boxes: NDArray[np.float32] = field(repr=False, compare=False)
     objects: NDArray[np.float64] = field(repr=False, compare=False)
+    threshold: float | None = None
+
+    @property
+    def shown(self) -> float:
+        """The score that alarms are of."""
+        return self.score if self.smoothed is None else self.smoothed
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the score is above the threshold."""
+        return self.threshold is not None and self.shown > self.threshold
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,7 @@ def watch(
     warm_up: int | None,
     say: Say,
     clock: Clock,
+    threshold: float | None = None,
 ) -> Iterator[Watched]:
     """The frames of a source with their scores; see `Model.watch`.
 
@@ -94,7 +108,7 @@ def watch(
     """
     streams = _make_streams(parts, source)
     _check_paces(streams, source, warm_up, say)
-    return _watch(parts, streams, source, level, smoothing, warm_up, say, clock)
+    return _watch(parts, streams, source, level, smoothing, warm_up, say, clock, threshold)
 
 
 def _watch(
@@ -106,6 +120,7 @@ def _watch(
     warm_up: int | None,
     say: Say,
     clock: Clock,
+    threshold: float | None = None,
 ) -> Iterator[Watched]:
     from vadbench.features.extractors.optical_flow import one_opencv_thread
 
@@ -128,7 +143,8 @@ def _watch(
         box = _inclusive(boxes[int(objects.argmax())]) if len(boxes) else None
         smoothed = None if smoothing is None else smoothing(score)
         clock.end_frame()
-        yield Watched(timed.number, timed.time, score, smoothed, box, timed.image, boxes, objects)
+        number, time, image = timed.number, timed.time, timed.image
+        yield Watched(number, time, score, smoothed, box, image, boxes, objects, threshold)
 
 
 def _inclusive(box: Floats) -> tuple[float, float, float, float]:

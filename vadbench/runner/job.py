@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.datasets.resplit import record_name
-from vadbench.detector import Detector, LeftOut
+from vadbench.detector import Detector, LeftOut, MethodConfig
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
 from vadbench.features.networks.store import read_manifest as read_network_manifest
@@ -135,6 +135,52 @@ def fit_alone(
         _, normal = split_held_out(job, streams["train"])
         keep(job, detector, normal, detector.score_normal(normal.features))
     return tuple(notes)
+
+
+def score_fold(
+    job: Job,
+    cache_root: Path,
+    held: Collection[str],
+    *,
+    quiet: bool = False,
+    threads: int | None = None,
+) -> Arrays:
+    """What a fit that has not seen some training videos scores on them.
+
+    Args:
+        job: what to fit.
+        cache_root: where the features are.
+        held: names of the training videos that are left out.
+        quiet: no progress.
+        threads: as of `run_one_fit`.
+
+    Returns:
+        Rows as of rows.npz, the `test` ones being those of the held-out videos, numbered in the
+        order of the training videos.
+
+    Raises:
+        BadInput: if one side has no row, or the method refuses what is left to fit.
+    """
+    train = _open_streams(job, cache_root, ("train",))["train"]
+    places = np.flatnonzero([name in held for name in train.lengths])
+    inside = np.isin(train.features.video, places)
+    if inside.all() or not inside.any():
+        raise BadInput(
+            f"{train.features.name}: {int(inside.sum())} of {len(inside)} training rows are of"
+            " held-out videos; some of both are needed"
+        )
+    method: type[Detector] = registry.load("detectors", job.method)
+    left, test = _take_rows(train, ~inside), _take_rows(train, inside)
+    # a network kept from videos calibrates by them, as `split_held_out` does for a run
+    normal = test if train.manifest.get("held_out") else left
+    with limit_threads(threads or method.info.threads), _collect_notes():
+        detector = _make_detector(job, _read_config(job, quiet), {"train": train}, None)
+        detector.fit(left.features)
+        calibrating = detector.score_normal(normal.features)
+        scores = detector.score(test.features)
+    rows = {**_name_rows("train", normal, calibrating), **_name_rows("test", test, scores)}
+    rows["test_video"] = np.searchsorted(places, rows["test_video"])
+    return rows
 
 
 @contextmanager
@@ -277,6 +323,13 @@ def _open_logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]
     )
 
 
+def _read_config(job: Job, quiet: bool) -> MethodConfig:
+    """The method's settings, without progress where it is to be quiet."""
+    if quiet and "progress" in type(job.config).model_fields:
+        return job.config.model_copy(update={"progress": "off"})
+    return job.config
+
+
 def _fit(
     job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
 ) -> tuple[Detector | PerScene, dict[str, float], str | None]:
@@ -284,11 +337,7 @@ def _fit(
     over, if any.
     """
     train, _ = split_held_out(job, streams["train"])
-    config = (
-        job.config.model_copy(update={"progress": "off"})
-        if quiet and "progress" in type(job.config).model_fields
-        else job.config
-    )
+    config = _read_config(job, quiet)
     seconds: dict[str, float] = {}
     if fit is not None:
         shared: Detector | PerScene | None = _time(

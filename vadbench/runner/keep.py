@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from vadbench.features.store import Stream, read_manifest
 from vadbench.files.atomic import sweep
 from vadbench.locations import cache_root
 from vadbench.models.fits import read_fit, remove_fits, write_fit
+from vadbench.models.held_out import NormalScores
 from vadbench.models.manifest import SHORT, KeptFit, KeptStatistics, describe_plan
-from vadbench.models.store import Kept, models_folder, read_model, write_model
+from vadbench.models.store import Kept, change_rate, models_folder, read_model, write_model
 from vadbench.plans.jobs import Job
 from vadbench.plans.plan import Plan, Planned
 from vadbench.results.identity import identity_of
+from vadbench.runner.held_out import score_held_out
 from vadbench.runner.job import fit_alone
 from vadbench.runner.per_scene import PerScene
 
@@ -108,6 +110,7 @@ def train_models(
     quiet: bool = False,
     threads: int | None = None,
     say: Say = lambda line: None,
+    alarms: float | None = None,
 ) -> list[Kept]:
     """Fit the jobs of a plan on their training videos, and keep a model of each result; one that
     is kept already, and whole, stays.
@@ -118,19 +121,40 @@ def train_models(
         quiet: no progress.
         threads: of each job; None: as its method says.
         say: receives one line an event.
+        alarms: an hour on normal video, whose threshold is set from held-out training videos
+            (`vadbench.runner.held_out`), at the cost of as many more fits as there are folds; None:
+            none. A model that is kept without a threshold is made again.
 
     Raises:
         BadInput: on features that cannot be extracted, or rows that cannot be learnt from.
     """
     sweep(models_folder(root).glob(".*~*"))
-    missing = [one for one in plan.planned if not is_kept(one, root)]
+    missing = [one for one in plan.planned if not is_kept(one, root, alarms)]
     for job in {job.identity: job for one in missing for job in one.jobs}.values():
         if not has_fit(job, root):
             _extract_training(job, quiet)
             say(f"fitting {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}")
             for note in fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads):
                 say(note)
-    return keep_results(plan.planned, root, say)
+    normal = {
+        folder_identity(one): _score_normal(one, alarms, root, quiet, threads, say)
+        for one in missing
+        if alarms is not None
+    }
+    kept = keep_results(plan.planned, root, say, normal)
+    return kept if alarms is None else [change_rate(one, alarms) for one in kept]
+
+
+def _score_normal(
+    planned: Planned, alarms: float, root: Path, quiet: bool, threads: int | None, say: Say
+) -> NormalScores | str:
+    """What held-out normal videos score; a text: why there are none."""
+    try:
+        held_out, scores = score_held_out(planned, root, quiet=quiet, threads=threads, say=say)
+    except BadInput as error:
+        say(f"{planned.result.name}: no threshold: {error}")
+        return str(error)
+    return NormalScores(held_out, scores, alarms)
 
 
 def choose_seed(plan: Plan, seed: int) -> Plan:
@@ -140,23 +164,49 @@ def choose_seed(plan: Plan, seed: int) -> Plan:
     return replace(plan, jobs=tuple(jobs.values()), planned=planned)
 
 
-def keep_results(planned: Iterable[Planned], root: Path, say: Say) -> list[Kept]:
-    """Make the models of results whose fits wait, and forget the fits; others stay as they are."""
+def keep_results(
+    planned: Iterable[Planned],
+    root: Path,
+    say: Say,
+    normal: Mapping[str, NormalScores | str] | None = None,
+) -> list[Kept]:
+    """Make the models of results whose fits wait, and forget the fits; others stay as they are.
+
+    Args:
+        planned: the results.
+        root: the results folder.
+        say: receives a line a model.
+        normal: identity -> what held-out normal videos score, or why there are none.
+    """
     kept, used = [], set()
     for one in planned:
         used |= set(one.runs)
         folder = _folder_of(one, root)
-        if is_kept(one, root) and not all(has_fit(job, root) for job in one.jobs):
+        if not _is_outdone(one, root, normal):
             say(f"kept already: {one.result.name} in {folder}")
             kept.append(read_model(folder))
             continue
-        model = write_model(
-            root, folder_identity(one), one.result, one.runs, [_network(job) for job in one.jobs]
-        )
+        identity = folder_identity(one)
+        known = (normal or {}).get(identity)
+        networks = [_network(job) for job in one.jobs]
+        scored, bare = (None, known) if isinstance(known, str) else (known, "")
+        model = write_model(root, identity, one.result, one.runs, networks, scored, bare)
         say(f"kept {one.result.name} in {folder}")
         kept.append(model)
     remove_fits(root, used)
     return kept
+
+
+def _is_outdone(
+    planned: Planned, root: Path, normal: Mapping[str, NormalScores | str] | None
+) -> bool:
+    """Whether what waits makes a model that is not kept yet, or knows more."""
+    if not is_kept(planned, root):
+        return True
+    if normal and folder_identity(planned) in normal:
+        return True
+    waiting = all(has_fit(job, root) for job in planned.jobs)
+    return waiting and read_model(_folder_of(planned, root)).manifest.threshold is None
 
 
 def folder_identity(planned: Planned) -> str:
@@ -164,13 +214,17 @@ def folder_identity(planned: Planned) -> str:
     return identity_of(planned.result, planned.runs)
 
 
-def is_kept(planned: Planned, root: Path) -> bool:
-    """Whether the model of a result is there, whole, and of the files that there are now."""
+def is_kept(planned: Planned, root: Path, alarms: float | None = None) -> bool:
+    """Whether the model of a result is there, whole, and of the files that there are now; with
+    held-out videos, where a threshold is asked for.
+    """
     try:
-        fits = read_model(_folder_of(planned, root)).manifest.fits
+        manifest = read_model(_folder_of(planned, root)).manifest
     except BadInput:
         return False
-    return all(map(_is_current, fits, planned.jobs))
+    if alarms is not None and manifest.held_out is None and not manifest.bare:
+        return False
+    return all(map(_is_current, manifest.fits, planned.jobs))
 
 
 def _folder_of(planned: Planned, root: Path) -> Path:

@@ -1,0 +1,111 @@
+"""How often normal video raises alarms, against how often it was asked to: writes alarms.csv.
+
+    python benchmarks/alarm_rates.py FOLDER
+
+On the synthetic street with ten times the training videos of the data set `synthetic`, rendered in
+FOLDER, and as many new normal ones; and on ShanghaiTech's person tracks, a detector and a threshold
+for each camera, where `$VADBENCH_DATA` has them. No label is read. docs/watch.md shows the table.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from vadbench.datasets.cast import Script, cast
+from vadbench.datasets.scene import draw_background, render_clip
+from vadbench.datasets.synthetic import Synthetic
+from vadbench.errors import BadInput
+from vadbench.evaluation.frames import read_frame_scores
+from vadbench.evaluation.thresholds import count_alarms, count_hours
+from vadbench.models.model import Model, load_model
+from vadbench.plans.plan import Plan, plan_suite
+from vadbench.results.records import Results
+from vadbench.runner.keep import train_models
+from vadbench.runner.run import run_suite
+from vadbench.suite import make_suite
+
+METHODS = ("knn", "gaussian")
+RATES = (6.0, 12.0, 30.0, 60.0, 120.0)
+CLIPS = 80  # of training, and as many new ones; `synthetic` has 8 of training
+TABLE = Path(__file__).with_name("alarms.csv")
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    work = Path(sys.argv[1]).resolve()
+    shanghaitech = plan(METHODS[0], "shanghaitech", scope="scene")
+    rows = list(measure(shanghaitech, work, "ShanghaiTech tracks"))
+    render_street(work / "data" / "folder")
+    os.environ |= {"VADBENCH_DATA": str(work / "data"), "VADBENCH_CACHE": str(work / "cache")}
+    for method in METHODS:
+        rows += measure(plan(method, "folder"), work, "synthetic, ten times the video")
+    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.4g", lineterminator="\n")
+
+
+def plan(method: str, dataset: str, **suite: Any) -> Plan:
+    """The jobs of one method on the data set's own stream."""
+    return plan_suite(make_suite({"methods": [method], "datasets": [dataset], **suite}))
+
+
+def render_street(folder: Path) -> None:
+    """Training clips as those of `synthetic`, ten times as many, and new normal ones as test."""
+    if (folder / "dataset.toml").is_file():
+        return
+    background, lines = draw_background(Synthetic.seed), [f"fps = {Synthetic.fps}\n"]
+    for split in ("train", "test"):
+        for number in range(1, CLIPS + 1):
+            script = Script(f"{split}{number:02d}", "train")
+            (folder / script.name).mkdir(parents=True, exist_ok=True)
+            actors = cast(script, Synthetic.length, Synthetic.seed)
+            for frame, (image, _) in enumerate(render_clip(actors, Synthetic.length, background)):
+                cv2.imwrite(str(folder / script.name / f"{frame:03d}.png"), image)
+            normal = "anomalous = []\n" if split == "test" else ""
+            lines.append(f'[[clip]]\npath = "{script.name}"\nsplit = "{split}"\n{normal}')
+    (folder / "dataset.toml").write_text("".join(lines))
+
+
+def measure(planned: Plan, work: Path, title: str) -> Iterator[dict[str, Any]]:
+    """The rows of one plan: held-out videos, and new ones where all tested frames are normal."""
+    try:
+        (kept,) = train_models(planned, work / "results", alarms=60.0, say=print)
+    except BadInput as error:
+        sys.stderr.write(f"left out: {error}\n")
+        return
+    model = load_model(kept.folder)
+    method = model.manifest.result.method
+    first = {"videos": title, "method": method}
+    for one in model.try_rates(RATES):
+        shown = {"rate": one.rate, "minutes": one.hours * 60, "asked": one.asked}
+        yield {**first, "tried on": "held out", "scene": one.scene, **shown, "raised": one.raised}
+    if model.manifest.result.dataset == "folder":
+        for row in try_new(model, planned, Results(work / "results")):
+            yield {**first, "tried on": "new", "scene": "", **row}
+
+
+def try_new(model: Model, planned: Plan, results: Results) -> Iterator[dict[str, Any]]:
+    """Alarms of new normal videos at the thresholds that the model knows."""
+    run_suite(planned, results, say=print)
+    method = planned.planned[0].result.method
+    (scored,) = [one for one in results.all_records() if one.result.method == method]
+    frames = read_frame_scores(scored, results)
+    assert frames is not None
+    videos = np.split(frames.scores, np.cumsum(frames.lengths)[:-1])
+    fps = Synthetic.fps
+    hours = count_hours(videos, fps)
+    for rate in RATES:
+        value = model.threshold(f"{rate:g}/hour").value
+        if value is not None:
+            raised = count_alarms(videos, value, model.join_frames(fps))
+            yield {"rate": rate, "minutes": hours * 60, "asked": rate * hours, "raised": raised}
+
+
+if __name__ == "__main__":
+    main()
