@@ -85,6 +85,10 @@ def features_import(
         str | None,
         typer.Option(help="What becomes of several crops a row: average (default) or keep."),
     ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(min=0, max=99, help="Take one crop of several alone, by its number."),
+    ] = None,
     snippet: Annotated[
         int | None,
         typer.Option(
@@ -144,6 +148,7 @@ def features_import(
 
     options: dict[str, Any] = {
         "crops": crops,
+        "crop": crop,
         "snippet": snippet,
         "window": window,
         "stride": stride,

@@ -49,6 +49,8 @@ class Layout:
 
     Attributes:
         crops: what becomes of [rows, crops, D]: their average, or a row each, of the same frame.
+        crop: the number of the only crop that is taken: its file's, its place from 0 in an array;
+            None: all.
         snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames
             equally; None: 16.
         window: frames of the overlapping windows that the rows of a clip's array are; None: they do
@@ -63,6 +65,7 @@ class Layout:
     """
 
     crops: Literal["average", "keep"] = "average"
+    crop: int | None = None
     snippet: int | None = None
     window: int | None = None
     stride: int = 1

@@ -41,7 +41,7 @@ class Format:
     extension: str = ""
 
 
-LATER = ("window", "stride", "window_frame", "columns")
+LATER = ("crop", "window", "stride", "window_frame", "columns")
 CHOICES = {
     "crops": ("average", "keep"),
     "rows": ("objects", "windows"),
@@ -50,12 +50,12 @@ CHOICES = {
 PLACING = ("snippet", "window", "stride", "window_frame")
 FORMATS = {
     "accivad": Format(read_accivad),
-    "npy": Format(read_npy_folder, ("crops", *PLACING, "suffix"), ".npy"),
+    "npy": Format(read_npy_folder, ("crops", "crop", *PLACING, "suffix"), ".npy"),
     "c3d": Format(read_c3d_folder, ("suffix",), ".txt"),
-    "npz": Format(read_npz_features, ("crops", *PLACING, "rows")),
+    "npz": Format(read_npz_features, ("crops", "crop", *PLACING, "rows")),
     "csv": Format(read_table, ("rows", "columns")),
     "parquet": Format(read_table, ("rows", "columns")),
-    "mat": Format(read_mat_features, ("crops", *PLACING)),
+    "mat": Format(read_mat_features, ("crops", "crop", *PLACING)),
 }
 
 
@@ -201,6 +201,10 @@ def make_layout(format: str, given: dict[str, Any]) -> Layout:
             "--snippet: rows that follow one another; windows that overlap take --window and"
             " --stride; leave one out"
         )
+    if "crop" in given and "crops" in given:
+        raise BadInput(
+            "--crop: takes one crop, --crops says what becomes of all of them; leave one out"
+        )
     lone = next(
         (name for name in ("stride", "window_frame") if name in given and "window" not in given),
         None,
@@ -263,7 +267,7 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     lines = [
         f"{clips.videos[number].name} {sha256(file)}\n"
         for number, crops in files.items()
-        for file in crops
+        for file in crops.values()
     ]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
