@@ -64,7 +64,10 @@ def features_import(
         ),
     ],
     train: Annotated[
-        Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")
+        Path,
+        typer.Option(
+            help="The training features: a file of all clips, or a folder with a file a clip."
+        ),
     ],
     test: Annotated[
         Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")
@@ -78,7 +81,8 @@ def features_import(
     format_: Annotated[
         str,
         typer.Option(
-            "--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed."
+            "--format",
+            help="accivad, frames, npy, c3d, npz, csv, parquet or mat; default: guessed.",
         ),
     ] = "",
     crops: Annotated[

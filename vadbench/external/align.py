@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from vadbench.datasets.lengths import why_lengths_differ
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.external.lengths import Known, why_lengths_differ
+from vadbench.external.lengths import Known
 from vadbench.files.tables import FrameTable
 
 

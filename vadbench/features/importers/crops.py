@@ -96,8 +96,8 @@ def join_crops(crops: Crops) -> tuple[NDArray[Any], str, int]:
 
 
 def choose_crops(values: NDArray[Any], where: str, layout: Layout, first: int) -> NDArray[Any]:
-    """[rows, crops or 1, D] of an array [rows, D] or [rows, crops, D]: the one crop that is asked
-    for, else their average or each.
+    """[rows, crops or 1, D] of an array [rows], [rows, D] or [rows, crops, D]: the one crop that is
+    asked for, else their average or each.
 
     Args:
         values: as `join_crops` gives them.
@@ -108,17 +108,17 @@ def choose_crops(values: NDArray[Any], where: str, layout: Layout, first: int) -
     Raises:
         BadInput: on an array of another shape; if there is no such crop.
     """
-    if values.ndim not in (2, 3) or not values.size:
+    if values.ndim not in (1, 2, 3) or not values.size:
         raise BadInput(
             f"{where}: an array of shape {list(values.shape)}, expected [rows, features] or [rows,"
             " crops, features]"
         )
     crops = values.shape[1] if values.ndim == 3 else 0
     if layout.crop is not None and not first <= layout.crop < first + crops:
-        there = f"crops {first} to {first + crops - 1}" if crops else "no crops, [rows, features]"
+        there = f"crops {first} to {first + crops - 1}" if crops else "an array without crops"
         raise BadInput(f"{where}: --crop {layout.crop}: {there}; name one of them, or leave it out")
     if layout.crop is not None:
         return values[:, layout.crop - first][:, None]
     if not crops:
-        return values[:, None]
+        return values.reshape(len(values), 1, -1)
     return values.mean(1, np.float64, keepdims=True) if layout.crops == "average" else values

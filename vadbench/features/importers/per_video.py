@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.datasets.base import Video
 from vadbench.errors import BadInput
 from vadbench.features.importers.arrays import read_npy, read_txt
 from vadbench.features.importers.clips import Clips, Floats, ImportedRows, Layout, finite, numbers
 from vadbench.features.importers.crops import Crops, choose_crops, join_crops, match_crops
 from vadbench.features.importers.placement import SEGMENTS, Windows, middle, place_rows, shares
+from vadbench.features.importers.scores import refuse_labels
 
 Read = Callable[[int], Crops]  # the clip's array, or those of its crops
 
@@ -130,9 +132,12 @@ def _of_clips(
     """
     x: list[Floats] = []
     counts, seen, per_row, places = [], [], [], []
+    scores = True
     for number, clip in enumerate(clips.videos):
         values, where, first = join_crops(read(number))
-        rows = choose_crops(numbers(values, where), where, layout, first)
+        values = _straighten(numbers(values, where), clip, layout)
+        scores &= values.ndim == 1
+        rows = choose_crops(values, where, layout, first)
         x.append(
             finite(
                 rows.reshape(-1, rows.shape[2]),
@@ -154,6 +159,8 @@ def _of_clips(
             )
         per_row.append(rows.shape[1])
         places.append(where)
+    if scores:
+        refuse_labels(np.concatenate(x), places[0])
     frame = [
         np.repeat(of_clip, each)
         for of_clip, each in zip(place(counts, places), per_row, strict=True)
@@ -166,3 +173,9 @@ def _of_clips(
         None,
         windows=True,
     )
+
+
+def _straighten(values: NDArray[Any], clip: Video, layout: Layout) -> NDArray[Any]:
+    """[frames] of a number a frame as MATLAB has it, [frames, 1] or [1, frames]."""
+    vectors = (clip.frames, 1), (1, clip.frames)
+    return values.ravel() if layout.snippet == 1 and values.shape in vectors else values
