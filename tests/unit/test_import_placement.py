@@ -289,7 +289,9 @@ def test_crops_that_are_numbered_from_one_are_taken_by_these_numbers(tmp_path: P
     toy = dataset(tmp_path, a=40)
     folder = save(tmp_path / "c", a__1=np.ones((3, 2)), a__2=np.full((3, 2), 2.0))
     assert read_features(folder, "", toy, "train", Layout(crop=2)).x[0, 0] == 2
-    assert "a__1.npy: --crop 0: crops 1 to 2" in refusal(folder, "npy", toy, crop=0)
+    assert "a__1.npy: has the crops 1 to 2; name one, or leave --crop 0 out" in refusal(
+        folder, "npy", toy, crop=0
+    )
 
 
 def test_a_lone_crop_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -311,9 +313,9 @@ def test_whole_clips_may_lie_beside_the_other_splits_crops(tmp_path: Path) -> No
 def test_a_crop_that_is_not_there_is_refused(tmp_path: Path) -> None:
     toy = dataset(tmp_path, a=40)
     folder = save(tmp_path / "c", a=np.ones((3, 5, 4)))
-    assert "a.npy: --crop 5: crops 0 to 4" in refusal(folder, "npy", toy, crop=5)
+    assert "a.npy: has the crops 0 to 4; name one" in refusal(folder, "npy", toy, crop=5)
     save(folder, a=np.ones((3, 4)))
-    assert "a.npy: --crop 0: an array without crops" in refusal(folder, "npy", toy, crop=0)
+    assert "a.npy: has no crops; leave --crop 0 out" in refusal(folder, "npy", toy, crop=0)
 
 
 def test_one_crop_needs_all_others_as_well(tmp_path: Path) -> None:

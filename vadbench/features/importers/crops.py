@@ -115,8 +115,8 @@ def choose_crops(values: NDArray[Any], where: str, layout: Layout, first: int) -
         )
     crops = values.shape[1] if values.ndim == 3 else 0
     if layout.crop is not None and not first <= layout.crop < first + crops:
-        there = f"crops {first} to {first + crops - 1}" if crops else "an array without crops"
-        raise BadInput(f"{where}: --crop {layout.crop}: {there}; name one of them, or leave it out")
+        there = f"the crops {first} to {first + crops - 1}; name one, or" if crops else "no crops;"
+        raise BadInput(f"{where}: has {there} leave --crop {layout.crop} out")
     if layout.crop is not None:
         return values[:, layout.crop - first][:, None]
     if not crops:
