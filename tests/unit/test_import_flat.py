@@ -240,6 +240,14 @@ def test_a_column_has_one_unit_and_embeds_nothing(
     assert store(toy, tmp_path, "clip@import.s", 1, nature=stated) == stated
 
 
+def test_a_tables_column_of_scores_is_taken_by_its_name(toy: Toy, tmp_path: Path) -> None:
+    rows = [f"{'bac'[video]},{frame},{video}.5" for video, frame in zip(VIDEO, FRAME, strict=True)]
+    (tmp_path / "f.csv").write_text("\n".join(["video,frame,score", *rows]))
+    found = read_features(tmp_path / "f.csv", "", toy, "train", Layout(columns=("score",)))
+    assert found.x[:, 0].tolist() == [video + 0.5 for video in VIDEO]
+    assert "column 'score' is no feature by its name" in refusal(tmp_path / "f.csv", "", toy)
+
+
 def test_the_command_takes_scores(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
