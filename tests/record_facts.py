@@ -1,15 +1,17 @@
 """Facts of data sets' test splits, for machines without them: `vadbench/datasets/facts/*.json`.
 
-    python tests/record_facts.py
+    python tests/record_facts.py [NAME ...]
 
-Of a data set that is here they are read from it; else from committed records, whose runs have the
-frames of each video and whose values have a hash of the labels; of Avenue from what its reader
-knows of the release. No label is written.
+Of `HERE` they are read from the data set, which has to be here (of UCF-Crime the annotations and
+`header.csv` alone); of `RECORDED` from committed records, whose runs have the frames of each video
+and whose values have a hash of the labels; of Avenue from what its reader knows of the release. No
+label is written.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from vadbench.locations import cache_root
 from vadbench.results.records import Results
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-HERE = ("ped2", "synthetic")
+HERE = ("ped2", "synthetic", "ucf_crime")
 RECORDED = {"shanghaitech": 2}  # and the letters of a video's name that are its scene
 MNAD = {"name": "mnad-interval", "anomalous": 3867, "differs": 441}
 
@@ -74,14 +76,22 @@ def write(name: str, facts: dict[str, Any]) -> None:
     (FOLDER / f"{name}.json").write_text(f'{text},\n "videos": [\n{videos}\n ]\n}}\n')
 
 
-def main() -> None:
-    """Write the facts of every data set that is known here."""
-    for name in HERE:
-        write(name, read_here(name))
-    for name, letters in RECORDED.items():
-        write(name, read_recorded(name, letters))
-    write("avenue", read_avenue())
+def read(name: str) -> dict[str, Any]:
+    """The facts of a data set.
+
+    Raises:
+        BadInput: if it is neither here nor known otherwise.
+    """
+    if name == "avenue":
+        return read_avenue()
+    return read_recorded(name, RECORDED[name]) if name in RECORDED else read_here(name)
+
+
+def main(names: list[str]) -> None:
+    """Write the facts of these data sets, of all without a name."""
+    for name in names or [*HERE, *RECORDED, "avenue"]:
+        write(name, read(name))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -34,6 +34,7 @@ Scope = Literal["pooled", "scene"]
 Preset = Literal["fast", "paper"]
 Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt", "minmax-video"]
 Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
+SETTINGS: tuple[str, ...] = get_args(Setting)
 PRESETS: tuple[str, ...] = get_args(Preset)
 CALIBRATIONS: tuple[str, ...] = get_args(Calibration)
 # component (method, extractor, boxes, `protocol`) -> field -> value

@@ -2,19 +2,24 @@
 not fit is told with the cause.
 """
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
 
-from vadbench.datasets.facts import facts_names, read_facts
+from vadbench.datasets.facts import FOLDER, facts_names, read_facts
 from vadbench.datasets.open import open_dataset
+from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
 from vadbench.external.frame_files import read_frame_file
 from vadbench.external.label_files import read_labels
 from vadbench.external.lengths import Known
 from vadbench.external.score import score_frames
+from vadbench.external.truth import find_truth
 
 LENGTHS = {"Test001": 30, "Test002": 40, "Test003": 25}
 KNOWN = Known(LENGTHS, "the test split of street")
@@ -305,9 +310,51 @@ def test_the_facts_are_those_of_the_data_sets_that_are_here(street_cache):
         assert labels.provenance().items() <= facts.truth.items()
 
 
+UCF_CRIME = Path(__file__).resolve().parents[3] / "shared" / "data" / "ucf_crime"
+
+
+@pytest.fixture
+def ucf_crime(tmp_path):
+    if not UCF_CRIME.is_dir():
+        pytest.skip(f"{UCF_CRIME} is not on this machine")
+    (tmp_path / "UCF_Crimes").symlink_to(UCF_CRIME)
+    return UCFCrime(tmp_path)
+
+
+def test_the_facts_of_ucf_crime_are_those_of_its_annotations(ucf_crime):
+    facts = read_facts("ucf_crime")
+    assert facts.videos == ucf_crime.videos("test")
+    assert ucf_crime.labels().provenance().items() <= facts.truth.items()
+
+
+def test_the_annotations_of_ucf_crime_are_known_without_its_videos(
+    ucf_crime, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "nothing"))
+    path = UCF_CRIME / "Temporal_Anomaly_Annotation.txt"
+    truth = find_truth("ucf_crime", path)
+    assert truth.document["sha256"] == read_facts("ucf_crime").truth["sha256"]
+    lines = path.read_text().splitlines()
+    (tmp_path / "other.txt").write_text("\n".join(lines[1:]))
+    told = refusal(find_truth, "ucf_crime", tmp_path / "other.txt")
+    assert "84262 anomalous frames, `official` has 84338" in told
+
+
+def test_labels_that_are_not_ucf_crimes_are_told_from_its_facts(tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path))
+    np.save(tmp_path / "labels.npy", np.zeros(1111808, int))
+    told = refusal(find_truth, "ucf_crime", tmp_path / "labels.npy")
+    assert "not the labels of ucf_crime that are known here: 0 anomalous frames" in told
+
+
 def test_facts_hold_no_labels():
-    assert facts_names() == ["avenue", "ped2", "shanghaitech", "synthetic"]
+    assert facts_names() == ["avenue", "ped2", "shanghaitech", "synthetic", "ucf_crime"]
     for name in facts_names():
         facts = read_facts(name)
+        assert set(json.loads((FOLDER / f"{name}.json").read_text())) <= {
+            "truth",
+            "others",
+            "videos",
+        }
         assert facts.truth["frames"] == sum(facts.lengths.values())
         assert facts.truth["videos"] == len(facts.videos)

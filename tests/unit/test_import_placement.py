@@ -4,6 +4,7 @@ shares, crops.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,7 @@ def test_a_hint_says_what_fits(tmp_path: Path) -> None:
     [
         ({"window": 16, "snippet": 4}, "--snippet: rows that follow one another"),
         ({"stride": 2}, "--stride: is of windows"),
+        ({"crop": 0, "crops": "keep"}, "--crop: takes one crop"),
         ({"window_frame": "last"}, "--window-frame: is of windows"),
         ({"window": 16, "window_frame": "middle"}, "--window-frame"),
     ],
@@ -268,6 +270,80 @@ def test_a_missing_crop_and_crops_of_other_rows_are_named(tmp_path: Path) -> Non
     assert read_features(folder, "", toy, "train").x.shape == (4, 4)  # numbered from 1
     np.save(folder / "a__7.npy", x[:, 0])
     assert "no file a__5 for train clip a" in refusal(folder, "npy", toy)
+
+
+@pytest.mark.parametrize("crop", [0, 7, 9])
+def test_one_crop_is_taken_by_its_number(tmp_path: Path, crop: int) -> None:
+    toy = dataset(tmp_path, a=40, b=16)
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(3, 10, 4)), random.normal(size=(1, 10, 4))
+    expected = np.concatenate([a[:, crop], b[:, crop]]).astype(np.float32)
+    whole = save(tmp_path / "whole", a=a, b=b)
+    for folder in (crops(crops(tmp_path / "c", "a", a), "b", b), whole):
+        found = read_features(folder, "", toy, "train", Layout(crop=crop))
+        np.testing.assert_array_equal(found.x, expected)
+        assert found.frame.tolist() == [7, 23, 39, 7]
+
+
+def test_crops_that_are_numbered_from_one_are_taken_by_these_numbers(tmp_path: Path) -> None:
+    toy = dataset(tmp_path, a=40)
+    folder = save(tmp_path / "c", a__1=np.ones((3, 2)), a__2=np.full((3, 2), 2.0))
+    assert read_features(folder, "", toy, "train", Layout(crop=2)).x[0, 0] == 2
+    assert "a__1.npy: has the crops 1 to 2; name one, or leave --crop 0 out" in refusal(
+        folder, "npy", toy, crop=0
+    )
+
+
+def test_a_lone_crop_is_taken_as_it_is(tmp_path: Path) -> None:
+    folder = save(tmp_path / "c", a__0=np.ones((3, 2)))
+    for crop in (0, None):
+        found = read_features(folder, "", dataset(tmp_path, a=40), "train", Layout(crop=crop))
+        assert found.x.shape == (3, 2)
+
+
+def test_whole_clips_may_lie_beside_the_other_splits_crops(tmp_path: Path) -> None:
+    class Both(Toy):
+        clips = {"train": {"a": 40}, "test": {"b": 16}}
+
+    folder = save(tmp_path / "c", a=np.ones((3, 2)), b__0=np.ones((1, 2)), b__1=np.ones((1, 2)))
+    for split, rows in (("train", 3), ("test", 1)):
+        assert len(read_features(folder, "", Both(tmp_path), split).x) == rows
+
+
+def test_a_crop_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    toy = dataset(tmp_path, a=40)
+    folder = save(tmp_path / "c", a=np.ones((3, 5, 4)))
+    assert "a.npy: has the crops 0 to 4; name one" in refusal(folder, "npy", toy, crop=5)
+    save(folder, a=np.ones((3, 4)))
+    assert "a.npy: has no crops; leave --crop 0 out" in refusal(folder, "npy", toy, crop=0)
+
+
+def test_one_crop_needs_all_others_as_well(tmp_path: Path) -> None:
+    toy = dataset(tmp_path, a=40, b=16)
+    x = np.ones((3, 5, 4))
+    folder = crops(crops(tmp_path / "c", "a", x), "b", x[:1])
+    np.save(folder / "b__2.npy", np.ones((2, 4)))
+    assert "b__2.npy: an array of shape [2, 4]" in refusal(folder, "npy", toy, crop=0)
+    (folder / "b__2.npy").unlink()
+    assert "no file b__2 for train clip b" in refusal(folder, "npy", toy, crop=0)
+
+
+def test_another_crop_is_another_stream_and_is_recorded(tmp_path: Path) -> None:
+    class Both(Toy):
+        clips = {"train": {"a": 40}, "test": {"b": 16}}
+
+    toy, random = Both(tmp_path), np.random.default_rng(0)
+    folder = crops(tmp_path / "c", "a", random.normal(size=(3, 5, 4)))
+    crops(folder, "b", random.normal(size=(1, 5, 4)))
+    paths: dict[Split, Path] = {"train": folder, "test": folder}
+    records = []
+    for given_ in ({}, {"crop": 0}, {"crop": 3}):
+        import_features(toy, "clip@import.c", paths, "", given_, tmp_path / "cache")
+        path = tmp_path / "cache" / "toy@1" / "imports" / "clip@import.c.json"
+        records.append(json.loads(path.read_text()))
+    assert [record["options"].get("crop") for record in records] == [None, 0, 3]
+    assert len({json.dumps(record["vectors"]) for record in records}) == 3
+    assert len({json.dumps(record["files"]) for record in records}) == 1
 
 
 def test_a_crop_beside_the_whole_clip_is_refused(tmp_path: Path) -> None:

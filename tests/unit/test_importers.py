@@ -191,7 +191,7 @@ def test_a_folder_that_does_not_fit_names_the_first_clip(long: Long, tmp_path: P
         save_folder(tmp_path / "e", good | {"01": spoiled}), "npy", long
     )
     assert "expected [rows, features]" in refusal(
-        save_folder(tmp_path / "f", good | {"01": np.ones(4)}), "npy", long
+        save_folder(tmp_path / "f", good | {"01": np.ones((2, 3, 2, 4))}), "npy", long
     )
     assert "real numbers" in refusal(
         save_folder(tmp_path / "g", good | {"01": np.ones((2, 4), complex)}), "npy", long

@@ -64,7 +64,10 @@ def features_import(
         ),
     ],
     train: Annotated[
-        Path, typer.Option(help="The training features: a file, or a folder with a file a clip.")
+        Path,
+        typer.Option(
+            help="The training features: a file of all clips, or a folder with a file a clip."
+        ),
     ],
     test: Annotated[
         Path, typer.Option(help="The test features; may be the same folder, csv or parquet.")
@@ -78,12 +81,17 @@ def features_import(
     format_: Annotated[
         str,
         typer.Option(
-            "--format", help="accivad, npy, c3d, npz, csv, parquet or mat; default: guessed."
+            "--format",
+            help="accivad, frames, npy, c3d, npz, csv, parquet or mat; default: guessed.",
         ),
     ] = "",
     crops: Annotated[
         str | None,
         typer.Option(help="What becomes of several crops a row: average (default) or keep."),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(min=0, max=99, help="Take one crop of several alone, by its number."),
     ] = None,
     snippet: Annotated[
         int | None,
@@ -144,6 +152,7 @@ def features_import(
 
     options: dict[str, Any] = {
         "crops": crops,
+        "crop": crop,
         "snippet": snippet,
         "window": window,
         "stride": stride,

@@ -127,7 +127,7 @@ def make_suite_table(suite: Suite, frame: Frame) -> tuple[Table, list[Wanted]]:
     ours, given = split_names(suite, frame)
     wanted = plan_suite(ours).wanted if ours.methods or ours.rows else ()
     protocols = {one.result.dataset: one.result.protocol for one in wanted}
-    rows = find_rows(given, suite.datasets, protocols, frame)
+    rows = find_rows(given, suite.datasets, protocols, frame, suite.setting)
     return make_table(ours, (*wanted, *rows), frame), rows
 
 

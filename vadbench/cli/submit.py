@@ -10,6 +10,7 @@ import typer
 from vadbench.cli.options import RESULTS, Options, ResultsDir, split
 from vadbench.cli.score import FirstFrame, FirstLabel
 from vadbench.cli.terminal import echo, echo_lines, say
+from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.results.records import Results
@@ -35,6 +36,15 @@ def submit(
     seed: Annotated[
         int, typer.Option(min=0, help="Of the training; the seeds of a name become one row.")
     ] = 0,
+    setting: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "one-class, or unsupervised: trained on unlabelled videos, anomalous ones among"
+                " them, and of the test videos of the re-split alone."
+            )
+        ),
+    ] = "one-class",
     detections: Annotated[
         Path | None,
         typer.Option(
@@ -91,11 +101,21 @@ def submit(
 
     said = Declared(paper, code, features, train_data, notes, split(test_free))
     submission = Submission(
-        scores, name, dataset, seed, said, detections, labels, first_frame, first_label
+        scores,
+        name,
+        dataset,
+        seed,
+        said,
+        detections,
+        labels,
+        first_frame,
+        first_label,
+        setting,  # type: ignore[arg-type]  # checked when it is submitted
     )
-    store, options = Results(results), Options(suite=table, datasets=dataset, add=name)
-    if table:
-        options.read_suite()  # a suite that is none is told before anything is written
+    store = Results(results)
+    options = Options(suite=table, datasets=dataset, add=name)
+    if table:  # what is wrong with the suite is told before anything is written
+        _require_setting(options, setting)
     record = write(submission, store, replace=replace)
     for doubt in doubts(scores, *filter(None, (labels, detections))):
         say(f"vadbench: {doubt}")
@@ -106,6 +126,15 @@ def submit(
     echo(f"Record: {store.folder_of(record)}")
     if table:
         _print_table(options, store)
+
+
+def _require_setting(options: Options, setting: str) -> None:
+    own = options.read_suite().setting
+    if own != setting:
+        raise BadInput(
+            f"--table {options.suite}: its rows are {own}, these scores {setting}; give --setting"
+            f" {own}, or another suite (vadbench list suites)"
+        )
 
 
 def _print_table(options: Options, store: Results) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from vadbench.datasets.base import Dataset, Labels, Resplit
+from vadbench import spec
+from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
 from vadbench.errors import BadInput
 
 EVERY_SECOND = "every-second-test-video"
@@ -45,6 +46,12 @@ def resplit_of(dataset: Dataset) -> Resplit:
     return Resplit(name, (*train, *test[1::2]), tuple(test[::2]))
 
 
+def describe_split(resplit: Resplit) -> spec.Split:
+    """What records say of a re-split: its name, a hash of both lists, how many videos."""
+    sizes = {"train_videos": len(resplit.train), "test_videos": len(resplit.test)}
+    return spec.Split(**resplit.document, **sizes)
+
+
 def record_name(video: str) -> str:
     """What a tested `split/name` is called in records: its name, with the split where it was
     released for training.
@@ -69,6 +76,18 @@ def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
     tested = {name: known[name] for name in map(record_name, resplit.test)}
     unknown = tuple(name for name in labels.unknown if name in tested)
     return Labels(labels.name, labels.source, tested, unknown)
+
+
+def scenes_tested(dataset: Dataset, labels: Labels) -> dict[str, str]:
+    """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name
+    alone.
+    """
+    mixed = any("/" in video for video in labels.videos)
+    splits: tuple[Split, ...] = SPLITS if mixed else ("test",)  # counting may mean to decode
+    known = {video.name: video.scene for split in splits for video in dataset.videos(split)}
+    return {
+        video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos
+    }
 
 
 def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | None:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
+from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import labels_tested, resplit_of
+from vadbench.datasets.resplit import labels_tested, resplit_of, scenes_tested
 from vadbench.datasets.truth import truth_of
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import PartFrames, column_of, read_frames, sum_frames
@@ -211,7 +211,7 @@ def evaluate(
     """
     resplit = find_resplit(result, dataset)
     labels, truth = labels_tested(dataset, resplit), read_truth(dataset, resplit)
-    scenes = _find_scenes(dataset, labels)
+    scenes = scenes_tested(dataset, labels)
     if result.given is not None:
         return evaluate_given(result, runs[0], labels, truth, scenes, results, measured=measured)
     identity = identity_of(result, runs)
@@ -471,18 +471,6 @@ def _without_labels(rows: list[dict[str, Any]], labels: Labels) -> list[dict[str
         row if not labels.unknown or row.get("video") in known else {**row, **undefined}
         for row in rows
     ]
-
-
-def _find_scenes(dataset: Dataset, labels: Labels) -> dict[str, str]:
-    """Scene of every tested video; of a re-split, whose videos are named `split/name`, by the name
-    alone.
-    """
-    mixed = any("/" in video for video in labels.videos)
-    splits: tuple[Split, ...] = SPLITS if mixed else ("test",)  # counting may mean to decode
-    known = {video.name: video.scene for split in splits for video in dataset.videos(split)}
-    return {
-        video: known.get(video, known.get(video.rpartition("/")[2], "0")) for video in labels.videos
-    }
 
 
 def _scene_metrics(scores: Scores, labels: Labels, scenes: dict[str, str]) -> list[dict[str, Any]]:

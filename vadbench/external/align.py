@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from vadbench.datasets.lengths import why_lengths_differ
 from vadbench.datasets.matching import match_names
 from vadbench.errors import BadInput
-from vadbench.external.lengths import Known, why_lengths_differ
+from vadbench.external.lengths import Known
 from vadbench.files.tables import FrameTable
 
 
@@ -39,12 +40,14 @@ def _numbers(name: str) -> tuple[int, ...]:
 
 
 def align(table: FrameTable, known: Known) -> FrameTable:
-    """The values in the order of the known videos.
+    """The values in the order of the known videos; those that were released for training may be
+    called by their names alone, without `train/`.
 
     Raises:
         BadInput: if names have no partner, or a video has more or fewer frames, with the cause that
             fits.
     """
+    table = _name_released(table, known)
     matched = match_names(table.lengths, known.lengths)
     partner = match_numbers(table.lengths, known.lengths) if matched.lone else matched.partner
     if len(partner) < max(len(table.lengths), len(known.lengths)):
@@ -64,3 +67,14 @@ def align(table: FrameTable, known: Known) -> FrameTable:
     parts = dict(zip(table.lengths, np.split(table.values, ends), strict=True))
     values = np.concatenate([parts[of[video]] for video in known.lengths])
     return replace(table, lengths=dict(known.lengths), values=values)
+
+
+def _name_released(table: FrameTable, known: Known) -> FrameTable:
+    """The table with `train/NAME` for NAME, where a re-split tests it and no other video."""
+
+    def name(video: str) -> str:
+        released = f"train/{video}"
+        taken = video in known.lengths or released in table.lengths
+        return released if released in known.lengths and not taken else video
+
+    return replace(table, lengths={name(video): n for video, n in table.lengths.items()})

@@ -9,7 +9,7 @@ from vadbench.errors import BadInput
 from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
 from vadbench.results.schema import ResultRecord
-from vadbench.spec import Protocol, Wanted
+from vadbench.spec import Protocol, Setting, Wanted
 from vadbench.suite import Suite
 
 MARK = "scores given"  # beside the name in a table
@@ -34,7 +34,11 @@ def split_names(suite: Suite, frame: Frame) -> tuple[Suite, tuple[str, ...]]:
 
 
 def find_rows(
-    names: Iterable[str], datasets: Sequence[str], protocols: Mapping[str, Protocol], frame: Frame
+    names: Iterable[str],
+    datasets: Sequence[str],
+    protocols: Mapping[str, Protocol],
+    frame: Frame,
+    setting: Setting = "one-class",
 ) -> list[Wanted]:
     """What a table shows of submitted scores: all seeds of each name, on some data sets.
 
@@ -44,9 +48,10 @@ def find_rows(
         protocols: of the table's other rows, by data set; of others, what a record has that was
             evaluated as its data set says.
         frame: the records.
+        setting: of the table.
 
     Raises:
-        BadInput: if a name has no record on any of the data sets.
+        BadInput: if a name has no record on any of the data sets in this setting.
     """
     rows: list[Wanted] = []
     for name in names:
@@ -55,13 +60,15 @@ def find_rows(
             for record in _records(frame)
             if record.result.method == name
             and record.dataset in datasets
+            and record.result.training.setting == setting
             and _has_protocol(record, protocols)
         ]
         if not own:
-            there = sorted({one.dataset for one in _records(frame) if one.result.method == name})
+            alike = (one for one in _records(frame) if one.result.method == name)
+            there = sorted({f"{one.dataset} ({one.result.training.setting})" for one in alike})
             raise BadInput(
                 f"{name}: its scores were submitted on {', '.join(there)}, under the data set's"
-                f" protocol; the table is of {', '.join(datasets)}"
+                f" protocol; the table is of {', '.join(datasets)} ({setting})"
             )
         rows += [Wanted(one.result, one.runs, f"{name} ({MARK})") for one in own]
     return rows

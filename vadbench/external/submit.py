@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench import registry
 from vadbench.datasets.open import open_dataset
+from vadbench.datasets.resplit import describe_split, tracks_tested
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import evaluate_given
 from vadbench.evaluation.frames import PartFrames
@@ -35,9 +37,11 @@ from vadbench.spec import (
     GIVEN,
     METRICS,
     REGIONS,
+    SETTINGS,
     Protocol,
     Result,
     ScoredPart,
+    Setting,
     Training,
     Value,
 )
@@ -60,6 +64,8 @@ class Submission:
         detections: scored boxes, as `vadbench.files.tables.read_detections` reads them; None: none.
         labels: of the test videos, where the data set is not here.
         first_frame, first_label: numbers of a video's first frame in both files.
+        setting: one-class, or unsupervised: trained on unlabelled videos, and tested on the others
+            of the re-split that `vadbench run` has.
     """
 
     scores: Path
@@ -71,6 +77,7 @@ class Submission:
     labels: Path | None = None
     first_frame: int = 0
     first_label: int | None = None
+    setting: Setting = "one-class"
 
 
 def submit(submission: Submission, results: Results, *, replace: bool = False) -> ResultRecord:
@@ -88,10 +95,12 @@ def submit(submission: Submission, results: Results, *, replace: bool = False) -
     check_name(submission.name)
     if not 0 <= submission.seed <= MOST_SEED:
         raise BadInput(f"--seed {submission.seed}; expected a whole number from 0")
+    if submission.setting not in SETTINGS:
+        raise registry.unknown("setting", submission.setting, SETTINGS)
     config = submission.declared.document()
     first = submission.first_frame
     first_label = first if submission.first_label is None else submission.first_label
-    truth = find_truth(submission.dataset, submission.labels, first_label)
+    truth = find_truth(submission.dataset, submission.labels, first_label, submission.setting)
     scores = _read_scores(submission, truth)
     result = describe_given(submission, config, truth)
     regions = _measure_boxes(submission, result, truth)
@@ -122,7 +131,10 @@ def describe_given(submission: Submission, config: dict[str, Any], truth: Truth)
         dataset=truth.dataset,
         method=name,
         parts=(ScoredPart(method=name, stream=GIVEN, calibration="none", config=config),),
-        training=Training(seed=submission.seed),
+        training=Training(
+            seed=submission.seed,
+            split=None if truth.resplit is None else describe_split(truth.resplit),
+        ),
         protocol=Protocol(smoothing=truth.smoothing),
         given=said.paper or said.code or name,
     )
@@ -180,7 +192,7 @@ def _measure_boxes(submission: Submission, result: Result, truth: Truth) -> Meas
     path, name = submission.detections, truth.dataset
     if path is None:
         return None
-    tracks = open_dataset(name).tracks()
+    tracks = tracks_tested(open_dataset(name), truth.resplit)
     if tracks is None:
         raise BadInput(f"{path}: {name} has no region annotations; leave --detections out")
     lengths, protocol = truth.known.lengths, result.protocol
@@ -208,6 +220,8 @@ def _describe_run(submission: Submission, result: Result, truth: Truth) -> RunRe
         "scores_sha256": digest_of(submission.scores),
         "labels_sha256": truth.document["sha256"],
     }
+    if truth.resplit is not None:
+        job |= {"setting": submission.setting, "resplit": truth.resplit.document}
     if submission.detections is not None:
         job["detections_sha256"] = digest_of(submission.detections)
     identity = canonical_hash(job)
@@ -231,7 +245,9 @@ def _find_before(result: Result, run: str, results: Results, replace: bool) -> l
         BadInput: if there are some and it may not, or another seed has another declaration.
     """
     there = results.records_of(result.dataset, result.recipe)
-    alike = [one for one in there if one.runs != (run,)]
+    setting = result.training.setting
+    others = [one for one in there if one.result.training.setting == setting]
+    alike = [one for one in others if one.runs != (run,)]
     same = [one for one in alike if one.seed == result.training.seed]
     if same and not replace:
         raise BadInput(

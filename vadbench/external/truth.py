@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from vadbench.datasets.base import Dataset, Labels
+from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.facts import Facts, read_facts
 from vadbench.datasets.open import open_dataset
+from vadbench.datasets.resplit import labels_tested, resplit_of, scenes_tested
 from vadbench.datasets.truth import truth_of
 from vadbench.errors import BadInput
 from vadbench.external.align import align
 from vadbench.external.label_files import read_labels
 from vadbench.external.lengths import Known
 from vadbench.locations import cache_root
+from vadbench.spec import Setting
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Truth:
         document: name, source, counts and hashes, as a record keeps them.
         scenes: video -> its scene.
         smoothing: the data set's sigma, in frames.
+        resplit: of the unsupervised setting.
     """
 
     dataset: str
@@ -38,30 +41,39 @@ class Truth:
     document: dict[str, Any]
     scenes: dict[str, str]
     smoothing: float
+    resplit: Resplit | None = None
 
     @property
     def known(self) -> Known:
         """Its videos."""
         lengths = {name: len(values) for name, values in self.labels.videos.items()}
-        return Known(lengths, f"the test split of {self.dataset}")
+        if self.resplit is None:
+            return Known(lengths, f"the test split of {self.dataset}")
+        return Known(lengths, f"the tested part of {self.dataset}'s re-split {self.resplit.name}")
 
 
-def find_truth(name: str, labels_path: Path | None = None, first: int = 0) -> Truth:
+def find_truth(
+    name: str,
+    labels_path: Path | None = None,
+    first: int = 0,
+    setting: Setting = "one-class",
+) -> Truth:
     """The labels of a data set, from its files, or from a file of labels where these are not here.
 
     Args:
         name: the data set.
         labels_path: as `read_labels` takes it; None: the data set is here.
         first: the number of a video's first frame in that file.
+        setting: unsupervised: of the videos that the re-split tests; the data set has to be here.
 
     Raises:
         BadInput: if the data set is not here and no labels are given, or nothing is known of it; if
             the labels in the file are others, with what they are where that is known.
     """
     dataset = open_dataset(name)
-    facts = read_facts(name)
+    facts = read_facts(name) if setting == "one-class" else None
     try:
-        here = _read_dataset(dataset)
+        here = _read_dataset(dataset, setting)
     except BadInput as error:
         if facts is None or labels_path is None:
             raise BadInput(_lacks(name, facts, labels_path, error)) from error
@@ -73,17 +85,22 @@ def find_truth(name: str, labels_path: Path | None = None, first: int = 0) -> Tr
 
 def _lacks(name: str, facts: Facts | None, labels_path: Path | None, error: BadInput) -> str:
     if facts is None and labels_path is not None:
-        return f"{error}; without it nothing is known of {name}, and --labels cannot be checked"
+        return f"{error}; without it too little is known of {name}, and --labels cannot be checked"
     if facts is None:
         return str(error)
     return f"{error}; or give its frame labels with --labels FILE, which are checked"
 
 
-def _read_dataset(dataset: Dataset) -> Truth:
-    labels = dataset.labels()
-    scenes = {video.name: video.scene for video in dataset.videos("test")}
-    document = truth_of(dataset, None, cache_root())
-    return Truth(dataset.name, labels, document, scenes, dataset.smoothing)
+def _read_dataset(dataset: Dataset, setting: Setting) -> Truth:
+    resplit = None
+    if setting == "unsupervised":
+        for split in dataset.splits:
+            dataset.videos(split)  # says what is missing, where a re-split would be empty
+        resplit = resplit_of(dataset)
+    labels = labels_tested(dataset, resplit)
+    scenes = scenes_tested(dataset, labels)
+    document = truth_of(dataset, resplit, cache_root())
+    return Truth(dataset.name, labels, document, scenes, dataset.smoothing, resplit)
 
 
 def _read_given(dataset: Dataset, facts: Facts, path: Path, first: int) -> Truth:

@@ -13,7 +13,7 @@ from typing import Any
 from vadbench import registry
 from vadbench.datasets.base import Dataset, Resplit
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import resplit_of
+from vadbench.datasets.resplit import describe_split, resplit_of
 from vadbench.detector import Part, Recipe
 from vadbench.errors import BadInput
 from vadbench.evaluation.protocol import (
@@ -27,7 +27,7 @@ from vadbench.features.names import StreamName
 from vadbench.features.stream import StreamPlan, declared_nature, is_available, plan_stream
 from vadbench.plans.jobs import Job, Source
 from vadbench.plans.presets import describe_asked, resolve_config
-from vadbench.spec import Result, ScoredPart, Settings, Split, Training, Wanted
+from vadbench.spec import Result, ScoredPart, Settings, Training, Wanted
 from vadbench.suite import LATEST, Suite, SuiteRow
 from vadbench.versions import code_of
 
@@ -262,7 +262,7 @@ class _Planner:
                     seed=seed,
                     scope=first.scope,
                     source=None if first.source is None else first.source.dataset,
-                    split=None if resplit is None else _describe_split(resplit),
+                    split=None if resplit is None else describe_split(resplit),
                 ),
                 protocol=protocol,
                 chosen=_drop_usual(chosen, self.dataset),
@@ -363,11 +363,6 @@ def _describe_code(job: Job) -> dict[str, Any]:
         own |= {"version": component["version"]} if component.get("version", 1) != 1 else {}
         code |= {what: own} if own else {}
     return code
-
-
-def _describe_split(resplit: Resplit) -> Split:
-    sizes = {"train_videos": len(resplit.train), "test_videos": len(resplit.test)}
-    return Split(**resplit.document, **sizes)
 
 
 def _drop_usual(chosen: dict[str, Any], dataset: Dataset) -> dict[str, Any]:

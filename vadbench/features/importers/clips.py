@@ -49,6 +49,8 @@ class Layout:
 
     Attributes:
         crops: what becomes of [rows, crops, D]: their average, or a row each, of the same frame.
+        crop: the number of the only crop that is taken: its file's, its place from 0 in an array;
+            None: all.
         snippet: frames that a row of a clip's array covers; 0: the rows share the clip's frames
             equally; None: 16.
         window: frames of the overlapping windows that the rows of a clip's array are; None: they do
@@ -63,6 +65,7 @@ class Layout:
     """
 
     crops: Literal["average", "keep"] = "average"
+    crop: int | None = None
     snippet: int | None = None
     window: int | None = None
     stride: int = 1
@@ -82,12 +85,14 @@ class Clips:
         videos: its clips in order.
         elsewhere: names of the other splits' clips, passed over in files that hold them too; empty
             where they share names.
+        totals: frames of all clips of each imported split.
     """
 
     dataset: str
     split: Split
     videos: tuple[Video, ...]
     elsewhere: frozenset[str]
+    totals: dict[Split, int]
 
     @classmethod
     def of(cls, dataset: Dataset, split: Split, splits: Iterable[Split] = SPLITS) -> Clips:
@@ -96,15 +101,17 @@ class Clips:
         Raises:
             BadInput: if the data set is not on this machine.
         """
-        names = {each: [_plain(video.name) for video in dataset.videos(each)] for each in splits}
+        videos = {each: dataset.videos(each) for each in splits}
+        names = {each: [_plain(video.name) for video in own] for each, own in videos.items()}
         other = frozenset(
             name for each, of_split in names.items() if each != split for name in of_split
         )
         return cls(
             dataset.name,
             split,
-            dataset.videos(split),
+            videos[split],
             other if other.isdisjoint(names[split]) else frozenset(),
+            {each: sum(video.frames for video in own) for each, own in videos.items()},
         )
 
     def match(self, found: Iterable[str], path: Path, what: str) -> dict[int, str]:

@@ -33,6 +33,8 @@ ALONE = _words(
     "video videos clip clips file path image img person pedestrian ped object obj track tracklet "
     "score scores pred preds prediction predictions predicted name names"
 )
+# words that an array of one number a frame may bear, which is a method's score then
+SCORES = _words("score scores pred preds prediction predictions")
 QUALIFIERS = _words(
     "is has the of true hat no nr num number level code stamp ms sec seconds value type cv"
 )
@@ -54,7 +56,7 @@ def is_telling(name: str) -> bool:
     """
     plain = unicodedata.normalize("NFKC", name).strip()
     words = re.findall(r"[a-z]+", plain.casefold())
-    camel = [word.casefold() for word in CAMEL.findall(plain)]
+    camel = _camel(plain)
     if (
         not plain
         or COUNTED.fullmatch(plain)
@@ -67,6 +69,10 @@ def is_telling(name: str) -> bool:
         return True
     heads = any(ALONE & set(of_word) for of_word in parts.values())
     return heads and all(parts.values()) and not re.search(r"\d", plain)
+
+
+def _camel(name: str) -> list[str]:
+    return [word.casefold() for word in CAMEL.findall(name)]
 
 
 def choose_columns(
@@ -108,12 +114,19 @@ def choose_columns(
     return chosen
 
 
-def refuse_telling(name: str, path: Path) -> None:
+def refuse_telling(name: str, path: Path, scores: bool = False) -> None:
     """Refuse an array of features whose name is a label's or an index's.
+
+    Args:
+        name: the array's.
+        path: for messages.
+        scores: whether it holds one number a frame, whose name may say that it is a score.
 
     Raises:
         BadInput: naming it.
     """
+    if scores and SCORES & {*_camel(name), *re.findall(r"[a-z]+", name.casefold())}:
+        return
     if is_telling(name):
         raise BadInput(
             f"{path}: array {name!r} is no feature by its name (a label, an index, an identity);"

@@ -63,8 +63,8 @@ def read_ragged(
         if entry.ndim != 2 or entry.shape[1] != filled[0][1].shape[-1]:
             wanted = filled[0][1].shape[-1] if filled[0][1].ndim == 2 else "features"
             raise BadInput(
-                f"{path}: entry {_place(number, order)} has shape {list(entry.shape)}, expected"
-                f" [objects, {wanted}]"
+                f"{path}: entry {place_entry(number, order)} has shape {list(entry.shape)},"
+                f" expected [objects, {wanted}]"
             )
     if not filled:
         raise BadInput(f"{path}: no object in all {len(entries)} frames; get the file anew")
@@ -125,7 +125,7 @@ def by_count(
             f"{path}: count adds up to {count.sum()} rows, x has {len(x)}; get the file anew"
         )
     entry = np.repeat(np.arange(len(count)), count)
-    found = finite(x, str(path), lambda row: f"row {row} ({_place(int(entry[row]), order)})")
+    found = finite(x, str(path), lambda row: f"row {row} ({place_entry(int(entry[row]), order)})")
     video = np.concatenate([np.full(clip.frames, number) for number, clip in order])
     frame = np.concatenate([np.arange(clip.frames) for _, clip in order])
     return in_order(
@@ -155,7 +155,7 @@ def _require_frames(found: int, path: Path, clips: Clips, order: Numbered) -> No
     )
 
 
-def _place(entry: int, order: Numbered) -> str:
+def place_entry(entry: int, order: Numbered) -> str:
     """The frame and clip that an entry is of."""
     for _, clip in order:
         if entry < clip.frames:

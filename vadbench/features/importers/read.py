@@ -20,14 +20,17 @@ from vadbench.errors import BadInput
 from vadbench.features.importers.archive import read_mat_features, read_npz_features
 from vadbench.features.importers.clips import Clips, ImportedRows, Layout
 from vadbench.features.importers.concatenated import read_accivad
+from vadbench.features.importers.flat import read_frames
 from vadbench.features.importers.per_video import clip_files, read_c3d_folder, read_npy_folder
 from vadbench.features.importers.placement import SNIPPET
+from vadbench.features.importers.scores import nature_of_numbers
 from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
 from vadbench.features.importers.write import write_import
 from vadbench.features.names import StreamName
-from vadbench.features.stream import Imported, import_record
+from vadbench.features.stream import Imported, declared_nature, import_record
 from vadbench.files.digest import sha256
+from vadbench.files.npy import read_header
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Format:
     extension: str = ""
 
 
-LATER = ("window", "stride", "window_frame", "columns")
+LATER = ("crop", "window", "stride", "window_frame", "columns")
 CHOICES = {
     "crops": ("average", "keep"),
     "rows": ("objects", "windows"),
@@ -50,12 +53,13 @@ CHOICES = {
 PLACING = ("snippet", "window", "stride", "window_frame")
 FORMATS = {
     "accivad": Format(read_accivad),
-    "npy": Format(read_npy_folder, ("crops", *PLACING, "suffix"), ".npy"),
+    "frames": Format(read_frames),
+    "npy": Format(read_npy_folder, ("crops", "crop", *PLACING, "suffix"), ".npy"),
     "c3d": Format(read_c3d_folder, ("suffix",), ".txt"),
-    "npz": Format(read_npz_features, ("crops", *PLACING, "rows")),
+    "npz": Format(read_npz_features, ("crops", "crop", *PLACING, "rows")),
     "csv": Format(read_table, ("rows", "columns")),
     "parquet": Format(read_table, ("rows", "columns")),
-    "mat": Format(read_mat_features, ("crops", *PLACING)),
+    "mat": Format(read_mat_features, ("crops", "crop", *PLACING)),
 }
 
 
@@ -110,7 +114,7 @@ def import_features(
         given: fields of `Layout` that the user set.
         cache: the store's root.
         nature: what the columns are; none: what the stream's extractor declares of all its
-            variants.
+            variants, and of a single column that it has one unit.
 
     Returns:
         What was stored.
@@ -151,7 +155,7 @@ def import_features(
         digests,
         {"format": format, **_record_layout(layout, format)},
         cache,
-        nature,
+        nature or nature_of_numbers(rows["train"], declared_nature(stream)),
         paths,
     )
     return rows
@@ -201,6 +205,10 @@ def make_layout(format: str, given: dict[str, Any]) -> Layout:
             "--snippet: rows that follow one another; windows that overlap take --window and"
             " --stride; leave one out"
         )
+    if "crop" in given and "crops" in given:
+        raise BadInput(
+            "--crop: takes one crop, --crops says what becomes of all of them; leave one out"
+        )
     lone = next(
         (name for name in ("stride", "window_frame") if name in given and "window" not in given),
         None,
@@ -243,7 +251,8 @@ def guess_format(path: Path) -> str:
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder; expected the features of a split")
     guessed = {
-        ".npy": "accivad",
+        ".npy": _guess_npy(path),
+        ".txt": "frames",
         **{f".{name}": name for name in ("npz", "csv", "parquet", "mat")},
     }.get(path.suffix.lower())
     if guessed is None:
@@ -252,6 +261,16 @@ def guess_format(path: Path) -> str:
             f" ({', '.join(FORMATS)})"
         )
     return guessed
+
+
+def _guess_npy(path: Path) -> str:
+    """`frames` where an .npy file holds an array [frames] or [frames, D] of numbers."""
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+    except (OSError, ValueError):  # another file, or one that its reader will refuse
+        return "accivad"
+    return "accivad" if header.dtype is None or len(header.shape) > 2 else "frames"
 
 
 def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
@@ -263,7 +282,7 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     lines = [
         f"{clips.videos[number].name} {sha256(file)}\n"
         for number, crops in files.items()
-        for file in crops
+        for file in crops.values()
     ]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
