@@ -23,7 +23,9 @@ from vadbench.report.video.panel import SCORE_COLOURS
 from vadbench.report.video.show import Image, draw_boxes, enlarge
 
 HEIGHT = 96  # pixels of the strip below
-INK, PAPER, LINE = (60, 60, 60), 255, (0, 114, 178)
+TOP, BOTTOM, LEFT = 24, HEIGHT - 8, 60  # rows and column between which the curve runs
+STEP = 2  # pixels a frame
+INK, PAPER, LINE, RULE = (60, 60, 60), 255, (0, 114, 178), (215, 215, 215)
 USUAL = 25.0  # frames a second, where no time is known
 HEADROOM = 1.5  # the warm end of the scale, in ranges of training scores
 
@@ -81,7 +83,8 @@ def open_film(
             draw_boxes(image, box, share, image.shape[1] / one.image.shape[1], colours)
             shown = one.score if one.smoothed is None else one.smoothed
             shares.append(float(np.clip((shown - low) / (high - low), 0.0, 1.0)))
-            picture = np.concatenate([image, _draw_strip(shares, image.shape[1], one, shown)])
+            strip = _draw_strip(shares, image.shape[1], scale, describe_frame(one))
+            picture = np.concatenate([image, strip])
             stream = streams[0]
             if len(shares) == 1:
                 stream.pix_fmt, stream.height, stream.width = "yuv420p", *picture.shape[:2]
@@ -115,16 +118,40 @@ def _rate(first: Watched, second: Watched) -> float:
     return float(np.clip(1 / (second.time - first.time), 1, 240))
 
 
-def _draw_strip(shares: Sequence[float], width: int, one: Watched, shown: float) -> Image:
-    """[HEIGHT, width, 3]: the scores of the last frames, one a pixel, and this one's in words."""
+def describe_frame(one: Watched) -> str:
+    """A frame's number, time and score in words of ASCII; where it is smoothed, that is what is
+    drawn.
+
+    >>> describe_frame(Watched(60, 2.4, 71.8, 76.2, None, np.zeros((2, 2)), None, None))
+    'frame 60  2.40 s  score 71.8  smoothed 76.2 (drawn)'
+    """
+    time = "" if one.time is None else f"  {one.time:.2f} s"
+    smoothed = "" if one.smoothed is None else f"  smoothed {one.smoothed:.3g} (drawn)"
+    return f"frame {one.frame}{time}  score {one.score:.3g}{smoothed}"
+
+
+def _draw_strip(
+    shares: Sequence[float], width: int, scale: tuple[float, float], words: str
+) -> Image:
+    """[HEIGHT, width, 3]: the scores of the last frames between the ends of the scale, and this
+    one's in words.
+    """
     import cv2
 
     strip = np.full((HEIGHT, width, 3), PAPER, np.uint8)
-    last = list(shares)[-width:]
-    down = [round((HEIGHT - 26) * (1 - share)) + 22 for share in last]
-    points = np.stack([np.arange(width - len(last), width), down], 1).astype(np.int32)
+    for row, end in ((TOP, f">= {scale[1]:.3g}"), (BOTTOM, f"{scale[0]:.3g}")):
+        cv2.line(strip, (LEFT, row), (width, row), RULE, 1)
+        _write(strip, end, (6, row + 4))
+    last = list(shares)[-((width - LEFT) // STEP) :]
+    down = [round(BOTTOM - (BOTTOM - TOP) * share) for share in last]
+    across = width - STEP * np.arange(len(last), 0, -1)
+    points = np.stack([across, down], 1).astype(np.int32)
     cv2.polylines(strip, [points[:, None]], False, LINE, 1, cv2.LINE_AA)
-    time = "" if one.time is None else f"  {one.time:.2f} s"
-    text, font = f"frame {one.frame}{time}  score {shown:.4g}", cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(strip, text, (6, 14), font, 0.4, INK, 1, cv2.LINE_AA)
+    _write(strip, words, (6, 13))
     return strip
+
+
+def _write(strip: Image, text: str, place: tuple[int, int]) -> None:
+    import cv2
+
+    cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, INK, 1, cv2.LINE_AA)
