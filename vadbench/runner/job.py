@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.datasets.resplit import record_name
-from vadbench.detector import Detector, LeftOut
+from vadbench.detector import Detector, LeftOut, MethodConfig
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
 from vadbench.features.networks.store import read_manifest as read_network_manifest
@@ -92,10 +92,10 @@ def run_one_fit(
             yield job, finished
             continue
         try:
-            streams = streams or _open_streams(job, cache_root)
+            streams = streams or open_streams(job, cache_root)
             data = data or _read_digests(job, cache_root)
             method: type[Detector] = registry.load("detectors", job.method)
-            with limit_threads(threads or method.info.threads), _collect_notes() as notes:
+            with limit_threads(threads or method.info.threads), collect_notes() as notes:
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
                 record, rows = _score(job, detector, streams, seconds, shared)
                 if keep is not None:
@@ -128,9 +128,9 @@ def fit_alone(
         quiet: no progress.
         threads: as of `run_one_fit`.
     """
-    streams = _open_streams(job, cache_root, ("train",) if job.resplit is None else None)
+    streams = open_streams(job, cache_root, ("train",) if job.resplit is None else None)
     method: type[Detector] = registry.load("detectors", job.method)
-    with limit_threads(threads or method.info.threads), _collect_notes() as notes:
+    with limit_threads(threads or method.info.threads), collect_notes() as notes:
         detector, _, _ = _fit(job, streams, None, quiet, None)
         _, normal = split_held_out(job, streams["train"])
         keep(job, detector, normal, detector.score_normal(normal.features))
@@ -138,7 +138,7 @@ def fit_alone(
 
 
 @contextmanager
-def _collect_notes() -> Iterator[list[str]]:
+def collect_notes() -> Iterator[list[str]]:
     """What methods say of rows that they leave out, each once; other warnings are passed on."""
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -152,15 +152,25 @@ def _collect_notes() -> Iterator[list[str]]:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
-def _open_streams(
+def open_streams(
     job: Job, cache_root: Path, only: tuple[Split, ...] | None = None
 ) -> dict[Split, Stream]:
+    """The features that a job reads, by split.
+
+    Args:
+        job: whose.
+        cache_root: where they are.
+        only: the splits that are needed; None: all.
+
+    Raises:
+        BadInput: if one is not there or damaged, or tested features are not those learnt from.
+    """
     streams = {
         split: open_stream(stream.dataset, stream, cache_root, split)
         for split, stream in job.streams.items()
         if only is None or split in only
     }
-    if job.source is not None or job.stream.network:
+    if "train" in streams and (job.source is not None or job.stream.network):
         for split in streams.keys() - {"train"}:
             _require_alike(streams["train"], streams[split])
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
@@ -248,9 +258,17 @@ def _read_network(job: Job, cache_root: Path) -> NetworkCost | None:
     )
 
 
-def _make_detector(
-    job: Job, config: Any, streams: dict[Split, Stream], logger: Any
+def make_detector(
+    job: Job, config: Any, streams: dict[Split, Stream], logger: Any = None
 ) -> Detector | PerScene:
+    """The job's detector, not yet fitted.
+
+    Args:
+        job: whose.
+        config: of the method.
+        streams: as `open_streams` gives them.
+        logger: receives a network's training curves; None: nothing does.
+    """
     method: type[Detector] = registry.load("detectors", job.method)
 
     def make() -> Detector:
@@ -264,6 +282,13 @@ def _make_detector(
         if job.scope == "pooled"
         else PerScene(make, *(scenes(streams.get(split, streams["train"])) for split in SPLITS))
     )
+
+
+def silence(config: MethodConfig) -> MethodConfig:
+    """The config with no progress, where a method has any."""
+    if "progress" not in type(config).model_fields:
+        return config
+    return config.model_copy(update={"progress": "off"})
 
 
 def _open_logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
@@ -284,11 +309,7 @@ def _fit(
     over, if any.
     """
     train, _ = split_held_out(job, streams["train"])
-    config = (
-        job.config.model_copy(update={"progress": "off"})
-        if quiet and "progress" in type(job.config).model_fields
-        else job.config
-    )
+    config = silence(job.config) if quiet else job.config
     seconds: dict[str, float] = {}
     if fit is not None:
         shared: Detector | PerScene | None = _time(
@@ -298,7 +319,7 @@ def _fit(
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
     seconds = {}
     with _open_logger(job, curves) as logger:
-        detector = _make_detector(job, config, streams, logger)
+        detector = make_detector(job, config, streams, logger)
         _time(seconds, "fit", lambda: detector.fit(train.features))
     return detector, seconds, None
 
@@ -332,7 +353,7 @@ def _score(
         test_rows=len(test.features),
         seconds=seconds,
         fit_shared_with=shared,
-        peak_memory_mib=_peak_memory_mib(),
+        peak_memory_mib=read_peak_memory(),
         parameters=detector.parameter_count(),
         environment=read_environment(),
     )
@@ -363,8 +384,8 @@ def _time(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any
     return answer
 
 
-def _peak_memory_mib() -> float:
-    """This process' largest resident size so far.
+def read_peak_memory() -> float:
+    """This process' largest resident size so far, MiB.
 
     On Linux from /proc: getrusage's figure is inherited from the parent process.
     """
