@@ -53,6 +53,17 @@ def read_versions(libraries: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     return versions
 
 
+def read_cpu() -> str:
+    """The processor as it calls itself, or its architecture."""
+    listed = Path("/proc/cpuinfo")
+    if listed.is_file():
+        for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return " ".join(value.split())
+    return platform.processor() or platform.machine()
+
+
 @cache
 def read_environment() -> dict[str, Any]:
     """Versions and the code's commit, as a record has them."""

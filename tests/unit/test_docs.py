@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import make_cost
 import make_gallery
 import make_methods
 import make_readme
@@ -217,6 +218,13 @@ def test_tables_with_measured_figures_stand_before_those_without():
 def test_the_table_of_the_front_page_is_that_of_the_committed_results():
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     assert block_of(page, "results") == make_readme.results_block(), "run `make pages`"
+
+
+def test_the_costs_of_the_page_are_those_that_were_measured():
+    page = (DOCS / "cost.md").read_text(encoding="utf-8")
+    assert block_of(page, "measured") == make_cost.measured_block(), "run `docs/make_cost.py`"
+    known = [one.method for one in make_cost.read_measured()]
+    assert sorted(known) == registry.names("detectors")
 
 
 def test_the_picture_of_the_front_page_is_small():

@@ -15,6 +15,7 @@ import typer
 
 from vadbench.cli import (
     binarised,
+    cost,
     data,
     demo,
     export,
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(runs.app)
+app.add_typer(cost.app)
 app.add_typer(reports.app)
 app.add_typer(binarised.app)
 app.add_typer(export.app)

@@ -23,7 +23,9 @@ from vadbench.report.video.panel import SCORE_COLOURS
 from vadbench.report.video.show import Image, draw_boxes, enlarge
 
 HEIGHT = 96  # pixels of the strip below
-INK, PAPER, LINE = (60, 60, 60), 255, (0, 114, 178)
+TOP, BOTTOM, LEFT = 24, HEIGHT - 8, 60  # rows and column between which the curve runs
+STEP = 2  # pixels a frame
+INK, PAPER, LINE, RULE = (60, 60, 60), 255, (0, 114, 178), (215, 215, 215)
 ALARM, BORDER = (213, 94, 0), 3  # colour, pixels around the picture
 USUAL = 25.0  # frames a second, where no time is known
 HEADROOM = 1.5  # the warm end of the scale, in ranges of training scores
@@ -84,7 +86,8 @@ def open_film(
             limit = None if one.threshold is None else (one.threshold - low) / (high - low)
             if one.alarm:
                 _draw_frame(image)
-            picture = np.concatenate([image, _draw_strip(shares, image.shape[1], one, limit)])
+            strip = _draw_strip(shares, image.shape[1], scale, limit, describe_frame(one))
+            picture = np.concatenate([image, strip])
             stream = streams[0]
             if len(shares) == 1:
                 stream.pix_fmt, stream.height, stream.width = "yuv420p", *picture.shape[:2]
@@ -124,28 +127,52 @@ def _draw_frame(image: Image) -> None:
     image[:, :BORDER], image[:, -BORDER:] = ALARM, ALARM
 
 
+def describe_frame(one: Watched) -> str:
+    """A frame's number, time and score in words of ASCII; where it is smoothed, that is what is
+    drawn.
+
+    >>> describe_frame(Watched(60, 2.4, 71.8, 76.2, None, np.zeros((2, 2)), None, None, 70.0))
+    'frame 60  2.40 s  score 71.8  smoothed 76.2 (drawn)  ALARM'
+    """
+    time = "" if one.time is None else f"  {one.time:.2f} s"
+    smoothed = "" if one.smoothed is None else f"  smoothed {one.smoothed:.3g} (drawn)"
+    alarm = "  ALARM" if one.alarm else ""
+    return f"frame {one.frame}{time}  score {one.score:.3g}{smoothed}{alarm}"
+
+
 def _down(share: float) -> int:
     """The row of the strip that shows a score."""
-    return round((HEIGHT - 26) * (1 - share)) + 22
+    return round(BOTTOM - (BOTTOM - TOP) * share)
 
 
-def _draw_strip(shares: Sequence[float], width: int, one: Watched, limit: float | None) -> Image:
-    """[HEIGHT, width, 3]: the scores of the last frames, one a pixel, the threshold where it is on
-    the scale, and this frame's score in words.
+def _draw_strip(
+    shares: Sequence[float],
+    width: int,
+    scale: tuple[float, float],
+    limit: float | None,
+    words: str,
+) -> Image:
+    """[HEIGHT, width, 3]: the scores of the last frames between the ends of the scale, the
+    threshold where it is between them, and this frame's score in words.
     """
     import cv2
 
     strip = np.full((HEIGHT, width, 3), PAPER, np.uint8)
-    last = list(shares)[-width:]
-    down = [_down(share) for share in last]
+    for row, end in ((TOP, f">= {scale[1]:.3g}"), (BOTTOM, f"{scale[0]:.3g}")):
+        cv2.line(strip, (LEFT, row), (width, row), RULE, 1)
+        _write(strip, end, (6, row + 4))
     if limit is not None and 0 <= limit <= 1:
-        cv2.line(strip, (0, _down(limit)), (width - 1, _down(limit)), ALARM, 1)
-    points = np.stack([np.arange(width - len(last), width), down], 1).astype(np.int32)
+        cv2.line(strip, (LEFT, _down(limit)), (width, _down(limit)), ALARM, 1)
+    last = list(shares)[-((width - LEFT) // STEP) :]
+    down = [_down(share) for share in last]
+    across = width - STEP * np.arange(len(last), 0, -1)
+    points = np.stack([across, down], 1).astype(np.int32)
     cv2.polylines(strip, [points[:, None]], False, LINE, 1, cv2.LINE_AA)
-    time = "" if one.time is None else f"  {one.time:.2f} s"
-    text, font = f"frame {one.frame}{time}  score {one.shown:.4g}", cv2.FONT_HERSHEY_SIMPLEX
-    if one.alarm:
-        text += "  ALARM"
-    colour = ALARM if one.alarm else INK
-    cv2.putText(strip, text, (6, 14), font, 0.4, colour, 1, cv2.LINE_AA)
+    _write(strip, words, (6, 13))
     return strip
+
+
+def _write(strip: Image, text: str, place: tuple[int, int]) -> None:
+    import cv2
+
+    cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, INK, 1, cv2.LINE_AA)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.detector import Detector, Features
+from vadbench.detector import Detector, Features, Nature
 from vadbench.evaluation.calibration import Statistics, calibrate
 from vadbench.evaluation.frames import PartFrames, sum_frames
 from vadbench.features.follow import FrameRows
@@ -59,16 +59,35 @@ class Part:
 
     def score(self, rows: FrameRows) -> NDArray[np.float64]:
         """[n] the scores of a frame's rows, equal to those of a whole video at once."""
-        number = len(rows.x)
-        if not number:
-            return np.zeros(0)
-        filled = np.arange(-(-number // BLOCK) * BLOCK)
-        filled[number:] = number - 1
-        box = None if rows.box is None else rows.box[filled]
-        zeros = np.zeros(len(filled), np.int64)
         nature, shape = self.plan.nature, self.fit.shape
-        features = Features(rows.x[filled], zeros, zeros, box, "frame", nature, shape)
-        return np.asarray(self.detector.score(features)[:number, self.column], np.float64)
+        return score_frame(self.detector, rows.x, rows.box, nature, shape)[:, self.column]
+
+
+def score_frame(
+    detector: Detector,
+    x: NDArray[np.float32],
+    box: NDArray[np.float32] | None,
+    nature: Nature,
+    shape: tuple[int, ...] | None,
+) -> NDArray[np.float64]:
+    """[n, C] the scores of a frame's rows, equal to those of a whole video at once.
+
+    Args:
+        detector: fitted.
+        x: [n, D] the rows.
+        box: [n, 4] their boxes; None: they have none.
+        nature: what the columns are.
+        shape: of the maps that a row holds; None: it holds none.
+    """
+    number = len(x)
+    if not number:
+        return np.zeros((0, len(detector.read_outs)))
+    filled = np.arange(-(-number // BLOCK) * BLOCK)
+    filled[number:] = number - 1
+    zeros = np.zeros(len(filled), np.int64)
+    boxes = None if box is None else box[filled]
+    features = Features(x[filled], zeros, zeros, boxes, "frame", nature, shape)
+    return np.asarray(detector.score(features)[:number], np.float64)
 
 
 @dataclass(frozen=True)

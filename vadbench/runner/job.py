@@ -92,10 +92,10 @@ def run_one_fit(
             yield job, finished
             continue
         try:
-            streams = streams or _open_streams(job, cache_root)
+            streams = streams or open_streams(job, cache_root)
             data = data or _read_digests(job, cache_root)
             method: type[Detector] = registry.load("detectors", job.method)
-            with limit_threads(threads or method.info.threads), _collect_notes() as notes:
+            with limit_threads(threads or method.info.threads), collect_notes() as notes:
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
                 record, rows = _score(job, detector, streams, seconds, shared)
                 if keep is not None:
@@ -128,9 +128,9 @@ def fit_alone(
         quiet: no progress.
         threads: as of `run_one_fit`.
     """
-    streams = _open_streams(job, cache_root, ("train",) if job.resplit is None else None)
+    streams = open_streams(job, cache_root, ("train",) if job.resplit is None else None)
     method: type[Detector] = registry.load("detectors", job.method)
-    with limit_threads(threads or method.info.threads), _collect_notes() as notes:
+    with limit_threads(threads or method.info.threads), collect_notes() as notes:
         detector, _, _ = _fit(job, streams, None, quiet, None)
         _, normal = split_held_out(job, streams["train"])
         keep(job, detector, normal, detector.score_normal(normal.features))
@@ -161,7 +161,7 @@ def score_fold(
     Raises:
         BadInput: if one side has no row, or the method refuses what is left to fit.
     """
-    train = _open_streams(job, cache_root, ("train",))["train"]
+    train = open_streams(job, cache_root, ("train",))["train"]
     places = np.flatnonzero([name in held for name in train.lengths])
     inside = np.isin(train.features.video, places)
     if inside.all() or not inside.any():
@@ -173,8 +173,9 @@ def score_fold(
     left, test = _take_rows(train, ~inside), _take_rows(train, inside)
     # a network kept from videos calibrates by them, as `split_held_out` does for a run
     normal = test if train.manifest.get("held_out") else left
-    with limit_threads(threads or method.info.threads), _collect_notes():
-        detector = _make_detector(job, _read_config(job, quiet), {"train": train}, None)
+    config = silence(job.config) if quiet else job.config
+    with limit_threads(threads or method.info.threads), collect_notes():
+        detector = make_detector(job, config, {"train": train}, None)
         detector.fit(left.features)
         calibrating = detector.score_normal(normal.features)
         scores = detector.score(test.features)
@@ -184,7 +185,7 @@ def score_fold(
 
 
 @contextmanager
-def _collect_notes() -> Iterator[list[str]]:
+def collect_notes() -> Iterator[list[str]]:
     """What methods say of rows that they leave out, each once; other warnings are passed on."""
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -198,15 +199,25 @@ def _collect_notes() -> Iterator[list[str]]:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
-def _open_streams(
+def open_streams(
     job: Job, cache_root: Path, only: tuple[Split, ...] | None = None
 ) -> dict[Split, Stream]:
+    """The features that a job reads, by split.
+
+    Args:
+        job: whose.
+        cache_root: where they are.
+        only: the splits that are needed; None: all.
+
+    Raises:
+        BadInput: if one is not there or damaged, or tested features are not those learnt from.
+    """
     streams = {
         split: open_stream(stream.dataset, stream, cache_root, split)
         for split, stream in job.streams.items()
         if only is None or split in only
     }
-    if job.source is not None or job.stream.network:
+    if "train" in streams and (job.source is not None or job.stream.network):
         for split in streams.keys() - {"train"}:
             _require_alike(streams["train"], streams[split])
     return streams if job.resplit is None else resplit_streams(streams, job.resplit)
@@ -294,9 +305,17 @@ def _read_network(job: Job, cache_root: Path) -> NetworkCost | None:
     )
 
 
-def _make_detector(
-    job: Job, config: Any, streams: dict[Split, Stream], logger: Any
+def make_detector(
+    job: Job, config: Any, streams: dict[Split, Stream], logger: Any = None
 ) -> Detector | PerScene:
+    """The job's detector, not yet fitted.
+
+    Args:
+        job: whose.
+        config: of the method.
+        streams: as `open_streams` gives them.
+        logger: receives a network's training curves; None: nothing does.
+    """
     method: type[Detector] = registry.load("detectors", job.method)
 
     def make() -> Detector:
@@ -312,6 +331,13 @@ def _make_detector(
     )
 
 
+def silence(config: MethodConfig) -> MethodConfig:
+    """The config with no progress, where a method has any."""
+    if "progress" not in type(config).model_fields:
+        return config
+    return config.model_copy(update={"progress": "off"})
+
+
 def _open_logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]:
     """The logger of the job's training; None where the method trains no network, or nothing is
     logged.
@@ -323,13 +349,6 @@ def _open_logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]
     )
 
 
-def _read_config(job: Job, quiet: bool) -> MethodConfig:
-    """The method's settings, without progress where it is to be quiet."""
-    if quiet and "progress" in type(job.config).model_fields:
-        return job.config.model_copy(update={"progress": "off"})
-    return job.config
-
-
 def _fit(
     job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
 ) -> tuple[Detector | PerScene, dict[str, float], str | None]:
@@ -337,7 +356,7 @@ def _fit(
     over, if any.
     """
     train, _ = split_held_out(job, streams["train"])
-    config = _read_config(job, quiet)
+    config = silence(job.config) if quiet else job.config
     seconds: dict[str, float] = {}
     if fit is not None:
         shared: Detector | PerScene | None = _time(
@@ -347,7 +366,7 @@ def _fit(
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
     seconds = {}
     with _open_logger(job, curves) as logger:
-        detector = _make_detector(job, config, streams, logger)
+        detector = make_detector(job, config, streams, logger)
         _time(seconds, "fit", lambda: detector.fit(train.features))
     return detector, seconds, None
 
@@ -381,7 +400,7 @@ def _score(
         test_rows=len(test.features),
         seconds=seconds,
         fit_shared_with=shared,
-        peak_memory_mib=_peak_memory_mib(),
+        peak_memory_mib=read_peak_memory(),
         parameters=detector.parameter_count(),
         environment=read_environment(),
     )
@@ -412,8 +431,8 @@ def _time(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any
     return answer
 
 
-def _peak_memory_mib() -> float:
-    """This process' largest resident size so far.
+def read_peak_memory() -> float:
+    """This process' largest resident size so far, MiB.
 
     On Linux from /proc: getrusage's figure is inherited from the parent process.
     """
