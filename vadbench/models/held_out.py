@@ -127,9 +127,11 @@ def describe_threshold(threshold: Threshold, rate: float) -> str:
     """A threshold and how far it can be trusted, in a line.
 
     >>> found = Threshold(7.25, "tail", 0.5, 1, 0.05, 11.1, {})
-    >>> describe_threshold(found, 1)
-    '7.25 for 1 alarm an hour (tail): 1 alarm in 30 minutes of held-out normal video, 0.05 to 11.1
-    an hour (95 %)'
+    >>> found, trusted = describe_threshold(found, 1).split(": ")
+    >>> found
+    '7.25 for 1 alarm an hour (tail)'
+    >>> trusted
+    '1 alarm in 30 minutes of held-out normal video, 0.05 to 11.1 an hour (95 %)'
     """
     asked = f"{rate:g} alarm{'' if rate == 1 else 's'} an hour"
     if threshold.value is None:
