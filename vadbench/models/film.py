@@ -54,6 +54,16 @@ def scale_of(parts: Sequence[Part]) -> tuple[float, float]:
     return low, low + HEADROOM * ((high - low) or 1.0)
 
 
+def widen(scale: tuple[float, float], threshold: float | None) -> tuple[float, float]:
+    """A scale whose warm end is above the threshold too.
+
+    >>> widen((0.0, 10.0), 20.0), widen((0.0, 10.0), 2.0)
+    ((0.0, 30.0), (0.0, 10.0))
+    """
+    low, high = scale
+    return low, high if threshold is None else max(high, low + HEADROOM * (threshold - low))
+
+
 @contextmanager
 def open_film(
     path: Path, scale: tuple[float, float], fps: float | None = None

@@ -84,9 +84,10 @@ class Recording:
             files.callback(self._end_alarms, alarms)
             sinks.append(alarms)
         if self.film is not None:
-            from vadbench.models.film import open_film
+            from vadbench.models.film import open_film, widen
 
-            sinks.append(files.enter_context(open_film(self.film, self.scale, self.fps)))
+            scale = widen(self.scale, first.threshold)
+            sinks.append(files.enter_context(open_film(self.film, scale, self.fps)))
         return sinks
 
     def _end_alarms(self, alarms: AlarmList) -> None:
