@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vadbench.datasets.checks import events_agree
 from vadbench.datasets.events import Event, check_events, events_of_labels, find_stretches
 from vadbench.datasets.resplit import events_tested, resplit_of
 from vadbench.datasets.synthetic import Synthetic
@@ -58,6 +59,27 @@ def test_the_street_knows_who_is_anomalous_when(street):
     first = Event("test08", 0, 82, "cyclist")
     assert first in events  # and the third one appears while it is there
     assert any(event.video == "test08" and event.start < first.end for event in events[10:])
+
+
+def test_the_check_counts_events_by_category_and_tells_what_differs(street, monkeypatch):
+    found = events_agree(street)
+    assert (found.good, found.found) == (
+        True,
+        "13: car 2, cyclist 3, runner 3, thrown 2, wrong-direction 3",
+    )
+    monkeypatch.setattr(Synthetic, "events", lambda self: [Event("test01", 29, 104)])
+    bad = events_agree(street)
+    assert not bad.good
+    assert "frame 104 of test01 is in an event, but labelled normal" in bad.found
+
+
+def test_labels_that_cannot_be_read_are_told_once_by_their_own_line(street, monkeypatch):
+    def damaged(self):
+        raise BadInput("labels.csv: damaged")
+
+    monkeypatch.setattr(Synthetic, "labels", damaged)
+    found = events_agree(street)
+    assert (found.good, found.found) == (True, "not counted: the labels cannot be read")
 
 
 def test_an_instance_that_is_hidden_for_a_while_is_two_events(street, monkeypatch):

@@ -17,6 +17,7 @@ from vadbench.cli import (
     binarised,
     data,
     demo,
+    events,
     export,
     features,
     figures,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(runs.app)
 app.add_typer(reports.app)
 app.add_typer(binarised.app)
+app.add_typer(events.app)
 app.add_typer(export.app)
 app.add_typer(figures.app)
 app.add_typer(site.app)
