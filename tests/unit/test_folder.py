@@ -13,6 +13,7 @@ from video_writer import private_cache, write_images, write_video  # noqa: F401
 
 from vadbench.cli import app
 from vadbench.datasets.base import SPLITS
+from vadbench.datasets.events import Event, check_events
 from vadbench.datasets.folder import Folder
 from vadbench.errors import BadInput
 
@@ -83,6 +84,23 @@ def test_intervals_are_inclusive_from_zero_and_masks_mark_frames(own):
         "yard-1": [0, 0, 1, 1],
     }
     assert labels.source == "dataset.toml: intervals and masks, the night shift"
+
+
+def test_intervals_are_events_of_their_categories_and_masks_of_none(own):
+    changed = MANIFEST.replace("[4, 4]]", '[2, 4]]\ncategories = ["fight", "bicycle"]')
+    own = say(own, changed)
+    assert own.events() == [
+        Event("fight", 1, 2, "fight"),
+        Event("fight", 2, 4, "bicycle"),  # at the same time
+        Event("yard-1", 2, 3),
+    ]
+    check_events(own.events(), own.labels().videos, "folder")
+
+
+def test_categories_change_neither_labels_nor_revision(own):
+    before = own.labels().provenance(), own.revision
+    own = say(own, MANIFEST.replace("[4, 4]]", '[4, 4]]\ncategories = ["fight", "bicycle"]'))
+    assert (own.labels().provenance(), own.revision) == before
 
 
 def test_frames_are_read_of_videos_and_images(own):
@@ -228,6 +246,18 @@ WRONG = {
     "anomalous training": (
         CLIP + 'split = "train"\nanomalous = [[0, 1]]',
         r"anomalous of a training clip, which is taken as normal",
+    ),
+    "a category too few": (
+        CLIP + 'split = "test"\nanomalous = [[0, 1], [3, 3]]\ncategories = ["fight"]',
+        r"clip 2 .*: 1 categories for 2 anomalous intervals; expected one for each",
+    ),
+    "categories of masks": (
+        CLIP + 'split = "test"\nmasks = "masks/yard"\ncategories = ["fight"]',
+        r"categories without anomalous; expected one for each anomalous interval",
+    ),
+    "a category of signs": (
+        CLIP + 'split = "test"\nanomalous = [[0, 1]]\ncategories = ["a|b"]',
+        r"categories\.0: String should match",
     ),
     "half an interval": (
         CLIP + 'split = "test"\nanomalous = [[3]]',

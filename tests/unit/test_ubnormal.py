@@ -12,6 +12,7 @@ from damage import complaint, litter, require_complaint, rewrite_video, truncate
 from video_writer import private_cache  # noqa: F401
 
 from vadbench.datasets.base import SPLITS
+from vadbench.datasets.events import Event, check_events
 from vadbench.datasets.ubnormal import UBnormal, scene_of
 from vadbench.errors import BadInput
 
@@ -145,6 +146,12 @@ def test_intervals_are_inclusive_and_count_from_zero(tiny):
         ABNORMAL: [0, 1, 1, 1, 0, 0],
         NORMAL: [0] * 6,
     }
+
+
+def test_every_anomalous_object_is_an_event_cut_at_the_end_of_its_video(tiny):
+    (annotations(tiny.folder) / f"{ABNORMAL}_tracks.txt").write_text("3,1,3\n7,2,6\n")
+    assert tiny.events() == [Event(ABNORMAL, 1, 3), Event(ABNORMAL, 2, 5)]
+    check_events(tiny.events(), tiny.labels().videos, "ubnormal")
 
 
 def test_masks_show_the_anomalous_object_alone_and_only_then(tiny):

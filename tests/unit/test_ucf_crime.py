@@ -10,6 +10,7 @@ from damage import complaint, litter, require_complaint, rewrite_video, video_fa
 from video_writer import private_cache  # noqa: F401
 
 from vadbench.datasets.base import SPLITS, Resplit
+from vadbench.datasets.events import Event, check_events
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
@@ -83,6 +84,14 @@ def test_the_release_has_its_counts(shared):
     )
 
 
+def test_the_release_has_thirteen_kinds_of_events(shared):
+    events = shared.events()
+    check_events(events, shared.labels().videos, "ucf_crime")
+    assert len({event.category for event in events}) == 13
+    assert len({event.video for event in events}) == 140
+    assert len(events) == 156  # 16 videos have two
+
+
 # a tiny one
 
 
@@ -104,6 +113,13 @@ def test_intervals_are_inclusive_count_from_one_and_are_cut_at_the_end(tiny):
     labels = tiny.labels()
     assert labels.videos["Abuse028_x264"].tolist() == [0, 1, 1, 0, 1, 1]
     assert "1 intervals cut" in labels.source
+
+
+def test_events_are_intervals_with_the_class_of_their_video(tiny):
+    assert tiny.events() == [
+        Event("Abuse028_x264", 1, 2, "Abuse"),
+        Event("Abuse028_x264", 4, 5, "Abuse"),
+    ]
 
 
 def test_there_are_neither_masks_nor_regions(tiny):

@@ -18,6 +18,7 @@ from vadbench.cli import (
     cost,
     data,
     demo,
+    events,
     export,
     features,
     figures,
@@ -42,6 +43,7 @@ app.add_typer(runs.app)
 app.add_typer(cost.app)
 app.add_typer(reports.app)
 app.add_typer(binarised.app)
+app.add_typer(events.app)
 app.add_typer(export.app)
 app.add_typer(figures.app)
 app.add_typer(site.app)

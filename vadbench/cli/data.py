@@ -17,12 +17,13 @@ def data_check(
     dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
 ) -> None:
     """Verify a data set's counts, sizes, files and labels."""
+    from vadbench.datasets.checks import events_agree
     from vadbench.datasets.folder import MANIFEST, Folder
     from vadbench.datasets.open import open_dataset
     from vadbench.features.verify import check_cached
 
     wanted = open_dataset(dataset)
-    checks = [*wanted.check(), check_cached(wanted)]
+    checks = [*wanted.check(), events_agree(wanted), check_cached(wanted)]
     width = max(len(line.what) for line in checks)
     for line in checks:
         echo(

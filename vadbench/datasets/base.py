@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vadbench.datasets.events import Event, events_of_labels
 from vadbench.errors import BadInput
 
 Split = Literal["train", "test", "unlabelled"]
@@ -262,6 +263,14 @@ class Dataset(ABC):
         (inclusive pixels); None where there are none.
         """
         return None
+
+    def events(self) -> list[Event]:
+        """The anomalous events of the test split; where a data set knows no more than its labels,
+        each stretch of anomalous frames is one, without a category.
+
+        Every anomalous frame is in one or more, and no other frame in any.
+        """
+        return events_of_labels(self.labels().videos)
 
     def truth_paths(self) -> tuple[Path, ...]:
         """Below `root`, all files and folders that labels, masks and tracks are read from, there or

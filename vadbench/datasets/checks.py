@@ -4,10 +4,14 @@ line of the answer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from vadbench.datasets.base import Check, Dataset, Labels, Video
+from vadbench.datasets.events import check_events
 from vadbench.errors import BadInput
+
+EVENTS = "events of the labels"
 
 
 def report(measure: Callable[[], str]) -> str:
@@ -51,6 +55,25 @@ def decode_all(dataset: Dataset, videos: Iterable[Video]) -> str:
         return f"{total} frames of {len(shapes)} sizes"
     (shape,) = shapes
     return f"{total} frames, {shape[0]} x {shape[1]} {'grey' if len(shape) == 2 else 'RGB'}"
+
+
+def events_agree(dataset: Dataset) -> Check:
+    """How many events there are of each category; bad where they and the frame labels differ.
+    Labels that cannot be read have a line of their own.
+    """
+    try:
+        labels = dataset.labels()
+    except BadInput:
+        return observe(EVENTS, lambda: "not counted: the labels cannot be read")
+
+    def measure() -> str:
+        events = dataset.events()
+        check_events(events, labels.videos, dataset.name)
+        counts = Counter(event.category for event in events if event.category is not None)
+        named = ", ".join(f"{category} {count}" for category, count in sorted(counts.items()))
+        return f"{len(events)}{f': {named}' if named else ''}"
+
+    return observe(EVENTS, measure)
 
 
 def masks_agree(dataset: Dataset, labels: Labels, videos: Iterable[Video]) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decode_all, observe
 from vadbench.datasets.derived_tracks import COLUMNS, check_regions, derive_tracks
+from vadbench.datasets.events import Event, events_of_labels
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
 from vadbench.datasets.manifest import ClipEntry, Manifest, read_manifest
 from vadbench.datasets.masks import iterate_masks
@@ -129,6 +130,26 @@ class Folder(Dataset):
                 not fit it.
         """
         return self._labels
+
+    def events(self) -> list[Event]:
+        """The anomalous intervals, with their categories where the manifest names them; of clips
+        with masks, the stretches of frames whose mask is not empty.
+
+        Raises:
+            BadInput: as `labels`.
+        """
+        labels, events = self.labels().videos, []
+        for video in self.videos("test"):
+            clip = self._clip(video)
+            if clip.anomalous is None:
+                events += events_of_labels({video.name: labels[video.name]})
+                continue
+            categories = clip.categories or (None,) * len(clip.anomalous)
+            events += [
+                Event(video.name, first, last, category)
+                for (first, last), category in zip(clip.anomalous, categories, strict=True)
+            ]
+        return events
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
         """Per test frame [H, W], non-zero = anomalous; None for training clips and clips without

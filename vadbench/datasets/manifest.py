@@ -16,6 +16,7 @@ from vadbench.files.documents import read_toml
 from vadbench.spec import MOST_COUNTED
 
 LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes that file systems take
+LONGEST_CATEGORY = 40  # signs: it heads a column
 
 
 def _check_path(path: str) -> str:
@@ -32,6 +33,7 @@ def _check_path(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_check_path)]
+Category = Annotated[str, Field(pattern=r"^[^\W_][\w. -]*$", max_length=LONGEST_CATEGORY)]
 FrameNumber = Annotated[int, Field(ge=-MOST_COUNTED, le=MOST_COUNTED)]
 
 
@@ -62,6 +64,9 @@ class ClipEntry(BaseModel):
             " normal test clip. A test clip with neither this nor masks is scored, and nothing is"
             " measured"
         ),
+    )
+    categories: tuple[Category, ...] | None = Field(
+        None, description="what each anomalous interval shows, in their order, such as bicycle"
     )
     masks: RelativePath | None = Field(
         None,
@@ -173,7 +178,24 @@ def _clip(number: int, entry: dict[str, object]) -> ClipEntry:
             f"{told}: {' and '.join(labelled)}; expected anomalous ([] for a normal clip) or masks,"
             " one of them"
         )
+    _check_categories(told, clip)
     return clip
+
+
+def _check_categories(told: str, clip: ClipEntry) -> None:
+    """Refuse categories that are not one an anomalous interval."""
+    if clip.categories is None:
+        return
+    if clip.anomalous is None:
+        raise BadInput(
+            f"{told}: categories without anomalous; expected one for each anomalous interval,"
+            " masks have none"
+        )
+    if len(clip.categories) != len(clip.anomalous):
+        raise BadInput(
+            f"{told}: {len(clip.categories)} categories for {len(clip.anomalous)} anomalous"
+            " intervals; expected one for each, in their order"
+        )
 
 
 def _check_fields(fields: Iterable[str], model: type[BaseModel]) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from vadbench import spec
 from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
+from vadbench.datasets.events import Event
 from vadbench.errors import BadInput
 
 EVERY_SECOND = "every-second-test-video"
@@ -98,6 +99,15 @@ def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | N
     return tracks[tracks["video"].isin([record_name(video) for video in resplit.test])].reset_index(
         drop=True
     )
+
+
+def events_tested(dataset: Dataset, resplit: Resplit | None) -> list[Event]:
+    """The anomalous events of the tested videos."""
+    events = dataset.events()
+    if resplit is None:
+        return events
+    tested = {record_name(video) for video in resplit.test}
+    return [event for event in events if event.video in tested]
 
 
 def _tests_training_videos(resplit: Resplit) -> bool:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import masks_agree, report
 from vadbench.datasets.derived_tracks import COLUMNS
+from vadbench.datasets.events import Event, find_stretches
 from vadbench.datasets.folders import count_frames, iterate_clip
 from vadbench.errors import BadInput
 from vadbench.files.atomic import replace_folder
@@ -123,6 +124,23 @@ class Synthetic(Dataset):
         """
         return self._table("tracks.csv", list(COLUMNS))
 
+    def events(self) -> list[Event]:
+        """Every anomalous instance while any of it is visible, with its kind: `cyclist`, `car`,
+        `runner`, `wrong-direction` or `thrown`.
+
+        Raises:
+            BadInput: if tracks.csv is damaged.
+        """
+        table = self._table("tracks.csv", ["video", "kind", "track", "frame"])
+        events = []
+        for (video, kind, _), rows in table.groupby(["video", "kind", "track"], sort=False):
+            visible = np.zeros(self.length, np.uint8)
+            visible[rows["frame"]] = 1
+            events += [
+                Event(str(video), start, end, str(kind)) for start, end in find_stretches(visible)
+            ]
+        return events
+
     def check(self) -> list[Check]:
         """Frames against the checksums written with them, labels and tracks against masks; reads
         everything.
@@ -173,7 +191,8 @@ class Synthetic(Dataset):
         try:
             if known not in (None, sha256(path)):
                 raise BadInput(f"{path}: damaged, not as it was written; {self._remedy}")
-            types = dict.fromkeys(columns, "int64") | {"video": "str"}
+            texts = {name: "str" for name in ("video", "kind") if name in columns}
+            types = dict.fromkeys(columns, "int64") | texts
             return pd.read_csv(path, dtype=types, usecols=columns)[columns]
         except BadInput:
             raise

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decode_all, observe
 from vadbench.datasets.derived_tracks import COLUMNS, components
+from vadbench.datasets.events import Event
 from vadbench.datasets.geometry import check_size
 from vadbench.datasets.masks import read_ids
 from vadbench.datasets.paths import find_path
@@ -147,6 +148,18 @@ class UBnormal(Dataset):
             f"; {cut} intervals cut at the end of their video" if cut else ""
         )
         return Labels("official", source, clips)
+
+    def events(self) -> list[Event]:
+        """Every anomalous object in its interval; of what kind the release does not say.
+
+        Raises:
+            BadInput: as `labels`.
+        """
+        return [
+            Event(video.name, first, min(last, video.frames - 1))
+            for video in self.videos("test")
+            for _, first, last in self._anomalous(video)
+        ]
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
         """Per test frame [H, W], non-zero = anomalous; None for training videos.

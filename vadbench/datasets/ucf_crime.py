@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decode_all, observe, report
+from vadbench.datasets.events import Event
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
@@ -27,6 +28,7 @@ ANNOTATIONS = (
 TRAIN_LISTS = ("Anomaly_Train.txt", "Anomaly_Detection_splits/Anomaly_Train.txt")
 COUNTS = "header.csv"
 NORMAL = "Training_Normal_Videos"
+Interval = tuple[int, int]  # first and last frame, both inclusive, counted from 1
 OVERRUN = 2  # frames by which the release's intervals end after their video at most
 
 
@@ -138,21 +140,28 @@ class UCFCrime(Dataset):
         Raises:
             BadInput: on an interval outside its video.
         """
-        clips, cut, intervals = {}, 0, self._intervals()
-        for video in self.videos("test"):
+        clips, cut = {}, 0
+        for video, _, intervals in self._tested():
             clips[video.name] = np.zeros(video.frames, np.uint8)
-            for first, last in intervals[video.name]:
-                if not 1 <= first <= last <= video.frames + OVERRUN or first > video.frames:
-                    raise BadInput(
-                        f"{self._annotation}: interval {first} {last} of {video.name} is outside"
-                        f" its frames 1 to {video.frames}"
-                    )
+            for first, last in intervals:
                 clips[video.name][first - 1 : last] = 1
                 cut += last > video.frames
         source = f"{self._annotation.name}, frames from 1, inclusive" + (
             f"; {cut} intervals cut at the end of their video" if cut else ""
         )
         return Labels("official", source, clips)
+
+    def events(self) -> list[Event]:
+        """Every annotated interval, with the class of its video: `Abuse`, `Arrest`, ….
+
+        Raises:
+            BadInput: as `labels`.
+        """
+        return [
+            Event(video.name, first - 1, min(last, video.frames) - 1, category)
+            for video, category, intervals in self._tested()
+            for first, last in intervals
+        ]
 
     def check(self) -> list[Check]:
         """Counts, labels, and every frame of the videos that are there; hours for the whole
@@ -213,17 +222,28 @@ class UCFCrime(Dataset):
             f"{self.folder / ANNOTATIONS[0]}: the temporal annotations are missing; {self._remedy}"
         )
 
-    def _intervals(self) -> dict[str, list[tuple[int, int]]]:
-        """Test video -> its anomalous intervals, first and last frame, both inclusive, counted from
-        1.
-        """
+    def _tested(self) -> Iterator[tuple[Video, str, list[Interval]]]:
+        """Every test video, its class, and its intervals, which begin inside it."""
+        annotated = self._annotated()
+        for video in self.videos("test"):
+            category, intervals = annotated[video.name]
+            for first, last in intervals:
+                if not 1 <= first <= last <= video.frames + OVERRUN or first > video.frames:
+                    raise BadInput(
+                        f"{self._annotation}: interval {first} {last} of {video.name} is outside"
+                        f" its frames 1 to {video.frames}"
+                    )
+            yield video, category, intervals
+
+    def _annotated(self) -> dict[str, tuple[str, list[Interval]]]:
+        """Test video -> its class and its anomalous intervals."""
         path, found = self._annotation, {}
         for number, line in enumerate(read_text(path).splitlines(), 1):
             words = line.split()
             if not words:
                 continue
             try:
-                name, _, *ends = words
+                name, category, *ends = words
                 a, b, c, d = map(int, ends)
             except ValueError as error:
                 raise BadInput(
@@ -234,14 +254,15 @@ class UCFCrime(Dataset):
                 raise BadInput(
                     f"{path}: line {number} names {name} again; expected every video once"
                 )
-            found[_stem(name)] = [span for span in ((a, b), (c, d)) if span != (-1, -1)]
+            spans = [span for span in ((a, b), (c, d)) if span != (-1, -1)]
+            found[_stem(name)] = category, spans
         return found
 
     def _names(self, split: Split) -> list[str]:
         """The split's videos; those for training in the order of the list, the counts or the
         folders: the first that names any normal one.
         """
-        tested = self._intervals()
+        tested = self._annotated()
         if split == "test":
             return list(tested)
         trained = {
@@ -334,7 +355,7 @@ class UCFCrime(Dataset):
         """
         if name in found:
             return name
-        partner = match_names(found, [*self._intervals(), *self._training_folders()]).partner
+        partner = match_names(found, [*self._annotated(), *self._training_folders()]).partner
         return next((place for place, video in partner.items() if video == name), None)
 
 
