@@ -18,6 +18,7 @@ from vadbench.evaluation.frames import PartFrames, sum_frames
 from vadbench.evaluation.thresholds import set_threshold
 from vadbench.models.held_out import FILE, read_scores
 from vadbench.models.store import find_model, read_model
+from vadbench.models.tested import measure_alarms
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
 from vadbench.runner.held_out import plan_folds
@@ -82,9 +83,13 @@ def call(*arguments):
     return ended.value.code or 0
 
 
+def friday(folder):
+    return folder / "data" / "folder" / "friday.avi"
+
+
 @pytest.fixture
 def clip(folder):
-    return folder / "data" / "folder" / "friday.avi"
+    return friday(folder)
 
 
 def test_held_out_videos_score_as_those_of_a_run_that_trains_on_the_others(root, folder, tmp_path):
@@ -274,3 +279,28 @@ def test_a_model_says_how_its_thresholds_keep_their_promise(root, capsys):
     assert call("models", "alarms", "magnitude@velocity", *options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["gate", "yard", "all"]
+
+
+def test_what_thresholds_give_on_tested_videos_is_that_of_the_events(root, folder, capsys):
+    results = Results(root)
+    run_suite(plan_of("magnitude", scope="scene"), results, quiet=True, say=lambda line: None)
+    name = "magnitude@velocity"
+    model = vadbench.load_model(name, root)
+    (tested,) = measure_alarms(model, results, [600.0])
+    scores = np.array([one.score for one in model.watch(friday(folder), scene="gate")])
+    limit = model.threshold("600/hour", scene="gate").value
+    event = scores[20:32] > limit
+    false_alarms = [one for one in find_alarms(scores, limit, join_frames(FPS)) if one.end < 20]
+    assert tested.metrics.found.value == float(event.any())
+    assert tested.metrics.false_alarms == len(false_alarms)
+    if event.any():
+        assert tested.metrics.median_delay_frames.value == int(event.argmax())
+    assert call("models", "alarms", name, "--results", str(root)) == 0
+    assert "events found" in capsys.readouterr().out
+
+
+def test_a_model_whose_videos_were_not_run_is_told(root, capsys):
+    assert call("models", "alarms", FUSED, "--results", str(root)) == 0
+    told = capsys.readouterr().err
+    assert "tested videos: " in told
+    assert "vadbench run --methods knn --datasets folder" in told

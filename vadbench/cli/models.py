@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,12 @@ from vadbench.cli.signals import end
 from vadbench.cli.terminal import echo, echo_lines, print_grid, say
 from vadbench.errors import BadInput
 from vadbench.spec import MOST_SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vadbench.models.held_out import KeptRate
+    from vadbench.models.tested import TestedRate
 
 app = typer.Typer()
 models = typer.Typer(
@@ -222,21 +228,56 @@ def try_alarms(
     results: ResultsDir = RESULTS,
 ) -> None:
     """Try how a model's thresholds keep their promise: set from four fifths of the held-out normal
-    videos, tried on the others, each fifth once. Reads no label.
+    videos, tried on the others, each fifth once, without a label. And what they give on the tested
+    videos, where these were run.
     """
-    from vadbench.evaluation.alarms import read_rate
+    from vadbench.evaluation.alarms import read_rates
     from vadbench.models.model import load_model
+    from vadbench.models.tested import measure_alarms
+    from vadbench.results.records import Results
 
-    rates = [rate for text in alarms.split(",") if (rate := read_rate(text.strip())) is not None]
-    header = ("scene", "asked an hour", "minutes", "asked", "raised", "ratio")
-    rows = []
-    for one in load_model(name, results).try_rates(rates, smoothing):
-        ratio = "-" if one.ratio is None else f"{one.ratio:.2f}"
-        minutes = f"{one.hours * 60:.3g}"
-        rows.append(
-            (one.scene, f"{one.rate:g}", minutes, f"{one.asked:.1f}", str(one.raised), ratio)
+    rates, model = read_rates(alarms), load_model(name, results)
+    _print_tried(model.try_rates(rates, smoothing))
+    try:
+        tested = measure_alarms(model, Results(results), rates)
+    except BadInput as error:
+        say(f"tested videos: {error}")
+        return
+    echo()
+    _print_tested(tested)
+
+
+def _print_tried(tried: Iterable[KeptRate]) -> None:
+    rows = [
+        (
+            one.scene,
+            f"{one.rate:g}",
+            f"{one.hours * 60:.3g}",
+            f"{one.asked:.1f}",
+            str(one.raised),
+            "-" if one.ratio is None else f"{one.ratio:.2f}",
         )
-    print_grid(header, rows, left=(0,))
+        for one in tried
+    ]
+    print_grid(("scene", "asked an hour", "minutes", "asked", "raised", "ratio"), rows, left=(0,))
+
+
+def _print_tested(tested: Iterable[TestedRate]) -> None:
+    rows = []
+    for one in tested:
+        values = one.metrics
+        measures = (
+            (values.false_alarms_per_hour, "{:.3g}"),
+            (values.found, f"{{:.0%}} of {values.found.n}"),
+            (values.median_delay, "{:.2f}"),
+        )
+        shown = [
+            "-" if measure.value is None else form.format(measure.value)
+            for measure, form in measures
+        ]
+        rows.append((f"{one.rate:g}", *shown))
+    heads = ("tested: asked an hour", "false an hour", "events found", "median delay, s")
+    print_grid(heads, rows, left=())
 
 
 @models.command("export")

@@ -56,6 +56,18 @@ def read_rate(text: str) -> float | None:
     return rate
 
 
+def read_rates(text: str) -> list[float]:
+    """Alarms an hour, of a text such as `6/hour,60/hour`.
+
+    Raises:
+        BadInput: if one is no rate.
+    """
+    rates = [read_rate(each.strip()) for each in text.split(",")]
+    if None in rates:
+        raise BadInput(f"alarms {quote(text)}: expected rates, such as 6/hour,60/hour")
+    return [rate for rate in rates if rate is not None]
+
+
 def join_frames(fps: float) -> int:
     """How many frames below the threshold two stretches of one alarm may have between them.
 

@@ -1,0 +1,90 @@
+"""What the thresholds of a model give on the tested videos of its data set: false alarms, events
+found and when. They were set without these videos; nothing is chosen by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vadbench.datasets.open import open_dataset
+from vadbench.errors import BadInput
+from vadbench.evaluation.frames import read_frame_scores
+from vadbench.evaluation.metrics.events import EventMetrics, event_metrics
+from vadbench.models.model import Model
+from vadbench.report.events import Truths
+from vadbench.results.records import Results
+from vadbench.results.schema import ResultRecord
+
+
+@dataclass(frozen=True)
+class TestedRate:
+    """What the threshold of a rate gives.
+
+    Attributes:
+        rate: alarms an hour that normal video may raise.
+        metrics: of the tested videos, by unsmoothed scores.
+    """
+
+    __test__ = False  # no test case
+
+    rate: float
+    metrics: EventMetrics
+
+
+def find_tested(model: Model, results: Results) -> ResultRecord:
+    """The record of the same training and settings, with the scores of the tested videos.
+
+    Raises:
+        BadInput: if there is none.
+    """
+    identity = model.manifest.identity
+    for record in results.all_records():
+        if record.identity == identity:
+            return record
+    result = model.manifest.result
+    raise BadInput(
+        f"{model.name}: no record of it in {results.root}; vadbench run --methods"
+        f" {result.method} --datasets {result.dataset}, with the settings of the model, makes one"
+    )
+
+
+def measure_alarms(model: Model, results: Results, rates: Sequence[float]) -> list[TestedRate]:
+    """Each rate's threshold on the tested videos of the model's data set, of a model with several
+    scenes each scene's own.
+
+    Args:
+        model: with held-out normal videos.
+        results: where the record of the same result is.
+        rates: alarms an hour.
+
+    Raises:
+        BadInput: if there is no such record, no threshold of a scene, or no label.
+    """
+    record = find_tested(model, results)
+    frames = read_frame_scores(record, results)
+    if frames is None:
+        raise BadInput(f"{record.name}: its frame scores are not here; vadbench run makes them")
+    truth = Truths().of(record)
+    scenes = {video.name: video.scene for video in open_dataset(record.dataset).videos("test")}
+    apart = set(model.manifest.fits[0].detectors) != {""}
+    of_video = {name: scenes[name] if apart else "" for name in frames.videos}
+    split = np.split(frames.scores, np.cumsum(frames.lengths)[:-1])
+    tested = []
+    for rate in rates:
+        limits = {
+            scene: model.threshold(f"{rate}/hour", scene=scene) for scene in set(of_video.values())
+        }
+        none = [(scene, found.reason) for scene, found in limits.items() if found.value is None]
+        if none:
+            scene, reason = none[0]
+            raise BadInput(f"{model.name}{f', scene {scene}' if scene else ''}: {reason}")
+        above = {
+            name: scores - (limits[of_video[name]].value or 0.0)
+            for name, scores in zip(frames.videos, split, strict=True)
+        }
+        found = event_metrics(above, truth.events, truth.labels.videos, 0.0, truth.fps)
+        tested.append(TestedRate(rate, found))
+    return tested
