@@ -29,7 +29,7 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.frames import read_frame_scores
 from vadbench.evaluation.thresholds import count_alarms, count_hours
 from vadbench.models.model import Model, load_model
-from vadbench.models.tested import measure_alarms
+from vadbench.models.tested import find_tested, measure_alarms
 from vadbench.plans.plan import Plan, plan_suite
 from vadbench.results.records import Results
 from vadbench.runner.keep import train_models
@@ -130,9 +130,7 @@ def measure(planned: Plan, work: Path, title: str) -> Iterator[dict[str, Any]]:
 def try_new(model: Model, planned: Plan, results: Results) -> Iterator[dict[str, Any]]:
     """Alarms of new normal videos at the thresholds that the model knows."""
     run_suite(planned, results, say=print)
-    method = planned.planned[0].result.method
-    (scored,) = [one for one in results.all_records() if one.result.method == method]
-    frames = read_frame_scores(scored, results)
+    frames = read_frame_scores(find_tested(model, results), results)
     assert frames is not None
     videos = np.split(frames.scores, np.cumsum(frames.lengths)[:-1])
     fps = Synthetic.fps

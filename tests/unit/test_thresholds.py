@@ -76,6 +76,15 @@ def test_rarer_alarms_than_the_video_has_are_of_the_tail():
     assert (found.method, found.value) == ("tail", _tail(videos, 0.5, 1.0, 9))
 
 
+def test_more_alarms_are_raised_where_more_are_asked_for():
+    """Of a few alarms an order statistic would be the highest score, above what a tail gives."""
+    rng = np.random.default_rng(7)
+    for _ in range(5):
+        videos = spikes(rng, lambda rng, n: rng.exponential(size=n))
+        values = [set_threshold(videos, rate, FPS, 9).value for rate in (0.5, 1, 2, 4, 8, 16, 64)]
+        assert values == sorted(values, reverse=True)
+
+
 def test_the_estimator_that_keeps_its_promise_on_halves_is_taken():
     """Peaks of two heights, alarms of the higher ones asked for: no tail runs through both."""
     rng = np.random.default_rng(6)

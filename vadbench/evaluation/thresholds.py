@@ -4,10 +4,10 @@ that the method has not seen. No label is read.
 Two estimators. The *order statistic* needs as much video as the rate asks for: with k = rate x
 hours it is the score at which the k-th alarm appears, from above; new normal video then raises k /
 hours alarms an hour in expectation, whatever the scores' distribution, if alarms come
-independently. The *tail* also serves rarer alarms: their peaks above a high score follow a
-generalised Pareto distribution (Pickands 1975), fitted by L-moments (Hosking and Wallis 1987) and
-followed to the rate (peaks over threshold). Where both give a threshold, the one that better keeps
-its promise on random halves of the same videos is taken.
+independently; it scatters by 1 / sqrt(k). The *tail* also serves rarer alarms: their peaks above a
+high score follow a generalised Pareto distribution (Pickands 1975), fitted by L-moments (Hosking
+and Wallis 1987) and followed to the rate (peaks over threshold). From k = 5 on, the one that better
+keeps its promise on random halves of the same videos is taken; below, the tail, if there is one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vadbench.evaluation.alarms import find_alarms
 Method = Literal["order statistic", "tail"]
 Videos = Sequence[NDArray[np.float64]]
 MOST_PEAKS, LEAST_PEAKS = 50, 8  # that a tail is fitted to
+LEAST_ALARMS = 5  # that an order statistic is taken of, where there is a tail too
 SPLITS = 12  # random halves that the two estimators are tried on
 CONFIDENCE = 0.95
 
@@ -69,6 +70,8 @@ def set_threshold(videos: Videos, rate: float, fps: float, join: int) -> Thresho
     usable: dict[Method, float] = {
         name: value for name, value in found.items() if value is not None
     }
+    if len(usable) > 1 and rate * hours < LEAST_ALARMS:
+        del usable["order statistic"]
     ratios, errors = _try_halves(videos, rate, fps, join)
     if not usable:
         reason = (
