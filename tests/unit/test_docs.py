@@ -2,6 +2,7 @@
 adds, the site.
 """
 
+import csv
 import os
 import re
 import shlex
@@ -22,7 +23,10 @@ from blocks import block_of
 
 import vadbench
 from vadbench import registry
+from vadbench.datasets.synthetic import Synthetic
+from vadbench.evaluation.frames import read_frame_scores
 from vadbench.locations import suites_root
+from vadbench.results.records import Results
 from vadbench.suite import make_suite, suite_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,9 +163,49 @@ def test_the_method_of_the_page_is_short():
 def test_what_the_page_adds_is_known_once_its_entry_point_is_installed(
     page, module, arguments, answer, tmp_path
 ):
+    environment = install(page, module, tmp_path)
+    done = call(arguments, environment, tmp_path)
+    assert answer in done.stdout
+
+
+def test_the_method_of_the_page_is_trained_watched_and_alarms_without_a_line_more(
+    street_cache, tmp_path
+):
+    environment = install("add-method.md", "pca_residual", tmp_path)
+    environment["VADBENCH_CACHE"] = str(street_cache)
+    call(["train", "pca", "--dataset", "synthetic", "--alarms", "60/hour"], environment, tmp_path)
+    clip = str(Synthetic(street_cache).folder / "test" / "test03")
+    options = ["--model", "pca@velocity", "--alarm-list", "alarms.csv", "--out", "scores.csv"]
+    call(["watch", clip, *options], environment, tmp_path)
+    with (tmp_path / "scores.csv").open() as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    assert len(scores) == Synthetic.length
+    call(["run", "--methods", "pca", "--datasets", "synthetic"], environment, tmp_path)
+    results = Results(tmp_path / "results")
+    (record,) = results.all_records()
+    frames = read_frame_scores(record, results)
+    place = frames.videos.index("test03") * Synthetic.length
+    assert scores == pytest.approx(frames.scores[place : place + Synthetic.length])
+    told = call(["models", "alarms", "pca@velocity"], environment, tmp_path).stdout
+    assert "events found" in told
+    events = call(["events", "synthetic/pca@velocity"], environment, tmp_path).stdout
+    assert "wrong-direction" in events
+
+
+def call(arguments, environment, folder):
+    command = [str(Path(sys.executable).with_name("vadbench")), *arguments]
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def install(page, module, folder):
+    """Put what the page adds where pip would; the environment that finds it."""
     (code,), (project,) = blocks(page, f"{module}.py"), blocks(page, "pyproject.toml")
-    (tmp_path / f"{module}.py").write_text(code)
-    installed = tmp_path / f"{module}-0.1.dist-info"  # what pip makes of the page's pyproject.toml
+    (folder / f"{module}.py").write_text(code)
+    installed = folder / f"{module}-0.1.dist-info"  # what pip makes of the page's pyproject.toml
     installed.mkdir()
     described = tomllib.loads(project)["project"]
     (installed / "METADATA").write_text(
@@ -172,13 +216,7 @@ def test_what_the_page_adds_is_known_once_its_entry_point_is_installed(
         for group, names in described["entry-points"].items()
     ]
     (installed / "entry_points.txt").write_text("\n".join(groups))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [str(Path(sys.executable).with_name("vadbench")), *arguments]
-    done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert answer in done.stdout
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 def test_the_suite_of_the_page_is_one():
