@@ -166,7 +166,7 @@ def test_the_command_lists_the_alarms(root, clip, tmp_path, capsys):
         scores = np.array([float(row["score"]) for row in csv.DictReader(file)])
     with alarms.open() as file:
         rows = [(int(row["start"]), int(row["end"])) for row in csv.DictReader(file)]
-    found = find_alarms(scores, 1.0, join_frames(FPS))
+    found = find_alarms(scores, 1.0, join_frames(25))  # of the file, whatever the training's were
     assert found
     assert rows == [(one.start, one.end) for one in found]
     assert f"{len(found)} alarm" in capsys.readouterr().err
@@ -250,8 +250,12 @@ def test_videos_that_a_network_was_kept_from_are_those_held_out(tmp_path, holdou
     [
         (["--threshold", "1", "--alarms", "1/hour"], "give one of them"),
         (["--threshold", "nan"], "threshold nan: expected a number"),
-        (["--alarms", "often"], "expected none, or how many an hour"),
+        (["--alarms", "often"], "expected none, or how many a minute"),
         (["--alarms", "none", "--alarm-list", "alarms.csv"], "no alarms without a threshold"),
+        (["--alarms", "1/week", "--alarm-list", "alarms.csv"], "no alarms without a threshold"),
+        (["--alarm-list", "alarms.txt"], "expected a name that ends in .csv"),
+        (["--alarm-list", "one.csv", "--out", "one.csv"], "it is that of --out"),
+        (["--alarm-list", "."], "it is a folder"),
     ],
 )
 def test_what_sets_no_threshold_is_one_line_and_leaves_nothing(
@@ -304,3 +308,42 @@ def test_a_model_whose_videos_were_not_run_is_told(root, capsys):
     told = capsys.readouterr().err
     assert "tested videos: " in told
     assert "vadbench run --methods knn --datasets folder" in told
+
+
+@pytest.mark.parametrize("option", ["--out", "--alarm-list"])
+def test_nothing_is_written_over_what_is_watched(root, clip, tmp_path, capsys, option):
+    own = tmp_path / "clip.csv"
+    shutil.copy(clip, own)
+    assert call("watch", str(own), "--model", FUSED, "--results", str(root), option, str(own)) == 2
+    assert "it is what is watched" in capsys.readouterr().err
+    assert own.read_bytes() == clip.read_bytes()
+    inside = clip.parent / "new.csv"
+    options = ("--model", FUSED, "--results", str(root), option, str(inside))
+    assert call("watch", str(clip.parent), *options) == 2
+    assert not inside.exists()
+
+
+def test_a_scene_with_one_video_has_a_detector_and_no_threshold(folder, tmp_path):
+    data = tmp_path / "data" / "folder"
+    data.mkdir(parents=True)
+    for name in (*TRAIN, "friday"):
+        os.link(folder / "data" / "folder" / f"{name}.avi", data / f"{name}.avi")
+    describe(data, [*GATE, "y1"], ["friday"])
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
+        plan = plan_of("magnitude", scope="scene")
+        (kept,) = train_models(plan, tmp_path, quiet=True, alarms=60, say=said.append)
+    yard = kept.manifest.threshold.scenes["yard"]
+    assert (yard.value, yard.reason) == (None, "no video of it can be held out")
+    assert kept.manifest.threshold.scenes["gate"].hours > 0
+    assert any(line.startswith("threshold of scene yard: none") for line in said)
+    scenes = [one.scene for one in vadbench.load_model(kept.folder).try_rates([60.0])]
+    assert scenes == ["gate", "yard", "all"]
+
+
+def test_one_rate_without_a_threshold_hides_no_other(root):
+    model = vadbench.load_model("magnitude@velocity", root)
+    one, other = measure_alarms(model, Results(root), [600.0, 0.001])
+    assert one.metrics is not None
+    assert other.metrics is None

@@ -8,23 +8,24 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vadbench.evaluation.alarms import find_alarms
+from vadbench.evaluation.alarms import find_alarms, join_frames
 from vadbench.models.alarms import COLUMNS, AlarmList
 from vadbench.models.watching import Watched
 
 EMPTY = np.zeros((0, 4))
 
 
-def watched(frame, score, threshold=0.5, **more):
+def watched(frame, score, fps=None):
     box = (1.0, 2.0, float(frame), 4.0)
-    return Watched(frame, frame / 10, score, None, box, EMPTY, EMPTY, EMPTY, threshold, **more)
+    time = None if fps is None else frame / fps
+    return Watched(frame, time, score, None, box, EMPTY, EMPTY, EMPTY, 0.5)
 
 
-def listed(scores, join, says=None):
+def listed(scores, join, fps=None):
     lines = []
-    alarms = AlarmList(join, lines.append, (says or []).append)
+    alarms = AlarmList(join, lines.append)
     for frame, score in enumerate(scores):
-        alarms(watched(frame, float(score)))
+        alarms(watched(frame, float(score), fps))
     alarms.end()
     return list(csv.DictReader(lines)), alarms
 
@@ -39,8 +40,17 @@ def test_alarms_are_those_of_the_whole_video(scores, join):
     assert alarms.count == len(found)
 
 
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), max_size=30), st.sampled_from([2, 4, 5]))
+def test_a_second_ends_an_alarm_at_any_frame_rate(scores, fps):
+    rows, _ = listed(scores, 0, fps)
+    found = find_alarms(np.array(scores), 0.5, join_frames(fps))
+    assert [(int(row["start"]), int(row["end"])) for row in rows] == [
+        (one.start, one.end) for one in found
+    ]
+
+
 def test_a_line_has_times_and_the_box_of_the_peak():
-    rows, _ = listed([0, 1, 3, 0], 0)
+    rows, _ = listed([0, 1, 3, 0], 0, 10)
     assert rows == [
         dict(
             zip(

@@ -137,7 +137,8 @@ def test_with_a_threshold_events_are_found_late_and_alarms_false(results):
         f"{fight.delay.value:.2f}",
     ]
     hourly = f"{told.false_alarms_per_hour.value:.1f} an hour of normal frames"
-    assert f": {told.false_alarms} alarms without an anomalous frame, {hourly}" in answer.output
+    alarms = f"{told.false_alarms} alarm{'' if told.false_alarms == 1 else 's'}"
+    assert f": {alarms} without an anomalous frame, {hourly}" in answer.output
     nothing = events(results, "magnitude@velocity@grid", "--threshold", "1e9")
     assert cells(nothing, "all")[4:] == ["0.0", "–", "–"]
     assert "–: no event was found." in nothing.output
@@ -211,7 +212,9 @@ def test_events_without_categories_have_no_columns_of_them(home):
         (("--datasets", "folder", "--threshold", "1"), r"--threshold goes with a RECORD"),
         (("gmm@velocity@grid:0", "--methods", "gmm"), r"--methods and --features choose records"),
         (("gmm@velocity@grid:0", "--threshold", "nan"), r"threshold: nan; expected a number"),
-        (("--datasets", "folder", "--methods", "knn"), r"folder: no record of such methods"),
+        (("--datasets", "folder", "--methods", "knn"), r"unknown method with records 'knn'"),
+        (("--datasets", "folder", "--methods", "gmm,nope"), r"unknown method with records 'nope'"),
+        (("gmm@velocity@grid:0", "--threshold", "inf"), r"threshold: inf; expected a number"),
         (("knn@velocity@grid",), r"knn@velocity@grid"),
     ],
 )

@@ -189,6 +189,24 @@ def test_labels_a_clip_are_no_scores(toy: Toy, tmp_path: Path, kind: str) -> Non
     assert "nothing but 0 and 1, as labels are" in refusal(path, "", toy, snippet=1)
 
 
+def test_labels_in_a_column_of_a_table_are_no_scores(toy: Toy, tmp_path: Path) -> None:
+    lines = [
+        f"{video},{frame},{frame % 2}"
+        for video, count in (("b", 3), ("a", 2), ("c", 4))
+        for frame in range(count)
+    ]
+    path = tmp_path / "f.csv"
+    path.write_text("\n".join(["video,frame,score", *lines]))
+    assert "nothing but 0 and 1, as labels are" in refusal(path, "", toy, columns=("score",))
+
+
+def test_labels_a_clip_are_no_scores_in_snippets(toy: Toy, tmp_path: Path) -> None:
+    path = write_clips(
+        tmp_path / "f", "folder", np.array([[0], [0], [1], [1], [0], [0], [0], [1], [0]])
+    )
+    assert "nothing but 0 and 1, as labels are" in refusal(path, "", toy, snippet=0)
+
+
 def test_the_array_of_one_clip_is_not_that_of_all(toy: Toy, tmp_path: Path) -> None:
     for name in ("b", "b__0"):
         path = write(tmp_path / "f.npz", np.ones((9, 2)), name)

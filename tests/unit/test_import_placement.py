@@ -38,8 +38,8 @@ def save(folder: Path, **arrays: Any) -> Path:
 
 
 def number_rows(rows: int) -> Any:
-    """Rows whose one number is their place."""
-    return np.arange(rows, dtype=float)[:, None]
+    """Rows whose first number is their place."""
+    return np.arange(rows, dtype=float)[:, None] + [0.0, 0.5]
 
 
 def of_frames(toy: Toy, folder: Path, **layout: Any) -> list[list[int]]:
@@ -399,27 +399,27 @@ def test_files_of_clips_spelt_otherwise_are_theirs(tmp_path: Path, spelling: str
     ours, theirs = SPELLINGS[spelling]
     toy = dataset(tmp_path, **{ours: 40, "other": 16})
     found = read_features(
-        save(tmp_path / "c", **{theirs: np.zeros((3, 1)), "other": np.ones((1, 1))}),
+        save(tmp_path / "c", **{theirs: np.zeros((3, 1)), "other": np.full((1, 1), 7)}),
         "",
         toy,
         "train",
     )
-    assert found.x.ravel().tolist() == [0, 0, 0, 1]
+    assert found.x.ravel().tolist() == [0, 0, 0, 7]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_rows_and_arrays_of_clips_spelt_otherwise_are_theirs(tmp_path: Path, spelling: str) -> None:
     ours, theirs = SPELLINGS[spelling]
     toy = dataset(tmp_path, **{ours: 40, "other": 16})
-    np.savez(tmp_path / "clips.npz", **{theirs: np.zeros((3, 1)), "other": np.ones((1, 1))})
+    np.savez(tmp_path / "clips.npz", **{theirs: np.zeros((3, 1)), "other": np.full((1, 1), 7)})
     assert read_features(tmp_path / "clips.npz", "", toy, "train").x.ravel().tolist() == [
         0,
         0,
         0,
-        1,
+        7,
     ]
-    np.savez(tmp_path / "rows.npz", x=[[0.0], [1.0]], video=[theirs, "other"], frame=[0, 0])
-    assert read_features(tmp_path / "rows.npz", "", toy, "train").x.ravel().tolist() == [0, 1]
+    np.savez(tmp_path / "rows.npz", x=[[0.0], [7.0]], video=[theirs, "other"], frame=[0, 0])
+    assert read_features(tmp_path / "rows.npz", "", toy, "train").x.ravel().tolist() == [0, 7]
 
 
 def test_a_clip_spelt_in_two_ways_is_refused(tmp_path: Path) -> None:

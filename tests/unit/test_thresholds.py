@@ -121,11 +121,47 @@ def test_how_far_a_rate_can_be_trusted_is_an_exact_interval():
     assert (found.low, found.high) == (0.0, pytest.approx(3.689, abs=1e-3))  # Garwood 1936
 
 
-@pytest.mark.parametrize("videos", [[np.zeros(100)], [np.zeros(100), np.ones(5)]])
+@pytest.mark.parametrize("videos", [[np.zeros(100)], [np.zeros(100), np.zeros(5)]])
 def test_without_alarms_to_follow_there_is_no_threshold(videos):
     found = set_threshold(videos, 1, FPS, 9)
     assert (found.value, found.method) == (None, None)
     assert "minutes of held-out normal video are too little" in found.reason
+
+
+@pytest.mark.parametrize("rate", [1, 60])
+def test_scores_that_are_often_equal_have_no_tail(rate):
+    """Twenty constant videos, and sixty whose peaks a cap makes equal: a threshold is a number that
+    the video keeps, or there is none.
+    """
+    capped = [np.where(np.arange(300) == 150, 5.0, 0.0) for _ in range(60)]
+    for videos in ([np.full(300, 1.0)] * 20, capped, [*capped[1:], capped[0] + 1]):
+        found = set_threshold(videos, rate, FPS, 9)
+        assert found.value is None or np.isfinite(found.value)
+        assert (found.value is None) == bool(found.reason)
+
+
+def test_a_scene_without_a_held_out_video_has_no_threshold():
+    found = set_threshold([], 1, FPS, 9)
+    assert (found.value, found.reason) == (None, "no video of it can be held out")
+
+
+def test_alarms_that_no_video_has_are_told():
+    found = set_threshold([np.zeros(36_000)], 60, FPS, 9)
+    assert "raise fewer alarms than that at any threshold" in found.reason
+
+
+def test_no_tail_is_followed_without_end():
+    rng = np.random.default_rng(8)
+    videos = spikes(rng, lambda rng, n: rng.exponential(size=n))
+    assert set_threshold(videos, 0.02, FPS, 9).value is not None
+    assert set_threshold(videos, 0.005, FPS, 9).value is None
+
+
+def test_between_two_alarms_the_threshold_is_between_their_scores():
+    scores = np.zeros(36_000)
+    scores[::600] = np.arange(60)
+    values = [_order_statistic([scores], rate, 1.0, 9) for rate in (5, 5.25, 6)]
+    assert values == pytest.approx([55, 54.75, 54])
 
 
 def test_frames_at_the_threshold_raise_no_alarm_and_ties_are_not_more_than_asked():
@@ -154,8 +190,21 @@ def test_a_rate_is_alarms_an_hour(text, rate):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "1/", "/hour", "x/hour", "1/year", "0/hour", "-1/hour", "nan/hour", "1e9/hour"],
+    [
+        "",
+        "1",
+        "1/",
+        "/hour",
+        "x/hour",
+        "1/year",
+        "0/hour",
+        "-1/hour",
+        "nan/hour",
+        "1e9/hour",
+        "1_0/hour",
+        "3600/hour",
+    ],
 )
 def test_what_is_no_rate_is_refused(text):
-    with pytest.raises(BadInput, match=r"alarms .*expected none, or how many an hour"):
+    with pytest.raises(BadInput, match=r"alarms .*expected none, or how many a minute"):
         read_rate(text)

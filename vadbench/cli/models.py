@@ -152,13 +152,14 @@ def watch(
     from vadbench.models.film import check_film
     from vadbench.models.lines import FORMATS
     from vadbench.models.model import load_model
-    from vadbench.models.recording import Recording
+    from vadbench.models.recording import Recording, check_places
     from vadbench.models.watching import STAGES
 
     if format_ not in FORMATS:
         raise registry.unknown("choice for --format", format_, FORMATS)
     if video is not None:
         check_film(video)
+    check_places(source, out, alarm_list, video)
     progress, clock = silent if quiet else say, Clock(STAGES)
     loaded = load_model(model, results)
     frames = loaded.watch(
@@ -169,6 +170,7 @@ def watch(
         fps=fps,
         threshold=threshold,
         alarms=alarms,
+        listed=alarm_list is not None,
         say=progress,
         clock=clock,
     )
@@ -263,9 +265,12 @@ def _print_tried(tried: Iterable[KeptRate]) -> None:
 
 
 def _print_tested(tested: Iterable[TestedRate]) -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in tested:
         values = one.metrics
+        if values is None:
+            rows.append((f"{one.rate:g}", "-", "-", "-"))
+            continue
         measures = (
             (values.false_alarms_per_hour, "{:.3g}"),
             (values.found, f"{{:.0%}} of {values.found.n}"),
@@ -278,6 +283,7 @@ def _print_tested(tested: Iterable[TestedRate]) -> None:
         rows.append((f"{one.rate:g}", *shown))
     heads = ("tested: asked an hour", "false an hour", "events found", "median delay, s")
     print_grid(heads, rows, left=())
+    echo("of unsmoothed scores; false alarms an hour of normal frames")
 
 
 @models.command("export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from vadbench.errors import BadInput, quote
 JOIN_SECONDS = 1.0  # a score that falls below the threshold for less than this raises no new alarm
 
 
-MOST_RARE, MOST_OFTEN = 1e-6, 3600.0  # alarms an hour that may be asked for
-HOURS = {"second": 1 / 3600, "minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0}
+MOST_RARE, MOST_OFTEN = 1e-6, 600.0  # alarms an hour that may be asked for
+HOURS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0}
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,12 @@ def read_rate(text: str) -> float | None:
     if text == "none":
         return None
     number, _, unit = text.partition("/")
-    try:
-        rate = float(number) / HOURS[unit]
-    except (ValueError, KeyError):
-        rate = 0.0
+    known = re.fullmatch(r"\d+(\.\d+)?", number) and unit in HOURS
+    rate = float(number) / HOURS[unit] if known else 0.0
     if not MOST_RARE <= rate <= MOST_OFTEN:
         raise BadInput(
-            f"alarms {quote(text)}: expected none, or how many an hour, day or week of normal video"
-            " may raise, such as 1/hour"
+            f"alarms {quote(text)}: expected none, or how many a minute, hour, day or week of"
+            f" normal video may raise, such as 1/hour; at most {MOST_OFTEN:g} an hour"
         )
     return rate
 

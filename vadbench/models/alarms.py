@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vadbench.evaluation.alarms import JOIN_SECONDS
 from vadbench.models.lines import CORNERS
 from vadbench.models.watching import Watched
 
@@ -24,7 +25,8 @@ class AlarmList:
     """Joins frames above the threshold to alarms as `find_alarms` does, while they come.
 
     Args:
-        join: stretches with at most so many frames between them are one alarm.
+        join: stretches with at most so many frames between them are one alarm, where the frames
+            have no times; where they have, those at most `JOIN_SECONDS` apart.
         write: receives each line, without its end; the first names the columns.
         say: receives a line when an alarm begins.
     """
@@ -42,7 +44,7 @@ class AlarmList:
 
     def __call__(self, one: Watched) -> None:
         """Take the next frame."""
-        if self._open is not None and one.frame - self._open.last.frame > self.join + 1:
+        if self._open is not None and not self._joins(self._open.last, one):
             self.end()
         if not one.alarm:
             return
@@ -54,6 +56,11 @@ class AlarmList:
         self._open.last = one
         if one.shown > self._open.peak.shown:
             self._open.peak = one
+
+    def _joins(self, last: Watched, one: Watched) -> bool:
+        if last.time is None or one.time is None:
+            return one.frame - last.frame <= self.join + 1
+        return one.time - last.time <= JOIN_SECONDS + 1e-6
 
     def end(self) -> None:
         """Write the alarm that has not ended, if any."""

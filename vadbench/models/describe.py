@@ -36,10 +36,11 @@ def describe_model(kept: Kept) -> str:
     ]
     for part, fit in zip(result.parts, manifest.fits, strict=True):
         lines += _describe_part(part, fit)
-    return "\n".join([*lines, *_describe_threshold(manifest)])
+    return "\n".join([*lines, *describe_thresholds(manifest)])
 
 
-def _describe_threshold(manifest: ModelManifest) -> list[str]:
+def describe_thresholds(manifest: ModelManifest) -> list[str]:
+    """A line on each scene's threshold, or on why there is none."""
     if manifest.threshold is None:
         return [f"threshold: none; {manifest.bare or 'none was asked for'}"]
     lines = [

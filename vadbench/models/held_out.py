@@ -13,6 +13,7 @@ from pydantic import Field
 from vadbench.errors import BadInput
 from vadbench.evaluation.alarms import join_frames
 from vadbench.evaluation.thresholds import (
+    LEAST_ALARMS,
     Threshold,
     count_alarms,
     count_hours,
@@ -127,21 +128,31 @@ def describe_threshold(threshold: Threshold, rate: float) -> str:
     """A threshold and how far it can be trusted, in a line.
 
     >>> found = Threshold(7.25, "tail", 0.5, 1, 0.05, 11.1, {})
-    >>> found, trusted = describe_threshold(found, 1).split(": ")
+    >>> found, trusted, warning = describe_threshold(found, 1).split("; ")
     >>> found
     '7.25 for 1 alarm an hour (tail)'
     >>> trusted
-    '1 alarm in 30 minutes of held-out normal video, 0.05 to 11.1 an hour (95 %)'
+    '1 alarm in 30 minutes of held-out normal video, so 0.05 to 11.1 an hour (95 %)'
+    >>> warning
+    'new video may well raise twice as many: that video is short for this rate'
     """
-    asked = f"{rate:g} alarm{'' if rate == 1 else 's'} an hour"
-    if threshold.value is None:
+    asked = f"{rate:.3g} alarm{'' if rate == 1 else 's'} an hour"
+    if threshold.value is None or threshold.high is None:
         return f"none for {asked}: {threshold.reason}"
     found = f"{threshold.alarms} alarm{'' if threshold.alarms == 1 else 's'}"
-    return (
-        f"{threshold.value:.4g} for {asked} ({threshold.method}): {found} in"
-        f" {threshold.hours * 60:.3g} minutes of held-out normal video,"
-        f" {threshold.low:.3g} to {threshold.high:.3g} an hour (95 %)"
-    )
+    words = [
+        f"{threshold.value:.4g} for {asked} ({threshold.method})",
+        f"{found} in {threshold.hours * 60:.3g} minutes of held-out normal video, so"
+        f" {threshold.low:.3g} to {threshold.high:.3g} an hour (95 %)",
+    ]
+    if not threshold.low <= rate <= threshold.high:
+        words.append(f"these are not the {rate:.3g} that were asked for")
+    elif rate * threshold.hours < LEAST_ALARMS:
+        words.append("new video may well raise twice as many: that video is short for this rate")
+    elif threshold.method in threshold.ratios:
+        ratio = threshold.ratios[threshold.method]
+        words.append(f"{ratio:.2f} times what was asked on halves that it was not set from")
+    return "; ".join(words)
 
 
 @dataclass(frozen=True)
@@ -194,7 +205,7 @@ def try_rates(
             for place in order
             if scene in ("", held_out.videos[place][2])
         ]
-        parts = np.array_split(np.arange(len(own)), min(TRIED, len(own)))
+        parts = np.array_split(np.arange(len(own)), min(TRIED, len(own))) if own else []
         for rate in rates:
             hours, raised = 0.0, 0
             for part in parts:

@@ -73,6 +73,7 @@ class Model:
         fps: float | None = None,
         threshold: float | None = None,
         alarms: str | None = None,
+        listed: bool = False,
         say: Callable[[str], None] = lambda line: None,
         clock: Clock | None = None,
     ) -> Iterator[Watched]:
@@ -89,6 +90,7 @@ class Model:
             threshold: above which a frame raises an alarm; None: that of `alarms`.
             alarms: how many normal video may raise, such as `1/hour`, or `none`; None: as the model
                 was trained for.
+            listed: whether alarms are needed: a model without a threshold is refused.
             say: receives a line for what should be known: how the video is scored, another size.
             clock: takes the times of the stages.
 
@@ -102,27 +104,30 @@ class Model:
         level = self.manifest.result.protocol.calibration_level
         clock = clock or Clock(STAGES)
         if threshold is None:
-            threshold = self._choose_threshold(alarms, smoothing, scene, say)
+            threshold = self._choose_threshold(alarms, smoothing, scene, warm_up, say)
         elif alarms is not None:
             raise BadInput(f"threshold {threshold:g} and alarms {alarms}: give one of them")
         elif not np.isfinite(threshold):
             raise BadInput(f"threshold {threshold}: expected a number")
+        if listed and threshold is None:
+            raise BadInput(f"{self.name}: no alarms without a {self._no_threshold(alarms)}")
         return watch(parts, opened, level, filter_, warm_up, say, clock, threshold)
 
     def threshold(
-        self, alarms: str | None = None, smoothing: str = "none", scene: str = ""
+        self, alarms: str | float | None = None, smoothing: str = "none", scene: str = ""
     ) -> Threshold:
         """The threshold of a rate, from the held-out normal videos that the model knows.
 
         Args:
-            alarms: as of `watch`.
-            smoothing: likewise.
+            alarms: as of `watch`, or a number of them an hour.
+            smoothing: as of `watch`.
             scene: likewise.
 
         Raises:
             BadInput: if the model knows no held-out videos, or has no such scene.
         """
-        return self._find_threshold(self._read_rate(alarms), smoothing, scene)
+        rate = alarms if isinstance(alarms, float) else self._read_rate(alarms)
+        return self._find_threshold(rate, smoothing, scene)
 
     def try_rates(self, rates: Sequence[float], smoothing: str = "none") -> list[KeptRate]:
         """How the thresholds of some rates keep their promise on held-out normal videos that they
@@ -137,15 +142,20 @@ class Model:
         """
         held_out = self.manifest.held_out
         if held_out is None:
-            raise BadInput(f"{self.name}: {self._no_threshold}")
+            raise BadInput(f"{self.name}: no {self._no_threshold()}")
         scores = read_scores(self.folder, held_out)
         scenes = list(self.manifest.fits[0].detectors)
         return try_rates(held_out, scores, rates, smoothing, scenes)
 
-    @property
-    def _no_threshold(self) -> str:
+    def _no_threshold(self, alarms: str | None = None) -> str:
+        """Why there is none, and what helps."""
+        kept = self.manifest.threshold
         why = self.manifest.bare or "it was trained without"
-        return f"no threshold ({why}); name one (--threshold), or train with --alarms"
+        if alarms == "none":
+            why = "none was asked for"
+        elif kept is not None and len(kept.scenes) == 1:
+            why = next(iter(kept.scenes.values())).reason or "none was found for this rate"
+        return f"threshold ({why}); name one (--threshold), or train with --alarms"
 
     def join_frames(self, fps: float | None = None) -> int:
         """How many frames below the threshold two stretches of one alarm may have between them:
@@ -164,13 +174,18 @@ class Model:
     def _find_threshold(self, rate: float | None, smoothing: str, scene: str) -> Threshold:
         held_out = self.manifest.held_out
         if held_out is None or rate is None:
-            raise BadInput(f"{self.name}: {self._no_threshold}")
+            raise BadInput(f"{self.name}: no {self._no_threshold()}")
         _choose_scene(self.manifest.fits[0], scene)
         scores = read_scores(self.folder, held_out)
         return set_thresholds(held_out, scores, rate, smoothing, [scene]).scenes[scene]
 
     def _choose_threshold(
-        self, alarms: str | None, smoothing: str, scene: str, say: Callable[[str], None]
+        self,
+        alarms: str | None,
+        smoothing: str,
+        scene: str,
+        warm_up: int | None,
+        say: Callable[[str], None],
     ) -> float | None:
         rate = self._read_rate(alarms)
         if rate is None:
@@ -179,6 +194,8 @@ class Model:
         say(f"threshold: {describe_threshold(found, rate)}")
         if self.manifest.held_out is not None and self.manifest.held_out.network_saw:
             say(NETWORK_SAW.strip())
+        if warm_up is not None:
+            say("it was set from scores without a warm-up, which differ")
         return found.value
 
     def load(self, scene: str = "") -> list[Part]:

@@ -53,11 +53,6 @@ class Recording:
         first = next(frames, None)
         if first is None:
             return False
-        if self.alarms is not None and first.threshold is None:
-            raise BadInput(
-                f"{self.alarms}: no alarms without a threshold; name one (--threshold), or train"
-                " the model with --alarms 1/hour"
-            )
         broken: BadInput | None = None
         interrupted = False
         with ExitStack() as files:
@@ -93,6 +88,28 @@ class Recording:
     def _end_alarms(self, alarms: AlarmList) -> None:
         alarms.end()
         self.say(f"{alarms.count} alarm{'' if alarms.count == 1 else 's'}")
+
+
+def check_places(source: str, out: Path | None, alarms: Path | None, film: Path | None) -> None:
+    """Refuse to write over what is watched, two things to one file, or a file that is a folder.
+
+    Raises:
+        BadInput: naming the option.
+    """
+    watched = Path(source).resolve()
+    taken: dict[Path, str] = {}
+    for option, path in (("--out", out), ("--alarm-list", alarms), ("--video", film)):
+        if path is None:
+            continue
+        place = path.resolve()
+        over = taken.get(place, "")
+        if watched in (place, *place.parents) and watched.exists():
+            over = "what is watched"
+        if over or path.is_dir():
+            raise BadInput(f"{option} {path}: it is {over or 'a folder'}; name another file")
+        taken[place] = f"that of {option}"
+    if alarms is not None and alarms.suffix != ".csv":
+        raise BadInput(f"--alarm-list {alarms}: expected a name that ends in .csv")
 
 
 def _open_lines(files: ExitStack, path: Path | None) -> Callable[[str], None] | None:

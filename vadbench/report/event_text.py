@@ -141,9 +141,10 @@ def _alarms(above: EventMetrics, threshold: float | None) -> list[str]:
     hourly, why = (
         (NOTHING, f" ({rate.reason})") if rate.value is None else (f"{rate.value:.1f}", "")
     )
+    alarms = f"{above.false_alarms} alarm{'' if above.false_alarms == 1 else 's'}"
     lines = [
         prose(
-            f"Above {threshold:g}, of unsmoothed scores: {above.false_alarms} alarms without an"
+            f"Above {threshold:g}, of unsmoothed scores: {alarms} without an"
             f" anomalous frame, {hourly} an hour of normal frames{why}, of which there are"
             f" {rate.n}. Found: events with a frame above it, in percent; delays from an event's"
             " first frame to its first one above."

@@ -35,6 +35,7 @@ from vadbench.evaluation.metrics.frame import Roc
 from vadbench.evaluation.metrics.ranges import Volumes, range_volumes
 from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
+from vadbench.registry import unknown
 from vadbench.report.figures.scored import all_labels_of
 from vadbench.report.tables.make import EDITED, NOT_RUN, find_record
 from vadbench.results.frame import Frame
@@ -223,8 +224,16 @@ def rows_of_datasets(
         buffer: as of `measure_events`.
 
     Raises:
-        BadInput: if a data set has no such record.
+        BadInput: if a data set has no such record, or no record is of a named method or features.
     """
+    usual = [one.result for one in frame.records.values() if one.dataset in datasets]
+    for what, asked, known in (
+        ("method with records", methods, {one.method for one in usual}),
+        ("features with records", features, {one.features for one in usual}),
+    ):
+        for name in asked:
+            if known and name not in known:
+                raise unknown(what, name, sorted(known))
     groups: dict[tuple[str, str, str], list[ResultRecord | str]] = {}
     for record in sorted(frame.records.values(), key=lambda one: (one.dataset, one.name)):
         result = record.result

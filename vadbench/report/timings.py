@@ -125,7 +125,8 @@ def describe(timings: Sequence[Timing]) -> str:
         f" {versions}. Load of the machine before each measurement: {loads}. Settings: {settings}."
         f" A frame: median and 99th percentile of scoring all rows of one frame alone, over"
         f" {frames} test frames; features are there already. In batches: all test rows in one call."
-        " Each method is trained in a process of its own, and saved, loaded and scored in another:"
+        " Each method is trained in a process of its own (with --kept, what was kept is taken), and"
+        " saved, loaded and scored in another:"
         " MiB are their largest resident sizes, libraries included."
     )
 

@@ -96,7 +96,7 @@ def plan_folds(planned: Planned, folds: int = FOLDS) -> Folds:
 
     Of each scene's videos, in order, each fold takes a stretch: neighbours are often of one
     recording. A scene's only video stays in every training. Where a learnt stream's network was
-    kept from some videos, they are the one fold.
+    kept from some videos, they are the one fold; of several such streams, those that all have.
 
     Raises:
         BadInput: if no video can be held out.
@@ -111,15 +111,16 @@ def plan_folds(planned: Planned, folds: int = FOLDS) -> Folds:
         name: (frames, str(scene))
         for (name, frames), scene in zip(lengths.items(), scenes, strict=True)
     }
-    kept = [tuple(name.partition("/")[2] for name in one.get("held_out", [])) for one in manifests]
-    given = next((names for names in kept if names), ())
+    streams = [job.streams["train"] for job in planned.jobs]
+    learnt = [one for one, plan in zip(manifests, streams, strict=True) if plan.network]
+    kept = [{name.partition("/")[2] for name in one.get("held_out", [])} for one in learnt]
+    given = tuple(name for name in videos if kept and all(name in own for own in kept))
     if given:
         return Folds((given,), videos, network_saw=False)
-    learnt = any(job.streams["train"].network for job in planned.jobs)
     names = _take_stretches(videos, folds)
     if not names:
         raise BadInput("one training video a scene: none can be held out")
-    return Folds(names, videos, network_saw=learnt)
+    return Folds(names, videos, network_saw=bool(learnt))
 
 
 def _take_stretches(videos: dict[str, tuple[int, str]], folds: int) -> tuple[tuple[str, ...], ...]:

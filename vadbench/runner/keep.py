@@ -17,6 +17,7 @@ from vadbench.features.extract import ensure
 from vadbench.features.store import Stream, read_manifest
 from vadbench.files.atomic import sweep
 from vadbench.locations import cache_root
+from vadbench.models.describe import describe_thresholds
 from vadbench.models.fits import read_fit, remove_fits, write_fit
 from vadbench.models.held_out import NormalScores
 from vadbench.models.manifest import SHORT, KeptFit, KeptStatistics, describe_plan
@@ -142,7 +143,13 @@ def train_models(
         if alarms is not None
     }
     kept = keep_results(plan.planned, root, say, normal)
-    return kept if alarms is None else [change_rate(one, alarms) for one in kept]
+    if alarms is None:
+        return kept
+    changed = [change_rate(one, alarms) for one in kept]
+    for one in changed:
+        for line in describe_thresholds(one.manifest):
+            say(line)
+    return changed
 
 
 def _score_normal(

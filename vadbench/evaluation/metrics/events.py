@@ -142,8 +142,10 @@ def event_metrics(
     (1.0, 0.5, 1, 1800.0)
     """
     values = concatenate(scores, labels)
-    if np.isnan(threshold):
-        raise BadInput("threshold: nan; expected a number on the scale of the frame scores")
+    if not np.isfinite(threshold):
+        raise BadInput(
+            f"threshold: {threshold}; expected a number on the scale of the frame scores"
+        )
     delays = [
         int(above[0])
         for event in events

@@ -32,7 +32,9 @@ def match_crops(
     for name in found:
         parts = CROP.fullmatch(name)
         if parts and name.rpartition("/")[2] not in known:
-            crops.setdefault(parts["clip"].removesuffix(suffix), {})[int(parts["crop"])] = name
+            own = crops.setdefault(parts["clip"].removesuffix(suffix), {})
+            if (twice := own.setdefault(int(parts["crop"]), name)) != name:
+                raise BadInput(f"{path}: {twice} and {name} are one crop; take one out")
         else:
             whole.append(name)
     both = next((name for name in whole if name in crops), None)

@@ -18,7 +18,6 @@ from vadbench.features.importers.clips import Clips, ImportedRows, Layout, finit
 from vadbench.features.importers.columns import refuse_telling
 from vadbench.features.importers.concatenated import place_entry
 from vadbench.features.importers.crops import CROP
-from vadbench.features.importers.scores import refuse_labels
 
 KINDS = ".npy, .txt, or .npz or .mat with one array"
 
@@ -98,8 +97,6 @@ def split_frames(values: NDArray[Any], where: str, clips: Clips) -> ImportedRows
     x = finite(
         values.reshape(frames, -1), where, lambda row: f"row {row} ({place_entry(row, order)})"
     )
-    if x.shape[1] == 1:
-        refuse_labels(x, where)
     video = np.concatenate([np.full(clip.frames, number) for number, clip in order])
     frame = np.concatenate([np.arange(clip.frames) for _, clip in order])
     return in_order(x, video, frame, None, windows=True)

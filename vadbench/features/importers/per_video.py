@@ -17,7 +17,6 @@ from vadbench.features.importers.arrays import read_npy, read_txt
 from vadbench.features.importers.clips import Clips, Floats, ImportedRows, Layout, finite, numbers
 from vadbench.features.importers.crops import Crops, choose_crops, join_crops, match_crops
 from vadbench.features.importers.placement import SEGMENTS, Windows, middle, place_rows, shares
-from vadbench.features.importers.scores import refuse_labels
 
 Read = Callable[[int], Crops]  # the clip's array, or those of its crops
 
@@ -132,11 +131,9 @@ def _of_clips(
     """
     x: list[Floats] = []
     counts, seen, per_row, places = [], [], [], []
-    scores = True
     for number, clip in enumerate(clips.videos):
         values, where, first = join_crops(read(number))
         values = _straighten(numbers(values, where), clip, layout)
-        scores &= values.ndim == 1
         rows = choose_crops(values, where, layout, first)
         x.append(
             finite(
@@ -159,8 +156,6 @@ def _of_clips(
             )
         per_row.append(rows.shape[1])
         places.append(where)
-    if scores:
-        refuse_labels(np.concatenate(x), places[0])
     frame = [
         np.repeat(of_clip, each)
         for of_clip, each in zip(place(counts, places), per_row, strict=True)

@@ -23,7 +23,7 @@ from vadbench.features.importers.concatenated import read_accivad
 from vadbench.features.importers.flat import read_frames
 from vadbench.features.importers.per_video import clip_files, read_c3d_folder, read_npy_folder
 from vadbench.features.importers.placement import SNIPPET
-from vadbench.features.importers.scores import nature_of_numbers
+from vadbench.features.importers.scores import nature_of_numbers, refuse_labels
 from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
 from vadbench.features.importers.write import write_import
@@ -83,7 +83,7 @@ def read_features(
 
     Raises:
         BadInput: in one line: a file that is missing, broken or hostile; the first clip that
-            differs; the first number that is not finite.
+            differs; the first number that is not finite; a single column of labels.
     """
     format = check_format(format or guess_format(path))
     if not path.exists():
@@ -91,6 +91,7 @@ def read_features(
     rows = FORMATS[format].read(path, Clips.of(dataset, split, splits), layout or Layout())
     if not len(rows.x):
         raise BadInput(f"{path}: no row for the {split} clips of {dataset.name}; get the file anew")
+    refuse_labels(rows.x, str(path))
     return rows
 
 

@@ -10,12 +10,13 @@ from vadbench.features.importers.clips import Floats, ImportedRows
 
 
 def refuse_labels(x: Floats, where: str) -> None:
-    """Refuse a column [N, 1] of nothing but 0 and 1: frame labels look like this, and no score.
+    """Refuse a single column [N, 1] of 0 and 1 and nothing else: labels look like this, and no
+    score; several columns [N, D] are left.
 
     Raises:
         BadInput: if it is one.
     """
-    if np.isin(x, (0, 1)).all():
+    if x.shape[1] == 1 and np.array_equal(np.unique(x), (0, 1)):
         raise BadInput(
             f"{where}: nothing but 0 and 1, as labels are, which no method may see; expected scores"
         )
