@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from figure_records import ANOMALOUS, FRAMES, run, write_dataset
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from typer.testing import CliRunner
@@ -216,6 +216,7 @@ def test_a_histogram_counts_both_classes(scored, tmp_path):
 
 
 @given(arrays(np.float64, st.integers(1, 50), elements=st.floats(-1e6, 1e6)))
+@example(np.array([5e-324, 1.0, 0.0, 0.0, 0.0]))
 def test_bins_begin_at_the_lowest_score_and_end_at_the_highest_at_most(scores):
     edges = bin_edges(scores)
     assert len(edges) == BINS + 1

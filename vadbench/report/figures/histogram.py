@@ -87,6 +87,10 @@ def bin_edges(scores: Floats) -> Floats:
     would leave one bin for all others.
     """
     lower, upper = np.quantile(scores, (0.25, 0.75))
-    top = min(float(scores.max()), float(upper + FAR * (upper - lower)))
-    lowest = float(scores.min())
-    return np.linspace(lowest, top if top > lowest else lowest + 1.0, BINS + 1)
+    lowest, highest = float(scores.min()), float(scores.max())
+    near = min(highest, float(upper + FAR * (upper - lower)))
+    for top in (near, highest):  # numbers can be too close for edges between them
+        edges = np.linspace(lowest, top, BINS + 1)
+        if (np.diff(edges) > 0).all():
+            return edges
+    return np.linspace(lowest, lowest + 1.0, BINS + 1)
