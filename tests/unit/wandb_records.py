@@ -123,12 +123,18 @@ def transactions(folder):
         "--json",
         str(folder),
     ]
-    return [
-        json.loads(line)
-        for line in subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-    ]
+    return [json.loads(line) for line in _inspect(command).splitlines()]
+
+
+def _inspect(command, tries=3):
+    """What a command prints; W&B's program seldom starts and then spins without an end."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        if tries == 1:
+            raise
+        return _inspect(command, tries - 1)
+    return done.stdout
 
 
 def summary_in(written):
