@@ -4,11 +4,11 @@ import hashlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from wandb_inspect import transactions
 
 from vadbench.results.records import Results
 
@@ -49,16 +49,8 @@ def files(folder):
 
 
 def history(folder):
-    command = [
-        str(Path(sys.executable).with_name("wandb")),
-        "leet",
-        "inspect",
-        "--json",
-        str(folder),
-    ]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return [
-        entry["history"]["item"] for entry in map(json.loads, lines) if entry["type"] == "history"
+        entry["history"]["item"] for entry in transactions(folder) if entry["type"] == "history"
     ]
 
 

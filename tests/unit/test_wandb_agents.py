@@ -15,6 +15,9 @@ from wandb_records import folders, private_folders, publish_all, store_all  # no
 from vadbench.report.wandb.publication import publications  # noqa: E402
 from vadbench.report.wandb.session import ID_LENGTH, Target, start  # noqa: E402
 
+# They start W&B's program, which now and then neither ends nor answers on a virtual machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):

@@ -4,8 +4,6 @@ nothing.
 
 import contextlib
 import errno
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,24 +11,27 @@ import torch
 from torch import nn
 
 from vadbench.detector import DetectorInfo, Features
-from vadbench.files.canonical import canonical_hash
 from vadbench.results.records import Results
 from vadbench.training import LightningDetector, NeuralConfig
 
 wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
 
+from wandb_inspect import transactions  # noqa: E402
 from wandb_records import (  # noqa: E402
+    Trained,
     folder_of,
     private_folders,
     publish_all,
     run_of,
     store_all,
-    transactions,
 )
 
 from vadbench.report.wandb import Sink  # noqa: E402
 from vadbench.report.wandb.session import ID_LENGTH, Target, start  # noqa: E402
 from vadbench.report.wandb.training_curves import CurveLogger  # noqa: E402
+
+# They start W&B's program, which now and then neither ends nor answers on a virtual machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(autouse=True)
@@ -59,19 +60,6 @@ class Distance(LightningDetector):
 
     def anomaly(self, batch):
         return (batch - self.net.weight).square().sum(1, keepdim=True)
-
-
-class Trained:
-    """What `Sink.curves` wants of a job."""
-
-    document = {
-        "method": "distance",
-        "dataset": "ped2",
-        "stream": "velocity",
-        "seed": 1,
-        "config": {"lr": 0.001},
-    }
-    identity = canonical_hash(document)
 
 
 def fitted(logger=None, epochs=3):
@@ -182,21 +170,6 @@ def test_a_failure_is_one_line_and_the_training_goes_on(
     ]
 
 
-def test_without_the_package_the_line_says_how_to_install_it(tmp_path, monkeypatch, capfd):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    sink = Sink("offline", tmp_path / "results")
-    with sink.curves(Trained()) as logger:
-        assert logger is None
-    sink.publish(set(), "latest", print)
-    assert capfd.readouterr() == (
-        "",
-        (
-            "vadbench: nothing more is logged to Weights & Biases: Weights & Biases is not"
-            " installed; pip install 'vadbench[wandb]'\n"
-        ),
-    )
-
-
 def test_online_without_an_account_asks_nobody(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
     monkeypatch.setattr("getpass.getpass", lambda *_: pytest.fail("asked"))
@@ -207,11 +180,3 @@ def test_online_without_an_account_asks_nobody(tmp_path, monkeypatch, capfd):
     assert told.out == ""
     assert told.err.count("\n") == 1
     assert "run `wandb login`" in told.err
-
-
-def test_neither_help_nor_the_sink_imports_the_library():
-    script = (
-        "import sys, vadbench.cli, vadbench.report.wandb; sys.exit('wandb' in sys.modules or"
-        " 'pytorch_lightning' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)

@@ -4,9 +4,6 @@ files of a test go.
 
 import hashlib
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +11,7 @@ from record_builder import ENVIRONMENT, make_result, make_run, write_record
 
 from vadbench.evaluation.calibration import calibration_statistics
 from vadbench.evaluation.frames import PartFrames
+from vadbench.files.canonical import canonical_hash
 from vadbench.report.wandb.publish import publish
 from vadbench.report.wandb.session import ID_LENGTH, Target
 from vadbench.results.records import Results
@@ -31,6 +29,19 @@ def private_folders(place, monkeypatch):
         monkeypatch.setenv(variable, str(place / folder))
     monkeypatch.setenv("NETRC", str(place / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+class Trained:
+    """What `Sink.curves` wants of a job."""
+
+    document = {
+        "method": "distance",
+        "dataset": "ped2",
+        "stream": "velocity",
+        "seed": 1,
+        "config": {"lr": 0.001},
+    }
+    identity = canonical_hash(document)
 
 
 def metric(name, value, smoothing="none", **changes):
@@ -112,29 +123,6 @@ def files(folder):
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def transactions(folder):
-    """What is written in a run's .wandb file, as W&B's own inspector reads it."""
-    command = [
-        str(Path(sys.executable).with_name("wandb")),
-        "leet",
-        "inspect",
-        "--json",
-        str(folder),
-    ]
-    return [json.loads(line) for line in _inspect(command).splitlines()]
-
-
-def _inspect(command, tries=3):
-    """What a command prints; W&B's program seldom starts and then spins without an end."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        if tries == 1:
-            raise
-        return _inspect(command, tries - 1)
-    return done.stdout
 
 
 def summary_in(written):
