@@ -19,6 +19,7 @@ from vadbench.report.leaderboard.catalogue import about, dataset_class
 from vadbench.report.leaderboard.entries import Entry, Jackknives, fill_first_view, make_entries
 from vadbench.report.leaderboard.failures import add_failures
 from vadbench.report.leaderboard.groups import Group
+from vadbench.report.leaderboard.kinds import make_kinds
 from vadbench.report.leaderboard.methods import method_page, other_read_outs
 from vadbench.report.leaderboard.payload import payload
 from vadbench.report.leaderboard.places import add_places
@@ -123,6 +124,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
             )
         for name, of_dataset in by_dataset.items():
             clips = None if results is None else make_clips(of_dataset, results)
+            kinds = None if results is None else make_kinds(of_dataset, results)
             write(
                 folder,
                 "dataset.html",
@@ -131,6 +133,7 @@ def write_site(frame: pd.DataFrame, out: Path, results: Results | None = None) -
                 name=name,
                 known=dataset_class(name),
                 clips=clips,
+                kinds=kinds,
             )
     return out / "index.html"
 

@@ -115,7 +115,7 @@ def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
     records = {
         entry: of_entry
         for entry in every[:MOST_METHODS]
-        if (of_entry := _read_records(entry, results))
+        if (of_entry := read_records(entry, results))
     }
     if not records:
         return None
@@ -125,7 +125,7 @@ def make_clips(entries: Sequence[Entry], results: Results) -> Clips | None:
     stored = {
         entry: scores
         for entry, of_entry in records.items()
-        if (scores := _read_scores(of_entry[0], results))
+        if (scores := read_scores(of_entry[0], results))
     }
     truth, unshaded = ground_truth(first)
     hardest = sorted(
@@ -164,7 +164,8 @@ def ground_truth(record: ResultRecord) -> tuple[dict[str, NDArray[np.uint8]] | N
     return labels.videos, None
 
 
-def _read_records(entry: Entry, results: Results) -> list[ResultRecord]:
+def read_records(entry: Entry, results: Results) -> list[ResultRecord]:
+    """The records of a row, at most `MOST_SEEDS`."""
     records = (
         results.record(entry.group.dataset, entry.recipe, identity)
         for identity in entry.identities[:MOST_SEEDS]
@@ -200,7 +201,7 @@ def _summarise(record: ResultRecord, aucs: list[dict[str, float]]) -> list[Clip]
     return clips
 
 
-def _read_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
+def read_scores(record: ResultRecord, results: Results) -> dict[str, NDArray[np.float64]] | None:
     """Clip -> frame scores [T] as evaluated; None where they are not here."""
     try:
         frames = read_frame_scores(record, results)
