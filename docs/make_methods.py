@@ -24,8 +24,8 @@ SHOWN = ("ped2", "velocity")
 # the order of the list: densities, baselines, fusions
 ORDER = (
     *("mulde", "msma", "msma-mulde", "flow", "diffusion", "gmm", "knn"),
-    *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude"),
-    *("accivad", "accivad-root", "speed-appearance"),
+    *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude", "directed"),
+    *("accivad", "accivad-root", "speed-appearance", "directed-appearance"),
     *("itae", "itae-nf", "itae-nf-paper"),
 )
 

@@ -39,6 +39,8 @@ class Nature:
         speeds: the columns that are speeds, where others stand beside them; None: all, or none.
         network: which network made an embedding, such as `r3d-18`; empty: not known.
         maps: whether a row is maps laid out one after the other, as `Features.shape` says.
+        motion: the columns that grow with motion, and are 0 without: speeds and their parts, of one
+            unit.
     """
 
     one_unit: bool = False
@@ -47,17 +49,20 @@ class Nature:
     speeds: tuple[int, ...] | None = None
     network: str = ""
     maps: bool = False
+    motion: tuple[int, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
         """Its fields as an identity hashes them: `maps` only where it is true, for an identity may
-        be older than the field.
+        be older than the field; never `motion`, which decides through presets alone, whose settings
+        are in the identity.
 
         >>> "maps" in Nature().document, "maps" in Nature(maps=True).document
         (False, True)
         """
         document = asdict(self)
-        return document if self.maps else {k: v for k, v in document.items() if k != "maps"}
+        left_out = {"motion"} if self.maps else {"maps", "motion"}
+        return {name: value for name, value in document.items() if name not in left_out}
 
 
 @dataclass(frozen=True)

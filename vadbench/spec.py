@@ -32,7 +32,9 @@ from vadbench.files.canonical import canonical_hash
 Setting = Literal["one-class", "unsupervised"]
 Scope = Literal["pooled", "scene"]
 Preset = Literal["fast", "paper"]
-Calibration = Literal["none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt", "minmax-video"]
+Calibration = Literal[
+    "none", "minmax-p99.9", "minmax", "zscore-clip", "sqrt", "tail", "minmax-video"
+]
 Macro = Literal["skip", "pad-rank", "pad-0-1", "pad-0-max", "pad-0-0"]
 SETTINGS: tuple[str, ...] = get_args(Setting)
 PRESETS: tuple[str, ...] = get_args(Preset)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from vadbench.errors import BadInput
 from vadbench.evaluation.protocol import PER_VIDEO, check_calibration
 from vadbench.evaluation.scores import Scores
+from vadbench.tails import Tail, fit_tail, log_survival
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Statistics:
         minimum, maximum: the extremes.
         p999: the 99.9th percentile, linearly interpolated.
         mean, std: mean and population standard deviation.
+        tail: [C, 34] how often scores are reached (`vadbench.tails`); None: not kept, as
+            in records of before.
     """
 
     minimum: Scores
@@ -33,11 +36,15 @@ class Statistics:
     p999: Scores
     mean: Scores
     std: Scores
+    tail: Tail | None = None
 
     def arrays(self) -> dict[str, Scores]:
         """Field name -> array, for a record; `Statistics(**arrays)` takes it back."""
+        every = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
-            name: np.asarray(getattr(self, name), np.float64) for name in self.__dataclass_fields__
+            name: np.asarray(value, np.float64)
+            for name, value in every.items()
+            if value is not None
         }
 
 
@@ -59,6 +66,7 @@ def calibration_statistics(scores: ArrayLike) -> Statistics:
         np.percentile(values, 99.9, axis=0),
         values.mean(0),
         values.std(0),
+        fit_tail(values),
     )
     return Statistics(*(np.asarray(value, np.float64) for value in summary))
 
@@ -75,8 +83,9 @@ def calibrate(
     `none` returns the scores; `minmax-p99.9` and `minmax` are (s - min) / (top - min), unclipped,
     with the 99.9th percentile or the maximum as top (AccI-VAD); `zscore-clip` is max((s - mean) /
     std, 0) (MULDE, supplement); `sqrt` is `minmax` after sqrt(max(s - min, 0)), for squared
-    distances. Training scores that do not vary give no scale: they are divided by 1 instead.
-    `minmax-video` looks at no training score: see `minmax_in_videos`.
+    distances. `tail` is -log of how often training scores reach s, so that sums of streams are
+    Fisher's combination of their p-values. Training scores that do not vary give no scale: they are
+    divided by 1 instead. `minmax-video` looks at no training score: see `minmax_in_videos`.
 
     Args:
         name: one of `CALIBRATIONS`.
@@ -95,12 +104,28 @@ def calibrate(
         return minmax_in_videos(values, lengths)
     if name == "zscore-clip":
         return np.maximum((values - statistics.mean) / _scale(statistics.std, statistics.mean), 0.0)
+    if name == "tail":
+        return _surprise(values, statistics)
     above = values - statistics.minimum
     top = statistics.p999 if name == "minmax-p99.9" else statistics.maximum
     scale = _scale(top - statistics.minimum, np.maximum(np.abs(top), np.abs(statistics.minimum)))
     if name == "sqrt":
         return np.asarray(np.sqrt(np.maximum(above, 0.0)) / np.sqrt(scale))
     return np.asarray(above / scale)
+
+
+def _surprise(values: Scores, statistics: Statistics) -> Scores:
+    """[N] or [N, C] -log of how often training scores reach each score."""
+    if statistics.tail is None:
+        raise BadInput(
+            "calibration tail: what is kept of the training scores has no tail, it is older than"
+            " this calibration (vadbench run --existing rerun)"
+        )
+    tails = np.atleast_2d(statistics.tail)
+    if len(tails) == 1:
+        return -log_survival(values, tails[0])
+    each = [log_survival(values[..., place], tail) for place, tail in enumerate(tails)]
+    return -np.stack(each, axis=-1)
 
 
 def minmax_in_videos(scores: Scores, lengths: NDArray[np.int64] | None) -> Scores:

@@ -59,6 +59,7 @@ class KeptStatistics(Record):
     p999: tuple[float, ...] = Field(min_length=1)
     mean: tuple[float, ...] = Field(min_length=1)
     std: tuple[float, ...] = Field(min_length=1)
+    tail: tuple[tuple[float, ...], ...] | None = None
 
     @classmethod
     def of(cls, statistics: Statistics) -> KeptStatistics:
@@ -67,7 +68,7 @@ class KeptStatistics(Record):
 
     def read(self, column: int) -> Statistics:
         """The arrays [1] of one read-out."""
-        numbers = self.model_dump()
+        numbers = self.model_dump(exclude_none=True)
         return Statistics(**{name: np.array([all_[column]]) for name, all_ in numbers.items()})
 
 

@@ -79,7 +79,7 @@ class Tracks:
 
     def nature(self) -> Nature:
         """The first column is the speed; the others are parts of it, and shape."""
-        return Nature(speeds=(0,))
+        return Nature(speeds=(0,), motion=(0, 1, 2))
 
     def extract(self, footage: Footage, objects: Objects, advance: Advance) -> Vectors:
         """A row for each box whose track is old enough.

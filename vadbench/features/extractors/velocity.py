@@ -106,7 +106,9 @@ class Velocity:
 
     def nature(self) -> Nature:
         """Speeds beside the box's size in `stats`. The bins of `hof` share a unit, not a scale."""
-        return Nature(speeds=(0, 1, 2, 3) if self.variant == "stats" else None)
+        if self.variant == "stats":
+            return Nature(speeds=(0, 1, 2, 3), motion=(0, 1, 2, 3))
+        return Nature(motion=tuple(range(BINS[self.variant])))
 
     def files(self) -> tuple[NeededFile, ...]:
         """RAFT's weights; flow by OpenCV has none."""
