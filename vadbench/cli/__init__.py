@@ -29,6 +29,7 @@ from vadbench.cli import (
     score,
     site,
     submit,
+    tasks,
 )
 from vadbench.cli.signals import INTERRUPTED, end, heed_signals, is_interrupted
 from vadbench.cli.terminal import echo, prepare_output, say
@@ -51,6 +52,7 @@ app.add_typer(models.app)
 app.add_typer(models.models, name="models")
 app.add_typer(score.app, name="score")
 app.add_typer(submit.app)
+app.add_typer(tasks.app)
 app.add_typer(publish.app, name="publish")
 app.add_typer(demo.app, name="demo")
 app.add_typer(features.app, name="features")

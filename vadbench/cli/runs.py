@@ -14,8 +14,13 @@ from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.plans.jobs import Job
+    from vadbench.plans.plan import Plan
     from vadbench.plans.states import State
     from vadbench.plans.summary import Summary
+    from vadbench.results.records import Results
+    from vadbench.runner.run import Outcome
+
+EXECUTORS = ("local", "slurm")
 
 app = typer.Typer()
 
@@ -27,7 +32,15 @@ def run(
     existing: Annotated[
         str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")
     ] = "skip",
-    executor: Annotated[str, typer.Option(help="Where jobs run: local.")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Where jobs run: local, or slurm, which are submitted.")
+    ] = "local",
+    slurm: Annotated[
+        str, typer.Option(help="Options for sbatch: partition=long,time=2:00:00,gpus=1,mem=8G.")
+    ] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="With slurm: follow the jobs until the table is there.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(min=1, max=1024, help="Jobs at a time; each gets its share of the cores.")
     ] = 1,
@@ -60,11 +73,19 @@ def run(
 
     if existing not in ("skip", "rerun", "fail"):
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
-    if executor != "local":
-        raise registry.unknown("executor", executor, ("local",))
+    if executor not in EXECUTORS:
+        raise registry.unknown("executor", executor, EXECUTORS)
     plan = options.read_plan()
-    sink = _sink(wandb, results)
     progress = silent if quiet else say
+    if executor == "slurm":
+        _refuse_local(
+            {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": existing == "fail"}
+        )
+        _run_on_slurm(plan, Results(results), slurm, wait, existing == "rerun", jobs, threads)
+        return
+    if slurm or wait:
+        raise BadInput("--slurm and --wait are of --executor slurm")
+    sink = _sink(wandb, results)
     outcome = run_suite(
         plan,
         Results(results),
@@ -77,12 +98,52 @@ def run(
         keep_models=keep_models,
         say=progress,
     )
+    _end(outcome)
+
+
+def _end(outcome: Outcome) -> None:
+    """Print what a run has left, and end with its exit code."""
     _print_table(outcome.table, outcome.path)
     for job, error in outcome.failed:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
     for reason in outcome.lacking:
         say(f"not run: {reason}")
     raise typer.Exit(1 if outcome.failed or outcome.lacking else 0)
+
+
+def _refuse_local(asked: dict[str, Any]) -> None:
+    for option, value in asked.items():
+        if value:
+            raise BadInput(
+                f"{option} is not there with --executor slurm; when the jobs are done, the same"
+                " command without it and with --executor local does that, and trains nothing again"
+            )
+
+
+def _run_on_slurm(
+    plan: Plan,
+    results: Results,
+    options: str,
+    wait: bool,
+    again: bool,
+    jobs: int,
+    threads: int | None,
+) -> None:
+    """Submit what is missing, and follow it where asked to."""
+    from vadbench.executors.slurm import read_options
+    from vadbench.runner.tasks import submit_suite, wait_for
+
+    submit_suite(
+        plan,
+        results,
+        read_options(options),
+        again=again,
+        at_a_time=jobs if jobs > 1 else None,
+        threads=threads,
+        say=say,
+    )
+    if wait:
+        _end(wait_for(plan, results, say))
 
 
 @app.command()

@@ -24,6 +24,7 @@ from vadbench.datasets.resplit import record_name
 from vadbench.detector import Detector, LeftOut, MethodConfig
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
+from vadbench.executors.claims import claim
 from vadbench.features.networks.store import read_manifest as read_network_manifest
 from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import MANIFEST, Stream, read_manifest
@@ -112,6 +113,22 @@ def run_one_fit(
         except Exception as error:
             record = failed_record(job, error)
         yield job, results.write_run(record, rows, again)
+
+
+def run_claimed(
+    jobs: Sequence[Job], *, results: Results, **how: Any
+) -> Iterator[tuple[Job, RunRecord]]:
+    """As `run_one_fit`, by one process at a time: what another one trains is waited for, and its
+    records are taken.
+    """
+    if not jobs:
+        return
+
+    def tell() -> None:
+        sys.stderr.write(f"waiting for another process that runs {jobs[0].fit_identity[:12]}\n")
+
+    with claim(results.root, jobs[0].fit_identity, tell):
+        yield from run_one_fit(jobs, results=results, **how)
 
 
 def fit_alone(

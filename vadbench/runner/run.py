@@ -34,7 +34,7 @@ from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
-from vadbench.runner.job import Curves, failed_record, fit_alone, run_one_fit
+from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed
 from vadbench.runner.keep import Keeper, has_fit, is_kept, keep_results
 from vadbench.runner.progress import (
     TimeLeft,
@@ -125,18 +125,18 @@ def run_suite(
     if outdated:
         say(f"{plural(len(outdated), 'record')} of files that have changed since: run again")
     lacking = find_lacking(todo, thorough)
-    able = _drop_lacking(todo, lacking)
+    able = drop_lacking(todo, lacking)
     _require_some(able or done, lacking)
     for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
     lacking |= extract_features(able, quiet, processes)
-    able = _drop_lacking(able, lacking)
+    able = drop_lacking(able, lacking)
     _require_some(able or done, lacking)
-    evaluation = _Evaluation(plan, results, say, fresh={job.identity for job in able})
+    evaluation = Evaluation(plan, results, say, fresh={job.identity for job in able})
     evaluation.take(job.identity for job in reused)
     replace = frozenset(job.identity for job in (able if again else outdated))
     run = partial(
-        run_one_fit,
+        run_claimed,
         results=results,
         cache_root=cache_root(),
         quiet=quiet or processes > 1,
@@ -235,7 +235,7 @@ def _run_quick_first(
         yield job, record
 
 
-class _Evaluation:
+class Evaluation:
     """Evaluates the results of a plan as their jobs end, each once.
 
     Args:
@@ -306,7 +306,7 @@ def _refuse_existing(done: list[Job], results: Results) -> None:
         raise BadInput(f"{folder}: exists{others}; use --existing skip or rerun")
 
 
-def _drop_lacking(jobs: list[Job], lacking: dict[Need, str]) -> list[Job]:
+def drop_lacking(jobs: list[Job], lacking: dict[Need, str]) -> list[Job]:
     """The jobs that read nothing of what is lacking."""
     return [job for job in jobs if not set(streams_read(job)) & set(lacking)]
 
