@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from math import isclose
 from pathlib import Path
 
 from vadbench.errors import BadInput
 from vadbench.files.atomic import aside_name, replace_file, replace_folder
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
+
+SAME = 1e-9
 
 
 @dataclass
@@ -84,7 +87,7 @@ def _merge_record(record: ResultRecord, results: Results, other: Results, merged
         return
     ours = results.record(record.dataset, record.recipe, record.identity)
     if ours is not None and ours.edited is None:
-        if ours.values == record.values:
+        if _same_values(ours, record):
             merged.same += 1
         else:
             merged.different.append(
@@ -101,6 +104,21 @@ def _merge_record(record: ResultRecord, results: Results, other: Results, merged
         return
     _copy(place, results.folder_of(record), results.root)
     merged.copied += 1
+
+
+def _same_values(one: ResultRecord, other: ResultRecord) -> bool:
+    """Whether two records say the same, but for last bits, in which libraries differ."""
+    return len(one.values) == len(other.values) and all(
+        _same_field(mine, theirs)
+        for value, second in zip(one.values, other.values, strict=True)
+        for mine, theirs in zip(astuple(value), astuple(second), strict=True)
+    )
+
+
+def _same_field(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return isclose(one, other, rel_tol=SAME, abs_tol=SAME)
+    return one == other
 
 
 def _copy(source: Path, target: Path, root: Path) -> None:
