@@ -19,7 +19,7 @@ from vadbench.datasets.derived_tracks import COLUMNS, check_regions, derive_trac
 from vadbench.datasets.events import Event, events_of_labels
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
 from vadbench.datasets.manifest import ClipEntry, Manifest, read_manifest
-from vadbench.datasets.masks import iterate_masks
+from vadbench.datasets.masks import iterate_masks, iterate_mat_masks
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.video import iterate_video
@@ -162,7 +162,10 @@ class Folder(Dataset):
         masks = self._clip(video).masks
         if masks is None:
             return None
-        return iterate_masks(self._inside(masks), self.frame_size(video), f"clip {video.name}")
+        path, size, of = self._inside(masks), self.frame_size(video), f"clip {video.name}"
+        if path.suffix.lower() == ".mat":
+            return iterate_mat_masks(path, size, video.frames, of)
+        return iterate_masks(path, size, of)
 
     def tracks(self) -> pd.DataFrame | None:
         """Anomalous regions: of the tracks file, else derived from masks where every anomalous test

@@ -71,7 +71,8 @@ class ClipEntry(BaseModel):
     masks: RelativePath | None = Field(
         None,
         description=(
-            "instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous"
+            "instead of intervals: a folder of numbered images, one a frame, or a MATLAB file"
+            " (.mat) with a cell a frame or [H, W, T]; non-zero = anomalous"
         ),
     )
 

@@ -18,7 +18,9 @@ from vadbench.datasets.checks import decode_all, observe
 from vadbench.datasets.derived_tracks import COLUMNS, components
 from vadbench.datasets.events import Event
 from vadbench.datasets.geometry import check_size
+from vadbench.datasets.label_sets import LabelSet
 from vadbench.datasets.masks import read_ids
+from vadbench.datasets.other_labels import labels_folder, read_kept
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.video import iterate_video
@@ -149,6 +151,22 @@ class UBnormal(Dataset):
         )
         return Labels("official", source, clips)
 
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """The human-related subset, from masks in `$VADBENCH_DATA/labels/ubnormal/hr`.
+
+        `<video>.npy` a test video, true = measured: Flaborea et al. (ICCV 2023) publish them under
+        names of their own, and no list of the frames is known.
+        """
+        folder = labels_folder(self.root, self.name) / "hr"
+        return (
+            LabelSet(
+                "hr",
+                f"human-related subset, masks in {folder.relative_to(self.root)}",
+                keep=lambda name, frames: read_kept(folder / f"{name}.npy", frames),
+                paths=(folder,),
+            ),
+        )
+
     def events(self) -> list[Event]:
         """Every anomalous object in its interval; of what kind the release does not say.
 
@@ -246,7 +264,16 @@ class UBnormal(Dataset):
                 f"{self.folder}: {len(set(names))} {split} videos in {', '.join(LISTS[split])}, the"
                 f" release has {self.counts[split]}"
             )
-        return sorted(names)
+        return sorted(name for name in names if self.wants(split, name))
+
+    @property
+    def total(self) -> int:
+        """Videos of the release."""
+        return sum(self.counts.values())
+
+    def names_here(self, split: Split) -> list[str]:
+        """The videos of a split's lists whose files are here."""
+        return [name for name in self._names(split) if self._find(name) is not None]
 
     def _list(self, file: str) -> list[str]:
         path = next(
@@ -270,14 +297,18 @@ class UBnormal(Dataset):
         return names
 
     def _path(self, name: str) -> Path:
+        found = self._find(name)
+        if found is None:
+            path = find_path(self.folder, f"Scene{scene_of(name)}") / f"{name}.mp4"
+            raise BadInput(f"{path}: not there; {self._remedy}; {self.partly_hint}")
+        return found
+
+    def _find(self, name: str) -> Path | None:
         folder = find_path(self.folder, f"Scene{scene_of(name)}")
         path = find_path(folder, f"{name}.mp4")
         if path.is_file():
             return path
-        found = video_paths(folder).get(name) if folder.is_dir() else None
-        if found is None:
-            raise BadInput(f"{path}: not there; {self._remedy}")
-        return found
+        return video_paths(folder).get(name) if folder.is_dir() else None
 
     def _annotations(self, name: str) -> Path:
         return find_path(self.folder, f"Scene{scene_of(name)}/{name}_annotations")
