@@ -103,7 +103,9 @@ def _without_usual(part: dict[str, Any]) -> dict[str, Any]:
 
 def _without(fields: dict[str, Any], **usual: Any) -> dict[str, Any]:
     """The fields, without those that have their usual value."""
-    return {name: value for name, value in fields.items() if usual.get(name) != value}
+    return {
+        name: value for name, value in fields.items() if name not in usual or usual[name] != value
+    }
 
 
 class Asked(Record):
