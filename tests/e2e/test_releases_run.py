@@ -6,9 +6,11 @@ labels.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 UNIT = Path(__file__).resolve().parents[1] / "unit"
@@ -96,3 +98,36 @@ def test_labels_say_so_everywhere(files: Any, shrunk: Any, tmp_path: Path) -> No
     assert len(list(tmp_path.glob("results/recipes/*/*/*/metrics.json"))) == 2
     refused = vadbench(*RUN, "--datasets", "msad", "--labels", "hr", code=2).stderr
     assert "unknown label set of msad 'hr': choose from hr-anomalies, hr-with-normals" in refused
+
+
+@pytest.mark.slow
+def test_avenue_runs_on_tracks_without_a_video(
+    monkeypatch: pytest.MonkeyPatch, shrunk: Any, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(UNIT)
+    import avenue_files
+
+    root = tmp_path / "data"
+    avenue_files.write_avenue(root)
+    shutil.rmtree(root / "Avenue Dataset")
+    (root / "tracks/avenue").mkdir(parents=True)
+    names = ["Frame_Number", "Person_ID", "State", "BB_tl_0", "BB_tl_1", "BB_br_0", "BB_br_1"]
+    for split, lengths in (("train", avenue_files.TRAIN), ("test", avenue_files.TEST)):
+        random = np.random.default_rng(len(lengths))
+        rows = []
+        for frames in lengths:
+            x = np.cumsum(random.normal(1, 0.3, frames)) + 5
+            rows += [(t, 1, 2, x[t], 20, x[t] + 10, 60) for t in range(frames)]
+        video = [f"{number:02d}" for number in range(1, len(lengths) + 1)]
+        arrays = {"rows": np.array(rows), "columns": np.array(names)}
+        path = root / f"tracks/avenue/deepsort_{split}.npz"
+        np.savez(path, video=np.array(video), count=np.array(lengths), **arrays)
+    vadbench = shrunk("avenue", avenue_files.COUNTS)
+    assert "no videos here: streams on tracks only" in vadbench("data", "check", "avenue").stdout
+    tracked = (*RUN[:3], "--features", "tracks@tracks.deepsort", "--quiet", "--datasets", "avenue")
+    assert "avenue: 2 test videos, 70 frames, 22 anomalous" in vadbench(*tracked).stdout
+    told = vadbench(*tracked, "--videos", "train/01,train/03,test/02").stdout
+    assert "avenue[3 of 5 " in told
+    assert "1 test videos, 30 frames, 10 anomalous" in told
+    refused = vadbench(*RUN, "--datasets", "avenue", code=2).stderr
+    assert "only streams on tracks do without" in refused
