@@ -258,7 +258,7 @@ def vary(
     labels = "" if labels == OFFICIAL else labels
     lists = {"datasets": datasets, "features": features}
     given = {**lists, "seeds": seeds, "preset": preset, "setting": setting}
-    changes = {name: value for name, value in given.items() if value}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value}
     if labels:
         changes["settings"] = choose_labels(suite.settings, labels)
     if add:

@@ -21,6 +21,7 @@ from vadbench.datasets.ubnormal import UBnormal
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import _frame_values
 from vadbench.evaluation.smoothing import smooth
+from vadbench.external.score import score_frames
 from vadbench.report.leaderboard.groups import make_group
 from vadbench.results.identity import identity_of
 from vadbench.spec import Protocol, Split, Training
@@ -353,6 +354,23 @@ def test_torn_labels_have_no_events(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(avenue, "_labels", zeros(LENGTHS))
     with pytest.raises(BadInput, match="leave out frames within videos"):
         events_tested(avenue, None, "hr")
+
+
+def test_other_codes_scores_are_measured_under_a_label_set(
+    shanghaitech: ShanghaiTech, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VADBENCH_DATA", str(shanghaitech.root))
+    monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
+    labels = labels_tested(shanghaitech, None, "hr")
+    scores = np.random.default_rng(0).normal(size=len(labels.flat()))
+    np.save(tmp_path / "scores.npy", scores)
+    arguments = {"dataset": "shanghaitech", "smoothing": 0}
+    found = score_frames(tmp_path / "scores.npy", "hr", **arguments)
+    assert (found["videos"], found["frames"]) == (101, 38697)
+    expected = roc_auc_score(labels.kept.flat(), labels.cut(scores))
+    assert found["rows"][0]["value"] == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(BadInput, match="hrr"):
+        score_frames(tmp_path / "scores.npy", "hrr", **arguments)
 
 
 # the command line

@@ -23,6 +23,7 @@ from vadbench.datasets.part import (
     open_part,
     remember_part,
 )
+from vadbench.datasets.resplit import labels_tested
 from vadbench.errors import BadInput
 from vadbench.plans.plan import _refuse_mixture
 from vadbench.report.leaderboard.entries import _why_unranked
@@ -76,6 +77,32 @@ def test_labels_of_videos_that_are_not_of_the_part_need_not_be_here(
 ) -> None:
     (avenue.root / "ground_truth_demo/testing_label_mask/1_label.mat").unlink()
     assert list(part_of(avenue, "here", tmp_path).labels().videos) == ["02"]
+
+
+def test_files_of_the_whole_serve_a_part(avenue: MiniatureAvenue, tmp_path: Path) -> None:
+    folder = avenue.root / "tracks/avenue/regions"
+    folder.mkdir(parents=True)
+    (folder / "01.txt").write_text("0,3,1,1,9,9\n")
+    (folder / "02.txt").write_text("0,3,1,1,9,9\n0,4,2,1,9,9\n")
+    part = part_of(avenue, "here", tmp_path)
+    assert part.track_source == "published"
+    tracks = part.tracks()
+    assert tracks is not None
+    assert tracks[["video", "frame"]].to_numpy().tolist() == [["02", 3], ["02", 4]]
+
+
+def test_a_label_set_is_of_the_videos_of_the_part(
+    avenue: MiniatureAvenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (avenue.root / "labels/avenue").mkdir(parents=True)
+    flat = np.ones(sum(TEST), np.uint8)
+    np.save(avenue.root / "labels/avenue/frame_labels_avenue.npy", flat)
+    monkeypatch.setattr(MiniatureAvenue, "other_anomalous", len(flat))
+    part = part_of(avenue, "here", tmp_path)
+    labels = labels_tested(part, None, "mnad-interval")
+    assert {name: values.tolist() for name, values in labels.videos.items()} == {
+        "02": [1] * TEST[1]
+    }
 
 
 def test_a_chosen_video_that_goes_missing_is_named(avenue: MiniatureAvenue, tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ class Avenue(Dataset):
         other = LabelSet(
             "mnad-interval",
             f"labels of ano_pred (CVPR 2018) and MNAD, {self._other_labels.name}",
-            read=lambda official: self._read_other(),
+            read=self._read_other,
             paths=(self._other_labels,),
         )
         return HR, other

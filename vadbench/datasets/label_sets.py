@@ -33,7 +33,8 @@ class LabelSet:
         cleared: test videos all of whose frames are normal in it.
         left_out: test videos that are not measured.
         dropped: test video -> frames that are not measured.
-        read: gives other labels of all test videos; None: the official ones.
+        read: gives other labels of all test videos, of which those tested are taken; None: the
+            official ones.
         keep: gives of a video and its number of frames which are measured, from files; None: all.
         resplit: the videos that it is trained and tested on; None: the data set's splits.
         paths: files and folders that it is read from.
@@ -44,7 +45,7 @@ class LabelSet:
     cleared: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     dropped: Mapping[str, Spans] = field(default_factory=dict)
-    read: Callable[[Labels], Arrays] | None = None
+    read: Callable[[], Arrays] | None = None
     keep: Callable[[str, int], NDArray[np.bool_]] | None = None
     resplit: Resplit | None = None
     paths: tuple[Path, ...] = ()
@@ -59,10 +60,10 @@ class LabelSet:
             BadInput: if files that it is read from are missing or damaged, or a stated frame is
                 after the end of its video.
         """
-        videos = official.videos if self.read is None else self.read(official)
+        others = {} if self.read is None else self.read()
         videos = {
-            name: np.zeros_like(labels) if name in self.cleared else labels
-            for name, labels in videos.items()
+            name: np.zeros_like(labels) if name in self.cleared else others.get(name, labels)
+            for name, labels in official.videos.items()
         }
         changed = sum(
             int((labels != official.videos[name]).sum()) for name, labels in videos.items()

@@ -51,8 +51,8 @@ class UBnormal(Dataset):
     - for abnormal videos `Scene<N>/<video>_annotations/<video>_tracks.txt`, a line `id, first,
       last` for each anomalous object, frames from 0 and inclusive: the frame labels, as the
       authors' script writes them. An interval that ends after its video is cut, one that begins
-      there refused. Of `<video>_new_tracks.txt`, which the authors' region script prefers where it
-      exists, nothing certain is known: it is not read.
+      there refused. Where there is a `<video>_new_tracks.txt` of the same form, regions are made
+      of its intervals, as the authors' region script does; frame labels and masks never are.
     - `<video>_annotations/<video>_<frame, four digits>_gt.png`, whose pixels hold the id of the
       object they show: masks and regions of the objects in `_tracks.txt`. Only the images of
       anomalous frames are opened; one that is missing or has other than one channel is refused.
@@ -201,7 +201,7 @@ class UBnormal(Dataset):
         rows = [
             (video.name, track, frame, *box)
             for video in self.videos("test")
-            for track, (number, first, last) in enumerate(self._anomalous(video))
+            for track, (number, first, last) in enumerate(self._anomalous(video, "_new_tracks"))
             for frame in range(first, min(last + 1, video.frames))
             for box in _largest(
                 components((self._objects(video, frame) == number).astype(np.uint8), least_area=1)
@@ -313,11 +313,16 @@ class UBnormal(Dataset):
     def _annotations(self, name: str) -> Path:
         return find_path(self.folder, f"Scene{scene_of(name)}/{name}_annotations")
 
-    def _anomalous(self, video: Video) -> list[Track]:
-        """The anomalous objects of a test video, none in a normal one."""
+    def _anomalous(self, video: Video, preferred: str = "") -> list[Track]:
+        """The anomalous objects of a test video, none in a normal one; of the preferred file where
+        there is one.
+        """
         if video.name.startswith("normal"):
             return []
-        path = find_path(self._annotations(video.name), f"{video.name}_tracks.txt")
+        folder = self._annotations(video.name)
+        path = find_path(folder, f"{video.name}_tracks.txt")
+        if preferred and (folder / f"{video.name}{preferred}.txt").is_file():
+            path = folder / f"{video.name}{preferred}.txt"
         if not path.is_file():
             raise BadInput(
                 f"{path}: the anomalous objects of {video.name} are missing; {self._remedy}"

@@ -28,6 +28,7 @@ from vadbench.evaluation.metrics.uncertainty import Jackknife, Key, frame_jackkn
 from vadbench.evaluation.outdated import is_outdated
 from vadbench.evaluation.protocol import OF_PARTS, check_weights, make_protocol
 from vadbench.evaluation.region_values import (
+    OF_OFFICIAL,
     Measured,
     has_regions,
     keep_regions,
@@ -290,6 +291,8 @@ def evaluate_given(
     final = sum_frames([frames], result.parts, protocol.calibration_level, labels.lengths())
     framed, jackknives = _frame_values(final, done.read_outs, labels, scenes, protocol)
     kept = next((one for one in (before, measured) if has_regions(one, result, truth)), None)
+    if protocol.labels != OFFICIAL:
+        regions = no_regions(protocol, OF_OFFICIAL.format(protocol.labels))
     if regions is None and kept is not None:
         regions = keep_regions(kept, results)
     if regions is None:
