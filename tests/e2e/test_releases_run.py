@@ -43,6 +43,7 @@ def micro(folder: Path) -> dict[str, Any]:
         pytest.param("msad", "write_msad", "SMALL_MSAD", marks=pytest.mark.slow),
         pytest.param("street_scene", "write_street", "STREET", marks=pytest.mark.slow),
         pytest.param("iitb_corridor", "write_iitb", "IITB", marks=pytest.mark.slow),
+        pytest.param("xd_violence", "write_xd", "SMALL_XD", marks=pytest.mark.slow),
     ],
 )
 def test_a_miniature_goes_from_its_files_to_a_table(

@@ -11,6 +11,7 @@ from vadbench.datasets.iitb_corridor import IITBCorridor
 from vadbench.datasets.msad import CLASSES, MSAD
 from vadbench.datasets.nwpu_campus import NWPUCampus
 from vadbench.datasets.street_scene import StreetScene
+from vadbench.datasets.xd_violence import XDViolence
 
 HEADER = "name,scenario,total frames,starting frame of anomaly,ending frame of anomaly"
 NWPU = {
@@ -23,6 +24,13 @@ IITB = {"counts": {"train": 2, "test": 2}, "test_frames": 10, "anomalous": 5}
 STREET = {"counts": {"train": 2, "test": 2}, "tracked": 3, "size": (24, 32)}
 SMALL_MSAD = {"counts": {"train": 2, "test": 4}, "weak": 3}
 
+SMALL_XD = {
+    "counts": {"train": 2, "test": 3, "unlabelled": 1},
+    "violent": 2,
+    "intervals": 3,
+}
+
+TinyXD = type("TinyXD", (XDViolence,), SMALL_XD)
 TinyNWPU = type("TinyNWPU", (NWPUCampus,), NWPU)
 TinyIITB = type("TinyIITB", (IITBCorridor,), IITB)
 TinyStreet = type("TinyStreet", (StreetScene,), STREET)
@@ -94,3 +102,24 @@ def write_msad(root: Path) -> MSAD:
     lines = [HEADER, "Assault_2,road,6,2,4", "Fire_10,mall,4,1,4"]
     (base / "anomaly_annotation.csv").write_text("\n".join(lines))  # no newline at the end
     return TinyMSAD(root)
+
+
+FIGHT = "Bad.Boys,1995__#00-10-00_00-10-45_label_B1-0-0"
+RIOT = "v=8cTqh9tMz_I__#1_label_B4-G-0"
+
+
+def write_xd(root: Path) -> XDViolence:
+    """Frames 1 and 2 of a fight, frames 0 and 3 to 5 of a riot with an explosion are anomalous."""
+    base = root / "XD-Violence"
+    for below, name, frames in (
+        ("1-1004", "v=aaa__#1_label_A", 6),
+        ("1005-2004", "Quiet__#00-00-00_00-01-00_label_A", 5),
+        ("1005-2004", "Loud__#00-00-00_00-01-00_label_G", 5),
+        ("test_videos", FIGHT, 6),
+        ("test_videos", RIOT, 6),
+        ("test_videos", "v=bbb__#0_label_A", 5),
+    ):
+        write_video(base / below / "plain.avi", frames).rename(base / below / f"{name}.avi")
+    lines = [f"{FIGHT}.mp4 1 3", f"{RIOT} 0 1 3 9"]
+    (base / "annotations.txt").write_text("\n".join(lines))  # no newline at the end
+    return TinyXD(root)

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 from damage import complaint, litter, require_complaint, truncate, use
 from release_files import (
+    FIGHT,
+    RIOT,
     TinyMSAD,
     TinyNWPU,
     TinyStreet,
+    TinyXD,
     write_iitb,
     write_msad,
     write_nwpu,
     write_street,
+    write_xd,
 )
 from video_writer import private_cache, write_video  # noqa: F401
 
@@ -31,6 +35,7 @@ from vadbench.datasets.nwpu_campus import NWPUCampus
 from vadbench.datasets.part import PartOf, choose_videos, open_part, remember_part
 from vadbench.datasets.resplit import labels_tested
 from vadbench.datasets.street_scene import StreetScene
+from vadbench.datasets.xd_violence import XDViolence
 from vadbench.errors import BadInput
 
 WRITERS: dict[str, Callable[[Path], Dataset]] = {
@@ -38,6 +43,7 @@ WRITERS: dict[str, Callable[[Path], Dataset]] = {
     "msad": write_msad,
     "street_scene": write_street,
     "iitb_corridor": write_iitb,
+    "xd_violence": write_xd,
 }
 GT = "groundtruth/NWPU_Campus_gt.npz"
 STREET_GT = "Test/Test001/Test001_gt.txt"
@@ -382,3 +388,63 @@ def test_damage_of_iitb_corridor_is_told(iitb: IITBCorridor, fault: str) -> None
 def test_a_label_set_that_there_is_not_is_refused(release: Dataset) -> None:
     with pytest.raises(BadInput, match=f"unknown label set of {release.name}"):
         find_label_set(release, "scene-dependent")
+
+
+# XD-Violence
+
+
+@pytest.fixture
+def xd(tmp_path: Path) -> XDViolence:
+    return write_xd(tmp_path)
+
+
+def annotate(base: Path, *rows: str) -> None:
+    (base / "annotations.txt").write_text("\n".join(rows))
+
+
+XD_FIGHT, XD_RIOT = f"{FIGHT} 1 3", f"{RIOT} 0 1 3 9"
+XD_FAULTS = {
+    "video missing": (lambda b: (b / f"test_videos/{RIOT}.avi").unlink(), "2 test videos"),
+    "video of another name": (
+        lambda b: (b / f"test_videos/{RIOT}.avi").rename(b / "test_videos/riot.avi"),
+        "expected names as title",
+    ),
+    "video twice": (
+        lambda b: shutil.copytree(b / "1-1004", b / "1-1004 (2)"),
+        "is also .*1-1004",
+    ),
+    "video cut": (lambda b: truncate(b / f"test_videos/{FIGHT}.avi"), "cut off"),
+    "no annotations": (lambda b: (b / "annotations.txt").unlink(), "annotations are missing"),
+    "empty annotations": (lambda b: annotate(b), "0 intervals of 0 videos"),
+    "line missing": (lambda b: annotate(b, XD_FIGHT), "1 intervals of 1 videos"),
+    "of another video": (lambda b: annotate(b, f"other{XD_FIGHT}", XD_RIOT), "no line of Bad"),
+    "line twice": (lambda b: annotate(b, XD_FIGHT, XD_FIGHT), "names Bad.* again"),
+    "line cut": (lambda b: annotate(b, XD_FIGHT, f"{RIOT} 0 1 3"), "3 numbers"),
+    "no numbers": (lambda b: annotate(b, XD_FIGHT, RIOT), "0 numbers"),
+    "words": (lambda b: annotate(b, f"{FIGHT} a 3", XD_RIOT), "expected name and frame numbers"),
+    "turned": (lambda b: annotate(b, f"{FIGHT} 3 1", XD_RIOT), "the end after the first"),
+    "negative": (lambda b: annotate(b, f"{FIGHT} -1 1", XD_RIOT), "the end after the first"),
+    "past the video": (lambda b: annotate(b, f"{FIGHT} 6 7", XD_RIOT), "begins after its frames"),
+}
+
+
+@pytest.mark.parametrize("fault", XD_FAULTS)
+def test_damage_of_xd_violence_is_told(xd: XDViolence, fault: str) -> None:
+    require_complaint(xd, XD_FAULTS[fault])
+
+
+def test_xd_violences_intervals_are_half_open_and_cut_at_the_end(xd: XDViolence) -> None:
+    labels = xd.labels()
+    assert labels.videos[FIGHT].tolist() == [0, 1, 1, 0, 0, 0]
+    assert labels.videos[RIOT].tolist() == [1, 0, 0, 1, 1, 1]
+    assert labels.source.endswith("; 1 intervals cut at the end of their video")
+    kinds = {event.category for event in xd.events()}
+    assert kinds == {"fighting", "riot"}
+
+
+def test_normal_videos_are_trained_on_and_the_others_are_unlabelled(xd: XDViolence) -> None:
+    names = {split: [video.name for video in xd.videos(split)] for split in xd.splits}
+    assert len(names["train"]) == 2
+    assert all(name.endswith("_label_A") for name in names["train"])
+    assert names["unlabelled"] == ["Loud__#00-00-00_00-01-00_label_G"]
+    assert TinyXD(xd.root).total == 5
