@@ -45,6 +45,7 @@ Settings = dict[str, dict[str, Any]]
 REGIONS = ("rbdc", "tbdc")
 GIVEN = "given"  # the stream of scores that were not computed here
 TEST_FREE = ("code", "protocol")  # where an entrant may declare that no test label was used
+OFFICIAL = "official"  # the name by which every data set's own labels are chosen
 NOT_COMPUTED = "not computed by this version; run vadbench evaluate"
 # frames; the filter's kernel grows with sigma, and no video needs a wider one
 MOST_SMOOTHING = 10_000
@@ -99,8 +100,14 @@ def _without_usual(part: dict[str, Any]) -> dict[str, Any]:
     """A part's fields, `weight` and `group` only where they say something: identities and records
     may be older than they are.
     """
-    usual = {"weight": 1.0, "group": ""}
-    return {name: value for name, value in part.items() if usual.get(name) != value}
+    return _without(part, weight=1.0, group="")
+
+
+def _without(fields: dict[str, Any], **usual: Any) -> dict[str, Any]:
+    """The fields, without those that have their usual value."""
+    return {
+        name: value for name, value in fields.items() if name not in usual or usual[name] != value
+    }
 
 
 class Asked(Record):
@@ -164,12 +171,17 @@ class ScoredPart(Record):
 
 
 class Split(Record):
-    """A re-split of an unsupervised setting: its name, a hash of both lists, how many videos."""
+    """A re-split: its name, a hash of both lists, how many videos, and how it is trained on."""
 
     name: str
     sha256: str
     train_videos: Count
     test_videos: Count
+    setting: Setting = "unsupervised"
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), setting="unsupervised")
 
 
 class Training(Record):
@@ -179,7 +191,7 @@ class Training(Record):
         seed: 0 where nothing is random.
         scope: one training for all scenes, or one for each.
         source: the data set trained on where it is not the tested one.
-        split: the re-split of an unsupervised setting.
+        split: the re-split of an unsupervised setting, or of labels that have one.
     """
 
     seed: Count = 0
@@ -190,15 +202,16 @@ class Training(Record):
     @property
     def setting(self) -> Setting:
         """`one-class`, or `unsupervised`."""
-        return "one-class" if self.split is None else "unsupervised"
+        return "one-class" if self.split is None else self.split.setting
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What is unusual: `per scene`, `trained on avenue`, `unsupervised`."""
+        """What is unusual: `per scene`, `trained on avenue`, `unsupervised`, `split NAME`."""
         return (
             *(["per scene"] if self.scope == "scene" else []),
             *([f"trained on {self.source}"] if self.source else []),
-            *(["unsupervised"] if self.split else []),
+            *(["unsupervised"] if self.setting == "unsupervised" else []),
+            *([f"split {self.split.name}"] if self.split and self.setting == "one-class" else []),
         )
 
 
@@ -228,6 +241,13 @@ class Protocol(Record):
     )
     alpha: float = Field(0.1, gt=0, le=1, description="part of a track that has to be detected")
     beta: float = Field(0.1, gt=0, le=1, description="least IoU of a detection with a region")
+    labels: str = Field(
+        OFFICIAL, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="which labels of the data set"
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(write(self), labels=OFFICIAL)
 
     @field_validator("smoothing", mode="before")
     @classmethod

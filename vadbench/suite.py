@@ -23,7 +23,7 @@ from pydantic import (
 from vadbench import registry
 from vadbench.errors import BadInput, cut, quote
 from vadbench.files.documents import parse_json, read_toml
-from vadbench.spec import MOST_SEEDS, Preset, Scope, Setting, Settings, check_settings
+from vadbench.spec import MOST_SEEDS, OFFICIAL, Preset, Scope, Setting, Settings, check_settings
 
 LONGEST_SETTING = 10_000  # characters of a value of --set
 LATEST = "latest"  # the name of a suite that is one command line
@@ -245,18 +245,22 @@ def vary(
     preset: str | None = None,
     setting: str | None = None,
     add: tuple[str, ...] = (),
+    labels: str = "",
 ) -> Suite:
-    """The suite on other data sets, streams, with more seeds, another preset or setting, or with
-    further methods, where given.
+    """The suite on other data sets, streams, with more seeds, another preset or setting, under
+    other labels, or with further methods, where given.
 
     Its name says so, so that its table is a file of its own; `variation` are the options for it.
 
     Raises:
         BadInput: on a preset or setting that is none, or one that the suite cannot have.
     """
+    labels = "" if labels == OFFICIAL else labels
     lists = {"datasets": datasets, "features": features}
     given = {**lists, "seeds": seeds, "preset": preset, "setting": setting}
-    changes = {name: value for name, value in given.items() if value}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if labels:
+        changes["settings"] = choose_labels(suite.settings, labels)
     if add:
         changes["methods"] = tuple(dict.fromkeys((*suite.methods, *add)))
     if not changes:
@@ -264,14 +268,16 @@ def vary(
     changed = make_suite({**suite.model_dump(), **changes})
     words = [
         suite.name,
-        "+".join(changed.datasets) if set(changes) - {"methods"} else "",
+        "+".join(map(_slug, changed.datasets)) if set(changes) - {"methods"} else "",
         "+".join(features),
         f"{seeds}seeds" if seeds else "",
         preset or "",
         setting or "",
+        f"labels-{labels.lower()}" if labels else "",
         f"with-{'+'.join(add).lower()}" if add else "",
     ]
     options = {**{name: changes[name] for name in given if name in changes}, "add": add}
+    options |= {"labels": labels}
     variation = " ".join(
         f"--{name} {shlex.quote(','.join(value) if isinstance(value, tuple) else str(value))}"
         for name, value in options.items()
@@ -279,6 +285,11 @@ def vary(
     )
     name = "--".join(word for word in words if word)
     return make_suite({**changed.model_dump(), "name": name, "variation": variation})
+
+
+def _slug(dataset: str) -> str:
+    """A data set's name as a file's: `avenue-8of37-3fa2c1` of a part."""
+    return dataset.replace(" of ", "of").replace("[", "-").replace(" ", "-").replace("]", "")
 
 
 def suite_names(folder: Path) -> list[str]:
@@ -303,6 +314,20 @@ def make_suite(fields: dict[str, Any]) -> Suite:
                 " a method"
             ) from error
         raise BadInput(registry.first_fault(error, Suite)) from error
+
+
+def choose_labels(settings: Settings, labels: str) -> Settings:
+    """Settings under these labels; those that they name where there are none.
+
+    Raises:
+        BadInput: if they name other ones.
+    """
+    protocol = settings.get("protocol", {})
+    if not labels or (labels == OFFICIAL and "labels" not in protocol):
+        return settings
+    if protocol.get("labels", labels) != labels:
+        raise BadInput(f"--labels {quote(labels)}: the settings say {quote(protocol['labels'])}")
+    return {**settings, "protocol": {**protocol, "labels": labels}}
 
 
 def parse_settings(texts: Iterable[str]) -> Settings:

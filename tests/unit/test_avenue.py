@@ -316,3 +316,52 @@ def test_published_boxes_of_other_frames_are_refused(tiny):
         BadInput, match=r"video 02: frame 7: box .* lies outside, the frames are 128 x 96"
     ):
         tiny.tracks()
+
+
+# person tracks and masks, no video
+
+
+def tracks_alone(tiny, lengths):
+    """What a user has who took the masks and the tracks."""
+    shutil.rmtree(tiny.root / "Avenue Dataset")
+    folder = tiny.root / "tracks" / "avenue"
+    folder.mkdir(parents=True)
+    columns = ["Frame_Number", "Person_ID", "State", "BB_tl_0", "BB_tl_1", "BB_br_0", "BB_br_1"]
+    for split, of_split in lengths.items():
+        rows = [(frame, 1, 2, 5, 5, 9, 20) for count in of_split.values() for frame in range(count)]
+        arrays = {
+            "rows": np.array(rows, np.int16),
+            "columns": np.array(columns),
+            "video": np.array(list(of_split)),
+            "count": np.array([*of_split.values()]),
+        }
+        np.savez(folder / f"deepsort_{split}.npz", **arrays)
+    return MiniatureAvenue(tiny.root)
+
+
+TRACKED = {"train": {"01": 30, "2": 35, "03": 36}, "test": {"01": 40, "02": 20}}
+
+
+def test_tracks_and_masks_do_without_videos(tiny):
+    expected, regions = tiny.labels().flat(), tiny.tracks()
+    alone = tracks_alone(tiny, TRACKED)
+    assert findings(alone) == {}
+    assert [video.frames for video in alone.videos("train")] == [30, 35, 36]
+    assert [video.frames for video in alone.videos("test")] == list(TEST)
+    assert (alone.labels().flat() == expected).all()
+    assert alone.tracks().equals(regions)
+    assert alone.truth_paths()[0].is_dir()
+    with pytest.raises(BadInput, match="no videos; only streams on tracks do without"):
+        next(alone.read(alone.videos("test")[0]))
+
+
+def test_tracks_of_other_videos_are_refused(tiny):
+    alone = tracks_alone(tiny, {"train": {"01": 30, "02": 35, "04": 36}})
+    with pytest.raises(BadInput, match=r"tracks of videos 01, 02, 04; expected 01 to 03"):
+        alone.videos("train")
+
+
+def test_without_tracks_the_videos_are_what_is_missing(tiny):
+    shutil.rmtree(tiny.root / "Avenue Dataset")
+    with pytest.raises(BadInput, match="CUHK Avenue is not there"):
+        MiniatureAvenue(tiny.root).videos("train")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from damage import clip_faults, complaint, litter, loop, require_complaint, video_faults
+from scipy.io import savemat
 from typer.testing import CliRunner
 from video_writer import private_cache, write_images, write_video  # noqa: F401
 
@@ -438,3 +439,79 @@ def test_object_ids_in_masks_of_16_bits_count(own):
             str(path), (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint16) * 3
         )
     assert Folder(own.root).labels().videos["yard-1"].tolist() == expected.tolist()
+
+
+# masks in MATLAB files, labels from regions
+
+
+def mat_masks(count=4):
+    """Masks of the yard: a square in the last two frames."""
+    masks = np.zeros((24, 32, count), np.uint8)
+    masks[4:10, 8:16, 2:] = 1
+    return masks
+
+
+def with_mat(own, **variables):
+    """The yard's masks in a MATLAB file."""
+    savemat(own.folder / "yard.mat", variables)
+    return say(own, MANIFEST.replace("masks/yard", "yard.mat"))
+
+
+@pytest.mark.parametrize("as_cells", [True, False])
+def test_masks_may_be_in_a_matlab_file(own, as_cells):
+    cells = np.empty((1, 4), object)
+    for frame in range(4):
+        cells[0, frame] = mat_masks()[:, :, frame]
+    expected = own.labels().videos["yard-1"]
+    found = with_mat(own, volLabel=cells if as_cells else mat_masks())
+    assert found.labels().videos["yard-1"].tolist() == expected.tolist() == [0, 0, 1, 1]
+    assert complaint(found) == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"a": mat_masks(), "b": mat_masks()}, "variables a, b; expected one"),
+        ({"a": mat_masks(3)}, "clip yard-1 has 4 frames and 3 masks"),
+        ({"a": mat_masks().transpose(2, 0, 1)}, "a mask"),
+        ({"a": mat_masks()[:, :, 0]}, r"a is uint8 of shape \(24, 32\)"),
+        ({"a": mat_masks() * 0.5}, "fractions"),
+        ({"a": "text"}, "expected a cell a frame"),
+    ],
+)
+def test_other_matlab_files_are_refused(own, variables, told):
+    assert re.search(told, complaint(with_mat(own, **variables)))
+
+
+def test_a_matlab_file_that_is_cut_is_named(own):
+    found = with_mat(own, a=mat_masks())
+    path = own.folder / "yard.mat"
+    path.write_bytes(path.read_bytes()[:300])
+    assert re.search(r"yard\.mat: cannot be read", complaint(found))
+
+
+REGIONS = "video,track,frame,x1,y1,x2,y2\nfight,0,2,1,1,9,9\nfight,0,3,1,1,9,9\n"
+BY_REGIONS = MANIFEST.replace("anomalous = [[1, 2], [4, 4]]\n", "").replace(
+    'labelled_by = "the night shift"', 'labels = "tracks"\ntracks = "regions.csv"'
+)
+
+
+def test_frames_with_a_region_are_anomalous_where_the_manifest_says_so(own):
+    (own.folder / "regions.csv").write_text(REGIONS)
+    found = say(own, BY_REGIONS)
+    labels = found.labels()
+    assert labels.videos["fight"].tolist() == [0, 0, 1, 1, 0, 0]
+    assert (labels.name, labels.unknown) == ("own", ())
+    assert labels.source == "dataset.toml: masks and regions"
+    assert found.tracks()[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[1, 1, 9, 9]] * 2
+    check_events(found.events(), labels.videos, found.name)
+
+
+def test_labels_from_regions_need_regions(own):
+    with pytest.raises(BadInput, match='labels = "tracks" without tracks'):
+        say(own, BY_REGIONS.replace('tracks = "regions.csv"', "")).labels()
+
+
+def test_regions_lack_a_corner(own):
+    (own.folder / "regions.csv").write_text(REGIONS.replace(",y2", "").replace(",9\n", "\n"))
+    assert "no column y2" in complaint(say(own, BY_REGIONS))

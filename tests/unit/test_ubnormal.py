@@ -290,3 +290,27 @@ def test_ids_beyond_eight_bits_are_read(tiny):
     assert tiny.tracks()[["frame", "x0", "y0", "x1", "y1"]].to_numpy().tolist() == [
         [frame, 4, 2, 9, 7] for frame in (1, 2, 3)
     ]
+
+
+def test_regions_are_of_the_new_tracks_where_there_are_any(tiny):
+    labels, masks = tiny.labels().flat(), [mask.any() for mask in masks_of(tiny)]
+    folder = annotations(tiny.folder)
+    (folder / f"{ABNORMAL}_new_tracks.txt").write_text("3,1,2\n7,4,5\n3,5,5\n")
+    again = Tiny(tiny.root)
+    found = again.tracks()
+    spans = {track: own["frame"].tolist() for track, own in found.groupby("track")}
+    assert spans == {0: [1, 2], 1: [4, 5], 2: [5]}  # a row is a track, whatever its object
+    assert (again.labels().flat() == labels).all()
+    assert [mask.any() for mask in masks_of(again)] == masks
+
+
+def test_new_tracks_that_are_damaged_are_named(tiny):
+    folder = annotations(tiny.folder)
+    (folder / f"{ABNORMAL}_new_tracks.txt").write_text("3,1\n")
+    with pytest.raises(BadInput, match=r"_new_tracks\.txt: line 1"):
+        Tiny(tiny.root).tracks()
+
+
+def masks_of(dataset):
+    video = next(one for one in dataset.videos("test") if one.name == ABNORMAL)
+    return list(dataset.masks(video))

@@ -52,7 +52,9 @@ def binarised(
             f"{scored.name}: its frame scores are not here; vadbench evaluate makes them"
         )
     size = batch or RELEASED_BATCH
-    values = by_sensitivity(frames.scores, all_labels_of(scored).flat(), k or PAPER_K, size)
+    labels = all_labels_of(scored)
+    scores, anomalous = labels.cut(frames.scores), labels.kept.flat()
+    values = by_sensitivity(scores, anomalous, k or PAPER_K, size)
     echo(
         f"{scored.dataset} {scored.recipe}, seed {scored.seed}; {scored.read_outs[0]}, unsmoothed"
         f" frame scores, batches of {size}; percent"

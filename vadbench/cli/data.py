@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vadbench.cli.terminal import echo, echo_lines, say
 from vadbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from vadbench.datasets.base import Dataset
 
 app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args_is_help=True)
 
@@ -15,6 +18,12 @@ app = typer.Typer(help="Fetch and check the data sets on this machine.", no_args
 @app.command("check")
 def data_check(
     dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial", help="List and verify the videos that are here, though others are not."
+        ),
+    ] = False,
 ) -> None:
     """Verify a data set's counts, sizes, files and labels."""
     from vadbench.datasets.checks import events_agree
@@ -22,7 +31,7 @@ def data_check(
     from vadbench.datasets.open import open_dataset
     from vadbench.features.verify import check_cached
 
-    wanted = open_dataset(dataset)
+    wanted = _open_here(dataset) if partial else open_dataset(dataset)
     checks = [*wanted.check(), events_agree(wanted), check_cached(wanted)]
     width = max(len(line.what) for line in checks)
     for line in checks:
@@ -43,6 +52,24 @@ def data_check(
             else help_
         )
         raise BadInput(f"{dataset}: {sum(not line.good for line in checks)} checks failed; {help_}")
+
+
+def _open_here(dataset: str) -> Dataset:
+    """What is here of a data set, listed."""
+    from vadbench.datasets.base import SPLITS
+    from vadbench.datasets.open import open_dataset
+    from vadbench.datasets.part import HERE, choose_videos, is_part, remember_part
+    from vadbench.locations import cache_root
+
+    whole = open_dataset(dataset)
+    if is_part(dataset):
+        return whole
+    for split in SPLITS:
+        names = whole.names_here(split)
+        echo(f"{split} videos here: {len(names)}{': ' if names else ''}{', '.join(names)}")
+    part = open_dataset(remember_part(whole, choose_videos(whole, HERE), cache_root()))
+    echo(f"{part.name}: vadbench run --datasets {dataset} --videos {HERE} runs it")
+    return part
 
 
 @app.command("fetch")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vadbench.plans.plan import Plan
     from vadbench.suite import Suite
 
-VARY = "--datasets, --features, --seeds, --preset, --setting vary it, --add adds methods"
+VARY = "--datasets, --features, --seeds, --preset, --setting, --labels vary it, --add adds methods"
 Methods = Annotated[
     str,
     typer.Option(
@@ -70,6 +70,26 @@ Setting = Annotated[
         ),
     ),
 ]
+LabelSets = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        help=(
+            "Labels of the data set other than the official ones, such as hr or scene-dependent"
+            " (docs/datasets.md)."
+        ),
+    ),
+]
+Videos = Annotated[
+    str,
+    typer.Option(
+        "--videos",
+        help=(
+            "Some videos of the data set alone, comma-separated, as 01 or train/01, or here: all"
+            " that are on this machine. Its numbers are never ranked with the whole's."
+        ),
+    ),
+]
 SuiteName = Annotated[
     str,
     typer.Option("--suite", help=f"A suite (vadbench list suites), or a TOML file; {VARY}."),
@@ -108,6 +128,8 @@ class Options:
     setting: Setting = ""
     suite: SuiteName = ""
     add: Add = ""
+    labels: LabelSets = ""
+    videos: Videos = ""
 
     def read_suite(self) -> Suite:
         """The suite that the options describe.
@@ -124,11 +146,12 @@ class Options:
             raise BadInput(f"--suite names settings itself; give a suite or these; {VARY}")
         return vary(
             read_suite(self.suite, suites_root()),
-            datasets=split(self.datasets),
+            datasets=self._choose_datasets(),
             features=split(self.features),
             seeds=self.seeds,
             preset=self.preset,
             setting=self.setting,
+            labels=self.labels,
             add=(*split(self.methods), *split(self.add)),
         )
 
@@ -138,8 +161,27 @@ class Options:
 
         return plan_suite(self.read_suite())
 
+    def _choose_datasets(self) -> tuple[str, ...]:
+        """The data sets, or the part of the one that `--videos` chooses."""
+        datasets = split(self.datasets)
+        if not self.videos:
+            return datasets
+        if len(datasets) != 1:
+            raise BadInput(
+                f"--videos is of one data set, and --datasets names {len(datasets)}; name one"
+            )
+        from vadbench.datasets.open import open_dataset
+        from vadbench.datasets.part import choose_videos, is_part, remember_part
+        from vadbench.locations import cache_root
+
+        (name,) = datasets
+        if is_part(name):
+            raise BadInput(f"--videos: {name} is a part already; name the whole")
+        whole = open_dataset(name)
+        return (remember_part(whole, choose_videos(whole, self.videos), cache_root()),)
+
     def _make_suite(self) -> Suite:
-        from vadbench.suite import make_suite, parse_settings
+        from vadbench.suite import choose_labels, make_suite, parse_settings
 
         if self.add:
             raise BadInput("--add adds methods to a suite; name it with --suite")
@@ -153,12 +195,13 @@ class Options:
             "features": self.features,
         }
         lists = {name: split(text) for name, text in texts.items()}
+        lists["datasets"] = self._choose_datasets()
         for name in ("methods", "datasets"):
             if not lists[name]:
                 raise BadInput(f"--{name} is empty; vadbench list {name} lists them")
         chosen = {
             "preset": self.preset or "fast",
-            "settings": parse_settings(self.settings or ()),
+            "settings": choose_labels(parse_settings(self.settings or ()), self.labels),
             "scope": self.scope,
             "train_on": self.train_on or None,
             "setting": self.setting or "one-class",

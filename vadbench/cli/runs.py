@@ -219,7 +219,7 @@ def evaluate(
     from vadbench.evaluation.evaluate import evaluate_all
     from vadbench.results.records import Results
     from vadbench.runner.run import evaluate_suite
-    from vadbench.suite import parse_settings
+    from vadbench.suite import choose_labels, parse_settings
 
     records = Results(results)
     if not (results / "runs").is_dir():  # recipes can be made again from runs
@@ -227,11 +227,12 @@ def evaluate(
     if options.methods or options.datasets or options.suite:
         _print_table(*evaluate_suite(options.read_plan(), records, say))
         return
-    chosen = parse_settings(options.settings or ())
-    if set(chosen) - {"protocol"} or options != Options(settings=options.settings):
+    chosen = choose_labels(parse_settings(options.settings or ()), options.labels)
+    alone = Options(settings=options.settings, labels=options.labels)
+    if set(chosen) - {"protocol"} or options != alone:
         raise BadInput(
-            "of all records only --set protocol.field=value can be chosen; name methods and data"
-            " sets to choose more"
+            "of all records only --labels and --set protocol.field=value can be chosen; name"
+            " methods and data sets to choose more"
         )
     refused: list[str] = []
     evaluated = evaluate_all(records, chosen.get("protocol", {}), refused.append, say)

@@ -44,7 +44,8 @@ def score_frames_command(
             help=(
                 "A label a frame, 0 or 1, of the same frames in any of these forms (column label);"
                 " a txt of intervals, `video start end` or UCF-Crime's lines; UCSD's m file;"
-                " or a folder of masks. Default: those of --dataset."
+                " or a folder of masks; or the name of other labels of --dataset, such as hr."
+                " Default: its official ones."
             )
         ),
     ] = None,

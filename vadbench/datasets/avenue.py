@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from vadbench.datasets.base import Check, Dataset, Labels, Split, Video
 from vadbench.datasets.checks import decode_all, observe, report
 from vadbench.datasets.derived_tracks import derive_tracks
+from vadbench.datasets.label_sets import LabelSet
 from vadbench.datasets.masks import mark
+from vadbench.datasets.matching import match_names
+from vadbench.datasets.other_labels import (
+    labels_folder,
+    read_flat_labels,
+    read_interval_labels,
+)
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
+from vadbench.datasets.tracked_lengths import tracked_lengths, tracks_path
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
@@ -26,6 +34,20 @@ from vadbench.files.mat import read_mat
 FOLDERS = ("Avenue Dataset", "Avenue_Dataset/Avenue Dataset", "Avenue_Dataset", ".")
 MASKS = "ground_truth_demo/testing_label_mask"
 VARIABLE = "volLabel"
+# frames whose anomaly is not of people: from 0, both ends count
+NOT_HUMAN = {
+    "01": ((75, 120), (390, 436), (864, 910), (931, 1000)),
+    "02": ((272, 319), (723, 763)),
+    "03": ((293, 340),),
+    "06": ((561, 624), (814, 1006)),
+    "16": ((728, 739),),
+}
+HR = LabelSet(
+    "hr",
+    "human-related subset of Morais et al. (CVPR 2019): 616 frames of five videos are left out",
+    dropped=NOT_HUMAN,
+)
+OTHER_FILES = ("frame_labels_avenue.npy", "avenue.mat")
 
 
 class Avenue(Dataset):
@@ -36,16 +58,23 @@ class Avenue(Dataset):
     the archive unpacks it, and `ground_truth_demo/testing_label_mask/1_label.mat` beside or inside
     that folder (MATLAB v5: `volLabel`, a cell with a mask a frame).
 
+    Without videos on disk everything that works on person tracks still runs, with the masks and
+    `$VADBENCH_DATA/tracks/avenue/deepsort_train.npz` (and `_test.npz`): training videos then have
+    the length of their tracks, as `tracked_lengths` says.
+
     A frame is anomalous where its released mask is not empty: 3712 of 15324, the labels of AccI-VAD
     and HF2VAD too. Another set circulates, with ano_pred and MNAD: 3867 anomalous frames, 441
-    labels differ. Numbers on one do not compare with numbers on the other;
-    ours is named `masks-not-empty`.
+    labels differ. Numbers on one do not compare with numbers on the other; ours is named
+    `masks-not-empty`, the other one is the label set `mnad-interval`, read from
+    `$VADBENCH_DATA/labels/avenue/frame_labels_avenue.npy` (MNAD) or `avenue.mat` (ano_pred).
+    Label set `hr` leaves out the frames whose anomaly is not of people.
 
     Attributes:
         train_clips: training videos of the release; how long each is, is counted by decoding.
         train_frames: frames of all of them.
         test_frames: frames of each test video.
         anomalous: test frames whose mask is not empty.
+        other_anomalous: anomalous frames of the other label set.
     """
 
     name = "avenue"
@@ -74,6 +103,7 @@ class Avenue(Dataset):
     )
     size: ClassVar[tuple[int, int]] = (360, 640)
     anomalous: ClassVar[int] = 3712
+    other_anomalous: ClassVar[int] = 3867
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -93,12 +123,22 @@ class Avenue(Dataset):
         Raises:
             BadInput: if there is none.
         """
+        found = self._find_folder()
+        if found is None:
+            raise BadInput(f"{self.root / FOLDERS[0]}: {self.title} is not there; {self._remedy}")
+        return found
+
+    def _find_folder(self) -> Path | None:
         for name in FOLDERS:
             if any(
                 (self.root / name / f"{kind}_videos").is_dir() for kind in ("training", "testing")
             ):
                 return self.root / name
-        raise BadInput(f"{self.root / FOLDERS[0]}: {self.title} is not there; {self._remedy}")
+        return None
+
+    def _is_tracked(self) -> bool:
+        """Whether there are person tracks and no videos."""
+        return self._find_folder() is None and tracks_path(self.root, self.name).is_file()
 
     def videos(self, split: Split) -> tuple[Video, ...]:
         """The videos of a split, 01 to 16 or 01 to 21.
@@ -109,12 +149,58 @@ class Avenue(Dataset):
             BadInput: naming the first video that is missing, too many, or (in training) cannot be
                 decoded.
         """
+        if self._is_tracked():
+            return self._tracked(split)
         paths = self._paths(split)
-        frames = frame_counts(paths.values(), self.name) if split == "train" else self.test_frames
+        frames = (
+            frame_counts(paths.values(), self.name)
+            if split == "train"
+            else [self.test_frames[int(name) - 1] for name in paths]
+        )
         return tuple(Video(name, split, count) for name, count in zip(paths, frames, strict=True))
 
+    def _tracked(self, split: Split) -> tuple[Video, ...]:
+        """The videos of a split where there are person tracks alone."""
+        lengths = {f"{number:02d}": frames for number, frames in enumerate(self.test_frames, 1)}
+        if split == "train":
+            path = tracks_path(self.root, self.name)
+            lengths = tracked_lengths(path, f"{path}: not there; {self._remedy}")
+            expected = [f"{number:02d}" for number in range(1, self.train_clips + 1)]
+            partner = match_names(lengths, expected).partner
+            if len(partner) != len(lengths) or set(partner.values()) != set(expected):
+                raise BadInput(
+                    f"{path}: tracks of videos {', '.join(lengths)[:80]}; expected 01 to"
+                    f" {expected[-1]}"
+                )
+            lengths = {partner[name]: frames for name, frames in lengths.items()}
+        return tuple(
+            Video(name, split, frames)
+            for name, frames in sorted(lengths.items())
+            if self.wants(split, name)
+        )
+
+    @property
+    def total(self) -> int:
+        """Videos of the release."""
+        return self.train_clips + len(self.test_frames)
+
+    def names_here(self, split: Split) -> list[str]:
+        """The videos of a split whose files are here."""
+        if self._is_tracked():
+            return [video.name for video in self._tracked(split)]
+        return [f"{number:02d}" for number in sorted(self._numbered(split))]
+
     def path(self, video: Video) -> Path:
-        """The clip's video."""
+        """The clip's video.
+
+        Raises:
+            BadInput: if it is not on this machine.
+        """
+        if self._is_tracked():
+            raise BadInput(
+                f"{self.root / FOLDERS[0]}: no videos; only streams on tracks do without;"
+                f" {self._remedy}"
+            )
         return self._paths(video.split)[video.name]
 
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
@@ -123,7 +209,7 @@ class Avenue(Dataset):
         Raises:
             BadInput: while iterating, naming the video that is damaged or of another size.
         """
-        path = self._paths(video.split)[video.name]
+        path = self.path(video)
         for frame in iterate_video(path):
             if frame.shape[:2] != self.size:
                 raise BadInput(
@@ -142,7 +228,8 @@ class Avenue(Dataset):
                 than its video.
         """
         if self._labels is None:
-            names = (f"{number:02d}" for number in range(1, len(self.test_frames) + 1))
+            every = (f"{number:02d}" for number in range(1, len(self.test_frames) + 1))
+            names = [name for name in every if self.wants("test", name)]
             marked = {
                 name: np.array([mask.any() for mask in self._masks(name)], np.uint8)
                 for name in names
@@ -151,6 +238,35 @@ class Avenue(Dataset):
                 "masks-not-empty", f"{MASKS}/*_label.mat, {VARIABLE} not empty", marked
             )
         return self._labels
+
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """The human-related subset, and the labels of ano_pred and MNAD."""
+        other = LabelSet(
+            "mnad-interval",
+            f"labels of ano_pred (CVPR 2018) and MNAD, {self._other_labels.name}",
+            read=self._read_other,
+            paths=(self._other_labels,),
+        )
+        return HR, other
+
+    @property
+    def _other_labels(self) -> Path:
+        """The file of the other labels; the first of its names where none is there."""
+        paths = [labels_folder(self.root, self.name) / name for name in OTHER_FILES]
+        return next((path for path in paths if path.is_file()), paths[0])
+
+    def _read_other(self) -> dict[str, NDArray[np.uint8]]:
+        path = self._other_labels
+        lengths = {f"{number:02d}": frames for number, frames in enumerate(self.test_frames, 1)}
+        read = read_interval_labels if path.suffix == ".mat" else read_flat_labels
+        labels = read(path, lengths)
+        count = sum(int(values.sum()) for values in labels.values())
+        if count != self.other_anomalous:
+            raise BadInput(
+                f"{path}: {count} anomalous frames, those of ano_pred and MNAD have"
+                f" {self.other_anomalous}; these are other labels"
+            )
+        return labels
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
         """Per test frame [360, 640], non-zero = anomalous; None for training videos.
@@ -177,8 +293,8 @@ class Avenue(Dataset):
         )
 
     def truth_paths(self) -> tuple[Path, ...]:
-        """The data set, and the published tracks."""
-        return (self.folder, regions_folder(self.root, self.name))
+        """The data set, or the masks alone, and the published tracks."""
+        return (self._find_folder() or self._mask_folder(), regions_folder(self.root, self.name))
 
     def check(self) -> list[Check]:
         """Counts, every frame decoded, and the masks; reads all of it.
@@ -197,6 +313,11 @@ class Avenue(Dataset):
         for split, (clips, frames) in totals.items():
             videos = self.videos(split)
             checks.append(Check(f"{split} videos", str(clips), str(len(videos))))
+            if self._is_tracked():
+                checks.append(
+                    observe(f"{split} frames", lambda: "no videos here: streams on tracks only")
+                )
+                continue
             wanted = f"{frames} frames, {self.size[0]} x {self.size[1]} RGB"
             checks.append(
                 Check(
@@ -226,7 +347,23 @@ class Avenue(Dataset):
 
     def _paths(self, split: Split) -> dict[str, Path]:
         """Two-digit name -> file of every video of the split, by the number in the file's name."""
-        clips = self.train_clips if split == "train" else len(self.test_frames)
+        numbered, clips = self._numbered(split), self._count_clips(split)
+        wanted = [one for one in range(1, clips + 1) if self.wants(split, f"{one:02d}")]
+        for number in wanted:
+            if number not in numbered:
+                missing = self.folder / f"{split}ing_videos" / f"{number:02d}.avi"
+                raise BadInput(
+                    f"{missing}: video {number} of {clips} is missing; {self._remedy};"
+                    f" {self.partly_hint}"
+                )
+        return {f"{number:02d}": numbered[number] for number in wanted}
+
+    def _count_clips(self, split: Split) -> int:
+        return self.train_clips if split == "train" else len(self.test_frames)
+
+    def _numbered(self, split: Split) -> dict[int, Path]:
+        """Number -> file of every video of the split that is here."""
+        clips = self._count_clips(split)
         folder = self.folder / f"{split}ing_videos"
         numbered: dict[int, Path] = {}
         for stem, path in video_paths(folder).items():
@@ -241,13 +378,7 @@ class Avenue(Dataset):
                     " video, remove one"
                 )
             numbered[int(stem)] = path
-        for number in range(1, clips + 1):
-            if number not in numbered:
-                raise BadInput(
-                    f"{folder / f'{number:02d}.avi'}: video {number} of {clips} is missing;"
-                    f" {self._remedy}"
-                )
-        return {f"{number:02d}": path for number, path in sorted(numbered.items())}
+        return numbered
 
     def _masks(self, name: str) -> Iterator[NDArray[np.uint8]]:
         """The masks of test video `name`, each [H, W]."""
@@ -271,7 +402,9 @@ class Avenue(Dataset):
             yield mark(mask, f"{path}: frame {frame}")
 
     def _mask_folder(self) -> Path:
-        places = (self.folder, self.folder.parent, self.root)
+        folder = self._find_folder()
+        own = [self.root / name for name in FOLDERS] if folder is None else [folder, folder.parent]
+        places = [*own, self.root]
         found = next((place / MASKS for place in places if (place / MASKS).is_dir()), None)
         if found is None:
             raise BadInput(

@@ -8,10 +8,10 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 
 from vadbench.datasets.events import Event, events_of_labels
 from vadbench.errors import BadInput
+from vadbench.spec import Setting
+
+if TYPE_CHECKING:
+    from vadbench.datasets.label_sets import LabelSet
 
 Split = Literal["train", "test", "unlabelled"]
 # of every data set; unlabelled videos, where there are any, are for the unsupervised setting alone
@@ -44,12 +48,16 @@ class Labels:
         source: the file or rule they come from.
         videos: video name -> [T] uint8, 1 = anomalous, in the order of the test split.
         unknown: names of videos that nobody has labelled; theirs are 0, and say nothing.
+        dropped: video -> [T] which of its frames are not measured; only of videos with such.
+        changed: how many labels differ from the official ones.
     """
 
     name: str
     source: str
     videos: dict[str, NDArray[np.uint8]]
     unknown: tuple[str, ...] = ()
+    dropped: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    changed: int = 0
 
     @property
     def lacking(self) -> str:
@@ -65,8 +73,38 @@ class Labels:
         """Frames per video, in order."""
         return np.array([len(labels) for labels in self.videos.values()], np.int64)
 
+    def cut(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Of values [T, ...] of all frames of all videos those of the frames that are measured."""
+        if not self.dropped:
+            return values
+        kept = [
+            ~self.dropped.get(name, np.zeros(len(labels), np.bool_))
+            for name, labels in self.videos.items()
+        ]
+        return np.asarray(values[np.concatenate(kept)])
+
+    @cached_property
+    def kept(self) -> Labels:
+        """Of the frames that are measured alone; videos without any are left out."""
+        if not self.dropped:
+            return self
+        videos = {
+            name: labels[~self.dropped[name]] if name in self.dropped else labels
+            for name, labels in self.videos.items()
+        }
+        videos = {name: labels for name, labels in videos.items() if len(labels)}
+        unknown = tuple(name for name in self.unknown if name in videos)
+        return replace(self, videos=videos, unknown=unknown, dropped={})
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether frames within videos are not measured: what is left of these is in pieces."""
+        return any(not mask.all() for mask in self.dropped.values())
+
     def provenance(self) -> dict[str, Any]:
-        """Name, source, counts and sha256, recorded beside every number."""
+        """Name, source, counts and sha256, recorded beside every number; counts are of the frames
+        that are measured.
+        """
         digest = hashlib.sha256(
             b"".join(
                 name.encode("utf-8", "surrogateescape") + labels.tobytes()
@@ -75,25 +113,34 @@ class Labels:
         )
         for name in self.unknown:
             digest.update(b"unlabelled " + name.encode("utf-8", "surrogateescape"))
-        flat = self.flat()
-        counts = {"videos": len(self.videos), "frames": len(flat), "anomalous": int(flat.sum())}
+        for name, mask in self.dropped.items():
+            digest.update(b"dropped " + name.encode("utf-8", "surrogateescape") + mask.tobytes())
+        flat = self.kept.flat()
+        videos = len(self.kept.videos)
+        counts = {"videos": videos, "frames": len(flat), "anomalous": int(flat.sum())}
         lacking = {"unlabelled": len(self.unknown)} if self.unknown else {}
+        frames = sum(int(mask.sum()) for mask in self.dropped.values())
+        lacking |= {"changed": self.changed} if self.changed else {}
+        lacking |= {"dropped": frames} if frames else {}
         told = {"name": self.name, "source": self.source, **counts, **lacking}
         return {**told, "sha256": digest.hexdigest()}
 
 
 @dataclass(frozen=True)
 class Resplit:
-    """Which videos an unsupervised training reads, without labels, and which are tested.
+    """Which videos are trained on and which are tested, where these are not the released splits.
 
     Attributes:
         name: of this way to split.
         train, test: videos in order as `split/name`, the split being the one they were released in.
+        setting: unsupervised: trained without labels, on anomalous videos too; one-class: those
+            trained on are normal by the labels that the split belongs to.
     """
 
     name: str
     train: tuple[str, ...]
     test: tuple[str, ...]
+    setting: Setting = "unsupervised"
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -144,6 +191,7 @@ class Dataset(ABC):
         track_source: what the region tracks are (`derived` from masks, `exact`, `published`); None
             without any.
         generated: whether we make it ourselves; `root` is then the cache.
+        only: of a part of the data set its videos, as `split/name`: the others need not be there.
         archives: stable public links to .tar.gz or .zip files that `vadbench data fetch` downloads
             and unpacks under `root`; none where a form has to be filled in.
 
@@ -169,6 +217,7 @@ class Dataset(ABC):
     generated: ClassVar[bool] = False
     track_source: ClassVar[str | None] = None
     archives: ClassVar[tuple[str, ...]] = ()
+    only: frozenset[str] | None = None
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -271,6 +320,31 @@ class Dataset(ABC):
         Every anomalous frame is in one or more, and no other frame in any.
         """
         return events_of_labels(self.labels().videos)
+
+    @property
+    def total(self) -> int:
+        """Videos of the whole release, those for training and for test."""
+        return sum(len(self.videos(split)) for split in SPLITS)
+
+    def wants(self, split: Split, name: str) -> bool:
+        """Whether a video has to be there: all, or those of the part that this is."""
+        return self.only is None or f"{split}/{name}" in self.only
+
+    def names_here(self, split: Split) -> list[str]:
+        """The videos of a split that are on this machine, though others are not."""
+        return [video.name for video in self.videos(split)]
+
+    @property
+    def partly_hint(self) -> str:
+        """What one does who has no more than a part of the data set."""
+        return (
+            f"with a part of it: --videos here (vadbench data check {self.name} --partial lists"
+            " what that is), or data set folder for videos of your own"
+        )
+
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """Label sets that circulate beside the official labels; none of most."""
+        return ()
 
     def truth_paths(self) -> tuple[Path, ...]:
         """Below `root`, all files and folders that labels, masks and tracks are read from, there or

@@ -19,7 +19,7 @@ from vadbench.datasets.derived_tracks import COLUMNS, check_regions, derive_trac
 from vadbench.datasets.events import Event, events_of_labels
 from vadbench.datasets.folders import count_frames, image_paths, iterate_clip
 from vadbench.datasets.manifest import ClipEntry, Manifest, read_manifest
-from vadbench.datasets.masks import iterate_masks
+from vadbench.datasets.masks import iterate_masks, iterate_mat_masks
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.video import iterate_video
@@ -162,7 +162,10 @@ class Folder(Dataset):
         masks = self._clip(video).masks
         if masks is None:
             return None
-        return iterate_masks(self._inside(masks), self.frame_size(video), f"clip {video.name}")
+        path, size, of = self._inside(masks), self.frame_size(video), f"clip {video.name}"
+        if path.suffix.lower() == ".mat":
+            return iterate_mat_masks(path, size, video.frames, of)
+        return iterate_masks(path, size, of)
 
     def tracks(self) -> pd.DataFrame | None:
         """Anomalous regions: of the tracks file, else derived from masks where every anomalous test
@@ -228,7 +231,7 @@ class Folder(Dataset):
             checks.append(
                 observe(f"{split} frames decoded", lambda videos=videos: decode_all(self, videos))  # type: ignore[misc]
             )
-        unknown = ", ".join(clip.clip_name for clip in self.manifest.clip if clip.unlabelled)
+        unknown = ", ".join(self._unlabelled())
         if unknown:
             checks.append(Check("test clips without labels: nothing is measured", unknown, unknown))
         checks.append(
@@ -270,21 +273,26 @@ class Folder(Dataset):
     def _labels(self) -> Labels:
         kinds = sorted(
             {
-                "masks" if clip.masks else "intervals"
+                "masks" if clip.masks else "regions" if clip.unlabelled else "intervals"
                 for clip in self.manifest.clip
-                if clip.split == "test" and not clip.unlabelled
+                if clip.split == "test" and clip.clip_name not in self._unlabelled()
             }
         )
         source = f"{MANIFEST}: {' and '.join(kinds) or 'no labels'}" + (
             f", {self.manifest.labelled_by}" if self.manifest.labelled_by else ""
         )
-        unknown = tuple(clip.clip_name for clip in self.manifest.clip if clip.unlabelled)
         return Labels(
             "own" if kinds else "none",
             source,
             {video.name: self._label(video) for video in self.videos("test")},
-            unknown,
+            self._unlabelled(),
         )
+
+    def _unlabelled(self) -> tuple[str, ...]:
+        """The test clips that nobody has labelled."""
+        if self.manifest.labels == "tracks":
+            return ()
+        return tuple(clip.clip_name for clip in self.manifest.clip if clip.unlabelled)
 
     def _label(self, video: Video) -> NDArray[np.uint8]:
         masks = self.masks(video)
@@ -297,6 +305,9 @@ class Folder(Dataset):
                 )
             return marked
         labels = np.zeros(video.frames, np.uint8)
+        tracks = self.tracks() if self.manifest.labels and self._clip(video).unlabelled else None
+        if tracks is not None:
+            labels[tracks.loc[tracks["video"] == video.name, "frame"].to_numpy(np.int64)] = 1
         for first, last in self._clip(video).anomalous or ():
             if not 0 <= first <= last < video.frames:
                 where = (

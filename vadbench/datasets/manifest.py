@@ -71,7 +71,8 @@ class ClipEntry(BaseModel):
     masks: RelativePath | None = Field(
         None,
         description=(
-            "instead of intervals: a folder of numbered images, one a frame, non-zero = anomalous"
+            "instead of intervals: a folder of numbered images, one a frame, or a MATLAB file"
+            " (.mat) with a cell a frame or [H, W, T]; non-zero = anomalous"
         ),
     )
 
@@ -96,7 +97,14 @@ class Manifest(BaseModel):
         None,
         description=(
             "anomalous regions: csv, parquet or npz with video, track, frame (from 0), x0, y0, x1,"
-            " y1 (inclusive)"
+            " y1 (inclusive), or x1, y1, x2, y2 for these"
+        ),
+    )
+    labels: Literal["", "tracks"] = Field(
+        "",
+        description=(
+            "tracks: a frame of a test clip with neither intervals nor masks is anomalous where it"
+            " has a region"
         ),
     )
     fps: float | None = Field(
@@ -128,6 +136,8 @@ def read_manifest(path: Path) -> Manifest:
         manifest = _parse(document)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+    if manifest.labels and manifest.tracks is None:
+        raise BadInput(f'{path}: labels = "tracks" without tracks; name the file of the regions')
     for (split, name), count in Counter(
         (clip.split, clip.clip_name) for clip in manifest.clip
     ).items():

@@ -4,7 +4,7 @@ in two ways is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from vadbench.datasets.folders import image_paths
 from vadbench.datasets.geometry import Size, check_size
 from vadbench.datasets.images import Picture, depth, read_picture
 from vadbench.errors import BadInput
+from vadbench.files.mat import NewerMat, read_mat
 
 _SMUDGE = 32  # grey levels: a JPEG's compression leaves values below it around what is white
 
@@ -74,6 +75,54 @@ def iterate_masks(folder: Path, size: Size, of: str) -> Iterator[NDArray[np.uint
         mask = read_mask(path)
         check_size((mask.shape[0], mask.shape[1]), size, f"{path}: a mask", of)
         yield mask
+
+
+def iterate_mat_masks(path: Path, size: Size, frames: int, of: str) -> Iterator[NDArray[np.uint8]]:
+    """The masks of a clip in a MATLAB file with one variable: a cell a frame, as Avenue's
+    `volLabel`, or numbers [H, W, T].
+
+    Args:
+        path: the file, of version 4 to 7.
+        size: height and width of the clip's frames.
+        frames: of the clip.
+        of: what to call the clip in a message.
+
+    Raises:
+        BadInput: while iterating, if the file is damaged, holds another number of variables or
+            something else, or a mask has another size.
+    """
+    for frame, mask in enumerate(_read_mat_masks(path, size, frames)):
+        where = f"{path}: frame {frame}"
+        if not isinstance(mask, np.ndarray) or mask.ndim != 2:
+            raise BadInput(f"{where}: no mask; expected numbers of {size[0]} x {size[1]} pixels")
+        check_size((mask.shape[0], mask.shape[1]), size, f"{where}: a mask", of)
+        yield mark(mask, where)
+
+
+def _read_mat_masks(path: Path, size: Size, frames: int) -> Iterable[Any]:
+    try:
+        # 8 bytes a pixel, and room for what is beside the masks
+        variables = read_mat(path, 2 * 8 * frames * size[0] * size[1])
+    except NewerMat as error:
+        raise BadInput(
+            f"{path}: version 7.3, which is HDF5; expected version 4 to 7, save it with -v7"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read ({error}); expected a MATLAB file") from error
+    if len(variables) != 1:
+        names = ", ".join(variables) or "none"
+        raise BadInput(f"{path}: variables {names}; expected one, with a mask a frame")
+    ((name, values),) = variables.items()
+    if values.dtype == object:
+        return iter(values.ravel())
+    if values.ndim == 2 and frames == 1:
+        values = values[:, :, None]
+    if values.ndim != 3 or values.dtype.kind not in "biuf":
+        raise BadInput(
+            f"{path}: {name} is {values.dtype} of shape {values.shape}; expected a cell a frame, or"
+            f" numbers of shape {(*size, frames)}"
+        )
+    return iter(np.moveaxis(values, 2, 0))
 
 
 def mark(values: NDArray[Any], where: str) -> NDArray[np.uint8]:

@@ -51,6 +51,9 @@ def published_tracks(dataset: Dataset) -> pd.DataFrame | None:
     found = read_tracks(folder)
     videos = {video.name: video for video in dataset.videos("test")}
     partner = _partners(folder, dataset, videos)
+    if dataset.only is not None:  # the files are of the whole data set
+        here = np.isin(found["video"].astype(str), list(partner))
+        found = {name: values[here] for name, values in found.items()}
     names = [partner[str(stem)] for stem in found["video"]]
     regions = pd.DataFrame(
         {
@@ -83,7 +86,7 @@ def _partners(folder: Path, dataset: Dataset, videos: Iterable[str]) -> dict[str
     """Stem of a txt -> its test video; a video without a file has no regions."""
     stems = [path.stem for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")]
     matched = match_names(stems, videos)
-    if matched.extra:
+    if matched.extra and dataset.only is None:
         raise BadInput(
             f"{folder}: names of txt files and test videos of {dataset.name} differ"
             f" ({matched.lone}); expected one txt a video, as named"

@@ -9,8 +9,10 @@ import pandas as pd
 
 from vadbench import spec
 from vadbench.datasets.base import SPLITS, Dataset, Labels, Resplit, Split
-from vadbench.datasets.events import Event
+from vadbench.datasets.events import Event, events_of_labels
+from vadbench.datasets.label_sets import find_label_set
 from vadbench.errors import BadInput
+from vadbench.spec import OFFICIAL
 
 EVERY_SECOND = "every-second-test-video"
 ALL_TRAINING = "all-training-videos"
@@ -50,7 +52,7 @@ def resplit_of(dataset: Dataset) -> Resplit:
 def describe_split(resplit: Resplit) -> spec.Split:
     """What records say of a re-split: its name, a hash of both lists, how many videos."""
     sizes = {"train_videos": len(resplit.train), "test_videos": len(resplit.test)}
-    return spec.Split(**resplit.document, **sizes)
+    return spec.Split(**resplit.document, **sizes, setting=resplit.setting)
 
 
 def record_name(video: str) -> str:
@@ -60,8 +62,23 @@ def record_name(video: str) -> str:
     return video.removeprefix("test/")
 
 
-def labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
-    """Frame labels of the tested videos; those released for training are normal."""
+def labels_tested(dataset: Dataset, resplit: Resplit | None, label_set: str = OFFICIAL) -> Labels:
+    """Frame labels of the tested videos; those released for training are normal.
+
+    Args:
+        dataset: whose.
+        resplit: the tested videos, where they are not the data set's own test split.
+        label_set: the name of the labels.
+
+    Raises:
+        BadInput: if labels are missing or damaged, or there are none of this name.
+    """
+    chosen = find_label_set(dataset, label_set)
+    labels = _labels_tested(dataset, resplit)
+    return labels if chosen is None else chosen.relabel(labels)
+
+
+def _labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
     labels = dataset.labels()
     if resplit is None:
         return labels
@@ -101,13 +118,47 @@ def tracks_tested(dataset: Dataset, resplit: Resplit | None) -> pd.DataFrame | N
     )
 
 
-def events_tested(dataset: Dataset, resplit: Resplit | None) -> list[Event]:
-    """The anomalous events of the tested videos."""
+def events_tested(
+    dataset: Dataset, resplit: Resplit | None, label_set: str = OFFICIAL
+) -> list[Event]:
+    """The anomalous events of the tested videos; of other labels than the official ones each
+    stretch of anomalous frames that are measured.
+
+    Raises:
+        BadInput: if the labels leave out frames within videos: there is no saying where one event
+            ends.
+    """
+    if label_set != OFFICIAL:
+        labels = labels_tested(dataset, resplit, label_set)
+        if labels.is_torn:
+            raise BadInput(
+                f"{dataset.name}: labels {label_set} leave out frames within videos, of which"
+                " events cannot be told; vadbench events is of other labels"
+            )
+        return events_of_labels(labels.kept.videos)
     events = dataset.events()
     if resplit is None:
         return events
     tested = {record_name(video) for video in resplit.test}
     return [event for event in events if event.video in tested]
+
+
+def resplit_for(dataset: Dataset, setting: spec.Setting, label_set: str) -> Resplit | None:
+    """The videos that a setting and labels train and test on; None: the data set's own splits.
+
+    Raises:
+        BadInput: if there are no such labels, or both have a split of their own.
+    """
+    chosen = find_label_set(dataset, label_set)
+    own = None if chosen is None else chosen.resplit
+    if setting == "one-class":
+        return own
+    if own is not None:
+        raise BadInput(
+            f"{dataset.name}: labels {label_set} have a training split of their own, and so has"
+            " the unsupervised setting; choose one of them"
+        )
+    return resplit_of(dataset)
 
 
 def _tests_training_videos(resplit: Resplit) -> bool:

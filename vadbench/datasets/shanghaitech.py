@@ -20,15 +20,17 @@ from vadbench.datasets.base import Check, Dataset, Labels, Resplit, Split, Video
 from vadbench.datasets.checks import decode_all, observe, report
 from vadbench.datasets.derived_tracks import derive_tracks
 from vadbench.datasets.folders import count_frames, iterate_clip
+from vadbench.datasets.label_sets import LabelSet
 from vadbench.datasets.masks import mark
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
+from vadbench.datasets.tracked_lengths import tracked_lengths, tracks_path
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
 from vadbench.errors import BadInput
 from vadbench.files.npy import map_npy
-from vadbench.files.npz import open_npz, pick
+from vadbench.files.npz import open_npz
 from vadbench.files.text import read_text
 
 FRAMES = "testing/frames"
@@ -38,6 +40,37 @@ PACKED_MASKS = "test_frame_mask.npz"
 TRAIN_NAME = re.compile(r"\d\d_\d{3}")
 TEST_NAME = re.compile(r"\d\d_\d{4}")
 LISTED_NAME = re.compile(r"(?<!\d)\d\d_\d{3,4}(?!\d)")
+NOT_HUMAN = ("01_0130", "01_0135", "01_0136", "06_0144", "06_0145", "12_0152")
+HR = LabelSet(
+    "hr",
+    "human-related subset of Morais et al. (CVPR 2019): six test clips are left out",
+    left_out=frozenset(NOT_HUMAN),
+)
+# what is anomalous in other scenes, and normal in scene 01
+NORMAL_HERE = ("01_0014", "01_0029", "01_0052", "01_0138", "01_0139", "01_0163")
+SCENE_TEST = (
+    *NORMAL_HERE,
+    *("06_0147", "06_0150", "06_0155", "10_0037", "10_0074"),
+    *(f"12_{clip:04d}" for clip in (142, 148, 151, 154, 173, 174, 175)),
+)
+SCENE_TRAIN = (
+    *(f"test/01_{clip:04d}" for clip in (16, 51, 63, 73, 76, 129, 131, 134, 177)),
+    *(f"train/06_{clip:03d}" for clip in (1, 2, 3, 4, 5, 7, 8, 9, 14)),
+    *(f"train/10_{clip:03d}" for clip in (1, 2, 6, 7, 8, 9, 10, 11)),
+    *(f"train/12_{clip:03d}" for clip in (*range(2, 10), 15)),
+)
+SCENE_DEPENDENT = LabelSet(
+    "scene-dependent",
+    "scene-dependent anomalies of Cao et al. (CVPR 2023): 18 test clips, all of six of them normal"
+    " in their scene; trained on 35 clips, nine of them released for test",
+    cleared=frozenset(NORMAL_HERE),
+    resplit=Resplit(
+        "scene-dependent",
+        SCENE_TRAIN,
+        tuple(f"test/{clip}" for clip in SCENE_TEST),
+        "one-class",
+    ),
+)
 
 
 class ShanghaiTech(Dataset):
@@ -109,7 +142,7 @@ class ShanghaiTech(Dataset):
         """The DeepSORT tracks of the training videos, which give lengths where there are no
         videos.
         """
-        return self.root / "tracks" / self.name / "deepsort_train.npz"
+        return tracks_path(self.root, self.name)
 
     @property
     def track_source(self) -> str | None:  # type: ignore[override]
@@ -131,15 +164,36 @@ class ShanghaiTech(Dataset):
         """
         if split not in self._listed:
             lengths = self._train_lengths() if split == "train" else self._test_lengths()
-            if len(lengths) != self.counts[split]:
+            if self.only is None and len(lengths) != self.counts[split]:
                 raise BadInput(
                     f"{self.folder}: {len(lengths)} {split} videos, the release has"
-                    f" {self.counts[split]}; {self._remedy}"
+                    f" {self.counts[split]}; {self._remedy}; {self.partly_hint}"
                 )
             self._listed[split] = tuple(
-                Video(name, split, frames, name[:2]) for name, frames in sorted(lengths.items())
+                Video(name, split, frames, name[:2])
+                for name, frames in sorted(lengths.items())
+                if self.wants(split, name)
             )
         return self._listed[split]
+
+    @property
+    def total(self) -> int:
+        """Videos of the release."""
+        return sum(self.counts.values())
+
+    def names_here(self, split: Split) -> list[str]:
+        """The videos of a split that are here: training videos, else those with person tracks;
+        test clips with labels, and with frames where there are any.
+        """
+        if split == "train":
+            return sorted(self._training() or self._tracked_lengths())
+        masks, _ = self._frame_masks()
+        frames = self.folder / FRAMES
+        return [
+            name
+            for name in sorted(masks)
+            if not frames.is_dir() or find_path(frames, name).is_dir()
+        ]
 
     def path(self, video: Video) -> Path:
         """The training clip's video, the test clip's folder of images.
@@ -190,6 +244,10 @@ class ShanghaiTech(Dataset):
         return Labels(
             "official", source, {video.name: arrays[video.name] for video in self.videos("test")}
         )
+
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """The human-related subset, and the scene-dependent relabelling with its split."""
+        return HR, SCENE_DEPENDENT
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
         """Per test frame [480, 856], non-zero = anomalous; None for training videos and where there
@@ -341,50 +399,26 @@ class ShanghaiTech(Dataset):
         for name, path in paths.items():
             if not TRAIN_NAME.fullmatch(name):
                 raise BadInput(f"{path}: expected names as 01_001.avi; move the file elsewhere")
-        if len(paths) != self.counts["train"]:  # before minutes of counting
+        if self.only is not None:
+            paths = {name: path for name, path in paths.items() if self.wants("train", name)}
+        elif len(paths) != self.counts["train"]:  # before minutes of counting
             raise BadInput(
                 f"{self.folder / 'training/videos'}: {len(paths)} videos, the release has"
-                f" {self.counts['train']}; {self._remedy}"
+                f" {self.counts['train']}; {self._remedy}; {self.partly_hint}"
             )
         return dict(zip(paths, frame_counts(paths.values(), self.name), strict=True))
 
     def _tracked_lengths(self) -> dict[str, int]:
         path = self.person_tracks
-        if not path.is_file():
-            raise BadInput(
-                f"{self.folder / 'training/videos'}: no training videos, and no {path} to take"
-                f" their lengths from; {self._remedy}"
-            )
-        try:
-            with open_npz(path) as arrays:
-                columns = pick(arrays, "columns", 1, "U").tolist()
-                frame = pick(arrays, "rows", 2)[:, columns.index("Frame_Number")]
-                names = pick(arrays, "video", 1, "Uiu").tolist()
-                ends = np.cumsum(pick(arrays, "count", 1, "iu").astype(np.int64))
-        except (ValueError, IndexError, OSError) as error:
-            raise BadInput(
-                f"{path}: damaged or not a track file ({error}); expected arrays rows, columns,"
-                " video, count"
-            ) from error
-        if not ((frame >= 0) & (frame < 1 << 31) & (frame == np.floor(frame))).all():
-            raise BadInput(f"{path}: Frame_Number of rows that is none; get the file again")
-        if (
-            len(ends) != len(names)
-            or not len(names)
-            or ends[-1] != len(frame)
-            or (np.diff(ends, prepend=0) < 1).any()
-        ):
-            raise BadInput(
-                f"{path}: counts do not add up to its {len(frame)} rows, or a video has none; get"
-                " the file again"
-            )
-        return {
-            str(name): int(frame[start:end].max()) + 1
-            for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
-        }
+        missing = (
+            f"{self.folder / 'training/videos'}: no training videos, and no {path} to take their"
+            f" lengths from; {self._remedy}"
+        )
+        return tracked_lengths(path, missing)
 
     def _test_lengths(self) -> dict[str, int]:
         masks, source = self._frame_masks()
+        masks = {name: labels for name, labels in masks.items() if self.wants("test", name)}
         frames = self.folder / FRAMES
         if frames.is_dir():
             for name, labels in masks.items():
@@ -395,6 +429,7 @@ class ShanghaiTech(Dataset):
                         f" {self._remedy}"
                     )
             clips = [path.name for path in frames.iterdir() if TEST_NAME.fullmatch(path.name)]
+            clips = [name for name in clips if self.wants("test", name)]
             unlabelled = sorted(match_names(clips, masks).extra)
             if unlabelled:
                 raise BadInput(

@@ -18,7 +18,9 @@ from vadbench.datasets.checks import decode_all, observe
 from vadbench.datasets.derived_tracks import COLUMNS, components
 from vadbench.datasets.events import Event
 from vadbench.datasets.geometry import check_size
+from vadbench.datasets.label_sets import LabelSet
 from vadbench.datasets.masks import read_ids
+from vadbench.datasets.other_labels import labels_folder, read_kept
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
 from vadbench.datasets.video import iterate_video
@@ -49,8 +51,8 @@ class UBnormal(Dataset):
     - for abnormal videos `Scene<N>/<video>_annotations/<video>_tracks.txt`, a line `id, first,
       last` for each anomalous object, frames from 0 and inclusive: the frame labels, as the
       authors' script writes them. An interval that ends after its video is cut, one that begins
-      there refused. Of `<video>_new_tracks.txt`, which the authors' region script prefers where it
-      exists, nothing certain is known: it is not read.
+      there refused. Where there is a `<video>_new_tracks.txt` of the same form, regions are made
+      of its intervals, as the authors' region script does; frame labels and masks never are.
     - `<video>_annotations/<video>_<frame, four digits>_gt.png`, whose pixels hold the id of the
       object they show: masks and regions of the objects in `_tracks.txt`. Only the images of
       anomalous frames are opened; one that is missing or has other than one channel is refused.
@@ -149,6 +151,22 @@ class UBnormal(Dataset):
         )
         return Labels("official", source, clips)
 
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """The human-related subset, from masks in `$VADBENCH_DATA/labels/ubnormal/hr`.
+
+        `<video>.npy` a test video, true = measured: Flaborea et al. (ICCV 2023) publish them under
+        names of their own, and no list of the frames is known.
+        """
+        folder = labels_folder(self.root, self.name) / "hr"
+        return (
+            LabelSet(
+                "hr",
+                f"human-related subset, masks in {folder.relative_to(self.root)}",
+                keep=lambda name, frames: read_kept(folder / f"{name}.npy", frames),
+                paths=(folder,),
+            ),
+        )
+
     def events(self) -> list[Event]:
         """Every anomalous object in its interval; of what kind the release does not say.
 
@@ -183,7 +201,7 @@ class UBnormal(Dataset):
         rows = [
             (video.name, track, frame, *box)
             for video in self.videos("test")
-            for track, (number, first, last) in enumerate(self._anomalous(video))
+            for track, (number, first, last) in enumerate(self._anomalous(video, "_new_tracks"))
             for frame in range(first, min(last + 1, video.frames))
             for box in _largest(
                 components((self._objects(video, frame) == number).astype(np.uint8), least_area=1)
@@ -246,7 +264,16 @@ class UBnormal(Dataset):
                 f"{self.folder}: {len(set(names))} {split} videos in {', '.join(LISTS[split])}, the"
                 f" release has {self.counts[split]}"
             )
-        return sorted(names)
+        return sorted(name for name in names if self.wants(split, name))
+
+    @property
+    def total(self) -> int:
+        """Videos of the release."""
+        return sum(self.counts.values())
+
+    def names_here(self, split: Split) -> list[str]:
+        """The videos of a split's lists whose files are here."""
+        return [name for name in self._names(split) if self._find(name) is not None]
 
     def _list(self, file: str) -> list[str]:
         path = next(
@@ -270,23 +297,32 @@ class UBnormal(Dataset):
         return names
 
     def _path(self, name: str) -> Path:
+        found = self._find(name)
+        if found is None:
+            path = find_path(self.folder, f"Scene{scene_of(name)}") / f"{name}.mp4"
+            raise BadInput(f"{path}: not there; {self._remedy}; {self.partly_hint}")
+        return found
+
+    def _find(self, name: str) -> Path | None:
         folder = find_path(self.folder, f"Scene{scene_of(name)}")
         path = find_path(folder, f"{name}.mp4")
         if path.is_file():
             return path
-        found = video_paths(folder).get(name) if folder.is_dir() else None
-        if found is None:
-            raise BadInput(f"{path}: not there; {self._remedy}")
-        return found
+        return video_paths(folder).get(name) if folder.is_dir() else None
 
     def _annotations(self, name: str) -> Path:
         return find_path(self.folder, f"Scene{scene_of(name)}/{name}_annotations")
 
-    def _anomalous(self, video: Video) -> list[Track]:
-        """The anomalous objects of a test video, none in a normal one."""
+    def _anomalous(self, video: Video, preferred: str = "") -> list[Track]:
+        """The anomalous objects of a test video, none in a normal one; of the preferred file where
+        there is one.
+        """
         if video.name.startswith("normal"):
             return []
-        path = find_path(self._annotations(video.name), f"{video.name}_tracks.txt")
+        folder = self._annotations(video.name)
+        path = find_path(folder, f"{video.name}_tracks.txt")
+        if preferred and (folder / f"{video.name}{preferred}.txt").is_file():
+            path = folder / f"{video.name}{preferred}.txt"
         if not path.is_file():
             raise BadInput(
                 f"{path}: the anomalous objects of {video.name} are missing; {self._remedy}"

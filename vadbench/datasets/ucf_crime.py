@@ -108,11 +108,22 @@ class UCFCrime(Dataset):
             if len(names) != self.counts[split]:
                 raise BadInput(
                     f"{self.folder}: {len(names)} {split} videos, the release has"
-                    f" {self.counts[split]}; {self._remedy}"
+                    f" {self.counts[split]}; {self._remedy}; {self.partly_hint}"
                 )
+            names = [name for name in names if self.wants(split, name)]
             counts = zip(names, self._frames(names), strict=True)
             self._listed[split] = tuple(Video(name, split, frames) for name, frames in counts)
         return self._listed[split]
+
+    @property
+    def total(self) -> int:
+        """Videos of the release that are trained or tested on."""
+        return sum(self.counts[split] for split in SPLITS)
+
+    def names_here(self, split: Split) -> list[str]:
+        """The videos of a split whose files are here."""
+        files = self._files()
+        return [name for name in self._names(split) if self._match_spelling(name, files)]
 
     def path(self, video: Video) -> Path:
         """The clip's video."""

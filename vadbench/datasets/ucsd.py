@@ -57,10 +57,10 @@ class UCSD(Dataset):
         """`derived from the masks` where every test clip has masks; None otherwise: part of the
         regions would make all others false alarms.
         """
-        every = len(self.clips["test"])
+        every = len(self.clips["test"]) if self.only is None else len(self.videos("test"))
         return (
             "derived from the masks"
-            if self.masked == every or len(self._clips_with_masks()) == every
+            if self.masked == len(self.clips["test"]) or len(self._clips_with_masks()) == every
             else None
         )
 
@@ -93,14 +93,26 @@ class UCSD(Dataset):
         return tuple(
             self._find_clip(split, number, expected)
             for number, expected in enumerate(self.clips[split], 1)
+            if self.wants(split, f"{split.title()}{number:03d}")
         )
+
+    @property
+    def total(self) -> int:
+        """Clips of the release."""
+        return sum(map(len, self.clips.values()))
+
+    def names_here(self, split: Split) -> list[str]:
+        """The clips of a split whose folders are here."""
+        names = [f"{split.title()}{number:03d}" for number in range(1, len(self.clips[split]) + 1)]
+        return [name for name in names if self._clip(Video(name, split, 0)).is_dir()]
 
     def _find_clip(self, split: Split, number: int, expected: int) -> Video:
         video = Video(f"{split.title()}{number:03d}", split, expected)
         folder = self._clip(video)
         if not folder.is_dir():
             raise BadInput(
-                f"{folder}: clip {number} of {len(self.clips[split])} is missing; {self._remedy}"
+                f"{folder}: clip {number} of {len(self.clips[split])} is missing; {self._remedy};"
+                f" {self.partly_hint}"
             )
         found = count_frames(folder)
         if found != expected:

@@ -18,7 +18,7 @@ import numpy as np
 
 from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import labels_tested, resplit_of, scenes_tested
+from vadbench.datasets.resplit import labels_tested, resplit_for, scenes_tested
 from vadbench.datasets.truth import truth_of
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import PartFrames, column_of, read_frames, sum_frames
@@ -28,6 +28,7 @@ from vadbench.evaluation.metrics.uncertainty import Jackknife, Key, frame_jackkn
 from vadbench.evaluation.outdated import is_outdated
 from vadbench.evaluation.protocol import OF_PARTS, check_weights, make_protocol
 from vadbench.evaluation.region_values import (
+    OF_OFFICIAL,
     Measured,
     has_regions,
     keep_regions,
@@ -42,7 +43,7 @@ from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord, same_record
 from vadbench.results.seals import digest_of_result
-from vadbench.spec import Protocol, Result, Value, write_duration
+from vadbench.spec import OFFICIAL, Protocol, Result, Value, write_duration
 
 # rises with every change of what is computed from the same scores, labels and protocol
 EVALUATION = 2
@@ -57,7 +58,7 @@ def changes_since(record: ResultRecord, dataset: Dataset) -> str:
     Raises:
         BadInput: if labels or tracks cannot be read.
     """
-    truth = read_truth(dataset, find_resplit(record.result, dataset))
+    truth = read_truth(dataset, *find_tested(record.result, dataset))
     differs = {name for name, value in truth.items() if record.labels.get(name, value) != value}
     changes = [] if record.edited is None else ["edited since they were written"]
     if differs & {"sha256", "name", "videos", "frames", "anomalous"}:
@@ -209,8 +210,9 @@ def evaluate(
         BadInput: if a job's record is absent or failed, or if labels and scores disagree about the
             videos.
     """
-    resplit = find_resplit(result, dataset)
-    labels, truth = labels_tested(dataset, resplit), read_truth(dataset, resplit)
+    resplit, label_set = find_tested(result, dataset)
+    labels = labels_tested(dataset, resplit, label_set)
+    truth = read_truth(dataset, resplit, label_set)
     scenes = scenes_tested(dataset, labels)
     if result.given is not None:
         return evaluate_given(result, runs[0], labels, truth, scenes, results, measured=measured)
@@ -289,6 +291,8 @@ def evaluate_given(
     final = sum_frames([frames], result.parts, protocol.calibration_level, labels.lengths())
     framed, jackknives = _frame_values(final, done.read_outs, labels, scenes, protocol)
     kept = next((one for one in (before, measured) if has_regions(one, result, truth)), None)
+    if protocol.labels != OFFICIAL:
+        regions = no_regions(protocol, OF_OFFICIAL.format(protocol.labels))
     if regions is None and kept is not None:
         regions = keep_regions(kept, results)
     if regions is None:
@@ -352,15 +356,34 @@ def read_rows(record: ResultRecord, results: Results) -> list[Arrays]:
     return rows
 
 
-def find_resplit(result: Result, dataset: Dataset) -> Resplit | None:
-    """The videos trained on and tested, where they are not the data set's own splits."""
-    return None if result.training.split is None else resplit_of(dataset)
+def find_tested(result: Result, dataset: Dataset) -> tuple[Resplit | None, str]:
+    """The videos trained on and tested, where they are not the data set's own splits, and the name
+    of the labels.
+
+    Raises:
+        BadInput: if there are no such labels, or it was trained on another split than theirs.
+    """
+    labels, split = result.protocol.labels, result.training.split
+    resplit = resplit_for(dataset, result.training.setting, labels)
+    own, trained = (None if one is None else one.name for one in (resplit, split))
+    if own != trained and "one-class" in (result.training.setting, resplit and resplit.setting):
+        raise BadInput(
+            f"{result.name}: trained on {_name_split(trained)}, and labels {labels} are of"
+            f" {_name_split(own)}; vadbench run --labels {labels} trains on it"
+        )
+    return resplit, labels
+
+
+def _name_split(name: str | None) -> str:
+    return "the released split" if name is None else f"split {name}"
 
 
 @cache
-def read_truth(dataset: Dataset, resplit: Resplit | None) -> dict[str, Any]:
+def read_truth(
+    dataset: Dataset, resplit: Resplit | None, label_set: str = OFFICIAL
+) -> dict[str, Any]:
     """What the tested videos are held against, read once for all results."""
-    return truth_of(dataset, resplit, cache_root())
+    return truth_of(dataset, resplit, cache_root(), label_set)
 
 
 def _find_run(
@@ -436,13 +459,15 @@ def _frame_values(
 ) -> Measured:
     """Values of every read-out, unsmoothed and smoothed; intervals for the ranked one.
 
-    Jackknives are of the smoothed scores.
+    Jackknives are of the smoothed scores. Whole videos are smoothed, and what labels leave out is
+    dropped after that: cut before, frames that are seconds apart would be each other's neighbours.
     """
     values: list[Value] = []
     jackknives: dict[Key, Jackknife] = {}
+    lengths, cut, labels = labels.lengths(), labels.cut, labels.kept
     truth = labels.flat(), labels.lengths()
     for sigma in dict.fromkeys((None, protocol.smoothing)):
-        smoothed = smooth(final, labels.lengths(), sigma)
+        smoothed = cut(smooth(final, lengths, sigma))
         smoothing = Protocol(smoothing=sigma).filter
         unsmoothed = jackknives.get(("micro_auc", None))
         jackknives = frame_jackknives(smoothed[:, 0], *truth)

@@ -20,8 +20,9 @@ from vadbench.files.npz import Arrays
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord
 from vadbench.results.seals import digest_of_regions
-from vadbench.spec import METRICS, REGIONS, Protocol, Result, Value
+from vadbench.spec import METRICS, OFFICIAL, REGIONS, Protocol, Result, Value
 
+OF_OFFICIAL = "region tracks are those of the official labels, not of `{}`"
 # values of a record, and what each video does to them
 Measured = tuple[list[Value], dict[Key, Jackknife]]
 
@@ -41,6 +42,8 @@ def region_values(
     """
     if labels.unknown:
         return no_regions(result.protocol, labels.lacking)
+    if result.protocol.labels != OFFICIAL:
+        return no_regions(result.protocol, OF_OFFICIAL.format(result.protocol.labels))
     tracks = _read_tracks(dataset, resplit)
     if tracks is None:
         return no_regions(result.protocol, "no region annotations")

@@ -4,12 +4,14 @@ against tracks, with 95 % intervals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.intervals import add_intervals
 from vadbench.evaluation.metrics.agreement import check_same_frames, match_videos
@@ -32,7 +34,7 @@ from vadbench.files.tables import (
 )
 from vadbench.report.tables.layout import UNSURE, unsure
 from vadbench.report.tables.table import Cell
-from vadbench.spec import MOST_SMOOTHING, Value
+from vadbench.spec import MOST_SMOOTHING, OFFICIAL, Value
 
 Result = dict[str, Any]
 NO_LENGTHS = (
@@ -58,8 +60,9 @@ def score_frames(
         scores_path: a score a frame, higher = more anomalous, in any form that
             `vadbench.external.frame_files` reads.
         labels_path: a label a frame, 0 (normal) or 1 (anomalous), in any form that
-            `vadbench.external.label_files` reads. Names of videos in both are matched as
-            `vadbench.datasets.matching.match_names` does. None: those of the data set.
+            `vadbench.external.label_files` reads, or the name of one of the data set's label sets.
+            Names of videos in both are matched as `vadbench.datasets.matching.match_names` does.
+            None: those of the data set.
         smoothing: sigma in frames of a Gaussian filter (reflect, per video); None for the data
             set's, and without one for none; 0 for none. Never tune it on test labels.
         dataset: whose labels, videos in their order and smoothing are taken.
@@ -80,21 +83,25 @@ def score_frames(
     path = Path(scores_path)
     labels_from = None if labels_path is None else Path(labels_path)
     firsts = first_frame, first_frame if first_label is None else first_label
+    cut: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray
     if dataset is None:
         scores, labels = _read_both(path, labels_from, *firsts)
     else:
-        truth = find_truth(dataset, labels_from, firsts[1])
+        label_set, labels_from = _choose_labels(dataset, labels_from)
+        truth = find_truth(dataset, labels_from, firsts[1], label_set=label_set)
         smoothing = truth.smoothing if smoothing is None else smoothing
         scores = align(read_frame_file(path, "score", truth.known, first_frame), truth.known)
-        flat = truth.labels.flat().astype(np.float64)
-        labels = FrameTable(path, truth.known.lengths, flat)
+        kept, cut = truth.labels.kept, truth.labels.cut
+        known = {name: len(values) for name, values in kept.videos.items()}
+        labels = FrameTable(path, known, kept.flat().astype(np.float64))
     if smoothing and not np.isfinite(scores.values).all():
         raise BadInput(
             f"{scores.path}: infinite scores cannot be smoothed; expected finite ones, or leave"
             " --smoothing out"
         )
     names, lengths = list(labels.lengths), list(labels.lengths.values())
-    values = smooth(scores.values, lengths, smoothing)
+    # whole videos are smoothed, and what labels leave out is dropped after that
+    values = cut(smooth(scores.values, list(scores.lengths.values()), smoothing))
     jackknives = frame_jackknives(values, labels.values, lengths)
     metrics = frame_metrics(values, labels.values, lengths, names)
     found = add_intervals([Value(**row) for row in metrics], jackknives)
@@ -106,6 +113,14 @@ def score_frames(
         "smoothing": smoothing or None,
         "notes": doubts(*filter(None, (path, labels_from))),
     }
+
+
+def _choose_labels(dataset: str, labels: Path | None) -> tuple[str, Path | None]:
+    """The label set of the data set that is named, or the official one and a file of labels."""
+    sets = [one.name for one in open_dataset(dataset).label_sets()]
+    if labels is not None and str(labels) in (OFFICIAL, *sets) and not labels.exists():
+        return str(labels), None
+    return OFFICIAL, labels
 
 
 def _read_both(

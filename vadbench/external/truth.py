@@ -13,14 +13,14 @@ import numpy as np
 from vadbench.datasets.base import Dataset, Labels, Resplit
 from vadbench.datasets.facts import Facts, read_facts
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import labels_tested, resplit_of, scenes_tested
+from vadbench.datasets.resplit import labels_tested, resplit_for, scenes_tested
 from vadbench.datasets.truth import truth_of
 from vadbench.errors import BadInput
 from vadbench.external.align import align
 from vadbench.external.label_files import read_labels
 from vadbench.external.lengths import Known
 from vadbench.locations import cache_root
-from vadbench.spec import Setting
+from vadbench.spec import OFFICIAL, Setting
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def find_truth(
     labels_path: Path | None = None,
     first: int = 0,
     setting: Setting = "one-class",
+    label_set: str = OFFICIAL,
 ) -> Truth:
     """The labels of a data set, from its files, or from a file of labels where these are not here.
 
@@ -65,15 +66,17 @@ def find_truth(
         labels_path: as `read_labels` takes it; None: the data set is here.
         first: the number of a video's first frame in that file.
         setting: unsupervised: of the videos that the re-split tests; the data set has to be here.
+        label_set: of the data set's labels, which has to be here where they are not the official
+            ones.
 
     Raises:
         BadInput: if the data set is not here and no labels are given, or nothing is known of it; if
             the labels in the file are others, with what they are where that is known.
     """
     dataset = open_dataset(name)
-    facts = read_facts(name) if setting == "one-class" else None
+    facts = read_facts(name) if (setting, label_set) == ("one-class", OFFICIAL) else None
     try:
-        here = _read_dataset(dataset, setting)
+        here = _read_dataset(dataset, setting, label_set)
     except BadInput as error:
         if facts is None or labels_path is None:
             raise BadInput(_lacks(name, facts, labels_path, error)) from error
@@ -91,15 +94,14 @@ def _lacks(name: str, facts: Facts | None, labels_path: Path | None, error: BadI
     return f"{error}; or give its frame labels with --labels FILE, which are checked"
 
 
-def _read_dataset(dataset: Dataset, setting: Setting) -> Truth:
-    resplit = None
+def _read_dataset(dataset: Dataset, setting: Setting, label_set: str) -> Truth:
     if setting == "unsupervised":
         for split in dataset.splits:
             dataset.videos(split)  # says what is missing, where a re-split would be empty
-        resplit = resplit_of(dataset)
-    labels = labels_tested(dataset, resplit)
+    resplit = resplit_for(dataset, setting, label_set)
+    labels = labels_tested(dataset, resplit, label_set)
     scenes = scenes_tested(dataset, labels)
-    document = truth_of(dataset, resplit, cache_root())
+    document = truth_of(dataset, resplit, cache_root(), label_set)
     return Truth(dataset.name, labels, document, scenes, dataset.smoothing, resplit)
 
 

@@ -27,12 +27,14 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
     after = _first_ids(streams)
     lengths: dict[str, int] = {}
     parts: list[tuple[Features, np.ndarray]] = []
+    scenes: list[str | None] = []
     for qualified in videos:
         split, name = _split_name(qualified)
         stream = streams[split]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
         parts.append((stream.features.rows(rows), stream.object_id[rows] + after[split]))
         lengths[record_name(qualified)] = stream.lengths[name]
+        scenes.append(_scene_of(stream, name))
     of_videos = [features for features, _ in parts]
     boxes = [features.box for features in of_videos if features.box is not None]
     features = Features(
@@ -45,9 +47,16 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         f"{streams['train'].features.name} (re-split)",
         shape=streams["train"].features.shape,
     )
-    return Stream(
-        features, np.concatenate([ids for _, ids in parts]), lengths, streams["train"].manifest
-    )
+    manifest = dict(streams["train"].manifest)
+    manifest.pop("scenes", None)
+    manifest |= {} if None in scenes else {"scenes": scenes}
+    return Stream(features, np.concatenate([ids for _, ids in parts]), lengths, manifest)
+
+
+def _scene_of(stream: Stream, video: str) -> str | None:
+    """The scene of a video; None of features that were cached before scenes were."""
+    scenes = stream.manifest.get("scenes")
+    return None if scenes is None else str(scenes[list(stream.lengths).index(video)])
 
 
 def _first_ids(streams: dict[Split, Stream]) -> dict[Split, int]:

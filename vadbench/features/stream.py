@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vadbench import registry
 from vadbench.datasets.base import Dataset, Split
+from vadbench.datasets.part import base_of
 from vadbench.detector import Nature
 from vadbench.errors import BadInput, cut
 from vadbench.features import store
@@ -178,7 +179,7 @@ def plan_stream(
     given = settings.get(name.extractor, {})
     source = trained or dataset
     if hasattr(loaded, "preset"):
-        given = {**loaded.preset(preset, source.name), **given}
+        given = {**loaded.preset(preset, base_of(source.name)), **given}
     options = _options(loaded.Options, given, name.extractor)
     described: dict[str, Any] = {
         "name": name.extractor,
@@ -285,8 +286,9 @@ def _code(kind: registry.Kind, component: Any, dataset: Dataset) -> dict[str, An
     """
     plug_in = code_of(kind, component.name)
     found: dict[str, Any] = {"code": plug_in} if "package" in plug_in else {}
-    read = _reads_frames(component) and dataset.name in registry.names("datasets")
-    reader = code_of("datasets", dataset.name) if read else {}
+    name = base_of(dataset.name)
+    read = _reads_frames(component) and name in registry.names("datasets")
+    reader = code_of("datasets", name) if read else {}
     return found | ({"reader": reader} if reader else {})
 
 

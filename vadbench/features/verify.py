@@ -8,6 +8,7 @@ from pathlib import Path
 from vadbench import registry
 from vadbench.datasets.base import Check, Dataset
 from vadbench.datasets.open import open_dataset
+from vadbench.datasets.part import base_of
 from vadbench.errors import BadInput
 from vadbench.features.current import outdated_folders, outdated_networks
 from vadbench.features.importers.sources import check_imports
@@ -38,7 +39,7 @@ def verify_features() -> tuple[int, list[str]]:
     names = dict.fromkeys(
         folder.relative_to(cache_root()).parts[0].partition("@")[0] for folder in (*whole, *learnt)
     )
-    for dataset in (open_dataset(name) for name in names if name in registry.names("datasets")):
+    for dataset in (open_dataset(name) for name in names if _is_known(name)):
         outdated = outdated_folders(dataset, whole, cache_root())
         for folder in (*outdated, *outdated_networks(dataset, learnt, cache_root())):
             told[folder] = (
@@ -82,3 +83,14 @@ def _made_by_others(folders: Iterable[Path]) -> Iterator[Path]:
         network = cache_root() / made["dataset"] / "networks" / name
         if network.is_dir() and read_network_manifest(network).sha256 != made["sha256"]:
             yield folder
+
+
+def _is_known(name: str) -> bool:
+    """Whether it is a data set, or a part of one that is known here."""
+    if base_of(name) not in registry.names("datasets"):
+        return False
+    try:
+        open_dataset(name)
+    except BadInput:  # features of a part whose videos are not remembered any more
+        return False
+    return True

@@ -32,6 +32,7 @@ LONGEST_NAME = 1000  # characters
 BOX = ("x0", "y0", "x1", "y1")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")  # not `1_0`, which Python takes for 10
 DETECTIONS = ("video", "frame", *BOX, "score")
+OTHER_BOX = ("x1", "y1", "x2", "y2")  # what others call these columns
 TRACKS = ("video", "track", "frame", *BOX)
 
 
@@ -129,10 +130,18 @@ def read_detections(path: Path) -> Columns:
 
 
 def read_tracks(path: Path) -> Columns:
-    """Columns video, track, frame, x0, y0, x1, y1 [G] of a file, or of a folder of txt.
+    """Columns video, track, frame, x0, y0, x1, y1 [G] of a file, or of a folder of txt; a file may
+    call the corners x1, y1, x2, y2.
 
     Raises as `read_detections`.
     """
+    if path.is_file():
+        names = column_names(path)
+        if "x2" in names and "x0" not in names:
+            corners = dict(zip(OTHER_BOX, BOX, strict=True))
+            found = read_columns(path, (*TRACKS[:3], *corners))
+            named = {corners.get(name, name): values for name, values in found.items()}
+            return _checked(named, "ground_truth", path)
     return _read_boxes(path, "ground_truth", TRACKS)
 
 

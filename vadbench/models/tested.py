@@ -84,6 +84,7 @@ def measure_alarms(model: Model, results: Results, rates: Sequence[float]) -> li
         above = {
             name: scores - known[of_video[name]]
             for name, scores in zip(frames.videos, split, strict=True)
+            if name in truth.labels.videos
         }
         found = event_metrics(above, truth.events, truth.labels.videos, 0.0, truth.fps)
         tested.append(TestedRate(rate, found))

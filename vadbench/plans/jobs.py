@@ -34,7 +34,7 @@ class Job:
     stream: StreamPlan
     config: MethodConfig
     seed: int
-    resplit: Resplit | None = None  # of the unsupervised setting
+    resplit: Resplit | None = None  # of the setting, or of the labels
     scope: Scope = "pooled"
     source: Source | None = None  # where it is not the tested data set
     code: dict[str, Any] = field(default_factory=dict)  # as `code_of` says of the method
@@ -79,7 +79,7 @@ class Job:
         return (
             document
             if self.resplit is None
-            else {**document, "setting": "unsupervised", "resplit": self.resplit.document}
+            else {**document, "setting": self.resplit.setting, "resplit": self.resplit.document}
         )
 
     @cached_property

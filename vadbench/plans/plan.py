@@ -13,7 +13,8 @@ from typing import Any
 from vadbench import registry
 from vadbench.datasets.base import Dataset, Resplit
 from vadbench.datasets.open import open_dataset
-from vadbench.datasets.resplit import describe_split, resplit_of
+from vadbench.datasets.part import base_of
+from vadbench.datasets.resplit import describe_split, resplit_for
 from vadbench.detector import Part, Recipe
 from vadbench.errors import BadInput
 from vadbench.evaluation.protocol import (
@@ -80,7 +81,21 @@ def plan_suite(suite: Suite) -> Plan:
         ['synthetic/knn@velocity:0', 'synthetic/mulde@velocity:0', 'synthetic/mulde@velocity:1']
     """
     names = (*suite.datasets, *suite.sources)
+    _refuse_mixture(names)
     return make_plan(suite, {name: open_dataset(name) for name in names})
+
+
+def _refuse_mixture(names: Iterable[str]) -> None:
+    """Refuse a part of a data set beside the whole, or beside another part of it: they are never
+    ranked together.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(base_of(name), name)
+        if other != name:
+            raise BadInput(
+                f"{name} and {other} are of one data set and not comparable; run each by itself"
+            )
 
 
 def make_plan(suite: Suite, datasets: dict[str, Dataset]) -> Plan:
@@ -153,7 +168,7 @@ def _is_on(row: SuiteRow | None, dataset: str) -> bool:
     for name in () if row is None else row.datasets:
         if name not in registry.names("datasets"):
             raise registry.unknown("data set", name, registry.names("datasets"))
-    return row is None or not row.datasets or dataset in row.datasets
+    return row is None or not row.datasets or base_of(dataset) in row.datasets
 
 
 def _choose_parts(method: str, suite: Suite, dataset: Dataset) -> list[tuple[Part, ...]]:
@@ -178,7 +193,7 @@ def _fill_recipe(
     one (several that match: one row each), or else on all whose weights are here.
     """
     choices = []
-    for part in _weigh(recipe, dataset.name):
+    for part in _weigh(recipe, base_of(dataset.name)):
         extractor = part.stream.partition(".")[0]
         if streams is not None:
             own = [stream for stream in streams if _fits(stream, part, recipe, dataset)]
@@ -226,7 +241,8 @@ class _Planner:
     def plan(self, method: str, parts: tuple[Part, ...]) -> list[Planned]:
         """The result of every seed."""
         name, settings = method.partition("@")[0], self.suite.settings_of(self.row)
-        resplit = resplit_of(self.dataset) if self.suite.setting == "unsupervised" else None
+        chosen = dict(settings.get("protocol", {}))
+        resplit = self._find_resplit(chosen)
         streams = {
             part.stream: plan_stream(
                 self.dataset,
@@ -239,7 +255,6 @@ class _Planner:
             for part in parts
         }
         _refuse_twice(name, [(part.method, streams[part.stream].name) for part in parts])
-        chosen = dict(settings.get("protocol", {}))
         if "calibration" in chosen:
             check_calibration(str(chosen["calibration"]))
             parts = tuple(replace(part, calibration=str(chosen["calibration"])) for part in parts)
@@ -271,6 +286,19 @@ class _Planner:
             planned.append(Planned(self._want(result, jobs), jobs))
         return planned
 
+    def _find_resplit(self, chosen: dict[str, Any]) -> Resplit | None:
+        """The videos that the setting and the chosen labels train and test on."""
+        protocol = make_protocol(chosen)
+        resplit = resplit_for(self.dataset, self.suite.setting, protocol.labels)
+        trained = self.source
+        elsewhere = trained is not None and trained.name != self.dataset.name
+        if resplit is not None and resplit.setting == "one-class" and elsewhere:
+            raise BadInput(
+                f"{self.dataset.name}: labels {protocol.labels} have a training split of their own;"
+                " leave train_on out"
+            )
+        return resplit
+
     def _want(self, result: Result, jobs: tuple[Job, ...]) -> Wanted:
         label, published = ("", None) if self.row is None else (self.row.label, self.row.published)
         runs = tuple(job.identity for job in jobs)
@@ -288,7 +316,7 @@ class _Planner:
         """The job of seed 0."""
         method = registry.load("detectors", part.method)
         source = self._plan_source(part.stream, settings)
-        trained = self.dataset.name if source is None else source.dataset
+        trained = base_of(self.dataset.name if source is None else source.dataset)
         learnt = stream if source is None else source.stream
         preset, own = self.suite.preset, settings.get(part.method, {})
         config = resolve_config(method, preset, trained, learnt.name, own, learnt.nature)
@@ -399,7 +427,7 @@ def _lacks_network(job: Job) -> bool:
     variants = registry.load("extractors", stream.extractor).variants
     networks = {declared_nature(f"{stream.extractor}.{variant}").network for variant in variants}
     method = registry.load("detectors", job.method)
-    trained = job.dataset if job.source is None else job.source.dataset
+    trained = base_of(job.dataset if job.source is None else job.source.dataset)
     natures = [replace(job.stream.nature, network=network) for network in ("", *networks)]
     usual, *others = (method.preset("paper", trained, nature) for nature in natures)
     return any(other != usual for other in others)

@@ -18,7 +18,7 @@ from vadbench.datasets.events import Event, check_events
 from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import events_tested
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import find_resplit
+from vadbench.evaluation.evaluate import find_tested
 from vadbench.evaluation.frames import FrameScores, read_frame_scores
 from vadbench.evaluation.metrics.events import (
     UNKNOWN_FPS,
@@ -108,7 +108,8 @@ class Truths:
         if key not in self._known:
             labels = all_labels_of(record)
             dataset = open_dataset(record.dataset)
-            events = events_tested(dataset, find_resplit(record.result, dataset))
+            events = events_tested(dataset, *find_tested(record.result, dataset))
+            labels = labels.kept
             check_events(events, labels.videos, dataset.name)
             self._known[key] = Truth(labels, tuple(events), dataset.fps)
         return self._known[key]
@@ -150,9 +151,9 @@ def measure_record(
             f" {results.root} makes them"
         )
     labels, events = truth.labels.videos, truth.events
-    raw = _split(frames, frames.scores)
+    raw = _split(frames, frames.scores, labels)
     sigma = record.result.protocol.smoothing
-    smoothed = _split(frames, smooth(frames.scores, frames.lengths, sigma))
+    smoothed = _split(frames, smooth(frames.scores, frames.lengths, sigma), labels)
     if buffer is None and truth.fps is not None:
         buffer = round(BUFFER_SECONDS * truth.fps)
     found = RecordEvents(
@@ -280,9 +281,14 @@ def _measure_groups(
     return tables
 
 
-def _split(frames: FrameScores, scores: Scores) -> ByVideo:
+def _split(frames: FrameScores, scores: Scores, videos: Collection[str]) -> ByVideo:
+    """The scores of each of the videos that are measured."""
     cuts = np.cumsum(frames.lengths)[:-1]
-    return dict(zip(frames.videos, np.split(scores, cuts), strict=True))
+    return {
+        video: own
+        for video, own in zip(frames.videos, np.split(scores, cuts), strict=True)
+        if video in videos
+    }
 
 
 def _micro(scores: ByVideo, labels: Labels) -> Measure:

@@ -43,7 +43,7 @@ LABELS: dict[str, tuple[Any, bool]] = {
     **dict.fromkeys(("name", "sha256"), (str, True)),
     "videos": (int, True),
     **dict.fromkeys(("tracks", "regions_sha256", "source"), (str | None, False)),
-    **dict.fromkeys(("frames", "anomalous"), (int, False)),
+    **dict.fromkeys(("frames", "anomalous", "changed", "dropped"), (int, False)),
 }
 
 

@@ -64,8 +64,10 @@ def score_held_out(
     """
     result, training = planned.result, planned.result.training
     dataset = open_dataset(training.source or result.dataset)
-    if training.split is not None:
+    if training.setting == "unsupervised":
         raise BadInput("trained on unlabelled videos: none is known to be normal")
+    if training.split is not None:
+        raise BadInput(f"trained on split {training.split.name}, of which no video is held out")
     if any(part.calibration == PER_VIDEO for part in result.parts):
         raise BadInput(f"calibration {PER_VIDEO} looks at whole videos")
     if dataset.fps is None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from vadbench.datasets.geometry import check_boxes
+from vadbench.datasets.part import base_of
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile, Objects
 from vadbench.files.npz import open_npz, pick
@@ -48,7 +49,12 @@ class BoxesFile(LabelledFile):
 
     def path(self, split: Split) -> Path:
         """Where the file of a split has to be."""
-        return self.dataset.root / "boxes" / self.dataset.name / f"bboxes_{self.label}_{split}.npz"
+        return (
+            self.dataset.root
+            / "boxes"
+            / base_of(self.dataset.name)
+            / f"bboxes_{self.label}_{split}.npz"
+        )
 
     def files(self) -> tuple[NeededFile, ...]:
         """Both splits' files."""

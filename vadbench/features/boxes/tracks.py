@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.datasets.matching import match_names
+from vadbench.datasets.part import base_of
 from vadbench.errors import BadInput
 from vadbench.features.boxes.file import LabelledFile, are_counts, check_fit
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
@@ -44,7 +45,7 @@ class TracksFile(LabelledFile):
 
     def path(self, split: Split) -> Path:
         """The split's file: the npz, or the csv where only that is there."""
-        stem = self.dataset.root / "tracks" / self.dataset.name / f"{self.label}_{split}"
+        stem = self.dataset.root / "tracks" / base_of(self.dataset.name) / f"{self.label}_{split}"
         npz, csv = stem.with_name(f"{stem.name}.npz"), stem.with_name(f"{stem.name}.csv")
         return csv if csv.is_file() and not npz.is_file() else npz
 
@@ -99,7 +100,9 @@ class TracksFile(LabelledFile):
             name: _by_frame(path, name, columns) for name, columns in read_tracks(path).items()
         }
         matched = match_names(clips, [video.name for video in self.dataset.videos(split)])
-        if matched.extra:
+        if self.dataset.only is not None:  # the file is of the whole data set
+            clips = {name: own for name, own in clips.items() if name in matched.partner}
+        elif matched.extra:
             raise BadInput(
                 f"{path}: names of its videos and {self.dataset.name}'s {split} videos differ"
                 f" ({matched.lone}); expected the latter"

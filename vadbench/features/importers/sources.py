@@ -9,6 +9,7 @@ import numpy as np
 from vadbench import registry
 from vadbench.datasets.base import Split
 from vadbench.datasets.open import open_dataset
+from vadbench.datasets.part import base_of
 from vadbench.errors import BadInput
 from vadbench.features import store
 from vadbench.features.importers.clips import Clips, ImportedRows, Layout
@@ -75,7 +76,7 @@ def _check_source(imported: Imported, split: Split, record: Path) -> None:
     source, dataset = Path(imported.sources.get(split, "")), record.parent.parent.name.split("@")[0]
     if not imported.sources.get(split) or not source.exists():
         return
-    if dataset not in registry.names("datasets"):
+    if base_of(dataset) not in registry.names("datasets"):
         return
     layout = Layout(suffix=imported.options.get("suffix", ""))
     try:

@@ -5,6 +5,7 @@ Source: Figures 5 and 8 of ITAE+NF (Cho et al., Pattern Recognition 2022).
 
 from __future__ import annotations
 
+import glob
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def read_shape(run: RunRecord) -> tuple[int, ...]:
     """
     job = run.job
     name = f"{job['stream']}@{job['fingerprint']}"
-    manifests = sorted(cache_root().glob(f"{job['dataset']}@*/{name}/*/manifest.json"))
+    manifests = sorted(cache_root().glob(f"{glob.escape(job['dataset'])}@*/{name}/*/manifest.json"))
     if not manifests:
         raise BadInput(
             f"{cache_root()}: no features {job['dataset']}/{name}, which say how large a map is;"
@@ -112,7 +113,8 @@ def draw_bits(
     Raises:
         BadInput: if the data set's labels are not on this machine.
     """
-    anomalous = all_labels_of(record).flat().astype(bool)
+    labels = all_labels_of(record)
+    anomalous = labels.kept.flat().astype(bool)
     sizes = "; ".join(
         f"{one.stream}: {math.prod(one.shape)} ({' x '.join(map(str, one.shape))})" for one in found
     )
@@ -123,7 +125,7 @@ def draw_bits(
     )
     with picture(out, 5.2, 2.4 * len(found), caption, below=below) as figure:
         for axis, one in zip(figure.subplots(len(found), squeeze=False)[:, 0], found, strict=True):
-            draw_classes(axis, one.values, anomalous)
+            draw_classes(axis, labels.cut(one.values), anomalous)
             axis.set(
                 xlabel=f"bits per dimension, flow on {one.stream}",
                 ylabel="share of the class's\nframes, percent",

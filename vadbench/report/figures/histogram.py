@@ -26,11 +26,12 @@ def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
     Raises:
         BadInput: if the data set's labels are not on this machine.
     """
-    anomalous = all_labels_of(scored.record).flat().astype(bool)
-    edges = bin_edges(scored.scores).tolist()
-    above = int((scored.scores > edges[-1]).sum())
+    labels = all_labels_of(scored.record)
+    anomalous, scores = labels.kept.flat().astype(bool), labels.cut(scored.scores)
+    edges = bin_edges(scores).tolist()
+    above = int((scores > edges[-1]).sum())
     far = (
-        f" The last bin holds the {above} frames above it, up to {scored.scores.max():.3g}."
+        f" The last bin holds the {above} frames above it, up to {scores.max():.3g}."
         if above
         else ""
     )
@@ -41,7 +42,7 @@ def draw_histogram(scored: Scored, out: Path, *, below: bool = False) -> str:
     )
     with picture(out, 5.2, 2.8, caption, below=below) as figure:
         axis = figure.subplots()
-        draw_classes(axis, scored.scores, anomalous)
+        draw_classes(axis, scores, anomalous)
         axis.set(
             xlabel=f"frame score of {scored.method} on {scored.features}",
             ylabel="share of the class's frames, percent",

@@ -25,8 +25,8 @@ def draw_roc(scored: Sequence[Scored], out: Path, *, below: bool = False) -> str
         BadInput: if the data set's labels are not on this machine.
     """
     labels = all_labels_of(scored[0].record)
-    anomalous = labels.flat().astype(bool)
-    curves = [roc_curve(one.scores, anomalous) for one in scored]
+    anomalous = labels.kept.flat().astype(bool)
+    curves = [roc_curve(labels.cut(one.scores), anomalous) for one in scored]
     legend = [
         f"{name}: {percent(one.value('micro AUC'))}"
         for name, one in zip(names(scored), scored, strict=True)

@@ -15,8 +15,9 @@ from vadbench.datasets.base import Labels
 from vadbench.datasets.open import open_dataset
 from vadbench.datasets.resplit import labels_tested, tracks_tested
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import find_resplit, read_rows
+from vadbench.evaluation.evaluate import find_tested, read_rows
 from vadbench.evaluation.frames import read_frame_scores
+from vadbench.evaluation.region_values import OF_OFFICIAL
 from vadbench.evaluation.scores import Scores
 from vadbench.evaluation.smoothing import smooth
 from vadbench.registry import unknown
@@ -25,7 +26,7 @@ from vadbench.results.frame import value_of, video_values
 from vadbench.results.names import locate
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord
-from vadbench.spec import METRICS, Value
+from vadbench.spec import METRICS, OFFICIAL, Value
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def origin(scored: Sequence[Scored]) -> str:
     methods = list(dict.fromkeys(one.method for one in scored))
     features = list(dict.fromkeys(one.features for one in scored))
     seeds = [str(seed) for seed in dict.fromkeys(one.record.seed for one in scored)]
-    tested = f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames"
+    under = f" under labels {labels['name']}" if record.result.protocol.labels != OFFICIAL else ""
+    tested = f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames{under}"
     named_apart = len(methods) > 1 and len(features) > 1  # then the names of the curves say it
     of_what = "" if named_apart else f"{', '.join(methods)} on {', '.join(features)}, "
     plural = "s" if len(seeds) > 1 else ""
@@ -213,14 +215,15 @@ def why_no_labels(record: ResultRecord) -> str:
 
 
 def labels_of(record: ResultRecord) -> Labels:
-    """The frame labels that the record was evaluated with.
+    """The frame labels that the record was evaluated with, those of frames that are not measured
+    among them: `Labels.cut` and `Labels.kept` are without.
 
     Raises:
         BadInput: if the data set is not on this machine, with how to get it, or its labels are
             others than the record's.
     """
     dataset = open_dataset(record.dataset)
-    labels = labels_tested(dataset, find_resplit(record.result, dataset))
+    labels = labels_tested(dataset, *find_tested(record.result, dataset))
     if labels.provenance()["sha256"] != record.labels["sha256"]:
         raise BadInput(
             f"{record.dataset}: labels `{labels.name}` here are not those of the record; vadbench"
@@ -252,7 +255,12 @@ def tracks_of(record: ResultRecord) -> pd.DataFrame:
     """
     dataset = open_dataset(record.dataset)
     labels_of(record)
-    tracks = tracks_tested(dataset, find_resplit(record.result, dataset))
+    if record.result.protocol.labels != OFFICIAL:
+        raise BadInput(
+            f"{record.name}: {OF_OFFICIAL.format(record.result.protocol.labels)}; vadbench plot roc"
+            " needs frame labels only"
+        )
+    tracks = tracks_tested(dataset, find_tested(record.result, dataset)[0])
     if tracks is None:
         raise BadInput(
             f"{record.dataset}: no region annotations; vadbench plot roc needs frame labels only"

@@ -79,7 +79,10 @@ def truth_of(scored: Scored, video: str) -> tuple[NDArray[np.bool_] | None, str]
     if video in labels.unknown:
         return None, "Ground truth is not shown: nobody has labelled this video."
     anomalous = labels.videos[video].astype(bool)
-    return anomalous, "Shaded: anomalous frames." if anomalous.any() else "No frame is anomalous."
+    said = "Shaded: anomalous frames." if anomalous.any() else "No frame is anomalous."
+    if video in labels.dropped:
+        said += f" Labels {labels.name} leave out {labels.dropped[video].sum()} of its frames."
+    return anomalous, said
 
 
 def paint_timeline(

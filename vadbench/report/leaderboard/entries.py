@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from vadbench.datasets.part import is_part
 from vadbench.evaluation.intervals import read_jackknife
 from vadbench.evaluation.metrics.uncertainty import Estimate
 from vadbench.evaluation.seeds import Aggregate, aggregate
@@ -306,6 +307,8 @@ def _why_unranked(
     record: dict[str, Any], seeds: tuple[int, ...], chosen_read_out: str | None
 ) -> str | None:
     """Why records that are alike take no part in places and ranks."""
+    if is_part(record["dataset"]):
+        return "a part of a data set: which videos, somebody chose"
     if len(set(seeds)) < len(seeds):
         return "several records of one seed that differ in nothing that is recorded"
     if chosen_read_out is not None:

@@ -151,12 +151,12 @@ def ground_truth(record: ResultRecord) -> tuple[dict[str, NDArray[np.uint8]] | N
     """
     from vadbench.datasets.open import open_dataset
     from vadbench.datasets.resplit import labels_tested
-    from vadbench.evaluation.evaluate import find_resplit
+    from vadbench.evaluation.evaluate import find_tested
 
     here = "on the machine that made this page"
     try:
         dataset = open_dataset(record.dataset)
-        labels = labels_tested(dataset, find_resplit(record.result, dataset))
+        labels = labels_tested(dataset, *find_tested(record.result, dataset))
     except BadInput:  # its message names this machine's folders, which are nobody else's business
         return None, f"{record.dataset} is not {here}, and labels are no part of the records"
     if labels.provenance()["sha256"] != record.labels.get("sha256"):

@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
+from vadbench.datasets.part import base_of, is_part
 from vadbench.errors import BadInput
 from vadbench.report.settled import is_weighted_by_test, why_never_ranked
 from vadbench.report.tables.table import PublishedRow
 from vadbench.results.schema import ResultRecord
 from vadbench.results.seals import UNSEALED
-from vadbench.spec import METRICS, USUAL, Wanted
+from vadbench.spec import METRICS, OFFICIAL, USUAL, Wanted
 from vadbench.suite import Suite
 
+OWN = "own"  # the labels of a user's own videos
 MACRO = {
     "skip": "leaves out those with one class",
     "pad-rank": "adds one frame below and one above all",
@@ -95,9 +97,32 @@ def _describe_dataset(suite: Suite, record: ResultRecord) -> str:
         else f"Gaussian smoothing sigma {sigma:g} (reflect) within each video"
     )
     return (
-        f"{record.dataset}: {labels['videos']} test videos, {labels['frames']} frames,"
-        f" {labels['anomalous']} anomalous, labels `{labels['name']}`; frame score = maximum over"
-        f" objects, {smoothing}."
+        f"{record.dataset}:{_describe_part(record)} {labels['videos']} test videos,"
+        f" {labels['frames']} frames, {labels['anomalous']} anomalous, labels"
+        f" `{labels['name']}`{_describe_labels(record)}; frame score = maximum over objects,"
+        f" {smoothing}."
+    )
+
+
+def _describe_part(record: ResultRecord) -> str:
+    """That it is a part of a data set."""
+    whole = base_of(record.dataset)
+    return f" a part of {whole}, not comparable with the whole;" if is_part(record.dataset) else ""
+
+
+def _describe_labels(record: ResultRecord) -> str:
+    """What other labels than the official ones are: hash, source, what they change."""
+    labels = record.labels
+    if record.result.protocol.labels == OFFICIAL:
+        # a user's own videos: who has labelled them
+        return f" ({' '.join(labels['source'].split())})" if labels["name"] == OWN else ""
+    frames = [f"{labels[what]} labels {what}"] if (what := "changed") in labels else []
+    if "dropped" in labels:
+        frames.append(f"{labels['dropped']} frames dropped after smoothing whole videos")
+    told = "; ".join(frames) or "no label changed"
+    return (
+        f" ({str(labels.get('sha256'))[:8]}; {labels['source']}; {told}; not comparable with the"
+        " official labels)"
     )
 
 
@@ -107,9 +132,17 @@ def _describe_training(used: Sequence[ResultRecord]) -> list[str]:
     scenes = [SCENES] if any(one.scope == "scene" for _, one in trainings) else []
     sources = [SOURCES] if any(one.source for _, one in trainings) else []
     splits = {dataset: one.split for dataset, one in trainings if one.split}
+    normal = {name: split for name, split in splits.items() if split.setting == "one-class"}
+    splits = {name: split for name, split in splits.items() if name not in normal}
     return [
         *scenes,
         *sources,
+        *(
+            f"{dataset}: trained on {split.train_videos} videos and tested on"
+            f" {split.test_videos} others (split `{split.name}`); not comparable with figures of"
+            " the released split."
+            for dataset, split in normal.items()
+        ),
         *(
             f"{dataset}: trained without labels on {split.train_videos} videos, some anomalous, and"
             f" tested on {split.test_videos} others (split `{split.name}`); not comparable with"

@@ -24,7 +24,7 @@ from vadbench.report.tables.table import FOREIGN, NOT_ASKED, Cell, Column, Row, 
 from vadbench.results.frame import Frame
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord
-from vadbench.spec import METRICS, USUAL, Metric, Wanted
+from vadbench.spec import METRICS, OFFICIAL, USUAL, Metric, Wanted
 from vadbench.suite import Suite
 
 NOT_RUN = "not run; `vadbench plan {}` tells what that takes"
@@ -81,6 +81,7 @@ def make_table(
     block = published_rows(published, columns)
     columns, ranked = mark_best(rows, columns, estimates)
     smoothing = {record.dataset: record.result.protocol.smoothing for record in used}
+    labels = [name for one in used if (name := one.result.protocol.labels) != OFFICIAL]
     return Table(
         suite.title or suite.name,
         write_caption(suite, wanted, used, block),
@@ -88,7 +89,7 @@ def make_table(
         ranked,
         notes,
         block,
-        summarise(suite.preset, suite.setting, suite.seeds, smoothing),
+        summarise(suite.preset, suite.setting, suite.seeds, smoothing, labels),
     )
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vadbench import registry
+from vadbench.datasets.part import base_of
 from vadbench.report.published import OFFICIAL, UNKNOWN, UNSTATED_SIGMA, Figure, same_streams
 from vadbench.report.tables.table import Column, PublishedRow
+from vadbench.spec import OFFICIAL as LABELS
 from vadbench.spec import Result, Wanted
 
 OURS = "ours: the published tables have no such cell"
@@ -132,6 +134,10 @@ def _unlike(figure: Figure, result: Result, column: Column) -> str | None:
         (figure.metric != metric, "the paper's is the AUC of decisions, of scores here"),
         (not figure.stream_id, "the paper does not say which features it is of"),
         (figure.trained != setting, f"{figure.trained} there, {setting} here"),
+        (
+            result.protocol.labels != LABELS,
+            f"labels `{result.protocol.labels}` here",
+        ),
         (figure.split != split, f"split `{figure.split}` there, `{split}` here"),
         (
             training.scope != "pooled",
@@ -157,7 +163,7 @@ def _smoothing(result: Result, column: Column) -> tuple[str, ...]:
     sigma = result.protocol.smoothing if column.key[2] else None
     if sigma is None:
         return ("none",)
-    usual = sigma == registry.load("datasets", result.dataset).smoothing
+    usual = sigma == registry.load("datasets", base_of(result.dataset)).smoothing
     return (f"gaussian-{sigma:g}", *((UNSTATED_SIGMA,) if usual else ()))
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
-def summarise(preset: str, setting: str, seeds: int, smoothing: Mapping[str, float | None]) -> str:
+def summarise(
+    preset: str,
+    setting: str,
+    seeds: int,
+    smoothing: Mapping[str, float | None],
+    labels: Iterable[str] = (),
+) -> str:
     """What a reader has to know of the numbers: preset, setting, seeds, smoothing.
 
     Args:
@@ -13,6 +19,7 @@ def summarise(preset: str, setting: str, seeds: int, smoothing: Mapping[str, flo
         setting: one-class or unsupervised.
         seeds: how many.
         smoothing: data set -> the Gaussian's sigma in frames; None: unsmoothed.
+        labels: names of labels, where they are not the official ones.
 
     >>> summarise("fast", "one-class", 3, {"ped2": 3.0})
     'Preset fast, one-class, mean ± deviation over 3 seeds, smoothing sigma 3; percent.'
@@ -25,6 +32,7 @@ def summarise(preset: str, setting: str, seeds: int, smoothing: Mapping[str, flo
         parts.append(f"smoothing {', '.join(each)}")
     elif sigmas:
         parts.append(f"smoothing {_sigma(next(iter(sigmas)))}")
+    parts += [f"labels {', '.join(names)}"] if (names := dict.fromkeys(labels)) else []
     return f"{', '.join(parts)}; percent."
 
 
