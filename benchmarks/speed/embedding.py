@@ -98,7 +98,7 @@ def statistics(crops: int = 48) -> None:
     from vadbench.datasets.open import open_dataset
     from vadbench.features.boxes.foreground import Foreground
     from vadbench.features.extractors import efficientnet
-    from vadbench.features.extractors.deep import resize, square
+    from vadbench.features.extractors.crops import resize, square
     from vadbench.features.footage import Footage
 
     ped2 = open_dataset("ped2")

@@ -22,7 +22,8 @@ from vadbench.features.weights import cores, load_package
 
 EXTRA = "mobile"
 IDENTIFIER = b"TFL3"  # at byte 4 of every .tflite file
-Item, Answer = TypeVar("Item"), TypeVar("Answer")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class Tensor(NamedTuple):

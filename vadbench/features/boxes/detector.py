@@ -141,7 +141,7 @@ class DetectorBoxes:
 
         def has_changed(tile: Tile) -> bool:
             x0, y0, x1, y1 = tile
-            return np.count_nonzero(mask[y0:y1, x0:x1]) >= self.options.still
+            return int(np.count_nonzero(mask[y0:y1, x0:x1])) >= self.options.still
 
         found: Detections = model(frame, has_changed)
         return found

@@ -38,7 +38,8 @@ def is_whole(boxes: Floats, tile: Tile, height: int, width: int) -> NDArray[np.b
     x0, y0, x1, y1 = tile
     inner = np.array([x0 > 0, y0 > 0, x1 < width, y1 < height])
     room = np.stack([boxes[:, 0] - x0, boxes[:, 1] - y0, x1 - boxes[:, 2], y1 - boxes[:, 3]], 1)
-    return ~((room <= BORDER) & inner).any(1)
+    cut: NDArray[np.bool_] = ((room <= BORDER) & inner).any(1)
+    return ~cut
 
 
 def drop_contained(boxes: Floats, share: float) -> Floats:

@@ -54,7 +54,7 @@ class BlazePose:
 
     def __call__(self, crops: NDArray[np.uint8]) -> Poses:
         """The joints of crops [n, 256, 256, 3]; several at a time, each alone."""
-        answers = list(self.model.map(self._look, crops))
+        answers = list(self.model.map(self._look, list(crops)))
         landmarks = np.concatenate([one[self.landmarks] for one in answers])
         person = np.concatenate([one[self.person] for one in answers])
         return read_landmarks(landmarks, person)
