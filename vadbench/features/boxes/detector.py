@@ -86,6 +86,20 @@ class DetectorBoxes:
         contours = self.contours(footage, detections)
         return Objects([np.concatenate(both) for both in zip(detections, contours, strict=True)])
 
+    def seconds_a_frame(self, height: int, width: int) -> float | None:
+        """Seconds that a frame of this size takes on this machine, every tile looked at; None: not
+        known of other models.
+
+        Raises:
+            BadInput: if the weights cannot be used.
+        """
+        if self.label != efficientdet.LABEL:
+            return None
+        options = self.options
+        model = efficientdet.Model(self.files()[0].path)
+        tiles = options.tile_rows * options.tile_columns
+        return model.seconds() * (tiles + (options.whole and tiles > 1)) / model.threads
+
     @property
     def needs_opening(self) -> bool:
         """False, where a frame and the one before it decide; True where tiles are compared with

@@ -61,6 +61,9 @@ class Provider(Protocol):
 
     One with a class method `resolve(options, label)` says there which of them decide what a label
     finds, JSON-ready, and has no others in its fingerprint.
+
+    One that knows its cost has `seconds_a_frame(height, width)`, for `vadbench plan`; an extractor,
+    `seconds_an_object()`.
     """
 
     name: ClassVar[str]

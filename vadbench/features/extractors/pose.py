@@ -108,6 +108,19 @@ class Pose:
         )
         return (weights_file("rtmpose-m.onnx", "RTMPose-m, body7, 256x192", where),)
 
+    def seconds_an_object(self) -> float | None:
+        """Seconds that an object takes on this machine; None: not known of ONNX files.
+
+        Raises:
+            BadInput: if the weights cannot be used.
+        """
+        if not self.variant.startswith(BLAZEPOSE):
+            return None
+        from vadbench.features.litert import Model
+
+        model = Model(self.files()[0].path)
+        return model.seconds() / model.threads
+
     def columns(self) -> tuple[str, ...]:
         """x and y of each joint, in box heights from the box's centre."""
         return tuple(f"{joint}_{axis}" for joint in JOINTS for axis in "xy")
