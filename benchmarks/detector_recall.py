@@ -1,7 +1,7 @@
-"""What `detector.efficientdet-lite0` finds of published boxes, and what it costs: on frames of
-Ped2's *training* clips, where no label is.
+"""What `detector.efficientdet-lite0`, and the default boxes, find of published boxes, and what they
+cost: on frames of Ped2's *training* clips, where no label is.
 
-    python benchmarks/detector_recall.py [--every 25] [--out benchmarks/detector_recall.csv]
+    python benchmarks/detector_recall.py [--every 50] [--out benchmarks/detector_recall.csv]
 
 Needs Ped2 and boxes/ped2/bboxes_{vec,maskrcnn}_train.npz under $VADBENCH_DATA, and the weights
 (`vadbench data fetch weights:efficientdet-lite0`). A published box is found where a detection
@@ -27,6 +27,7 @@ from vadbench.features.boxes.detector import DetectorBoxes
 from vadbench.features.boxes.detector_options import DetectorOptions
 from vadbench.features.boxes.efficientdet import LABEL
 from vadbench.features.boxes.file import BoxesFile, FileOptions
+from vadbench.features.boxes.foreground import Foreground, ForegroundOptions, background_of
 from vadbench.features.footage import Footage
 
 PUBLISHED = ("maskrcnn", "vec")
@@ -54,7 +55,7 @@ ROWS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Measure every row and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--every", type=int, default=25, help="frames from one to the next")
+    parser.add_argument("--every", type=int, default=50, help="frames from one to the next")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     arguments = parser.parse_args()
     rows = [{"row": name, **row} for name, row in measure(arguments.every)]
@@ -73,12 +74,31 @@ def measure(every: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for clip in clips:
         for name, file in published.items():
             wanted[name] += file.objects(clip).boxes[::every]
+    yield measure_foreground(clips, wanted, every)
     for name, settings in ROWS.items():
         options = DetectorOptions(**{"gradient": False, **settings})
         provider = DetectorBoxes(options, dataset, LABEL)
         found, seconds = detect(provider, clips, every)
         row = describe(found, wanted)
-        yield name, row | {"ms_a_frame": round(1000 * seconds / len(found), 1)}
+        looked_at = len(found) * (2 if options.gradient else 1)  # which takes a pair of frames
+        yield name, row | {"ms_a_frame": round(1000 * seconds / looked_at, 1)}
+
+
+def measure_foreground(
+    clips: list[Footage], wanted: dict[str, list[Boxes]], every: int
+) -> tuple[str, dict[str, Any]]:
+    """What the default boxes find; their background is not counted."""
+    provider = Foreground(ForegroundOptions())
+    found: list[Boxes] = []
+    spent, frames = 0.0, 0
+    for clip in clips:
+        background_of(clip, provider.options.samples)
+        began = time.process_time()
+        boxes = provider.objects(clip).boxes
+        spent, frames = spent + time.process_time() - began, frames + len(boxes)
+        found += boxes[::every]
+    row = describe(found, wanted) | {"ms_a_frame": round(1000 * spent / frames, 1)}
+    return "foreground, the default boxes", row
 
 
 def detect(provider: DetectorBoxes, clips: list[Footage], every: int) -> tuple[list[Boxes], float]:
