@@ -22,6 +22,7 @@ from vadbench.features.boxes.detector_options import NOT_OF_TILES, OF_TILES, Det
 from vadbench.features.boxes.foreground import background_of, differs, drop_covered
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
 from vadbench.features.boxes.tiles import Tile, drop_contained
+from vadbench.features.litert import Model
 from vadbench.features.packaged import carried_file
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class DetectorBoxes:
         if self.label != efficientdet.LABEL:
             return None
         options = self.options
-        model = efficientdet.Model(self.files()[0].path)
+        model = Model(self.files()[0].path)
         tiles = options.tile_rows * options.tile_columns
         return model.seconds() * (tiles + (options.whole and tiles > 1)) / model.threads
 
