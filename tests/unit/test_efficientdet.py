@@ -122,8 +122,8 @@ def test_tiles_cover_the_frame_and_lie_in_it(
 
     covered = np.zeros((height, width), bool)
     for x0, y0, x1, y1 in tiles:
-        assert 0 <= x0 < x1 <= max(width, x0 + 1)
-        assert 0 <= y0 < y1 <= max(height, y0 + 1)
+        assert 0 <= x0 < x1 <= width
+        assert 0 <= y0 < y1 <= height
         covered[y0:y1, x0:x1] = True
     assert covered.all()
     assert len(tiles) == rows * columns
@@ -295,6 +295,17 @@ def test_frame_by_frame_is_as_the_whole_clip(weights: Path, options: dict) -> No
     assert sum(map(len, whole))
     for one, other in zip(whole, followed, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (3, 2), (240, 1)])
+def test_frames_of_any_size_are_looked_at(weights: Path, size: tuple[int, int]) -> None:
+    small_file(weights, (MIDDLE, 0.8, 0))
+    frames = [np.zeros(size, np.uint8)] * 2
+
+    boxes = DetectorBoxes(DetectorOptions(min_area=0, whole=True), None, LABEL)
+
+    assert len(boxes.objects(footage(frames)).boxes) == 2
 
 
 @pytest.mark.usefixtures("runtime")

@@ -136,7 +136,11 @@ def _quiet() -> Iterator[None]:
     progress bar would break.
     """
     with _stderr, Path(os.devnull).open("w") as nothing:
-        kept = os.dup(2)
+        try:
+            kept = os.dup(2)
+        except OSError:  # a process without one
+            yield
+            return
         try:
             os.dup2(nothing.fileno(), 2)
             yield

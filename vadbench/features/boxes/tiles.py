@@ -62,6 +62,6 @@ def _spans(length: int, parts: int, overlap: float) -> list[tuple[int, int]]:
     """Begin and end of equal parts that overlap and cover a side."""
     size = length / (parts - (parts - 1) * overlap)
     begins = [k * size * (1 - overlap) for k in range(parts)]
-    return [
-        (round(begin), max(min(round(begin + size), length), round(begin) + 1)) for begin in begins
-    ]
+    firsts = [min(round(begin), length - 1) for begin in begins]
+    ends = [min(round(begin + size), length) for begin in begins]
+    return [(first, max(end, first + 1)) for first, end in zip(firsts, ends, strict=True)]
