@@ -63,6 +63,7 @@ tables: $(READY) ## write results/tables/, and the output of the documentation's
 pages: $(READY) ## write the generated parts of README.md and docs/ again: results, picture (after make demo), methods
 	$(BIN)/python docs/make_readme.py
 	$(BIN)/python docs/make_methods.py
+	$(BIN)/python docs/make_objects.py
 
 docs: $(READY) ## the documentation as a site, in build/docs
 	$(BIN)/python docs/make_gallery.py

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def stream(name: str) -> None:
 
 def statistics(crops: int = 48) -> None:
     """How far crops of Ped2's first training clip lie from what the network's BatchNorms were
-    trained with, by crop size; no label is read.
+    trained with, by crop and its size; no label is read.
     """
     import numpy as np
     import torch
@@ -98,16 +99,14 @@ def statistics(crops: int = 48) -> None:
     from vadbench.datasets.open import open_dataset
     from vadbench.features.boxes.foreground import Foreground
     from vadbench.features.extractors import efficientnet
-    from vadbench.features.extractors.deep import resize, square
+    from vadbench.features.extractors.crops import CROPS, resize
     from vadbench.features.footage import Footage
 
     ped2 = open_dataset("ped2")
     footage = Footage(ped2, ped2.videos("train")[0])
     boxes = Foreground(Foreground.Options()).objects(footage).boxes
     every = [
-        square(frame, box, (127, 127, 127))
-        for frame, of_frame in zip(footage, boxes, strict=True)
-        for box in of_frame
+        (frame, box) for frame, of_frame in zip(footage, boxes, strict=True) for box in of_frame
     ]
     chosen = [every[k] for k in np.random.default_rng(0).choice(len(every), crops, replace=False)]
     model = efficientnet.build().eval()
@@ -123,16 +122,17 @@ def statistics(crops: int = 48) -> None:
     for layer in norms:
         layer.register_forward_pre_hook(look)
     print(
-        "| size | rms z of BatchNorm inputs, median over layers | fifth last | mean feature | at"
-        " ReLU6's ceiling |\n|---|---|---|---|---|"
+        "| crop | size | rms z of BatchNorm inputs, median over layers | fifth last | mean feature"
+        " | at ReLU6's ceiling |\n|---|---|---|---|---|---|"
     )
-    for size in (64, 96, 128, 160, 224):
-        pictures = np.stack([resize(crop, size) for crop in chosen]).astype(np.float32)
+    for name, size in product(CROPS, (64, 96, 128, 160, 224)):
+        pieces = [CROPS[name](frame, box, (127, 127, 127)) for frame, box in chosen]
+        pictures = np.stack([resize(crop, size) for crop in pieces]).astype(np.float32)
         with torch.no_grad():
             features = model(torch.from_numpy(((pictures - 127) / 128).transpose(0, 3, 1, 2)))
         print(
-            f"| {size} | {np.median(found):.2f} | {found[-5]:.2f} | {features.mean():.2f} |"
-            f" {(features > 5.9).float().mean():.3f} |"
+            f"| {name} | {size} | {np.median(found):.2f} | {found[-5]:.2f} |"
+            f" {features.mean():.2f} | {(features > 5.9).float().mean():.3f} |"
         )
         found.clear()
 

@@ -17,7 +17,14 @@ from shown import footage
 from vadbench.errors import BadInput
 from vadbench.features.ahead import ahead
 from vadbench.features.boxes.provider import Objects
-from vadbench.features.extractors.deep import Deep, DeepOptions, batches, resize, square
+from vadbench.features.extractors.crops import (
+    batches,
+    context,
+    resize,
+    square,
+    stretch,
+)
+from vadbench.features.extractors.deep import Deep, DeepOptions
 
 COLOUR = (10, 20, 30)
 
@@ -78,6 +85,74 @@ def test_a_square_holds_the_box_in_its_middle_and_the_mean_colour_elsewhere(
     expected = np.full_like(found, COLOUR)
     expected[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
     assert np.array_equal(found, expected)
+
+
+@given(
+    st.tuples(st.integers(-30, 70), st.integers(-30, 50), st.integers(1, 40), st.integers(1, 40)),
+    st.booleans(),
+)
+def test_context_and_stretched_crops_are_the_frames_pixels(
+    where: tuple[int, ...], grey: bool
+) -> None:
+    """Against the same places of a frame that was padded first."""
+    x, y, width, height = where
+    frame = np.random.default_rng(0).integers(0, 256, (40, 60) if grey else (40, 60, 3), np.uint8)
+    coloured = np.repeat(frame[..., None], 3, 2) if grey else frame
+    padded = np.full((240, 260, 3), COLOUR, np.uint8)
+    padded[100:140, 100:160] = coloured
+    box, side = np.float32([x, y, x + width, y + height]), max(width, height)
+
+    around, bare = context(frame, box, COLOUR), stretch(frame, box, COLOUR)
+
+    left, top = 100 + x - (side - width) // 2, 100 + y - (side - height) // 2
+    assert np.array_equal(around, padded[top : top + side, left : left + side])
+    seen = coloured[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+    assert np.array_equal(bare, seen if seen.size else np.full((1, 1, 3), COLOUR, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("crop", "corner", "middle"), [("pad", 0, 90), ("stretch", 90, 90), ("context", 30, 90)]
+)
+def test_what_the_network_sees_beside_the_box(
+    tmp_path: Path, crop: str, corner: int, middle: int
+) -> None:
+    values = {"mean": (0, 0, 0), "std": (1 / 255, 1 / 255, 1 / 255), "size": 8, "crop": crop}
+    file = flattening(tmp_path / "flatten.onnx", 8)
+    frame = np.full((40, 60), 30, np.uint8)
+    frame[10:26, 20:24] = 90
+
+    rows = Deep("onnx", DeepOptions(file=file, **values)).extract(
+        footage([frame]), boxes([[20, 10, 24, 26]]), lambda frames: None
+    )
+
+    picture = rows.x[0].reshape(3, 8, 8)[0]
+    assert picture[0, 0] == pytest.approx(corner, abs=1e-3)
+    assert picture[4, 4] == pytest.approx(middle, abs=1e-3)
+
+
+def test_padded_crops_keep_the_identity_they_had() -> None:
+    def resolved(**options: object) -> dict:
+        return Deep.resolve(DeepOptions(**options), "efficientnet-lite0", "foreground")
+
+    assert resolved() == resolved(crop="pad") == {"size": 96, "normalise": False}
+    assert resolved(crop="stretch") == {**resolved(), "crop": "stretch"}
+    assert resolved(crop="context") != resolved(crop="stretch")
+
+
+@pytest.mark.parametrize(
+    ("preset", "chosen", "crop"),
+    [("fast", {}, {}), ("paper", {}, {"crop": "stretch"}), ("paper", {"crop": "pad"}, {})],
+)
+def test_preset_paper_stretches_as_accivad_does(
+    preset: str, chosen: dict[str, str], crop: dict[str, str]
+) -> None:
+    from vadbench.datasets.open import open_dataset
+    from vadbench.features.stream import plan_stream
+
+    plan = plan_stream(open_dataset("synthetic"), "deep", {"deep": chosen}, preset=preset)
+
+    assert plan.extractor["options"] == {"size": 96, "normalise": False, **crop}
+    assert plan.changed.get("deep", {}) == crop
 
 
 def test_resizing_keeps_a_flat_colour() -> None:

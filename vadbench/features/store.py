@@ -371,8 +371,12 @@ def stored(cache: Path) -> list[Path]:
 
 
 @contextmanager
-def explain_disk_errors(place: Path) -> Iterator[None]:
+def explain_disk_errors(place: Path, variable: str = "VADBENCH_CACHE") -> Iterator[None]:
     """Turn a disk that is full or may not be written into one line.
+
+    Args:
+        place: what is written.
+        variable: of the environment, that moves it elsewhere.
 
     Raises:
         BadInput: if that happens in the block.
@@ -382,12 +386,12 @@ def explain_disk_errors(place: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BadInput(
-                f"{place}: the disk is full; free some space (or set VADBENCH_CACHE to another"
+                f"{place}: the disk is full; free some space (or set {variable} to another"
                 " disk) and run the same again"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise BadInput(
-                f"{place}: may not be written; set VADBENCH_CACHE to a folder of yours"
+                f"{place}: may not be written; set {variable} to a folder of yours"
             ) from error
         raise
 

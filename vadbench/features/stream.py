@@ -195,10 +195,10 @@ def plan_stream(
     decides = described["options"] | _training_options(extractor)
     changed = {name.extractor: _differences(decides, _default_options(loaded, name))}
     if boxes:
-        provider = name.provider.partition(".")[0]
-        changed[provider] = _differences(
-            boxes["options"], registry.load("boxes", provider).Options().model_dump(mode="json")
-        )
+        provider, _, label = name.provider.partition(".")
+        found: type[Provider] = registry.load("boxes", provider)
+        usual = _resolve_boxes(found, found.Options(), label)
+        changed[provider] = _differences(boxes["options"], usual)
     changed = {component: options for component, options in changed.items() if options}
     described |= {"files": weights} if weights else {}
     by_boxes = bool(boxes) and _reads_frames(
@@ -442,14 +442,21 @@ def _plan_recorded_import(dataset: str, name: StreamName) -> StreamPlan:
 
 
 def _plan_boxes(dataset: Dataset, provider: str, settings: Settings) -> dict[str, Any]:
-    boxes: type[Provider] = registry.load("boxes", provider.partition(".")[0])
-    options = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name).model_dump(
-        mode="json"
-    )
+    name, _, label = provider.partition(".")
+    boxes: type[Provider] = registry.load("boxes", name)
+    chosen = _options(boxes.Options, settings.get(boxes.name, {}), boxes.name)
+    options = _resolve_boxes(boxes, chosen, label)
     described = {"provider": provider, "version": boxes.version, "options": options}
     described |= _code("boxes", boxes, dataset)
     needed = _provider(provider, options, dataset).files()
     return described | ({"files": digests(needed)} if needed else {})
+
+
+def _resolve_boxes(boxes: type[Provider], options: BaseModel, label: str) -> dict[str, Any]:
+    """The options that decide what a provider finds, JSON-ready: all, where it does not say."""
+    if hasattr(boxes, "resolve"):
+        return dict(boxes.resolve(options, label))
+    return options.model_dump(mode="json")
 
 
 def _provider(provider: str, options: dict[str, Any], dataset: Dataset) -> Provider:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vadbench.features.networks.train import is_trained
 from vadbench.plans.cost import expected_training
+from vadbench.plans.extraction import describe_extractions
 from vadbench.plans.jobs import Job
 from vadbench.plans.needs import Need, streams_read
 from vadbench.plans.states import State
@@ -87,12 +88,16 @@ def split_jobs(jobs: Iterable[Job]) -> dict[tuple[str, str], list[Job]]:
 
 def list_features(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:
     """`dataset stream` of the features that the jobs need extracted before they run, and that can
-    be; `times 3` where they are of three networks.
+    be; `times 3` where they are of three networks, and how long they take where that is known.
     """
-    missing = Counter(
-        f"{need.dataset} {need.stream.name}" for need in _list_missing(jobs, lacking, cache)
+    missing = _list_missing(jobs, lacking, cache)
+    counts = Counter(f"{need.dataset} {need.stream.name}" for need in missing)
+    times: dict[str, str] = {}
+    for need, time in describe_extractions(missing, cache).items():
+        times.setdefault(f"{need.dataset} {need.stream.name}", f": {time}" if time else "")
+    return tuple(
+        f"{name}{f', times {count}' * (count > 1)}{times[name]}" for name, count in counts.items()
     )
-    return tuple(f"{name}{f', times {count}' * (count > 1)}" for name, count in missing.items())
 
 
 def list_networks(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:

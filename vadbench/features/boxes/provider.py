@@ -58,6 +58,12 @@ class Provider(Protocol):
             true where it is not said.
         labelled: whether its name takes a label, `name.<label>`.
         Options: frozen pydantic; every field described.
+
+    One with a class method `resolve(options, label)` says there which of them decide what a label
+    finds, JSON-ready, and has no others in its fingerprint.
+
+    One that knows its cost has `seconds_a_frame(height, width)`, for `vadbench plan`; an extractor,
+    `seconds_an_object()`.
     """
 
     name: ClassVar[str]

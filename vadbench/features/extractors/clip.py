@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from vadbench.detector import Nature
 from vadbench.features.boxes.provider import Floats, NeededFile, Objects
-from vadbench.features.extractors.deep import resize, unit_length
+from vadbench.features.extractors.crops import resize
+from vadbench.features.extractors.deep import unit_length
 from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:

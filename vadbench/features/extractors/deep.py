@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from vadbench.detector import Nature
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile, Objects
+from vadbench.features.extractors.crops import CROPS, batches
 from vadbench.features.extractors.extractor import Advance, Vectors
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class DeepOptions(BaseModel):
             " efficientnet-lite0, 224 for onnx; the other variants have one size of their own"
         ),
     )
+    crop: Literal["pad", "stretch", "context"] = Field(
+        "pad",
+        description=(
+            "how a box becomes a square; pad: the mean colour beside it; stretch: its proportions"
+            " are lost, as in AccI-VAD's code; context: the scene around it"
+        ),
+    )
     normalise: bool = Field(False, description="divide each vector by its length")
     model: str = Field("", description="timm: which model, for example resnet50.a1_in1k")
     file: str = Field(
@@ -71,9 +79,9 @@ class Deep:
     weights, 512-d, the papers'), `timm` (any of its backbones), `onnx` (any file). All but the
     first need weights on disk; clip-vit-b16 and timm the extra `vision`.
 
-    A crop is padded to a square with the network's mean colour (see `square`), enlarged or shrunk
-    to the network's size, in RGB; grey frames are replicated. Two threads: one decodes and crops,
-    one computes.
+    A crop is made a square (`crop`; by default padded with the network's mean colour), enlarged or
+    shrunk to the network's size, in RGB; grey frames are replicated. Two threads: one decodes and
+    crops, one computes.
     """
 
     name: ClassVar[str] = "deep"
@@ -95,6 +103,11 @@ class Deep:
         self.options = options
 
     @classmethod
+    def preset(cls, name: str, dataset: str) -> dict[str, Any]:
+        """`paper`: crops as AccI-VAD's code makes them."""
+        return {"crop": "stretch"} if name == "paper" else {}
+
+    @classmethod
     def resolve(cls, options: DeepOptions, variant: str, provider: str) -> dict[str, Any]:
         """The options that change what this variant gives, JSON-ready.
 
@@ -108,6 +121,8 @@ class Deep:
                 f" ({DeepOptions.model_fields[lacking].description})"
             )
         values = options.model_dump(mode="json", include={"normalise", *USES[variant]})
+        if options.crop != "pad":  # of streams made before there was a choice, nothing is said
+            values["crop"] = options.crop
         return {**values, "size": options.size or SIZES[variant]} if "size" in values else values
 
     def files(self) -> tuple[NeededFile, ...]:
@@ -162,9 +177,7 @@ class Deep:
         for frame in frames:
             x = np.zeros((0, network.dim), np.float32)
             here = [next(boxes)]
-            for pictures, _ in batches(
-                [frame], here, network.size, network.mean_colour, self.batch
-            ):
+            for pictures, _ in self._batches([frame], here):
                 x = np.concatenate([x, network(pictures)]) if len(pictures) else x
             yield Vectors(unit_length(x) if self.options.normalise else x)
 
@@ -179,78 +192,18 @@ class Deep:
         network = self.backbone
         x = np.empty((sum(map(len, objects.boxes)), network.dim), np.float32)
         row = 0
-        for pictures, frames in ahead(
-            batches(footage, objects.boxes, network.size, network.mean_colour, self.batch)
-        ):
+        for pictures, frames in ahead(self._batches(footage, objects.boxes)):
             x[row : row + len(pictures)] = network(pictures)
             row += len(pictures)
             advance(frames)
         return Vectors(unit_length(x) if self.options.normalise else x)
 
-
-def batches(
-    frames: Iterable[Picture],
-    boxes: list[Floats],
-    size: int,
-    colour: tuple[int, int, int],
-    most: int,
-) -> Iterator[tuple[Picture, int]]:
-    """Crops [at most `most`, size, size, 3] of all frames' boxes, frame by frame, each with how
-    many more frames are done with it.
-    """
-    waiting: list[Picture] = []
-    done = 0
-    for frame, of_frame in zip(frames, boxes, strict=True):
-        for box in of_frame:
-            waiting.append(resize(square(frame, box, colour), size))
-            if len(waiting) == most:
-                yield np.stack(waiting), done
-                waiting, done = [], 0
-        done += 1
-    yield np.stack(waiting) if waiting else np.zeros((0, size, size, 3), np.uint8), done
-
-
-def square(frame: Picture, box: Floats, colour: tuple[int, int, int]) -> Picture:
-    """[L, L, 3] RGB: the box, widened to whole pixels, in the middle of a square as wide as its
-    longer side.
-
-    What the box does not fill, or lies outside the frame, is `colour`: the network's mean, which is
-    0 once normalised, as is the padding that a convolution puts beyond a picture's border. Not the
-    scene around the box, because a row is to describe its own object: a cyclist would make the
-    walker beside it anomalous. Not the box stretched, because that changes a body's proportions.
-    """
-    import cv2
-
-    x0, y0 = np.floor(box[:2]).astype(np.int64).tolist()
-    x1, y1 = np.ceil(box[2:]).astype(np.int64).tolist()
-    width, height = max(x1 - x0, 1), max(y1 - y0, 1)
-    side = max(width, height)
-    out = np.full((side, side, 3), colour, np.uint8)
-    # from the frame's pixels to the square's
-    left, top = (side - width) // 2 - x0, (side - height) // 2 - y0
-    inside = frame[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
-    if inside.size:
-        rows, columns = inside.shape[:2]
-        down, right = max(y0, 0) + top, max(x0, 0) + left
-        out[down : down + rows, right : right + columns] = (
-            inside if inside.ndim == 3 else cv2.cvtColor(inside, cv2.COLOR_GRAY2RGB)
-        )
-    return out
-
-
-def resize(picture: Picture, size: int) -> Picture:
-    """The picture squashed to [size, size] or [size, size, 3]: area means where it shrinks, cubic
-    where it grows.
-    """
-    import cv2
-
-    shrinks = max(picture.shape[:2]) > size
-    return np.asarray(
-        cv2.resize(
-            picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        ),
-        np.uint8,
-    )
+    def _batches(
+        self, frames: Iterable[Picture], boxes: list[Floats]
+    ) -> Iterator[tuple[Picture, int]]:
+        network = self.backbone
+        crop = CROPS[self.options.crop]
+        return batches(frames, boxes, network.size, network.mean_colour, self.batch, crop)
 
 
 def unit_length(x: Floats) -> Floats:

@@ -1,11 +1,11 @@
-"""Pose: where a person's joints lie in the box, by a top-down network stored as an ONNX file.
+"""Pose: where a person's joints lie in the box, by a top-down network stored as a file.
 
-The files are run by onnxruntime directly: rtmlib, which wraps the same files, brings
+ONNX files are run by onnxruntime directly: rtmlib, which wraps the same files, brings
 opencv-contrib-python, which overwrites the opencv-python-headless that everything else uses, and
 what it would do for us is the crop and the arg max below.
 
 Sources: Jiang et al., RTMPose (2023); Li et al., SimCC (ECCV 2022) for the two heads; MoveNet's
-model card (Google, 2021).
+model card (Google, 2021); `blazepose` for BlazePose's.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from vadbench.features.extractors.extractor import Advance, Vectors
 from vadbench.features.weights import check_sides, onnx_session, run_onnx
 
 if TYPE_CHECKING:
+    from vadbench.features.extractors.blazepose import BlazePose
     from vadbench.features.footage import Footage
 
 _SIDED = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -33,6 +34,7 @@ JOINTS = ("nose", *(f"{side}_{joint}" for joint in _SIDED for side in ("left", "
 # RTMPose's, of red, green, blue in grey levels
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 AROUND = 1.25  # the crop is this much larger than the box, as in training
+BLAZEPOSE = "blazepose"  # what the names of its variants begin with
 BATCH = 32  # crops a run: bounds the memory, whatever a frame holds
 
 
@@ -59,7 +61,8 @@ class Pose:
     same. y lies between -.5 and .5 for joints inside the box.
 
     Variants: `rtmpose-m`: `$VADBENCH_WEIGHTS/rtmpose-m.onnx`; `movenet`:
-    `$VADBENCH_WEIGHTS/movenet.onnx` (single pose).
+    `$VADBENCH_WEIGHTS/movenet.onnx` (single pose); `blazepose-lite`, `-full`, `-heavy` need no hub:
+    `vadbench data fetch weights:blazepose-full`, extra `mobile`.
 
     >>> Pose("movenet", PoseOptions()).columns()[:2]
     ('nose_x', 'nose_y')
@@ -71,6 +74,9 @@ class Pose:
     variant_titles: ClassVar[dict[str, str]] = {
         "rtmpose-m": "RTMPose-m, 256 x 192 crops",
         "movenet": "MoveNet for a single pose",
+        "blazepose-full": "BlazePose full, from a package",
+        "blazepose-lite": "BlazePose lite, smaller, from a package",
+        "blazepose-heavy": "BlazePose heavy, larger, from a package",
     }
     variants: ClassVar[tuple[str, ...]] = tuple(variant_titles)
     needs_boxes: ClassVar[bool] = True
@@ -87,8 +93,11 @@ class Pose:
 
     def files(self) -> tuple[NeededFile, ...]:
         """The network."""
+        from vadbench.features.packaged import carried_file
         from vadbench.features.weights import weights_file
 
+        if self.variant.startswith(BLAZEPOSE):
+            return (carried_file(self.variant),)
         if self.variant == "movenet":
             where = "Kaggle, google/movenet singlepose-lightning or -thunder, converted by tf2onnx"
             return (weights_file("movenet.onnx", "MoveNet (single pose)", where),)
@@ -98,6 +107,19 @@ class Pose:
             " end2end.onnx in it, renamed)"
         )
         return (weights_file("rtmpose-m.onnx", "RTMPose-m, body7, 256x192", where),)
+
+    def seconds_an_object(self) -> float | None:
+        """Seconds that an object takes on this machine; None: not known of ONNX files.
+
+        Raises:
+            BadInput: if the weights cannot be used.
+        """
+        if not self.variant.startswith(BLAZEPOSE):
+            return None
+        from vadbench.features.litert import Model
+
+        model = Model(self.files()[0].path)
+        return model.seconds() / model.threads
 
     def columns(self) -> tuple[str, ...]:
         """x and y of each joint, in box heights from the box's centre."""
@@ -167,8 +189,12 @@ class Pose:
         )
 
     @cached_property
-    def network(self) -> Simcc | MoveNet:
+    def network(self) -> Simcc | MoveNet | BlazePose:
         """The file, opened."""
+        if self.variant.startswith(BLAZEPOSE):
+            from vadbench.features.extractors.blazepose import BlazePose
+
+            return BlazePose(self.files()[0].path)
         return (MoveNet if self.variant == "movenet" else Simcc)(self.files()[0])
 
     def _pictures(
