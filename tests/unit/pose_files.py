@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from clips_to_import import Toy
 from numpy.typing import NDArray
 
 from vadbench.datasets.base import Split
-from tests.unit.clips_to_import import Toy
 
 
 class Short(Toy):
     """Clips named as ShanghaiTech's."""
 
+    size = (240, 320)
     clips: dict[Split, dict[str, int]] = {
         "train": {"01_001": 12, "01_002": 10},
         "test": {"02_0003": 11, "03_0004": 8},

@@ -113,12 +113,12 @@ class Walkers(Dataset):
         return Poses(np.array(frames, np.int64), np.array(persons, np.int64), placed)
 
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
-        """Frames [240, 320], grey: the walkers as dark limbs."""
+        """Frames [240, 320], grey: the walkers as dark limbs on a place that does not move."""
         random = np.random.default_rng([self.seed, 2, *video.name.encode()])
-        rows = np.linspace(120, 185, HEIGHT)[:, None] + np.zeros((1, WIDTH))
+        light = np.linspace(120, 185, HEIGHT)[:, None]
+        place = np.rint(light + 2 * random.standard_normal((HEIGHT, WIDTH))).astype(np.uint8)
         for frame in range(FRAMES):
-            picture = rows + 2 * random.standard_normal(rows.shape)
-            image = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+            image = place.copy()
             for walker in self.walkers(video):
                 if is_inside(walker, frame):
                     draw(image, walker, frame)

@@ -54,8 +54,9 @@ def check_poses(path: Path, clip: Video, found: list[Pose], together: bool = Fal
             f"{path}: {one.where}: frame {one.frame}, but {clip.split} clip {clip.name} has frames"
             f" 0 to {clip.frames - 1}{counted}; the file is of another video or counts otherwise"
         )
-    numbers = [[float(each) for each in one.numbers] for one in found]
-    joints = np.array(numbers, np.float64).reshape(len(found), JOINTS, -1)[:, :, :2]
+    each = len(found[0].numbers) // JOINTS if found else 2  # with confidences, or without
+    numbers = np.array([one.numbers for one in found], np.float64)
+    joints = numbers.reshape(len(found), JOINTS, each)[:, :, :2]
     wild = ~(np.abs(joints) <= FARTHEST).all((1, 2))
     if wild.any():
         one = found[int(np.argmax(wild))]

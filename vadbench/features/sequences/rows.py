@@ -52,7 +52,7 @@ def make_rows(poses: Poses, options: SequenceOptions, stride: int) -> Rows:
     frame = frames[:, 0] + half
     nearest = np.abs(frames - frame[:, None]).argmin(1)
     return Rows(
-        x[good].reshape(len(kept), -1),
+        x[good].reshape(len(kept), 2 * options.window * len(NAMES)),
         frame,
         kept[:, half],
         kept[np.arange(len(kept)), nearest],
