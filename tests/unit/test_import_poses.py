@@ -336,3 +336,18 @@ def test_any_document_is_read_or_refused_in_one_line(tmp_path_factory, document)
 
 def test_no_poses_are_none(toy, tmp_path):
     assert len(check_poses(tmp_path, toy.videos("train")[0], [])) == 0
+
+
+def test_the_walkers_poses_as_files_are_the_rows_of_the_walkers(tmp_path):
+    from vadbench.datasets.walkers import Walkers
+    from vadbench.features.importers.alphapose import read_alphapose
+
+    walkers = Walkers(tmp_path)
+    video = walkers.videos("test")[4]
+    known = walkers.poses(video)
+    document: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for frame, one, joints in zip(known.frame, known.person, known.joints, strict=True):
+        document.setdefault(str(one), {})[f"{frame:04d}"] = {"keypoints": keypoints(joints)}
+    found = read_alphapose(save(tmp_path, video.name, document), video)
+    options = SequenceOptions()
+    np.testing.assert_array_equal(make_rows(found, options, 1).x, make_rows(known, options, 1).x)

@@ -261,3 +261,22 @@ def test_spread_is_the_mean_square_of_x():
     x = features.x.reshape(30, 2, -1).astype(np.float64)
     np.testing.assert_allclose(detector.score(features)[:, 0], (x[:, 0] ** 2).mean(1), rtol=1e-12)
     assert detector.score(features.rows(slice(0, 0))).shape == (0, 1)
+
+
+@pytest.mark.usefixtures("_wide")
+def test_before_training_windows_are_ranked_by_their_spread_in_x():
+    """Couplings that only scale leave -log p an affine function of mean x'^2, whatever R."""
+    features = synthetic_poses(200, 1, 0)
+    x = torch.from_numpy(features.x).double().reshape(-1, 2, 4, 18)
+    x = x - x.mean((2, 3), keepdim=True)
+    x = (x / x[:, 1:].std((2, 3), correction=0, keepdim=True)).flatten(1)
+    flow = some_flow()
+    flow.start(x)
+    for step in flow.steps:
+        for weights in step.network.parameters():
+            weights.data.zero_()
+    found = -flow.eval().log_prob(x).detach().numpy()
+    spread = x[:, :72].square().mean(1).numpy()
+    slope, constant = np.polyfit(spread, found, 1)
+    assert slope > 0
+    np.testing.assert_allclose(found, slope * spread + constant, rtol=1e-9)

@@ -20,8 +20,12 @@ Floats = NDArray[np.float64]
 
 THIGH, SHANK, UPPER_ARM, FOREARM = 0.25, 0.245, 0.17, 0.16
 TRUNK = 0.32  # from the hips to the shoulders
-# of the neck: forwards and upwards, and half the distance to the left of each pair
+# from the neck: forwards, upwards, and how far to its side
 HEAD = {"nose": (0.07, 0.12, 0.0), "eye": (0.055, 0.145, 0.02), "ear": (0.0, 0.13, 0.04)}
+SIDES = (1, -1)  # left, right
+FACE = (("nose", 0), ("eye", 1), ("eye", -1), ("ear", 1), ("ear", -1))
+ARM = (0.11, 0.13, 0.13)  # how far shoulders, elbows and wrists are to the side
+LEG = (0.075, 0.07, 0.065)  # hips, knees, ankles
 FALL, LYING = 14.0, 1.45  # frames that a fall takes, and radians from upright at its end
 STOP = 10.0  # frames in which a loiterer comes to rest
 
@@ -122,42 +126,41 @@ class Walker:
         return math.exp(-(frame - begin) / STOP) if self.act == "loitering" else 0.15
 
     def _body(self, turn: float, effort: float, frame: int) -> Floats:
+        """[17, 3] of somebody upright, `turn` radians into its double step."""
         style, build = self.style, self.drawn["build"]
-        swing, knees = style.swing * effort, style.knees * effort
-        legs = []
-        for side in (1, -1):  # left, right
-            stiff = 0.35 if self.act == "limping" and side == 1 else 1.0
-            angle = swing * stiff * side * math.sin(turn)
-            bend = knees * stiff * max(0.0, side * math.cos(turn)) + 0.05
-            knee = hang(THIGH, angle)
-            legs.append((knee, knee + hang(SHANK, angle - bend)))
+        legs = [self._leg(turn, effort, side) for side in SIDES]
         height = max(-ankle[1] for _, ankle in legs)  # the lower foot is on the ground
-        lift, arms = self._lift(frame)
-        hips = np.array([0.0, height + lift])
+        lift, raised = self._lift(frame)
         dip = 0.06 * max(0.0, math.sin(turn)) if self.act == "limping" else 0.0
+        hips = np.array([0.0, height + lift])
         shoulders = hips + TRUNK * np.array([math.sin(style.lean), math.cos(style.lean)])
+        arms = []
+        for side in SIDES:
+            angle = -0.8 * style.swing * effort * side * math.sin(turn) + raised
+            elbow = shoulders + hang(UPPER_ARM, angle)
+            arms.append((elbow, elbow + hang(FOREARM, angle + style.elbows)))
         neck = shoulders + np.array([0.02 * dip, 0.0])
-        joints = [_place(neck, part, side, build) for part, side in _FACE]
-        rows: dict[str, list[Floats]] = {"shoulder": [], "elbow": [], "wrist": []}
-        below: dict[str, list[Floats]] = {"hip": [], "knee": [], "ankle": []}
-        for side, (knee, ankle) in zip((1, -1), legs, strict=True):
-            arm = -0.8 * swing * side * math.sin(turn) + arms
-            elbow = shoulders + hang(UPPER_ARM, arm)
-            wrist = elbow + hang(FOREARM, arm + style.elbows)
-            for name, point, across in (
-                ("shoulder", shoulders, 0.11),
-                ("elbow", elbow, 0.13),
-                ("wrist", wrist, 0.13),
-            ):
-                rows[name].append(np.array([point[0], side * across * build, point[1] - dip]))
-            for name, point, across in (
-                ("hip", hips, 0.075),
-                ("knee", hips + knee, 0.07),
-                ("ankle", hips + ankle, 0.065),
-            ):
-                below[name].append(np.array([point[0], side * across * build, point[1]]))
-        pairs = [*rows.values(), *below.values()]
-        return np.stack([*joints, *(point for pair in pairs for point in pair)])
+        points = [place(neck + HEAD[part][:2], side * HEAD[part][2] * build) for part, side in FACE]
+        for of_side, across in zip(([shoulders] * 2, *zip(*arms, strict=True)), ARM, strict=True):
+            below = np.array([0.0, -dip])
+            points += [
+                place(point + below, side * across * build)
+                for side, point in zip(SIDES, of_side, strict=True)
+            ]
+        for of_side, across in zip(([np.zeros(2)] * 2, *zip(*legs, strict=True)), LEG, strict=True):
+            points += [
+                place(hips + point, side * across * build)
+                for side, point in zip(SIDES, of_side, strict=True)
+            ]
+        return np.stack(points)
+
+    def _leg(self, turn: float, effort: float, side: int) -> tuple[Floats, Floats]:
+        """Knee and ankle, from the hip; a limper's left leg is stiff."""
+        stiff = 0.35 if self.act == "limping" and side == 1 else 1.0
+        angle = self.style.swing * effort * stiff * side * math.sin(turn)
+        bend = self.style.knees * effort * stiff * max(0.0, side * math.cos(turn)) + 0.05
+        knee = hang(THIGH, angle)
+        return knee, knee + hang(SHANK, angle - bend)
 
     def _lift(self, frame: int) -> tuple[float, float]:
         """Person heights above the ground, and radians that the arms are raised: of jumps, 16
@@ -179,12 +182,9 @@ class Walker:
         return np.stack([c * forward + s * up, body[:, 1], -s * forward + c * up], 1)
 
 
-_FACE = (("nose", 0), ("eye", 1), ("eye", -1), ("ear", 1), ("ear", -1))
-
-
-def _place(neck: Floats, part: str, side: int, build: float) -> Floats:
-    forward, up, across = HEAD[part]
-    return np.array([neck[0] + forward, side * across * build, neck[1] + up])
+def place(point: Floats, across: float) -> Floats:
+    """[3] forwards, to the left and upwards."""
+    return np.array([point[0], across, point[1]])
 
 
 def hang(length: float, angle: float) -> Floats:
