@@ -24,7 +24,8 @@ SHOWN = ("ped2", "velocity")
 # the order of the list: densities, baselines, fusions
 ORDER = (
     *("mulde", "msma", "msma-mulde", "flow", "diffusion", "gmm", "knn"),
-    *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude", "directed"),
+    *("stg-nf", "stg-nf-skeleton"),
+    *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude", "directed", "spread-x"),
     *("accivad", "accivad-root", "speed-appearance", "directed-appearance"),
     *("itae", "itae-nf", "itae-nf-paper"),
 )

@@ -281,6 +281,8 @@ class Detector(ABC):
     info: ClassVar[DetectorInfo]
     # of this method's scores where streams are fused (vadbench.evaluation.protocol)
     calibration: ClassVar[str] = "minmax-p99.9"
+    # rows it takes: any, or pose sequences alone (`Features.shape` is (2, poses, joints))
+    takes: ClassVar[str] = "any"
 
     def __init__(self, config: Any, *, seed: int) -> None:
         self.config = config

@@ -38,7 +38,8 @@ class Trial:
 
     Attributes:
         cls, config: the method.
-        make: rows, videos and a seed make features; `synthetic_maps` for methods of maps.
+        make: rows, videos and a seed make features; `synthetic_maps` for methods of maps; None:
+            those that the method takes.
     """
 
     cls: type[Detector]
@@ -48,12 +49,16 @@ class Trial:
     @cached_property
     def train(self) -> Features:
         """Normal rows to fit."""
-        return (self.make or synthetic_rows)(ROWS, VIDEOS, 0)
+        return self._make(ROWS, VIDEOS, 0)
 
     @cached_property
     def bulk(self) -> Features:
         """Normal rows to score."""
-        return (self.make or synthetic_rows)(ROWS // 2, VIDEOS, 1)
+        return self._make(ROWS // 2, VIDEOS, 1)
+
+    def _make(self, rows: int, videos: int, seed: int) -> Features:
+        usual = synthetic_poses if self.cls.takes == "poses" else synthetic_rows
+        return (self.make or usual)(rows, videos, seed)
 
     @cached_property
     def fitted(self) -> Detector:
@@ -132,6 +137,20 @@ def synthetic_maps(rows: int, videos: int, seed: int) -> Features:
     maps = (maps + 0.3 * generator.normal(size=maps.shape) + 5) * np.array([[[[1]], [[10]]]])
     features = synthetic_rows(rows, videos, seed)
     return replace(features, x=maps.reshape(rows, -1).astype(np.float32), shape=(2, 4, 8))
+
+
+def synthetic_poses(rows: int, videos: int, seed: int) -> Features:
+    """Pose sequences of 4 poses of 18 joints: joints that swing about their places with a common
+    phase, and noise, each window normalised.
+    """
+    generator = np.random.default_rng(seed)
+    place = np.random.default_rng(7).normal(size=(2, 1, 18)) * np.array([[[0.3]], [[1.0]]])
+    swing = np.random.default_rng(8).normal(size=(2, 1, 18)) * 0.2
+    phase = generator.uniform(0, 2 * np.pi, (rows, 1, 1, 1)) + np.arange(4)[:, None] / 2
+    x = place + swing * np.sin(phase) + 0.05 * generator.normal(size=(rows, 2, 4, 18))
+    x = (x - x.mean((2, 3), keepdims=True)) / x[:, 1:].std((2, 3), keepdims=True)
+    features = synthetic_rows(rows, videos, seed)
+    return replace(features, x=x.reshape(rows, -1).astype(np.float32), shape=(2, 4, 18))
 
 
 def declares_itself(trial: Trial) -> None:
@@ -513,8 +532,8 @@ def check_detector(
         cls: the method.
         config: its settings; by default those of `small_config`.
         passed: called with the name of each clause that holds.
-        make: rows, videos and a seed make features; None: `synthetic_rows`. `synthetic_maps` for a
-            method of maps.
+        make: rows, videos and a seed make features; None: `synthetic_rows`, or `synthetic_poses`
+            for a method that takes these alone. `synthetic_maps` for a method of maps.
 
     Raises:
         ContractError: naming the clause that does not hold and what was seen.

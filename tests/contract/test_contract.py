@@ -18,6 +18,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "msma": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200},
     "msma-mulde": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200},
     "mulde": {"units": (32, 32), "epochs": 20, "max_steps": 20, "batch_size": 200},
+    "stg-nf": {"layers": 2, "epochs": 5, "max_steps": 10},
+    "stg-nf-skeleton": {"layers": 2, "epochs": 5, "max_steps": 10},
 }
 
 

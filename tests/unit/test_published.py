@@ -33,6 +33,7 @@ def test_all_figures_are_there():
         "mulde-cvpr2024": 508,
         "itae-nf-pr2022": 240,
         "diffusion-vad-icip2023": 22,
+        "stg-nf-iccv2023": 3,
     }
 
 

@@ -82,7 +82,10 @@ def features_import(
         str,
         typer.Option(
             "--format",
-            help="accivad, frames, npy, c3d, npz, csv, parquet or mat; default: guessed.",
+            help=(
+                "accivad, frames, npy, c3d, npz, csv, parquet, mat, alphapose or trajectories;"
+                " default: guessed."
+            ),
         ),
     ] = "",
     crops: Annotated[
@@ -110,7 +113,7 @@ def features_import(
         typer.Option(
             min=1,
             max=2**31,
-            help="Frames of a window, where a clip's rows are windows that overlap.",
+            help="Frames of windows that overlap; poses of a window, 24 where not given.",
         ),
     ] = None,
     stride: Annotated[
@@ -131,6 +134,26 @@ def features_import(
     ] = None,
     suffix: Annotated[
         str | None, typer.Option(help="What follows a clip's name in file names, for example _i3d.")
+    ] = None,
+    train_stride: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=2**31, help="Of poses: --stride in training; default 6, of STG-NF."
+        ),
+    ] = None,
+    missing: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=2**31, help="Of poses: frames a window may lack a pose in; default 2."
+        ),
+    ] = None,
+    ratio: Annotated[
+        float | None,
+        typer.Option(help="Of poses: what x is multiplied by; default 1, in STG-NF's code .5607."),
+    ] = None,
+    starts: Annotated[
+        str | None,
+        typer.Option(help="Of poses: whole (default), or released, the windows of STG-NF's code."),
     ] = None,
     nature: Annotated[
         str,
@@ -162,6 +185,10 @@ def features_import(
         "rows": rows,
         "columns": None if columns is None else listed(columns),
         "suffix": suffix,
+        "train_stride": train_stride,
+        "missing": missing,
+        "ratio": ratio,
+        "starts": starts,
     }
     given = {name: value for name, value in options.items() if value is not None}
     paths = {"train": train, "test": test} | (

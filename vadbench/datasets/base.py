@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vadbench.datasets.events import Event, events_of_labels
+from vadbench.datasets.poses import Poses
 from vadbench.errors import BadInput
 from vadbench.spec import Setting
 
@@ -311,6 +312,10 @@ class Dataset(ABC):
         """Anomalous regions of the test split: video, track, frame (from 0), x0, y0, x1, y1
         (inclusive pixels); None where there are none.
         """
+        return None
+
+    def poses(self, video: Video) -> Poses | None:
+        """The joints of the clip's persons; None where a data set does not know them."""
         return None
 
     def events(self) -> list[Event]:

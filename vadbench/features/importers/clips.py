@@ -32,6 +32,7 @@ class ImportedRows:
             an object.
         columns: the features' names, where the file names them.
         note: what is to be said of their files; of the training split for all.
+        shape: of what a row holds in C order, as `Features.shape`; None: it is a vector.
     """
 
     x: Floats
@@ -41,6 +42,7 @@ class ImportedRows:
     windows: bool
     columns: tuple[str, ...] = ()
     note: str = ""
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class Layout:
             windows where not.
         suffix: what stands between a clip's name and a file's extension, for example `_i3d`.
         columns: a table's features, by name or pattern; none: all columns.
+        train_stride, missing, ratio, starts: of windows of poses, as
+            `sequences.options.SequenceOptions`, whose window and stride stand above; None: its
+            own.
     """
 
     crops: Literal["average", "keep"] = "average"
@@ -73,6 +78,10 @@ class Layout:
     rows: Literal["objects", "windows"] | None = None
     suffix: str = ""
     columns: tuple[str, ...] = ()
+    train_stride: int | None = None
+    missing: int | None = None
+    ratio: float | None = None
+    starts: Literal["whole", "released"] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,12 @@ from vadbench.features.importers.concatenated import read_accivad
 from vadbench.features.importers.flat import read_frames
 from vadbench.features.importers.per_video import clip_files, read_c3d_folder, read_npy_folder
 from vadbench.features.importers.placement import SNIPPET
+from vadbench.features.importers.poses import (
+    pose_files,
+    read_pose_files,
+    read_trajectory_folders,
+    trajectory_files,
+)
 from vadbench.features.importers.scores import nature_of_numbers, refuse_labels
 from vadbench.features.importers.sizes import check_frames
 from vadbench.features.importers.table import read_table
@@ -36,19 +42,22 @@ from vadbench.files.npy import read_header
 @dataclass(frozen=True)
 class Format:
     """A format: what reads it, which fields of `Layout` it looks at, and, of a folder of files,
-    their extension.
+    their extension and, where one a clip does not say it, which a clip's are.
     """
 
     read: Callable[[Path, Clips, Layout], ImportedRows]
     looks_at: tuple[str, ...] = ()
     extension: str = ""
+    files: Callable[[Path, Clips, Layout], dict[int, list[Path]]] | None = None
 
 
-LATER = ("crop", "window", "stride", "window_frame", "columns")
+POSES = ("window", "stride", "train_stride", "missing", "ratio", "starts")
+LATER = ("crop", "window_frame", "columns", *POSES)
 CHOICES = {
     "crops": ("average", "keep"),
     "rows": ("objects", "windows"),
     "window_frame": ("centre", "first", "last"),
+    "starts": ("whole", "released"),
 }
 PLACING = ("snippet", "window", "stride", "window_frame")
 FORMATS = {
@@ -60,6 +69,8 @@ FORMATS = {
     "csv": Format(read_table, ("rows", "columns")),
     "parquet": Format(read_table, ("rows", "columns")),
     "mat": Format(read_mat_features, ("crops", "crop", *PLACING)),
+    "alphapose": Format(read_pose_files, (*POSES, "suffix"), ".json", pose_files),
+    "trajectories": Format(read_trajectory_folders, POSES, ".csv", trajectory_files),
 }
 
 
@@ -90,7 +101,8 @@ def read_features(
         raise BadInput(f"{path}: no such file or folder; expected the {split} features")
     rows = FORMATS[format].read(path, Clips.of(dataset, split, splits), layout or Layout())
     if not len(rows.x):
-        raise BadInput(f"{path}: no row for the {split} clips of {dataset.name}; get the file anew")
+        few = "no person has as many poses as a window" if rows.shape else "get the file anew"
+        raise BadInput(f"{path}: no row for the {split} clips of {dataset.name}; {few}")
     refuse_labels(rows.x, str(path))
     return rows
 
@@ -148,7 +160,9 @@ def import_features(
         split: digest(path, format, Clips.of(dataset, split, paths), layout)
         for split, path in paths.items()
     }
-    rows["train"] = replace(rows["train"], note=_differs(dataset, stream, digests, cache))
+    notes = [*(of_split.note for of_split in rows.values())]
+    notes.append(_differs(dataset, stream, digests, cache))
+    rows["train"] = replace(rows["train"], note="; ".join(filter(None, notes)))
     write_import(
         dataset,
         stream,
@@ -210,10 +224,8 @@ def make_layout(format: str, given: dict[str, Any]) -> Layout:
         raise BadInput(
             "--crop: takes one crop, --crops says what becomes of all of them; leave one out"
         )
-    lone = next(
-        (name for name in ("stride", "window_frame") if name in given and "window" not in given),
-        None,
-    )
+    placed = ("stride", "window_frame") if "snippet" in looks_at else ()
+    lone = next((name for name in placed if name in given and "window" not in given), None)
     if lone:
         raise BadInput(f"{_option(lone)}: is of windows, whose frames --window says; give it too")
     return Layout(**given)
@@ -244,10 +256,13 @@ def guess_format(path: Path) -> str:
         ]
         if len(found) == 1:
             return found[0]
-        trouble = "no .npy and no .txt files" if not found else "both .npy and .txt files"
+        kinds = {name: format.extension for name, format in FORMATS.items() if format.extension}
+        trouble = f"both {' and '.join(kinds[name] for name in found)} files"
+        if not found:
+            trouble = f"no {' and no '.join(kinds.values())} files"
         raise BadInput(
             f"{path}: a folder with {trouble}; give --format (npy: a .npy a clip, c3d: a .txt a"
-            " clip)"
+            " clip, alphapose: a .json a clip, trajectories: a .csv a person)"
         )
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder; expected the features of a split")
@@ -279,11 +294,16 @@ def digest(path: Path, format: str, clips: Clips, layout: Layout) -> str:
     extension = FORMATS[format].extension
     if not extension:
         return sha256(path)
-    files = clip_files(path, clips, layout, extension)
+    find = FORMATS[format].files
+    if find is not None:
+        files = find(path, clips, layout)
+    else:
+        crops = clip_files(path, clips, layout, extension)
+        files = {number: list(of_clip.values()) for number, of_clip in crops.items()}
     lines = [
         f"{clips.videos[number].name} {sha256(file)}\n"
-        for number, crops in files.items()
-        for file in crops.values()
+        for number, own in files.items()
+        for file in own
     ]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -313,6 +333,7 @@ def _require_alike(rows: dict[Split, ImportedRows], paths: dict[Split, Path], sp
         ("numbers a row", train.x.shape[1], other.x.shape[1]),
         ("boxes", train.box is not None, other.box is not None),
         ("windows", train.windows, other.windows),
+        ("shape of a row", train.shape, other.shape),
     ):
         if of_train != of_other:
             raise BadInput(

@@ -99,10 +99,14 @@ def _write(
         return
     index = store.Index(rows.video, rows.frame, np.arange(len(rows.x), dtype=np.int64), rows.box)
     dim = rows.x.shape[1]
-    described = plan.manifest | {
-        "columns": [f"x{k}" for k in range(dim)],
-        "unit": "window" if rows.windows else "object",
-    }
+    described = (
+        plan.manifest
+        | {
+            "columns": [f"x{k}" for k in range(dim)],
+            "unit": "window" if rows.windows else "object",
+        }
+        | ({} if rows.shape is None else {"shape": list(rows.shape)})
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     store.write(folder, described | circumstances(videos), index, [rows.x], dim)
 
@@ -130,7 +134,7 @@ def _sort(rows: ImportedRows) -> ImportedRows:
     x = np.ascontiguousarray(rows.x[order], np.float32)
     box = None if rows.box is None else np.ascontiguousarray(rows.box[order], np.float32)
     video, frame = rows.video[order].astype(np.int32), rows.frame[order].astype(np.int32)
-    return ImportedRows(x, video, frame, box, rows.windows)
+    return ImportedRows(x, video, frame, box, rows.windows, shape=rows.shape)
 
 
 def _places(rows: ImportedRows) -> list[NDArray[Any]]:

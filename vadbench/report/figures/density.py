@@ -86,7 +86,8 @@ def draw(methods: Sequence[str | type[Detector]], out_png: Path, seed: int = 0) 
     anomaly maps side by side.
 
     Args:
-        methods: classes or registered names; all that are registered if there are none.
+        methods: classes or registered names; all that are registered and take any rows if
+            there are none.
         out_png: the picture.
         seed: of the toy and of the methods.
 
@@ -97,7 +98,9 @@ def draw(methods: Sequence[str | type[Detector]], out_png: Path, seed: int = 0) 
         BadInput: on an unknown name.
     """
     train, test, labels = toy(seed)
-    chosen = methods or names("detectors")
+    chosen = methods or [
+        name for name in names("detectors") if load("detectors", name).takes == "any"
+    ]
     maps = [
         panel
         for method in chosen

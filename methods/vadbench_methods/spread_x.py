@@ -1,0 +1,67 @@
+"""Spread in x: the mean square of x' of a pose sequence; learns nothing, and is the bar that a
+density of poses has to pass.
+
+A window is normalised by the deviation of y: its only second moment that is left is that of x', how
+far its joints reach and move across in units of how far they reach up. STG-NF with its released
+adjacency follows it (see docs/methods/stg-nf.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig
+from vadbench.errors import BadInput
+
+
+class SpreadXConfig(MethodConfig):
+    """A mean square has no settings."""
+
+
+class SpreadX(Detector):
+    """Anomaly score = mean of x'^2 over the poses and joints of a window.
+
+    >>> from vadbench.testing import synthetic_poses
+    >>> detector = SpreadX(SpreadXConfig(), seed=0)
+    >>> detector.fit(synthetic_poses(400, videos=4, seed=0))
+    >>> detector.score(synthetic_poses(100, videos=4, seed=1)).shape
+    (100, 1)
+    """
+
+    Config = SpreadXConfig
+    info = DetectorInfo(
+        "spread-x", "Mean square of x' of a pose sequence", "trivial baseline", deterministic=True
+    )
+    takes: ClassVar[str] = "poses"
+
+    def fit(self, train: Features) -> None:
+        """Nothing is learnt.
+
+        Raises:
+            BadInput: if the rows are no pose sequences.
+        """
+        if train.shape is None or len(train.shape) != 3 or train.shape[0] != 2:
+            raise BadInput(
+                f"{train.name}: its rows are no pose sequences [2, T, joints]; spread-x needs a"
+                " stream of them, such as skeletons"
+            )
+        train.require_rows(2)
+
+    def score(self, test: Features) -> NDArray[np.float64]:
+        """[N, 1] float64 mean squares, without a unit."""
+        half = test.x.shape[1] // 2  # x of all poses and joints stands before y
+        scores = np.empty((len(test), 1))
+        for start in range(0, len(test), 65536):  # float64 blocks stay small beside a memory map
+            block = test.x[start : start + 65536, :half].astype(np.float64)
+            scores[start : start + 65536, 0] = np.square(block).mean(1)
+        return scores
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Empty."""
+        return {}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Nothing to take up."""

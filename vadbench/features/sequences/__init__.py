@@ -1,0 +1,1 @@
+"""Pose sequences: windows of a tracked person's poses, each normalised by itself."""
