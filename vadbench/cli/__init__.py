@@ -18,6 +18,7 @@ from vadbench.cli import (
     cost,
     data,
     demo,
+    doctor,
     events,
     export,
     features,
@@ -54,6 +55,7 @@ app.add_typer(score.app, name="score")
 app.add_typer(submit.app)
 app.add_typer(tasks.app)
 app.add_typer(publish.app, name="publish")
+app.add_typer(doctor.app)
 app.add_typer(demo.app, name="demo")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")

@@ -85,6 +85,10 @@ class Synthetic(Dataset):
                 )
         return videos
 
+    def names_here(self, split: Split) -> list[str]:
+        """All clips of a split: they can be rendered."""
+        return [script.name for script in self.scripts[split]]
+
     def read(self, video: Video) -> Iterator[NDArray[np.uint8]]:
         """Frames [160, 240], grey.
 

@@ -1,0 +1,52 @@
+"""vadbench doctor tells what is here, and changes nothing."""
+
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from vadbench.cli import app
+from vadbench.registry import names
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VADBENCH_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+
+    def call(*arguments, code=0):
+        done = CliRunner().invoke(app, ["doctor", *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return call
+
+
+def test_every_data_set_device_folder_and_extra_has_a_line(doctor, tmp_path):
+    lines = doctor().splitlines()
+    first = {line.split()[0] for line in lines if line}
+    assert set(names("datasets")) <= first
+    assert {"cpu", "networks", "data", "cache", "weights", "results", "plot", "wandb"} <= first
+    assert {"all", "dev"}.isdisjoint(first)
+    assert [line for line in lines if line.startswith("ped2")] == [
+        "ped2           no (vadbench data check ped2)"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_videos_that_are_here_are_counted_without_being_decoded(doctor, tmp_path):
+    folder = tmp_path / "data/Avenue Dataset/training_videos"
+    folder.mkdir(parents=True)
+    (folder / "01.avi").write_bytes(b"no video")
+    (line,) = (line for line in doctor().splitlines() if line.startswith("avenue"))
+    assert line.endswith("1 train, 0 test videos")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told(doctor, tmp_path):
+    (tmp_path / "cache").mkdir(mode=0o500)
+    assert "not writable" in doctor()
+    doctor("--check", code=1)

@@ -1,0 +1,146 @@
+"""vadbench doctor: what is here, and what would run where."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vadbench.cli.options import RESULTS, ResultsDir
+from vadbench.cli.terminal import echo, print_grid
+from vadbench.errors import BadInput
+
+app = typer.Typer()
+GIB = 2**30
+NOT_EXTRAS = ("all", "dev", "docs")
+
+
+@app.command()
+def doctor(
+    results: ResultsDir = RESULTS,
+    check: Annotated[
+        bool, typer.Option("--check", help="End with exit code 1 where a run could not write.")
+    ] = False,
+) -> None:
+    """Print what is installed, the devices, folders and their free space, the data sets that are
+    here, and where a run would compute. Changes nothing.
+    """
+    from vadbench.environment import read_commit, read_cpu
+    from vadbench.locations import cache_root, data_root, weights_root
+
+    commit = read_commit()
+    echo(f"vadbench {version('vadbench')}" + (f" ({commit})" if commit else ""))
+    echo(f"processor: {read_cpu()}, {os.cpu_count()} cores, {_read_memory():.1f} GiB of memory")
+    echo()
+    print_grid(("extra", "packages", "here"), _list_extras(), left=(0, 1, 2))
+    echo()
+    print_grid(("device", "what"), _list_devices(), left=(0, 1))
+    echo()
+    folders = {
+        "data": data_root(),
+        "cache": cache_root(),
+        "weights": weights_root(),
+        "results": results,
+    }
+    rows = [(name, *_describe_folder(path)) for name, path in folders.items()]
+    print_grid(("folder", "free", "state", "where"), rows, left=(0, 2, 3))
+    echo()
+    print_grid(("data set", "here"), _list_datasets(), left=(0, 1))
+    echo()
+    slurm = shutil.which("sbatch") is not None
+    echo(f"executors: local{', slurm' if slurm else '; slurm has no sbatch on the PATH'}")
+    unwritable = [row[0] for row in rows if row[0] != "data" and "not writable" in row[2]]
+    if check and unwritable:
+        raise typer.Exit(1)
+
+
+def _read_memory() -> float:
+    import psutil
+
+    return float(psutil.virtual_memory().total) / GIB
+
+
+def _list_extras() -> list[tuple[str, str, str]]:
+    """Each extra with its packages, and the command that installs what is missing."""
+    from packaging.requirements import Requirement
+
+    extras: dict[str, list[str]] = {}
+    for text in requires("vadbench") or ():
+        requirement = Requirement(text)
+        for name in _named_extras(text):
+            if name not in NOT_EXTRAS and requirement.name != "vadbench":
+                extras.setdefault(name, []).append(requirement.name)
+    rows = []
+    for name, packages in extras.items():
+        missing = [package for package in packages if _read_version(package) is None]
+        shown = ", ".join(f"{package} {_read_version(package) or '-'}" for package in packages)
+        rows.append((name, shown, f"pip install 'vadbench[{name}]'" if missing else "yes"))
+    return sorted(rows)
+
+
+def _named_extras(requirement: str) -> list[str]:
+    marker = requirement.partition(";")[2]
+    return [part.strip(" '\"") for part in marker.split("extra ==")[1:]]
+
+
+def _read_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _list_devices() -> list[tuple[str, str]]:
+    """torch's devices; networks run on the first, all else on the CPU."""
+    import torch
+
+    from vadbench.training import resolve_device
+
+    rows = [("cpu", f"torch {torch.__version__}, {torch.get_num_threads()} threads")]
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        rows.append((f"cuda:{index}", f"{about.name}, {about.total_memory / GIB:.0f} GiB"))
+    if torch.backends.mps.is_available():
+        rows.append(("mps", "Apple's GPU"))
+    try:
+        chosen = resolve_device("auto")
+    except BadInput as error:
+        return [*rows, ("networks", str(error))]
+    return [*rows, ("networks", f"are trained and scored on {chosen}; all else on the CPU")]
+
+
+def _describe_folder(path: Path) -> tuple[str, str, str]:
+    """Free space, state and place of a folder, which may have to be made."""
+    above = (path, *path.absolute().parents)
+    nearest = next(folder for folder in above if os.path.lexists(folder))
+    try:
+        free = f"{shutil.disk_usage(nearest).free / GIB:.1f} GiB"
+    except OSError as error:
+        return "-", f"cannot be read: {error.strerror}", str(path)
+    writable = os.access(nearest, os.W_OK | os.X_OK)
+    state = "there" if path.is_dir() else "not there yet"
+    return free, state if writable else f"{state}, not writable", str(path)
+
+
+def _list_datasets() -> list[tuple[str, str]]:
+    """Each data set, and how many of its videos are here; nothing is decoded or verified."""
+    from vadbench import registry
+    from vadbench.datasets.base import SPLITS
+    from vadbench.datasets.open import open_dataset
+
+    rows = []
+    for name in registry.names("datasets"):
+        counts = {}
+        for split in SPLITS:
+            try:
+                counts[split] = len(open_dataset(name).names_here(split))
+            except (BadInput, OSError):
+                counts[split] = 0
+        found = ", ".join(f"{count} {split}" for split, count in counts.items())
+        here = f"{found} videos" if any(counts.values()) else f"no (vadbench data check {name})"
+        rows.append((name, here))
+    return rows
