@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
+from vadbench_methods.quadratic_em import MOST_COLUMNS, fit_components
 
 FLOORS = (1e-6, 1e-5, 1e-3, 1e-2)  # tried in turn where EM fails
 Float64 = NDArray[np.float64]
+Parts = tuple[Float64, Float64, Float64, Float64]  # fields of a mixture, without the floor
 
 
 @dataclass(frozen=True)
@@ -275,32 +277,44 @@ def _parameters(dim: int) -> int:
 
 
 def _em(rows: Float64, components: int, seed: int, floor: float) -> Mixture:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
     count = _at_most_distinct(rows, components)
+    fit = _fit_few_columns if rows.shape[1] <= MOST_COLUMNS else _fit_many_columns
     failure: Exception | None = None
     for reg_covar in (floor, *(larger for larger in FLOORS if larger > floor)):
-        model = GaussianMixture(
-            count, covariance_type="full", reg_covar=reg_covar, random_state=seed
-        )
         # k-means adds OpenMP threads' sums in any order: with one thread a refit is equal to the
         # bit. The papers too stop EM after 100 iterations.
-        with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with threadpool_limits(1, user_api="openmp"):
             try:
-                model.fit(rows)
+                parts = fit(rows, count, seed, reg_covar)
             except ValueError as error:  # an ill-defined covariance
                 failure = error
                 continue
-        parts = (model.weights_, model.means_, model.covariances_, model.precisions_cholesky_)
         if all(np.isfinite(part).all() for part in parts):
-            return Mixture(*parts, floor=reg_covar)
+            return Mixture(*parts, reg_covar)
     raise BadInput(
         f"mixture: EM failed with every covariance floor up to {FLOORS[-1]}; fit fewer components"
         f" than {count}"
     ) from failure
+
+
+def _fit_few_columns(rows: Float64, count: int, seed: int, floor: float) -> Parts:
+    """Weights, means, covariances and factors of the precisions."""
+    fitted = fit_components(rows, count, seed, floor)
+    return fitted.weights, fitted.means, fitted.covariances, fitted.factors
+
+
+def _fit_many_columns(rows: Float64, count: int, seed: int, floor: float) -> Parts:
+    """Likewise, by scikit-learn."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    model = GaussianMixture(count, covariance_type="full", reg_covar=floor, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows)
+    return model.weights_, model.means_, model.covariances_, model.precisions_cholesky_
 
 
 def _at_most_distinct(rows: Float64, components: int) -> int:

@@ -1,0 +1,180 @@
+"""EM of a Gaussian mixture over blocks of rows, for few columns: the log-densities of all
+components are one product of the rows' monomials [x_i x_j, x_i, 1] with a matrix, and the sums of
+the M-step the transposed product. It takes the steps of scikit-learn's GaussianMixture from the
+same k-means start, and holds no more than a block of rows beside those that it is given.
+
+A component that is narrow beside its distance from the origin would lose digits in that product:
+its terms are centred first, component by component, as scikit-learn does with all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+MOST_COLUMNS = 16  # above, centred products are as quick
+BLOCK = 8192  # rows at a time: their monomials stay in the cache
+TOLERANCE, ITERATIONS = 1e-3, 100  # as scikit-learn's defaults, and as the papers'
+LOST = 1e-10  # digits of a log-density that may be lost
+
+
+@dataclass(frozen=True)
+class Components:
+    """A mixture in the making: weights [K], means [K, D], covariances [K, D, D], and the Cholesky
+    factors of their inverses.
+    """
+
+    weights: Float64
+    means: Float64
+    covariances: Float64
+    factors: Float64
+
+    @classmethod
+    def of(cls, sizes: Float64, means: Float64, covariances: Float64, floor: float) -> Components:
+        """Those of the sums of an M-step.
+
+        Raises:
+            ValueError: if a covariance is not positive.
+        """
+        dim = means.shape[1]
+        covariances = covariances + floor * np.eye(dim)
+        try:
+            lower = np.linalg.cholesky(covariances)
+        except np.linalg.LinAlgError as error:
+            raise ValueError("a covariance is not positive") from error
+        factors = np.linalg.solve(lower, np.eye(dim)[None]).transpose(0, 2, 1)
+        weights = sizes / sizes.sum()
+        return cls(weights, means, covariances, np.ascontiguousarray(factors))
+
+    @property
+    def offsets(self) -> Float64:
+        """[K] log weight and normaliser of each."""
+        dim = self.means.shape[1]
+        scale = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(1)
+        return np.asarray(np.log(self.weights) + scale - 0.5 * dim * np.log(2 * np.pi))
+
+    @property
+    def narrow(self) -> NDArray[np.bool_]:
+        """[K] those whose terms have to be centred."""
+        precisions = np.square(self.factors).sum((1, 2))
+        distances = np.square(self.means).sum(1) + np.trace(self.covariances, axis1=1, axis2=2)
+        return np.asarray(np.finfo(np.float64).eps * precisions * distances > LOST)
+
+
+def fit_components(rows: Float64, components: int, seed: int, floor: float) -> Components:
+    """EM from k-means.
+
+    Args:
+        rows: [N, D].
+        components: K.
+        seed: of the start.
+        floor: added to each variance.
+
+    Raises:
+        ValueError: if a covariance becomes singular.
+    """
+    from sklearn.cluster import KMeans
+
+    start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(rows)
+    fitted = _begin(rows, start.labels_, components, floor)
+    before = -np.inf
+    for _ in range(ITERATIONS):
+        likelihood, fitted = _step(rows, fitted, floor)
+        if abs(likelihood - before) < TOLERANCE:
+            break
+        before = likelihood
+    return fitted
+
+
+def _begin(rows: Float64, labels: NDArray[np.intp], components: int, floor: float) -> Components:
+    """The components of the clusters of a start."""
+    dim = rows.shape[1]
+    sizes = np.bincount(labels, minlength=components) + 10 * np.finfo(np.float64).eps
+    means, covariances = np.zeros((components, dim)), np.zeros((components, dim, dim))
+    for k in range(components):
+        own = rows[labels == k]
+        means[k] = own.sum(0) / sizes[k]
+        centred = own - means[k]
+        covariances[k] = centred.T @ centred / sizes[k]
+    return Components.of(sizes, means, covariances, floor)
+
+
+def _step(rows: Float64, now: Components, floor: float) -> tuple[float, Components]:
+    """The mean log-likelihood of the rows, and the components after a step of EM."""
+    sums = _Sums(now)
+    for start in range(0, len(rows), BLOCK):
+        sums.add(rows[start : start + BLOCK])
+    return sums.likelihood / len(rows), sums.components(floor)
+
+
+class _Sums:
+    """What the M-step needs of all rows: for each component the sums of its responsibilities times
+    1, x and x x^T; of narrow ones x is taken from the mean of before.
+    """
+
+    def __init__(self, now: Components) -> None:
+        count, dim = now.means.shape
+        self.now = now
+        self.likelihood = 0.0
+        self.pairs = np.array(list(combinations_with_replacement(range(dim), 2))).T
+        narrow = now.narrow
+        self.narrow, self.wide = np.flatnonzero(narrow), np.flatnonzero(~narrow)
+        self.offsets = now.offsets
+        self.coefficients = self._expand()
+        self.sizes = np.zeros(count)
+        self.first, self.second = np.zeros((count, dim)), np.zeros((count, dim, dim))
+        self.moments = np.zeros((len(self.coefficients), len(self.wide)))
+
+    def _expand(self) -> Float64:
+        """[P, wide] what the monomials are multiplied with for the log-densities."""
+        factors, means = self.now.factors[self.wide], self.now.means[self.wide]
+        precisions = factors @ factors.transpose(0, 2, 1)
+        one, other = self.pairs
+        squares = -np.where(one == other, 0.5, 1.0) * precisions[:, one, other]
+        linear = np.einsum("kij,kj->ki", precisions, means)
+        constant = self.offsets[self.wide] - 0.5 * np.square(
+            np.einsum("ki,kij->kj", means, factors)
+        ).sum(1)
+        return np.concatenate([squares, linear, constant[:, None]], axis=1).T
+
+    def add(self, x: Float64) -> None:
+        """Take a block of rows in."""
+        one, other = self.pairs
+        monomials = np.concatenate([x[:, one] * x[:, other], x, np.ones((len(x), 1))], axis=1)
+        log_p = np.empty((len(x), len(self.sizes)))
+        log_p[:, self.wide] = monomials @ self.coefficients
+        for k in self.narrow:
+            whitened = (x - self.now.means[k]) @ self.now.factors[k]
+            log_p[:, k] = self.offsets[k] - 0.5 * np.square(whitened).sum(1)
+        top = log_p.max(1, keepdims=True)
+        shares = np.exp(log_p - top)
+        total = shares.sum(1, keepdims=True)
+        shares /= total
+        self.likelihood += float((np.log(total) + top).sum())
+        self.sizes += shares.sum(0)
+        self.moments += monomials.T @ shares[:, self.wide]
+        for k in self.narrow:
+            centred = x - self.now.means[k]
+            self.first[k] += shares[:, k] @ centred
+            self.second[k] += (shares[:, k, None] * centred).T @ centred
+
+    def components(self, floor: float) -> Components:
+        """The components of these sums."""
+        count, dim = self.first.shape
+        sizes = self.sizes + 10 * np.finfo(np.float64).eps
+        pairs = len(self.pairs.T)
+        one, other = self.pairs
+        self.first[self.wide] = self.moments[pairs : pairs + dim].T
+        for place, k in enumerate(self.wide):
+            self.second[k][one, other] = self.second[k][other, one] = self.moments[:pairs, place]
+        shifts = self.first / sizes[:, None]
+        products = shifts[:, :, None] * shifts[:, None, :]
+        covariances = self.second / sizes[:, None, None] - products
+        narrow = np.zeros((count, 1), bool)
+        narrow[self.narrow] = True
+        means = shifts + np.where(narrow, self.now.means, 0.0)
+        return Components.of(sizes, means, covariances, floor)
