@@ -13,8 +13,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as lightning
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -23,12 +26,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from vadbench.checkpoints import (
+    Checkpoint,
+    put_state,
+    read_checkpoint,
+    take_state,
+    write_checkpoint,
+)
 from vadbench.files.printable import visible
 from vadbench.training import Batches, LightningDetector
 
 
 def train_network(detector: LightningDetector, batches: Batches, device: torch.device) -> None:
-    """Train `detector.net` in place, quietly: no checkpoint, no log folder, no tips.
+    """Train `detector.net` in place, quietly: no log folder, no tips. One that was ended goes on
+    from `detector.checkpoint`, where there is one, and ends in the same bits.
 
     Raises:
         FloatingPointError: if the loss stops being finite.
@@ -42,6 +53,10 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
         *([] if detector.logger is None else [Curve()]),
     ]
     average = Average(detector.net, config.ema) if config.ema is not None else None
+    keeper = None
+    if detector.checkpoint is not None:
+        keeper = Keeper(detector.checkpoint, detector, average)
+        batches = replace(batches, begin=keeper.steps_done(len(batches)))
     handler = signal.getsignal(signal.SIGINT)
     with quiet():
         trainer = lightning.Trainer(
@@ -53,14 +68,14 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
             # `Batches` holds all epochs: Lightning's work between two of them is saved
             max_epochs=1,
             gradient_clip_val=config.gradient_clip,
-            callbacks=[*callbacks, average] if average else callbacks,
+            callbacks=[*callbacks, *filter(None, (average, keeper))],
             logger=False if detector.logger is None else detector.logger,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
         try:
-            trainer.fit(Module(detector, len(batches)), batches)
+            trainer.fit(Module(detector, batches.steps), batches)
         except SystemExit:
             if trainer.received_sigterm and not interrupt.seen:
                 sys.exit(128 + signal.SIGTERM)  # Lightning's exit code would say that all is well
@@ -146,6 +161,115 @@ class Average(lightning.Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
         """Take in the weights after a step."""
         self.model.to(module.device).update_parameters(module.net)
+
+
+class Keeper(lightning.Callback):
+    """Keeps where a training stands: every `SECONDS` on disk, every `COPIES` in memory, which is
+    what an interrupted one writes. A copy is taken between two steps alone, and is never half of
+    one.
+
+    Chance is part of it: the state of torch's generators.
+    """
+
+    SECONDS: ClassVar[float] = 300.0
+    COPIES: ClassVar[float] = 30.0
+
+    def __init__(self, path: Path, detector: LightningDetector, average: Average | None) -> None:
+        self.path, self.detector, self.average = path, detector, average
+        self.state = read_checkpoint(path)
+        if self.state is not None and self.state.facts.get("torch") != torch.__version__:
+            self.state = None  # of another torch: from the beginning
+        self.first = 0
+
+    def steps_done(self, steps: int) -> int:
+        """Steps that were kept, of so many; 0 where nothing of use was."""
+        if self.state is None or not 0 < self.state.step < steps:
+            self.state = None
+            return 0
+        self.first = self.state.step
+        sys.stderr.write(f"{visible(self.detector.info.name)}: goes on after {self.first} steps\n")
+        return self.first
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the clocks."""
+        self.kept = self.copied = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, module: Any, batch: Tensor, step: int
+    ) -> None:
+        """Before the first step, take up what was kept."""
+        if step or self.state is None:
+            return
+        arrays = dict(self.state.arrays)
+        put_random({name: arrays.pop(name) for name in list(arrays) if name.startswith("random.")})
+        averaged = {name: arrays.pop(name) for name in list(arrays) if name.startswith("average.")}
+        bare = replace(self.state, arrays=arrays)
+        put_state(bare, self.detector.net, trainer.optimizers[0], schedule_of(trainer))
+        if self.average is not None:
+            self.average.model.load_state_dict(
+                {
+                    name.removeprefix("average."): torch.from_numpy(np.array(values))
+                    for name, values in averaged.items()
+                }
+            )
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *arguments: Any) -> None:
+        """Copy and write where it is time."""
+        now = time.monotonic()
+        if now - self.copied < self.COPIES:
+            return
+        self.state, self.copied = self._take(trainer, self.first + arguments[-1] + 1), now
+        if now - self.kept >= self.SECONDS:
+            self._write()
+            self.kept = now
+
+    def on_exception(self, *_: Any) -> None:
+        """Write the last copy: the process is about to end."""
+        if self.state is not None and self.state.step > self.first:
+            self._write()
+
+    def _take(self, trainer: lightning.Trainer, step: int) -> Checkpoint:
+        state = take_state(step, self.detector.net, trainer.optimizers[0], schedule_of(trainer))
+        more = take_random()
+        if self.average is not None:
+            more |= {
+                f"average.{name}": np.array(values.detach().cpu())
+                for name, values in self.average.model.state_dict().items()
+            }
+        facts = {**state.facts, "torch": str(torch.__version__)}
+        return Checkpoint(step, {**state.arrays, **more}, facts)
+
+    def _write(self) -> None:
+        if self.state is None:
+            return
+        try:
+            write_checkpoint(self.path, self.state)
+        except OSError as error:  # the training itself needs no disk
+            sys.stderr.write(f"{self.path}: not kept ({error.strerror})\n")
+
+
+def schedule_of(trainer: lightning.Trainer) -> Any:
+    """The schedule of the learning rate, if there is one."""
+    known = trainer.lr_scheduler_configs
+    return known[0].scheduler if known else None
+
+
+def take_random() -> dict[str, Any]:
+    """The states of torch's generators, of the CPU and of each GPU."""
+    states = {"random.cpu": torch.get_rng_state().numpy().copy()}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        for index, state in enumerate(torch.cuda.get_rng_state_all()):
+            states[f"random.cuda{index}"] = state.numpy().copy()
+    return states
+
+
+def put_random(states: dict[str, Any]) -> None:
+    """Give torch's generators the states that `take_random` took."""
+    torch.set_rng_state(torch.from_numpy(np.array(states["random.cpu"])))
+    others = [name for name in states if name.startswith("random.cuda")]
+    for name in others if torch.cuda.is_available() else ():
+        index = int(name.removeprefix("random.cuda"))
+        torch.cuda.set_rng_state(torch.from_numpy(np.array(states[name])), index)
 
 
 def reporters(detector: LightningDetector) -> list[lightning.Callback]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -89,6 +90,7 @@ class Batches:
         size: rows a batch.
         steps: how many batches there are.
         seed: of the permutations.
+        begin: batches that were trained on before, and are left out.
     """
 
     read: Callable[[Tensor], Tensor]
@@ -96,20 +98,22 @@ class Batches:
     size: int
     steps: int
     seed: int
+    begin: int = 0
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps - self.begin
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
-        left = self.steps
-        while left > 0:
-            for index in torch.split(torch.randperm(self.rows, generator=generator), self.size)[
-                :left
-            ]:
-                # sorted: a memory map is read forwards, and both ways of reading agree to the bit
-                yield self.read(index.sort().values)
-                left -= 1
+        step = 0
+        while step < self.steps:
+            order = torch.randperm(self.rows, generator=generator)
+            for index in torch.split(order, self.size)[: self.steps - step]:
+                if step >= self.begin:
+                    # sorted: a memory map is read forwards, and both ways of reading agree to the
+                    # bit
+                    yield self.read(index.sort().values)
+                step += 1
 
 
 def resolve_device(name: str) -> torch.device:
@@ -171,11 +175,14 @@ class LightningDetector(Detector):
 
     Attributes:
         net: the network, from `build`, on the device where it was last used.
+        checkpoint: where a training is kept while it lasts, and goes on from where it was ended
+            before; None: nowhere.
         logger: a pytorch-lightning logger that receives the training's curves; None: nothing is
             logged. It changes no score.
     """
 
     logger: Any = None
+    checkpoint: Path | None = None
     net: nn.Module
     standardisation: Standardisation
 

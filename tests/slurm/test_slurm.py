@@ -95,8 +95,16 @@ def test_cancelled_jobs_leave_nothing_half_written_and_go_on_later(user):
 
 
 def test_a_task_at_its_time_limit_is_a_record_with_a_reason(user):
-    _, err = user.submit(*LONG, "--wait", "--slurm", "time=1", code=1)
+    _, err = user.submit(*LONG, "--wait", "--slurm", "time=2", code=1)
     assert "TimeLimitNear: the batch system's time limit; --slurm time=... asks for more" in err
+    user.submit(*LONG)  # goes on
+    user.wait_until(
+        lambda: any(
+            "mulde: goes on after" in path.read_text()
+            for path in user.results.rglob("slurm/*/fits-0.log")
+        )
+    )
+    user.call("cancel", "--results", user.results)
 
 
 def test_jobs_of_a_node_that_dies_run_again_when_it_is_back(user, slurm):

@@ -9,12 +9,12 @@ import torch
 from learnt import FEW, Yard, put_on_path
 
 from vadbench import registry
+from vadbench.checkpoints import read_checkpoint, write_checkpoint
 from vadbench.errors import BadInput
 from vadbench.features.cached import list_cached, remove_cached
 from vadbench.features.current import check_current
 from vadbench.features.extract import ensure
 from vadbench.features.networks import store as networks
-from vadbench.features.networks.checkpoint import read_checkpoint, write_checkpoint
 from vadbench.features.networks.session import Session
 from vadbench.features.networks.train import count_held_out, train_network
 from vadbench.features.stream import make_extractor, open_stream, plan_stream, trained_extractor
@@ -248,7 +248,7 @@ def test_another_number_of_threads_is_told(yard, tmp_path, monkeypatch, capsys):
 
 
 def test_a_damaged_checkpoint_is_not_believed(tmp_path):
-    from vadbench.features.networks.checkpoint import Checkpoint
+    from vadbench.checkpoints import Checkpoint
 
     path = tmp_path / "checkpoint"
     write_checkpoint(path, Checkpoint(5, {"net.w": np.ones((3, 4), np.float32)}, {"rates": [0.1]}))

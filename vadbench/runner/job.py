@@ -97,7 +97,8 @@ def run_one_fit(
             data = data or _read_digests(job, cache_root)
             method: type[Detector] = registry.load("detectors", job.method)
             with limit_threads(threads or method.info.threads), collect_notes() as notes:
-                detector, seconds, shared = _fit(job, streams, fit, quiet, curves)
+                kept = _checkpoint_path(results, job)
+                detector, seconds, shared = _fit(job, streams, fit, quiet, curves, kept)
                 record, rows = _score(job, detector, streams, seconds, shared)
                 if keep is not None:
                     keep(job, detector, split_held_out(job, streams["train"])[1], rows[NORMAL])
@@ -112,7 +113,15 @@ def run_one_fit(
         # one method's failure must not end the others' runs: it is recorded and shown
         except Exception as error:
             record = failed_record(job, error)
-        yield job, results.write_run(record, rows, again)
+        written = results.write_run(record, rows, again)
+        if record.status == "done":
+            _checkpoint_path(results, job).unlink(missing_ok=True)
+        yield job, written
+
+
+def _checkpoint_path(results: Results, job: Job) -> Path:
+    """Where the training of a job is kept until its record is written."""
+    return results.root / ".checkpoints" / f"{job.fit_identity[:32]}.safetensors"
 
 
 def run_claimed(
@@ -323,7 +332,11 @@ def _read_network(job: Job, cache_root: Path) -> NetworkCost | None:
 
 
 def make_detector(
-    job: Job, config: Any, streams: dict[Split, Stream], logger: Any = None
+    job: Job,
+    config: Any,
+    streams: dict[Split, Stream],
+    logger: Any = None,
+    checkpoint: Path | None = None,
 ) -> Detector | PerScene:
     """The job's detector, not yet fitted.
 
@@ -332,6 +345,8 @@ def make_detector(
         config: of the method.
         streams: as `open_streams` gives them.
         logger: receives a network's training curves; None: nothing does.
+        checkpoint: where a network's training is kept, of one that serves all scenes; None:
+            nowhere.
     """
     method: type[Detector] = registry.load("detectors", job.method)
 
@@ -339,6 +354,8 @@ def make_detector(
         detector = method(config, seed=job.seed)
         if logger is not None:
             detector.logger = logger  # type: ignore[attr-defined]  # `_open_logger` has seen it
+        if job.scope == "pooled" and hasattr(detector, "checkpoint"):
+            detector.checkpoint = checkpoint
         return detector
 
     return (
@@ -367,7 +384,12 @@ def _open_logger(job: Job, curves: Curves | None) -> AbstractContextManager[Any]
 
 
 def _fit(
-    job: Job, streams: dict[Split, Stream], fit: Fit | None, quiet: bool, curves: Curves | None
+    job: Job,
+    streams: dict[Split, Stream],
+    fit: Fit | None,
+    quiet: bool,
+    curves: Curves | None,
+    checkpoint: Path | None = None,
 ) -> tuple[Detector | PerScene, dict[str, float], str | None]:
     """The job's detector, the seconds it took, and the identity of the run whose fit it has taken
     over, if any.
@@ -383,7 +405,7 @@ def _fit(
             return shared, {"fit": fit.seconds, **seconds}, fit.identity
     seconds = {}
     with _open_logger(job, curves) as logger:
-        detector = make_detector(job, config, streams, logger)
+        detector = make_detector(job, config, streams, logger, checkpoint)
         _time(seconds, "fit", lambda: detector.fit(train.features))
     return detector, seconds, None
 

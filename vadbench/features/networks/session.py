@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from vadbench.errors import BadInput
-from vadbench.features.footage import Footage
-from vadbench.features.networks.checkpoint import (
+from vadbench.checkpoints import (
     Checkpoint,
     put_state,
     read_checkpoint,
     take_state,
     write_checkpoint,
 )
+from vadbench.errors import BadInput
+from vadbench.features.footage import Footage
 from vadbench.features.networks.frames import FrameMap, map_frames
 from vadbench.features.progress import Frames
+from vadbench.features.store import explain_disk_errors
 from vadbench.threads import count_threads
 
 if TYPE_CHECKING:
@@ -121,11 +122,11 @@ class Session:
                         state = take_state(step + 1, net, optimiser, schedule)
                         state, copied = state.with_facts(self.log.document), now
                     if now - kept > self.seconds_between_checkpoints or last:
-                        write_checkpoint(path, state)
+                        _keep(path, state)
                         kept = now
             except KeyboardInterrupt:
                 if state.step:
-                    write_checkpoint(path, state)
+                    _keep(path, state)
                 raise
 
     def _resume(
@@ -180,6 +181,11 @@ class Session:
         if schedule is not None:
             schedule.step()
         return value
+
+
+def _keep(path: Path, state: Checkpoint) -> None:
+    with explain_disk_errors(path):
+        write_checkpoint(path, state)
 
 
 @dataclass

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.features.store import explain_disk_errors
 from vadbench.files.atomic import replace_file
 
 if TYPE_CHECKING:
@@ -45,14 +44,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Keep a state, one safetensors file: written aside, flushed, renamed.
 
     Raises:
-        BadInput: if the disk is full; what was there stays.
+        OSError: if the disk is full; what was there stays.
     """
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(values) for name, values in checkpoint.arrays.items()}
     facts = {"step": checkpoint.step, "digest": _digest(arrays), **checkpoint.facts}
     data = save(arrays, {"facts": json.dumps(facts)})
-    with explain_disk_errors(path), replace_file(path) as aside:
+    with replace_file(path) as aside:
         aside.write_bytes(data)
 
 

@@ -1,0 +1,132 @@
+"""A training that is ended goes on where it stood, and ends in the same bits."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vadbench import trainer
+from vadbench.checkpoints import read_checkpoint
+from vadbench.detector import DetectorInfo, Features
+from vadbench.training import Batches, LightningDetector, NeuralConfig
+
+
+class Noisy(LightningDetector):
+    """Learns with noise, dropout and a schedule: all that chance and time have a part in."""
+
+    Config = NeuralConfig
+    info = DetectorInfo("noisy", "Noisy", "none", deterministic=False)
+    ends_at = None  # the step at which the user presses Ctrl-C
+    steps = 0
+
+    def build(self, dim):
+        return nn.Sequential(nn.Linear(dim, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, dim))
+
+    def loss(self, batch):
+        self.steps += 1
+        if self.steps == self.ends_at:
+            raise KeyboardInterrupt
+        noise = torch.randn_like(batch)
+        return (self.net(batch + noise) + noise).square().mean()
+
+    def anomaly(self, batch):
+        return self.net(batch).square().sum(1, keepdim=True)
+
+    def schedule(self, optimiser, steps):
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+
+
+@pytest.fixture(autouse=True)
+def at_every_step(monkeypatch):
+    monkeypatch.setattr(trainer.Keeper, "COPIES", 0.0)
+
+
+def rows():
+    x = np.random.default_rng(0).normal(3, 2, (70, 5)).astype(np.float32)
+    return Features(x, np.zeros(70, int), np.arange(70))
+
+
+def train(path=None, ends_at=None, **config):
+    config = {"epochs": 5, "batch_size": 16, "progress": "off", "device": "cpu", **config}
+    detector = Noisy(NeuralConfig(**config), seed=3)
+    detector.checkpoint, detector.ends_at = path, ends_at
+    if ends_at is None:
+        detector.fit(rows())
+        return detector
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(rows())
+    return detector
+
+
+def require_same(one, other):
+    for name, values in one.arrays().items():
+        np.testing.assert_array_equal(values, other.arrays()[name], err_msg=name)
+    np.testing.assert_array_equal(one.score(rows()), other.score(rows()))
+
+
+@pytest.mark.parametrize("ema", [None, 0.99], ids=["weights", "average"])
+@pytest.mark.parametrize("ends", [[2], [6], [24], [3, 4, 9]], ids=str)
+def test_it_ends_in_the_same_bits(tmp_path, ends, ema):
+    path = tmp_path / "kept.safetensors"
+    for ends_at in ends:
+        train(path, ends_at, ema=ema)
+    require_same(train(path, ema=ema), train(ema=ema))
+
+
+def test_what_is_kept_changes_nothing(tmp_path):
+    require_same(train(tmp_path / "kept.safetensors"), train())
+
+
+def test_it_says_where_it_goes_on(tmp_path, capsys):
+    path = tmp_path / "kept.safetensors"
+    train(path, ends_at=8)
+    assert read_checkpoint(path).step == 7
+    detector = train(path)
+    assert "noisy: goes on after 7 steps" in capsys.readouterr().err
+    assert detector.steps == 25 - 7
+
+
+def test_it_is_written_from_time_to_time_and_not_only_at_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer.Keeper, "SECONDS", 0.0)
+    path = tmp_path / "kept.safetensors"
+    train(path)
+    assert read_checkpoint(path).step == 25
+
+
+def test_a_damaged_file_one_of_another_torch_and_a_finished_one_begin_anew(tmp_path, monkeypatch):
+    path = tmp_path / "kept.safetensors"
+    whole = train()
+    train(path, ends_at=8)
+    data = path.read_bytes()
+    path.write_bytes(data[:-5] + b"12345")
+    require_same(train(path), whole)
+    path.write_bytes(data)
+    monkeypatch.setattr(torch, "__version__", "0.1")
+    detector = train(path)
+    assert detector.steps == 25
+    monkeypatch.undo()
+    monkeypatch.setattr(trainer.Keeper, "COPIES", 0.0)
+    monkeypatch.setattr(trainer.Keeper, "SECONDS", 0.0)
+    train(path)
+    require_same(train(path), whole)
+
+
+def test_a_disk_that_takes_nothing_ends_no_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(trainer.Keeper, "SECONDS", 0.0)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer, "write_checkpoint", full)
+    require_same(train(tmp_path / "kept.safetensors"), train())
+    assert "not kept (No space left on device)" in capsys.readouterr().err
+
+
+def test_batches_that_were_trained_on_are_left_out_and_the_others_are_the_same():
+    def batches(begin):
+        return Batches(lambda index: index, rows=10, size=4, steps=8, seed=1, begin=begin)
+
+    whole = [batch.tolist() for batch in batches(0)]
+    for begin in range(9):
+        assert [batch.tolist() for batch in batches(begin)] == whole[begin:]
+        assert len(batches(begin)) == 8 - begin
