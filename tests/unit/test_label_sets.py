@@ -9,13 +9,15 @@ import pytest
 from scipy.io import savemat
 from sklearn.metrics import roc_auc_score
 
-from vadbench.datasets.avenue import HR as AVENUE_HR
 from vadbench.datasets.avenue import Avenue
 from vadbench.datasets.base import Labels
 from vadbench.datasets.label_sets import LabelSet, find_label_set
 from vadbench.datasets.ped2 import Ped2
 from vadbench.datasets.resplit import events_tested, labels_tested, resplit_for, resplit_of
-from vadbench.datasets.shanghaitech import HR, SCENE_DEPENDENT, ShanghaiTech
+from vadbench.datasets.shanghaitech import ShanghaiTech
+from vadbench.datasets.subsets import AVENUE_HR
+from vadbench.datasets.subsets import SHANGHAITECH_HR as HR
+from vadbench.datasets.subsets import SHANGHAITECH_SCENES as SCENE_DEPENDENT
 from vadbench.datasets.truth import truth_of
 from vadbench.datasets.ubnormal import UBnormal
 from vadbench.errors import BadInput
