@@ -9,13 +9,15 @@ import pytest
 from scipy.io import savemat
 from sklearn.metrics import roc_auc_score
 
-from vadbench.datasets.avenue import HR as AVENUE_HR
 from vadbench.datasets.avenue import Avenue
 from vadbench.datasets.base import Labels
 from vadbench.datasets.label_sets import LabelSet, find_label_set
 from vadbench.datasets.ped2 import Ped2
 from vadbench.datasets.resplit import events_tested, labels_tested, resplit_for, resplit_of
-from vadbench.datasets.shanghaitech import HR, SCENE_DEPENDENT, ShanghaiTech
+from vadbench.datasets.shanghaitech import ShanghaiTech
+from vadbench.datasets.subsets import AVENUE_HR
+from vadbench.datasets.subsets import SHANGHAITECH_HR as HR
+from vadbench.datasets.subsets import SHANGHAITECH_SCENES as SCENE_DEPENDENT
 from vadbench.datasets.truth import truth_of
 from vadbench.datasets.ubnormal import UBnormal
 from vadbench.errors import BadInput
@@ -233,6 +235,21 @@ def test_unknown_names_list_those_there_are(tmp_path: Path) -> None:
 def test_frames_after_the_end_of_a_video_are_refused() -> None:
     with pytest.raises(BadInput, match="not the released videos"):
         AVENUE_HR.relabel(zeros({"01": 900}))
+
+
+def test_labels_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(BadInput, match="leave out all of 01_0130, 01_0135"):
+        HR.relabel(zeros({"01_0130": 3, "01_0135": 4}))
+
+
+def test_a_split_of_videos_that_are_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shanghaitech").mkdir()
+    (tmp_path / "tracks/shanghaitech").mkdir(parents=True)
+    few = {"counts": {"train": 1, "test": 1}}
+    tiny = type("Few", (ShanghaiTech,), few)(tmp_path)
+    np.savez(tmp_path / "shanghaitech/test_frame_mask.npz", **{"01_0014": np.ones(4)})
+    with pytest.raises(BadInput, match="no test video 01_0029, which split scene-dependent tests"):
+        labels_tested(tiny, resplit_for(tiny, "one-class", "scene-dependent"), "scene-dependent")
 
 
 def test_an_unsupervised_split_and_that_of_labels_exclude_each_other(

@@ -173,6 +173,12 @@ def test_a_damaged_memory_is_refused(avenue: MiniatureAvenue, tmp_path: Path, te
         open_part(avenue, name, tmp_path / "cache")
 
 
+def test_all_videos_are_the_whole(written: Path, tmp_path: Path) -> None:
+    whole = MiniatureAvenue(written)
+    assert remember_part(whole, choose_videos(whole, "here"), tmp_path) == "avenue"
+    assert not (tmp_path / "parts").exists()
+
+
 def test_names_of_parts_are_told_from_others() -> None:
     assert base_of("ucf_crime[3 of 1090 00ff00]") == "ucf_crime"
     names = ["avenue", "avenue[]", "avenue[8 of 37]", "avenue[8 of 37 3fa2c1]x", "[1 of 2 aaaaaa]"]

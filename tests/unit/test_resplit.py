@@ -2,6 +2,8 @@
 tracks.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -203,3 +205,15 @@ def test_boxes_from_files_are_never_taken_for_those_of_unlabelled_videos(tmp_pat
         kind(kind.Options(), dataset, "mine").objects(
             Footage(dataset, dataset.videos("unlabelled")[0])
         )
+
+
+def test_scenes_go_with_their_videos(tiny):
+    made = streams(tiny)
+    names = {split: [f"{split} {name}" for name in made[split].lengths] for split in made}
+    made = {split: replace(own, manifest={"scenes": names[split]}) for split, own in made.items()}
+    split = Resplit("mine", ("test/03", "train/01"), ("test/04", "test/01"), "one-class")
+    found = resplit_streams(made, split)
+    assert found["train"].manifest["scenes"] == ["test 03", "train 01"]
+    assert found["test"].manifest["scenes"] == ["test 04", "test 01"]
+    bare = resplit_streams(streams(tiny), split)  # cached before scenes were
+    assert "scenes" not in bare["test"].manifest

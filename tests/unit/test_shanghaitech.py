@@ -11,6 +11,7 @@ from damage import clip_faults, complaint, litter, require_complaint, truncate, 
 from video_writer import private_cache, write_images, write_video  # noqa: F401
 
 from vadbench.datasets.base import SPLITS
+from vadbench.datasets.part import choose_videos, open_part, remember_part
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.shanghaitech import ShanghaiTech
 from vadbench.errors import BadInput
@@ -411,3 +412,32 @@ def test_person_tracks_are_compared_with_the_release_where_there_are_no_frames(t
         BadInput, match=r"clip 01_001: frame 0: box .* lies outside, the frames are 32 x 24"
     ):
         TracksFile(FileOptions(), alone, "deepsort").objects(Footage(alone, video))
+
+
+# a part of it
+
+
+def test_who_has_a_part_runs_it_under_a_name_that_says_so(tiny, tmp_path):
+    (tiny.folder / "training/videos/01_001.avi").unlink()
+    shutil.rmtree(tiny.folder / "testing/frames/01_0014")
+    again = Tiny(tiny.root)
+    with pytest.raises(BadInput, match="--videos here"):
+        again.videos("train")
+    name = remember_part(again, choose_videos(again, "here"), tmp_path / "cache")
+    part = open_part(Tiny(tiny.root), name, tmp_path / "cache")
+    assert name.startswith(f"{again.name}[2 of 4 ")
+    assert complaint(part) == ""
+    found = {split: [video.name for video in part.videos(split)] for split in SPLITS}
+    assert found == {"train": ["02_002"], "test": ["03_0031"]}
+    assert list(part.labels().videos) == found["test"]
+
+
+def test_a_part_does_without_videos_too(tiny, tmp_path):
+    alone = labels_alone(tiny)
+    chosen = choose_videos(alone, "02_002,01_0014")
+    name = remember_part(alone, chosen, tmp_path / "cache")
+    part = open_part(Tiny(tiny.root), name, tmp_path / "cache")
+    assert [video.frames for split in SPLITS for video in part.videos(split)] == [3, 4]
+    boxes = TracksFile(FileOptions(), part, "deepsort")
+    objects = boxes.objects(Footage(part, part.videos("train")[0]))
+    assert list(map(len, objects.boxes)) == [1, 1, 1]

@@ -13,6 +13,7 @@ from video_writer import private_cache  # noqa: F401
 
 from vadbench.datasets.base import SPLITS
 from vadbench.datasets.events import Event, check_events
+from vadbench.datasets.part import choose_videos, open_part, remember_part
 from vadbench.datasets.ubnormal import UBnormal, scene_of
 from vadbench.errors import BadInput
 
@@ -314,3 +315,20 @@ def test_new_tracks_that_are_damaged_are_named(tiny):
 def masks_of(dataset):
     video = next(one for one in dataset.videos("test") if one.name == ABNORMAL)
     return list(dataset.masks(video))
+
+
+# a part of it
+
+
+def test_who_has_a_part_runs_it_under_a_name_that_says_so(tiny, tmp_path):
+    (tiny.folder / "Scene2" / f"{NORMAL}.mp4").unlink()
+    again = Tiny(tiny.root)
+    with pytest.raises(BadInput, match="--videos here"):
+        again.videos("test")
+    name = remember_part(again, choose_videos(again, "here"), tmp_path / "cache")
+    part = open_part(Tiny(tiny.root), name, tmp_path / "cache")
+    assert name.startswith(f"{again.name}[2 of 3 ")
+    assert complaint(part) == ""
+    found = {split: [video.name for video in part.videos(split)] for split in SPLITS}
+    assert found == {"train": [TRAIN], "test": [ABNORMAL]}
+    assert list(part.labels().videos) == found["test"]

@@ -11,6 +11,7 @@ from video_writer import private_cache  # noqa: F401
 
 from vadbench.datasets.base import SPLITS, Resplit
 from vadbench.datasets.events import Event, check_events
+from vadbench.datasets.part import choose_videos, open_part, remember_part
 from vadbench.datasets.resplit import resplit_of
 from vadbench.datasets.ucf_crime import UCFCrime
 from vadbench.errors import BadInput
@@ -311,3 +312,23 @@ def test_a_byte_order_mark_is_passed_over(tiny, file):
 def test_annotations_in_another_encoding_are_refused(tiny):
     (tiny.folder / ANNOTATION).write_bytes((tiny.folder / ANNOTATION).read_text().encode("utf-16"))
     assert "written as UTF-16; expected UTF-8" in complaint(tiny)
+
+
+# a part of it
+
+
+def test_who_has_a_part_runs_it_under_a_name_that_says_so(tiny, tmp_path):
+    (tiny.folder / "Videos" / "Training_Normal_Videos_Anomaly/Normal_Videos001_x264.mp4").unlink()
+    again = Tiny(tiny.root)
+    with pytest.raises(BadInput, match="--videos here"):
+        again.videos("train")
+    name = remember_part(again, choose_videos(again, "here"), tmp_path / "cache")
+    part = open_part(Tiny(tiny.root), name, tmp_path / "cache")
+    assert name.startswith(f"{again.name}[3 of 4 ")
+    assert complaint(part) == ""
+    found = {split: [video.name for video in part.videos(split)] for split in SPLITS}
+    assert found == {
+        "train": ["Normal_Videos002_x264"],
+        "test": ["Abuse028_x264", "Normal_Videos_003_x264"],
+    }
+    assert list(part.labels().videos) == found["test"]

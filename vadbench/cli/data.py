@@ -69,7 +69,8 @@ def _open_here(dataset: str) -> Dataset:
         names = whole.names_here(split)
         echo(f"{split} videos here: {len(names)}{': ' if names else ''}{', '.join(names)}")
     part = open_dataset(remember_part(whole, choose_videos(whole, HERE), cache_root()))
-    echo(f"{part.name}: vadbench run --datasets {dataset} --videos {HERE} runs it")
+    if is_part(part.name):
+        echo(f"{part.name}: vadbench run --datasets {dataset} --videos {HERE} runs it")
     return part
 
 

@@ -25,6 +25,7 @@ from vadbench.datasets.other_labels import (
 )
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
+from vadbench.datasets.subsets import AVENUE_HR
 from vadbench.datasets.tracked_lengths import tracked_lengths, tracks_path
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
@@ -34,19 +35,6 @@ from vadbench.files.mat import read_mat
 FOLDERS = ("Avenue Dataset", "Avenue_Dataset/Avenue Dataset", "Avenue_Dataset", ".")
 MASKS = "ground_truth_demo/testing_label_mask"
 VARIABLE = "volLabel"
-# frames whose anomaly is not of people: from 0, both ends count
-NOT_HUMAN = {
-    "01": ((75, 120), (390, 436), (864, 910), (931, 1000)),
-    "02": ((272, 319), (723, 763)),
-    "03": ((293, 340),),
-    "06": ((561, 624), (814, 1006)),
-    "16": ((728, 739),),
-}
-HR = LabelSet(
-    "hr",
-    "human-related subset of Morais et al. (CVPR 2019): 616 frames of five videos are left out",
-    dropped=NOT_HUMAN,
-)
 OTHER_FILES = ("frame_labels_avenue.npy", "avenue.mat")
 
 
@@ -247,7 +235,7 @@ class Avenue(Dataset):
             read=self._read_other,
             paths=(self._other_labels,),
         )
-        return HR, other
+        return AVENUE_HR, other
 
     @property
     def _other_labels(self) -> Path:

@@ -70,6 +70,11 @@ class LabelSet:
         )
         source = f"{self.source}; of {official.name}: {official.source}"
         dropped = self.find_dropped({name: len(labels) for name, labels in videos.items()})
+        if len(dropped) == len(videos) and all(mask.all() for mask in dropped.values()):
+            raise BadInput(
+                f"labels {self.name} leave out all of {', '.join(list(videos)[:3])}, and no other"
+                " video is tested"
+            )
         return Labels(self.name, source, videos, official.unknown, dropped, changed)
 
     def find_dropped(self, lengths: Mapping[str, int]) -> dict[str, NDArray[np.bool_]]:

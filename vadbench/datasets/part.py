@@ -199,13 +199,16 @@ def _find(name: str, here: Sequence[str]) -> list[str]:
 
 
 def remember_part(dataset: Dataset, chosen: Sequence[str], cache: Path) -> str:
-    """The name of a part; which videos it is of is remembered.
+    """The name of a part, of which is remembered which videos it is of; that of the whole where
+    all of them are chosen.
 
     Args:
         dataset: the whole.
         chosen: its videos, as `choose_videos` gives them.
         cache: the store's root.
     """
+    if len(chosen) == dataset.total:
+        return dataset.name
     digest = hashlib.sha256(json.dumps(sorted(chosen)).encode("utf-8", "surrogateescape"))
     short = digest.hexdigest()[:6]
     name = f"{dataset.name}[{len(chosen)} of {dataset.total} {short}]"
@@ -235,7 +238,7 @@ def open_part(whole: Dataset, name: str, cache: Path) -> PartOf:
     chosen = listed.get("videos") if isinstance(listed, dict) else None
     if not isinstance(chosen, list) or not all(isinstance(one, str) for one in chosen):
         raise BadInput(f"{path}: not a list of videos; remove it, {again}")
-    if remember_part(whole, chosen, cache) != name:
+    if whole.total == len(chosen) or remember_part(whole, chosen, cache) != name:
         raise BadInput(f"{path}: other videos than {name}; remove it, {again}")
     return PartOf(whole, name, chosen)
 

@@ -91,6 +91,12 @@ def _labels_tested(dataset: Dataset, resplit: Resplit | None) -> Labels:
         else {}
     )
     known = labels.videos | normal
+    for name in map(record_name, resplit.test):
+        if name not in known:
+            raise BadInput(
+                f"{dataset.name}: no test video {name}, which split {resplit.name} tests;"
+                f" {dataset.check_hint}"
+            )
     tested = {name: known[name] for name in map(record_name, resplit.test)}
     unknown = tuple(name for name in labels.unknown if name in tested)
     return Labels(labels.name, labels.source, tested, unknown)

@@ -25,6 +25,7 @@ from vadbench.datasets.masks import mark
 from vadbench.datasets.matching import match_names
 from vadbench.datasets.paths import find_path
 from vadbench.datasets.published_tracks import SOURCE, published_tracks, regions_folder
+from vadbench.datasets.subsets import SHANGHAITECH_HR, SHANGHAITECH_SCENES
 from vadbench.datasets.tracked_lengths import tracked_lengths, tracks_path
 from vadbench.datasets.video import iterate_video
 from vadbench.datasets.video_files import frame_counts, video_paths
@@ -40,37 +41,6 @@ PACKED_MASKS = "test_frame_mask.npz"
 TRAIN_NAME = re.compile(r"\d\d_\d{3}")
 TEST_NAME = re.compile(r"\d\d_\d{4}")
 LISTED_NAME = re.compile(r"(?<!\d)\d\d_\d{3,4}(?!\d)")
-NOT_HUMAN = ("01_0130", "01_0135", "01_0136", "06_0144", "06_0145", "12_0152")
-HR = LabelSet(
-    "hr",
-    "human-related subset of Morais et al. (CVPR 2019): six test clips are left out",
-    left_out=frozenset(NOT_HUMAN),
-)
-# what is anomalous in other scenes, and normal in scene 01
-NORMAL_HERE = ("01_0014", "01_0029", "01_0052", "01_0138", "01_0139", "01_0163")
-SCENE_TEST = (
-    *NORMAL_HERE,
-    *("06_0147", "06_0150", "06_0155", "10_0037", "10_0074"),
-    *(f"12_{clip:04d}" for clip in (142, 148, 151, 154, 173, 174, 175)),
-)
-SCENE_TRAIN = (
-    *(f"test/01_{clip:04d}" for clip in (16, 51, 63, 73, 76, 129, 131, 134, 177)),
-    *(f"train/06_{clip:03d}" for clip in (1, 2, 3, 4, 5, 7, 8, 9, 14)),
-    *(f"train/10_{clip:03d}" for clip in (1, 2, 6, 7, 8, 9, 10, 11)),
-    *(f"train/12_{clip:03d}" for clip in (*range(2, 10), 15)),
-)
-SCENE_DEPENDENT = LabelSet(
-    "scene-dependent",
-    "scene-dependent anomalies of Cao et al. (CVPR 2023): 18 test clips, all of six of them normal"
-    " in their scene; trained on 35 clips, nine of them released for test",
-    cleared=frozenset(NORMAL_HERE),
-    resplit=Resplit(
-        "scene-dependent",
-        SCENE_TRAIN,
-        tuple(f"test/{clip}" for clip in SCENE_TEST),
-        "one-class",
-    ),
-)
 
 
 class ShanghaiTech(Dataset):
@@ -247,7 +217,7 @@ class ShanghaiTech(Dataset):
 
     def label_sets(self) -> tuple[LabelSet, ...]:
         """The human-related subset, and the scene-dependent relabelling with its split."""
-        return HR, SCENE_DEPENDENT
+        return SHANGHAITECH_HR, SHANGHAITECH_SCENES
 
     def masks(self, video: Video) -> Iterator[NDArray[np.uint8]] | None:
         """Per test frame [480, 856], non-zero = anomalous; None for training videos and where there

@@ -121,8 +121,8 @@ class UCFCrime(Dataset):
         return sum(self.counts[split] for split in SPLITS)
 
     def names_here(self, split: Split) -> list[str]:
-        """The videos of a split whose files are here."""
-        files = self._files()
+        """The videos of a split whose files are here, or whose frames `header.csv` counts."""
+        files = [*self._files(), *self._header()]
         return [name for name in self._names(split) if self._match_spelling(name, files)]
 
     def path(self, video: Video) -> Path:
@@ -356,7 +356,7 @@ class UCFCrime(Dataset):
         if place is None:
             raise BadInput(
                 f"{self.folder / 'Videos'}: no {name}.mp4 in its folders; only imported features do"
-                f" without videos; {self._remedy}"
+                f" without videos; {self._remedy}; {self.partly_hint}"
             )
         return self._files()[place]
 
