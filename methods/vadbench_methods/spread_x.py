@@ -2,8 +2,9 @@
 density of poses has to pass.
 
 A window is normalised by the deviation of y: its only second moment that is left is that of x', how
-far its joints reach and move across in units of how far they reach up. STG-NF with its released
-adjacency follows it (see docs/methods/stg-nf.md).
+far its joints reach and move across in units of how far they reach up. A Gaussian that does not
+tell joints apart ranks windows by it, and STG-NF's released checkpoints nearly do
+(docs/methods/stg-nf.md).
 """
 
 from __future__ import annotations

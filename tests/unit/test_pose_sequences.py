@@ -245,7 +245,7 @@ class Estimator:
         boxes = np.concatenate(objects.boxes)
         of = np.flatnonzero(np.arange(len(boxes)) % 11 != 5)
         x = in_box(Estimator.joints[of], boxes[of])
-        return Vectors(x.reshape(len(of), -1), of)
+        return Vectors(x.reshape(len(of), 34), of)
 
 
 @pytest.mark.parametrize("tracked", [True, False])
@@ -303,3 +303,20 @@ def test_options_of_networks_decide_nothing_where_poses_are_known():
     options = SkeletonsOptions(min_confidence=0.9)
     assert "min_confidence" not in Skeletons.resolve(options, "truth", "persons")
     assert Skeletons.resolve(options, "rtmpose-m", "grid")["min_confidence"] == 0.9
+
+
+def test_the_identity_of_a_stream_makes_it_again():
+    from vadbench.features.contract import Trial, declares_itself, identity_makes_it_again
+
+    declares_itself(Trial(Skeletons))
+    identity_makes_it_again(Trial(Skeletons))
+
+
+def test_a_clip_without_persons_has_no_row(walkers, monkeypatch):
+    footage = Footage(walkers, walkers.videos("test")[0])
+    Estimator.joints = np.zeros((0, 17, 2))
+    monkeypatch.setattr(skeletons, "Pose", Estimator)
+    none = Objects([np.zeros((0, 4), np.float32)] * len(footage))
+    rows = extract(Skeletons("movenet", SkeletonsOptions()), footage, none)
+    assert rows.x.shape == (0, 864)
+    assert len(rows.of) == 0

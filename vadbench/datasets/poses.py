@@ -49,8 +49,7 @@ class Poses:
     @property
     def whole(self) -> NDArray[np.bool_]:
         """[n] whether no joint is missing."""
-        found: NDArray[np.bool_] = np.isfinite(self.joints).all((1, 2))
-        return found
+        return np.asarray(np.isfinite(self.joints).all((1, 2)))
 
     def boxes(self) -> NDArray[np.float32]:
         """[n, 4] x0, y0, x1, y1: the extent of the joints that are there, a pixel wide and high at
@@ -60,4 +59,5 @@ class Poses:
         low = np.where(there, self.joints, np.inf).min(1)
         high = np.where(there, self.joints, -np.inf).max(1)
         box = np.concatenate([low, np.maximum(high, low + LEAST_SIDE)], 1)
-        return np.where(there.any(1).all(1)[:, None], box, np.nan).astype(np.float32)
+        seen = np.asarray(there.any(1)).all(1)
+        return np.where(np.asarray(seen)[:, None], box, np.nan).astype(np.float32)
