@@ -268,6 +268,7 @@ def test_the_page_of_objects_shows_what_was_measured():
     page = (DOCS / "objects.md").read_text()
 
     assert block_of(page, "recall") == make_objects.recall_block(), "run `docs/make_objects.py`"
+    assert block_of(page, "results") == make_objects.results_block(), "run `docs/make_objects.py`"
 
 
 def test_the_costs_of_the_page_are_those_that_were_measured():
