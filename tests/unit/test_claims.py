@@ -76,8 +76,19 @@ def test_a_holder_of_another_machine_that_has_died_is_waited_for_until_it_expire
     with claim(tmp_path, "f" * 64):
         (path,) = tmp_path.rglob("*.lock")
         held = path.read_text()
+    path.parent.mkdir()
     path.write_text(held.replace(os.uname().nodename, "other-machine"))  # nobody refreshes it
     began = time.monotonic()
     with claim(tmp_path, "f" * 64):
         assert time.monotonic() - began > 1
     assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_the_claim_of_a_killed_process_is_swept_and_a_living_one_is_not(tmp_path):
+    process = hold(tmp_path)
+    claims.sweep_claims(tmp_path)
+    assert list(tmp_path.rglob("*.lock"))
+    process.kill()
+    process.wait()
+    claims.sweep_claims(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -9,11 +9,12 @@ same all the same, each writes a whole record, and one of two equal ones counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 EXPIRES = 120.0  # seconds without a refresh
 FOLDER = ".claims"
+POLL = 0.2  # seconds between two looks
 
 
 @contextmanager
@@ -30,14 +31,37 @@ def claim(
     from filelock import SoftFileLease, Timeout
 
     path = root / FOLDER / f"{fit_identity[:32]}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lease = SoftFileLease(path, lease_duration=EXPIRES)
-    try:
-        lease.acquire(timeout=0)
-    except Timeout:
-        waits()
-        lease.acquire(poll_interval=0.5)
+    while not lease.is_locked:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lease.acquire(timeout=0)
+        except Timeout:
+            waits()
+            with suppress(FileNotFoundError):
+                lease.acquire(poll_interval=POLL)
+        except FileNotFoundError:  # another process was the last one, and has removed the folder
+            continue
     try:
         yield
     finally:
         lease.release()
+        _tidy(path.parent)
+
+
+def sweep_claims(root: Path) -> None:
+    """Remove the claims of processes of this machine that were killed."""
+    from filelock import SoftFileLease, Timeout
+
+    folder = root / FOLDER
+    for path in folder.glob("*.lock"):
+        lease = SoftFileLease(path, lease_duration=EXPIRES)
+        with suppress(Timeout, FileNotFoundError):
+            lease.acquire(timeout=0)
+            lease.release()
+    _tidy(folder)
+
+
+def _tidy(folder: Path) -> None:
+    with suppress(OSError):  # it is not empty, or was removed
+        folder.rmdir()

@@ -273,7 +273,7 @@ def inherit(nature: Nature) -> Nature:
     """What an import takes over from the extractor it names: not which columns are what, nor which
     network made them.
     """
-    return replace(nature, speeds=None, network="")
+    return replace(nature, speeds=None, network="", motion=())
 
 
 def _reads_frames(component: Any) -> bool:

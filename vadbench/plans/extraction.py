@@ -40,14 +40,17 @@ def describe_extractions(needs: Iterable[Need], cache: Path) -> dict[Need, str]:
 
 def _expect_boxes(need: Need, cache: Path) -> float | None:
     """Seconds that the boxes which are not stored will take; None: not known, or none are left."""
-    dataset, plan = open_dataset(need.dataset), need.stream
-    left = [split for split in need.splits if not _is_stored(plan, cache, split)]
-    videos = [video for split in left for video in dataset.videos(split)]
-    if not videos:
-        return None
+    plan = need.stream
     try:
-        size = dataset.frame_size(videos[0])
-        second = _ask(make_provider(plan, dataset), "seconds_a_frame", *size)
+        dataset = open_dataset(need.dataset)
+        provider = make_provider(plan, dataset)
+        if not hasattr(provider, "seconds_a_frame"):  # videos are not counted for nothing
+            return None
+        left = [split for split in need.splits if not _is_stored(plan, cache, split)]
+        videos = [video for split in left for video in dataset.videos(split)]
+        if not videos:
+            return None
+        second = _ask(provider, "seconds_a_frame", *dataset.frame_size(videos[0]))
     except BadInput:  # what is lacking is told beside it
         return None
     return None if second is None else second * sum(video.frames for video in videos)

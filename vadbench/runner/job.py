@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,10 @@ def run_one_fit(
             record = failed_record(job, error)
         written = results.write_run(record, rows, again)
         if record.status == "done":
-            _checkpoint_path(results, job).unlink(missing_ok=True)
+            kept = _checkpoint_path(results, job)
+            kept.unlink(missing_ok=True)
+            with suppress(OSError):  # others are kept there
+                kept.parent.rmdir()
         yield job, written
 
 

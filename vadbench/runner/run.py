@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
+from vadbench.executors.claims import sweep_claims
 from vadbench.executors.local import Fail, Run, run_jobs
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
@@ -111,6 +112,7 @@ def run_suite(
     """
     results.require_writable()
     results.sweep_temporary()
+    sweep_claims(results.root)
     states = job_states(plan, results, thorough)
     done = [job for job in plan.jobs if states[job.identity] == "done"]
     if existing == "fail":
