@@ -268,9 +268,14 @@ def watch(results, source, *options):
     """The command's process."""
     command = [sys.executable, "-m", "vadbench.cli", "watch", str(source), *options]
     where = ["--results", str(results.root)]
-    return subprocess.Popen(
-        [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # a background job's Ctrl-C is ignored, by its children too; here they are in the foreground
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_command_writes_lines_and_a_film(results, clip, tmp_path):
