@@ -187,12 +187,15 @@ class Keeper(lightning.Callback):
             self.state = None
             return 0
         self.first = self.state.step
-        sys.stderr.write(f"{visible(self.detector.info.name)}: goes on after {self.first} steps\n")
+        self.detector.seconds_before = float(self.state.facts["seconds"])
+        if self.detector.config.progress != "off":
+            name = visible(self.detector.info.name)
+            sys.stderr.write(f"{name}: goes on after {self.first} steps\n")
         return self.first
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clocks."""
-        self.kept = self.copied = time.monotonic()
+        self.began = self.kept = self.copied = time.monotonic()
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, module: Any, batch: Tensor, step: int
@@ -236,7 +239,8 @@ class Keeper(lightning.Callback):
                 f"average.{name}": np.array(values.detach().cpu())
                 for name, values in self.average.model.state_dict().items()
             }
-        facts = {**state.facts, "torch": str(torch.__version__)}
+        seconds = self.detector.seconds_before + time.monotonic() - self.began
+        facts = {**state.facts, "torch": str(torch.__version__), "seconds": seconds}
         return Checkpoint(step, {**state.arrays, **more}, facts)
 
     def _write(self) -> None:

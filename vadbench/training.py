@@ -177,12 +177,14 @@ class LightningDetector(Detector):
         net: the network, from `build`, on the device where it was last used.
         checkpoint: where a training is kept while it lasts, and goes on from where it was ended
             before; None: nowhere.
+        seconds_before: that the training took before it was ended.
         logger: a pytorch-lightning logger that receives the training's curves; None: nothing is
             logged. It changes no score.
     """
 
     logger: Any = None
     checkpoint: Path | None = None
+    seconds_before: float = 0.0
     net: nn.Module
     standardisation: Standardisation
 

@@ -60,9 +60,7 @@ def test_two_submissions_at_once_train_nothing_twice(user):
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     user.wait_for_end()
     logs = "".join(path.read_text() for path in user.results.rglob("slurm/*/fits-*.log"))
-    assert logs.count("] ") == 0
-    trained = logs.count("mulde: step 300/300")
-    assert trained == 2
+    assert logs.count("mulde: step 300/300") == 2  # once a seed
     user.run(*SUITE, results="local")
     require_same(user.results, user.folder / "local")
 
@@ -71,8 +69,6 @@ def test_a_killed_task_is_a_record_with_a_reason_and_runs_again(user):
     user.submit(*LONG)
     for process in user.wait_until(user.running):
         os.kill(process, signal.SIGKILL)
-    user.wait_for_end()
-    _, err = user.submit(*QUICK)
     user.wait_for_end()
     (record,) = user.results.glob("runs/synthetic/*/mulde/*/run.json")
     assert "EndedWithoutRecord: cancelled, killed, or its node has died" in record.read_text()
@@ -147,3 +143,4 @@ def test_what_cannot_be_submitted_is_one_line(user, arguments, message):
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not user.queue()
+    assert not list(user.results.rglob("plan.json"))

@@ -77,13 +77,24 @@ def test_what_is_kept_changes_nothing(tmp_path):
     require_same(train(tmp_path / "kept.safetensors"), train())
 
 
-def test_it_says_where_it_goes_on(tmp_path, capsys):
+def test_it_says_where_it_goes_on_unless_it_is_quiet(tmp_path, capsys):
     path = tmp_path / "kept.safetensors"
     train(path, ends_at=8)
     assert read_checkpoint(path).step == 7
     detector = train(path)
-    assert "noisy: goes on after 7 steps" in capsys.readouterr().err
+    assert capsys.readouterr().err == ""
     assert detector.steps == 25 - 7
+    train(path, progress="lines")
+    assert "noisy: goes on after 7 steps" in capsys.readouterr().err
+
+
+def test_the_time_before_is_part_of_what_it_took(tmp_path):
+    path = tmp_path / "kept.safetensors"
+    train(path, ends_at=8)
+    first = read_checkpoint(path).facts["seconds"]
+    detector = train(path, ends_at=4)
+    assert detector.seconds_before == first > 0
+    assert read_checkpoint(path).facts["seconds"] > first
 
 
 def test_it_is_written_from_time_to_time_and_not_only_at_an_end(tmp_path, monkeypatch):

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vadbench.errors import BadInput, cut
-from vadbench.executors.submission import PLAN, Stage, Submission, TaskList
+from vadbench.executors.submission import PLAN, STAGES, Stage, Submission, TaskList
 
 MOST_TASKS = 1000  # of an array; Slurm's own default of MaxArraySize is 1001
 MINUTE = 60  # seconds before the time limit at which a task is told of it
+MOST_RESTARTS = 20  # of a task that its time limit ends
 SET_BY_US = {
     "array",
     "dependency",
@@ -103,9 +104,8 @@ def submit(
     """
     numbers: dict[Stage, list[tuple[int, int]]] = {}
     before: list[int] = []
-    stages: tuple[Stage, ...] = ("features", "fits", "table")
     try:
-        for stage in stages:
+        for stage in STAGES:
             count = tasks.count(stage)
             for first in range(0, count, MOST_TASKS):
                 size = min(MOST_TASKS, count - first)
@@ -185,7 +185,11 @@ def cancel(numbers: Sequence[int]) -> None:
 
 
 def requeue_this() -> bool:
-    """Have Slurm start the task that this process is once more; whether it will."""
+    """Have Slurm start the task that this process is once more; whether it will. Not for ever: a
+    task that never comes further would fill the queue.
+    """
+    if int(os.environ.get("SLURM_RESTART_COUNT") or 0) >= MOST_RESTARTS:
+        return False
     array, index = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
     if array is None or index is None:
         return False

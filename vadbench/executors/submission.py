@@ -49,6 +49,11 @@ class TaskList(Record):
         """The suite."""
         return Suite.model_validate(self.suite)
 
+    @property
+    def identities(self) -> set[str]:
+        """Of all jobs."""
+        return {identity for group in self.fits for identity in group}
+
     def count(self, stage: Stage) -> int:
         """Tasks of a stage."""
         return {"features": len(self.features), "fits": len(self.fits), "table": 1}[stage]

@@ -410,6 +410,8 @@ def _fit(
     with _open_logger(job, curves) as logger:
         detector = make_detector(job, config, streams, logger, checkpoint)
         _time(seconds, "fit", lambda: detector.fit(train.features))
+        # of a training that was ended, all of its time
+        seconds["fit"] = round(seconds["fit"] + getattr(detector, "seconds_before", 0.0), 3)
     return detector, seconds, None
 
 

@@ -4,6 +4,7 @@ table when all have ended.
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections import Counter
@@ -64,8 +65,9 @@ class Queue:
     submissions: tuple[Submission, ...]
 
 
-def read_queue(results: Results) -> Queue:
-    """What the batch system still has of the submissions for these results.
+def read_queue(results: Results, plan: Plan | None = None) -> Queue:
+    """What the batch system still has of the submissions for these results; of a plan, of those
+    alone that have jobs of it.
 
     Raises:
         BadInput: if it does not answer.
@@ -74,7 +76,10 @@ def read_queue(results: Results) -> Queue:
     jobs: dict[str, slurm.Alive] = {}
     table = False
     submissions = []
+    wanted = None if plan is None else {job.identity for job in plan.jobs}
     for submission in list_submissions(results.root):
+        if wanted is not None and wanted.isdisjoint(submission.tasks.identities):
+            continue
         found = slurm.find_alive(submission, alive)
         if found:
             submissions.append(submission)
@@ -135,7 +140,11 @@ def submit_suite(
             threads=threads,
         )
         folder = write_tasks(results.root.absolute(), tasks)
-        numbers = slurm.submit(folder, tasks, options, at_a_time)
+        try:
+            numbers = slurm.submit(folder, tasks, options, at_a_time)
+        except BadInput:
+            shutil.rmtree(folder)
+            raise
         write_numbers(folder, numbers)
         named = ", ".join(
             f"{stage} {number}" for stage, arrays in numbers.items() for number, _ in arrays
@@ -174,7 +183,7 @@ def wait_for(plan: Plan, results: Results, say: Say) -> Outcome:
     """Follow the tasks until none is left, and read the table that they have written."""
     told: set[str] = set()
     while True:
-        queue = read_queue(results)
+        queue = read_queue(results, plan)
         for job in plan.jobs:
             if job.identity not in told and job.identity not in queue.alive:
                 record = results.run(job.document, job.identity)
@@ -229,10 +238,10 @@ def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
     results = Results(path.parents[2])
     plan = plan_suite(tasks.read_suite())
     jobs = {job.identity: job for job in plan.jobs}
-    unknown = [one for group in tasks.fits for one in group if one not in jobs]
+    unknown = tasks.identities - jobs.keys()
     if unknown:
         raise BadInput(
-            f"{path}: job {unknown[0][:12]} is none of this version or these data; submit again"
+            f"{path}: job {min(unknown)[:12]} is none of this version or these data; submit again"
             " with vadbench run --executor slurm"
         )
     if stage == "features":
@@ -243,11 +252,10 @@ def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
 
 
 def _extract(plan: Plan, tasks: TaskList, index: int, say: Say) -> bool:
-    wanted = {identity for group in tasks.fits for identity in group}
     own = [
         job
         for job in plan.jobs
-        if job.identity in wanted
+        if job.identity in tasks.identities
         and any(need.dataset == tasks.features[index] for need in streams_read(job))
     ]
     try:
@@ -263,23 +271,31 @@ def _extract(plan: Plan, tasks: TaskList, index: int, say: Say) -> bool:
 
 
 def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
-    lacking = extract_features(jobs)  # what the stage before could not; nothing, mostly
-    well = not lacking
-    for job in jobs:
-        reasons = [lacking[need] for need in streams_read(job) if need in lacking]
-        if reasons:
-            results.write_run(failed_record(job, BadInput(reasons[0])), None)
-    with _time_limit():
-        for job, record in run_claimed(
-            drop_lacking(jobs, lacking),
-            results=results,
-            cache_root=cache_root(),
-            replace=tasks.replace,
-            threads=tasks.threads,
-        ):
-            say(describe_run(job, record))
-            well = well and record.status == "done"
-    return well
+    """Run the jobs of one fit; what keeps one from it is its record, the time limit too."""
+    ended: dict[str, bool] = {}
+    try:
+        with _time_limit():
+            lacking = extract_features(jobs)  # what the stage before could not; nothing, mostly
+            for job in jobs:
+                reasons = [lacking[need] for need in streams_read(job) if need in lacking]
+                if reasons:
+                    results.write_run(failed_record(job, BadInput(reasons[0])), None)
+                    ended[job.identity] = False
+            for job, record in run_claimed(
+                drop_lacking(jobs, lacking),
+                results=results,
+                cache_root=cache_root(),
+                replace=tasks.replace,
+                threads=tasks.threads,
+            ):
+                say(describe_run(job, record))
+                ended[job.identity] = record.status == "done"
+    except TimeLimitNear as error:
+        for job in jobs:
+            if job.identity not in ended:
+                results.write_run(failed_record(job, error), None)
+        return False
+    return all(ended.values())
 
 
 @contextmanager
@@ -309,10 +325,9 @@ def _write_table(plan: Plan, tasks: TaskList, results: Results, folder: Path, sa
                 results.write_run(record, None)
                 states[identity] = "failed"
     done = {identity for identity, state in states.items() if state == "done"}
-    fresh = done & {identity for group in tasks.fits for identity in group}
-    evaluation = Evaluation(plan, results, say, fresh)
+    evaluation = Evaluation(plan, results, say, done & tasks.identities)
     evaluation.take(done)
     evaluation.summarise()
     _, path = write_table(plan, results)
     say(f"written to {path}")
-    return all(states[identity] == "done" for group in tasks.fits for identity in group)
+    return tasks.identities <= done
