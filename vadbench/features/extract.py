@@ -35,6 +35,10 @@ from vadbench.features.stream import (
     require,
     trained_extractor,
 )
+from vadbench.threads import count_threads
+
+WORTH_PROCESSES = 2000  # frames: starting processes takes a second or two
+MOST_PROCESSES = 8  # each holds a clip's frames
 
 
 def ensure(
@@ -42,7 +46,7 @@ def ensure(
     plan: StreamPlan,
     cache: Path,
     quiet: bool = False,
-    processes: int = 1,
+    processes: int | None = None,
     splits: tuple[Split, ...] = SPLITS,
     again: bool = False,
 ) -> None:
@@ -54,7 +58,8 @@ def ensure(
         plan: what to extract.
         cache: the store's root.
         quiet: no progress.
-        processes: how many clips at a time.
+        processes: how many clips at a time; None: one, or one a core where no network is run and
+            there are many frames.
         splits: which are needed; unlabelled videos only in the unsupervised setting.
         again: whether what the cache has of other videos, or of files that have changed since, is
             removed and made anew.
@@ -80,6 +85,8 @@ def ensure(
     work = Extraction(dataset, plan, cache, quiet, processes, network)
     # the training boxes first: without objects there, nothing else is worth the time
     for split in splits if plan.boxes else ():
+        if split in missing and work.is_one_pass(split, videos[split]):
+            work.boxes_and_vectors(split, videos[split])
         work.boxes(split, videos[split])
     for split in missing:
         work.vectors(split, videos[split])
@@ -120,17 +127,23 @@ class BoxesOfClip:
 
     def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
         """Arrays box, count a frame, and track where the provider tracks."""
+        arrays = self.find(Footage(self.dataset, video))
+        advance(video.frames)
+        return arrays
+
+    def find(self, footage: Footage) -> Arrays:
+        """The arrays of a clip's objects."""
         from vadbench.features.extractors.optical_flow import one_opencv_thread
 
+        video = footage.video
         with one_opencv_thread():
-            objects = self.provider.objects(Footage(self.dataset, video))
+            objects = self.provider.objects(footage)
         frames = len(objects.boxes)
         if frames != video.frames:
             raise BadInput(
                 f"{self.dataset.name}: boxes {self.plan.stream.provider} has {frames} frames of"
                 f" clip {video.name}, expected {video.frames}; {self.dataset.check_hint}"
             )
-        advance(video.frames)
         arrays: Arrays = {
             "box": np.concatenate(objects.boxes),
             "count": np.array([len(of_frame) for of_frame in objects.boxes], np.int64),
@@ -154,19 +167,40 @@ class VectorsOfClip:
 
     def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
         """Arrays x and, where not every object has a row, of."""
+        if self.boxes is None:
+            objects = Objects([np.zeros((0, 4), np.float32)] * video.frames)
+        else:
+            objects = _index(self.boxes).of_clip(number, video.frames)
+        return self.describe(Footage(self.dataset, video), objects, advance)
+
+    def describe(self, footage: Footage, objects: Objects, advance: Advance) -> Arrays:
+        """The arrays of a clip's objects, or of its windows."""
         extractor = (
             make_extractor(self.plan)
             if self.network is None
             else trained_extractor(self.plan, self.network)
         )
-        if self.boxes is None:
-            objects = Objects([np.zeros((0, 4), np.float32)] * video.frames)
-        else:
-            objects = _index(self.boxes).of_clip(number, video.frames)
-        rows = extractor.extract(Footage(self.dataset, video), objects, advance)
+        rows, video = extractor.extract(footage, objects, advance), footage.video
         where = f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}"
         _refuse_not_finite(rows.x, extractor.columns(), where)
         return {"x": rows.x} if rows.of is None else {"x": rows.x, "of": rows.of}
+
+
+@dataclass(frozen=True)
+class BothOfClip:
+    """Finds the objects of a clip and makes their vectors while its frames are at hand; a value
+    that another process can be given.
+    """
+
+    boxes: BoxesOfClip
+    vectors: VectorsOfClip
+
+    def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
+        """The arrays of both."""
+        footage = Footage(self.boxes.dataset, video)
+        found = self.boxes.find(footage)
+        objects = _index_of_boxes([found]).of_clip(0, video.frames)
+        return found | self.vectors.describe(footage, objects, advance)
 
 
 @dataclass(frozen=True)
@@ -177,7 +211,7 @@ class Extraction:
     plan: StreamPlan
     cache: Path
     quiet: bool
-    processes: int
+    processes: int | None
     network: Path | None = None
 
     def boxes(self, split: Split, videos: tuple[Video, ...]) -> None:
@@ -189,6 +223,33 @@ class Extraction:
                 what = f"boxes {self.plan.stream.provider} {split}"
                 self._compute(parts, videos, BoxesOfClip(self.dataset, self.plan), what)
                 self._write_boxes(folder, videos, contents, parts)
+
+    def is_one_pass(self, split: Split, videos: tuple[Video, ...]) -> bool:
+        """Whether neither boxes nor vectors are begun and both are made of the frames, which are
+        then decoded once.
+        """
+        folder = self.plan.boxes_folder(self.cache, split)
+        begun = is_stored(folder, videos) or parts_of(folder).folder.exists()
+        return self.plan.boxes_read_frames and self.plan.reads_frames and not begun
+
+    def boxes_and_vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
+        """Find the objects of a split and make their vectors, if neither is stored."""
+        folder = self.plan.folder(self.cache, split)
+        boxes = self.plan.boxes_folder(self.cache, split)
+        contents = self._contents(split, reads_frames=True)
+        find = BoxesOfClip(self.dataset, self.plan)
+        both = BothOfClip(find, VectorsOfClip(self.dataset, self.plan, boxes, self.network))
+        with (
+            _lock_stage(boxes, videos, contents, self.quiet) as of_boxes,
+            _lock_stage(folder, videos, contents, self.quiet) as parts,
+        ):
+            if of_boxes is None or parts is None:  # another process has made them just now
+                return
+            _forget_without_boxes(parts, len(videos))
+            what = f"boxes {self.plan.stream.provider} and {self.plan.name} {split}"
+            self._compute(parts, videos, both, what)
+            self._write_boxes(boxes, videos, contents, parts)
+            self._write_vectors(folder, videos, contents, parts, boxes)
 
     def vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
         """Make the vectors of a split, if they are not stored."""
@@ -210,7 +271,18 @@ class Extraction:
         self, parts: Parts, videos: tuple[Video, ...], compute: Compute, what: str
     ) -> None:
         what = f"{self.dataset.name} {what}"
-        compute_clips(parts, videos, compute, what, self.quiet, self.processes)
+        processes = self.processes or self.clips_at_a_time(videos)
+        compute_clips(parts, videos, compute, what, self.quiet, processes)
+
+    def clips_at_a_time(self, videos: tuple[Video, ...]) -> int:
+        """Networks take all cores for one clip, and memory for each; the rest takes a core a
+        clip.
+        """
+        finds = self.plan.boxes and self.plan.boxes_read_frames
+        provider = make_provider(self.plan, self.dataset).files() if finds else ()
+        weights = self.network is not None or provider or make_extractor(self.plan).files()
+        few = sum(video.frames for video in videos) < WORTH_PROCESSES
+        return 1 if weights or few else min(count_threads(), MOST_PROCESSES)
 
     def _write_boxes(
         self, folder: Path, videos: tuple[Video, ...], contents: str | None, parts: Parts
@@ -263,6 +335,13 @@ class Extraction:
         known = read_manifest(self.network)
         network = {**self.plan.manifest["network"], "sha256": known.sha256}
         return {"network": network} | ({"held_out": known.held_out} if known.held_out else {})
+
+
+def _forget_without_boxes(parts: Parts, clips: int) -> None:
+    """Forget all where a clip's vectors were made on boxes that are not there any more."""
+    made = (parts.read(clip) for clip in range(clips))
+    if any(arrays is not None and "box" not in arrays for arrays in made):
+        parts.remove()
 
 
 def _index_of_boxes(parts: list[Arrays]) -> store.Index:

@@ -115,7 +115,7 @@ class Foreground:
         self, frames: Iterator[NDArray[np.uint8]], opening: Footage | None
     ) -> Iterator[NDArray[np.float32]]:
         """The components of each frame, as `objects` finds them where the opening is the clip."""
-        from vadbench.features.follow import to_grey
+        from vadbench.features.footage import to_grey
 
         assert opening is not None
         still = background_of(opening, self.options.samples)
