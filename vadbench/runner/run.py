@@ -221,7 +221,8 @@ def write_table(
     """The plan's table from the records there are, written as Markdown and CSV under tables/;
     `withheld` as `make_table`.
     """
-    table = make_table(plan.suite, plan.wanted, Frame(results), withheld)
+    frame = Frame(results, [one.result for one in plan.wanted])
+    table = make_table(plan.suite, plan.wanted, frame, withheld)
     results.write_text(f"tables/{plan.suite.name}.csv", csv.render(table))
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
