@@ -241,11 +241,11 @@ def _run_quick_first(
     One data set's features are extracted after the other's jobs, so that there is something to see
     before all is extracted; `prepare` does so and gives the jobs that can be run then.
     """
-    ended, left = 0, list(jobs)
+    ended, left, runs = 0, list(jobs), read_runs(results) if jobs else []
     for batch in _batches(jobs):
         left = left[len(batch) :]
         able = prepare(batch)
-        seconds = expected_seconds([*able, *left], read_runs(results), cache_root())
+        seconds = expected_seconds([*able, *left], runs, cache_root())
         time_left = TimeLeft([*able, *left], seconds, processes)
         if able:
             say(f"{plural(len(able) + len(left), 'job')} to run; {time_left.words}")
