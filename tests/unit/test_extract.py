@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from vadbench.datasets.base import SPLITS, Check, Dataset, Labels, Split, Video
 from vadbench.errors import BadInput
 from vadbench.features import extract, store
-from vadbench.features.extract import Extraction, VectorsOfClip, ensure
+from vadbench.features.extract import Extraction, ensure
 from vadbench.features.extractors.velocity import Velocity
 from vadbench.features.names import StreamName
+from vadbench.features.of_clip import VectorsOfClip
 from vadbench.features.parts import parts_of
 from vadbench.features.stream import StreamPlan, open_stream, plan_stream
 
