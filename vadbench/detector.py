@@ -125,7 +125,7 @@ class Features:
         return len(self.x)
 
     def rows(self, index: NDArray[Any] | slice) -> Features:
-        """The features of the rows that `index` selects; many of them lie on disk, not in memory."""
+        """The features of the rows that `index` selects; many of them lie on disk."""
         box = None if self.box is None else self.box[index]
         video, frame = self.video[index], self.frame[index]
         x = take_rows(self.x, index, f"{self.name}: a copy of {len(video)} rows")
@@ -179,6 +179,12 @@ class Features:
 
 class Note(UserWarning):
     """What a method says of its training; it is kept in the job's record."""
+
+
+class Approximation(Note):
+    """What was learnt or scored of some rows alone, or nearly; the text begins with `approximate:`,
+    and captions show it.
+    """
 
 
 class LeftOut(Note):
@@ -247,10 +253,15 @@ class MethodConfig(BaseModel):
 
     def applies(self, name: str) -> bool:
         """Whether the field `name` means something beside the others: one with
-        `json_schema_extra={"where": {other: value}}` does where `other` has that value.
+        `json_schema_extra={"where": {other: value}}` does where `other` has that value, one with
+        `{"left_out": value}` where it has another: records that are older than the field have that
+        value, and their identity is without it.
         """
         extra = type(self).model_fields[name].json_schema_extra
-        where: Any = extra.get("where", {}) if isinstance(extra, dict) else {}
+        known: dict[str, Any] = dict(extra) if isinstance(extra, dict) else {}
+        where: Any = known.get("where", {})
+        if "left_out" in known and known["left_out"] == getattr(self, name):
+            return False
         return all(getattr(self, other) == value for other, value in where.items())
 
     def settings(self, *roles: Role) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench_methods.streamed import Rows, blocks
+
 Float64 = NDArray[np.float64]
 MOST_COLUMNS = 16  # above, centred products are as quick
 BLOCK = 8192  # rows at a time: their monomials stay in the cache
@@ -80,7 +82,38 @@ def fit_components(rows: Float64, components: int, seed: int, floor: float) -> C
     from sklearn.cluster import KMeans
 
     start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(rows)
-    fitted = _begin(rows, start.labels_, components, floor)
+    return _iterate(rows, _begin(rows, start.labels_, components, floor), floor)
+
+
+def fit_streamed(
+    rows: Rows, some: NDArray[np.intp] | slice, components: int, seed: int, floor: float
+) -> Components:
+    """EM of rows that are read in blocks, from the clusters of some of them by k-means.
+
+    Args:
+        rows: [N, D].
+        some: numbers of the rows that k-means takes.
+        components: K.
+        seed: of the start.
+        floor: added to each variance.
+
+    Raises:
+        ValueError: if a covariance becomes singular.
+    """
+    from sklearn.cluster import KMeans
+
+    start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(rows[some])
+    dim = rows.shape[1]
+    unit = np.broadcast_to(np.eye(dim), (components, dim, dim))
+    centres = Components(np.full(components, 1 / components), start.cluster_centers_, unit, unit)
+    sums = _Sums(centres, centred=True)
+    for block in blocks(rows, BLOCK):
+        sums.add_shares(block, np.eye(components)[start.predict(block)], None)
+    return _iterate(rows, sums.components(floor), floor)
+
+
+def _iterate(rows: Rows, fitted: Components, floor: float) -> Components:
+    """EM until it settles."""
     before = -np.inf
     for _ in range(ITERATIONS):
         likelihood, fitted = _step(rows, fitted, floor)
@@ -103,25 +136,26 @@ def _begin(rows: Float64, labels: NDArray[np.intp], components: int, floor: floa
     return Components.of(sizes, means, covariances, floor)
 
 
-def _step(rows: Float64, now: Components, floor: float) -> tuple[float, Components]:
+def _step(rows: Rows, now: Components, floor: float) -> tuple[float, Components]:
     """The mean log-likelihood of the rows, and the components after a step of EM."""
-    sums = _Sums(now)
-    for start in range(0, len(rows), BLOCK):
-        sums.add(rows[start : start + BLOCK])
+    sums = _Sums(now, centred=rows.shape[1] > MOST_COLUMNS)
+    for block in blocks(rows, BLOCK):
+        sums.add(block)
     return sums.likelihood / len(rows), sums.components(floor)
 
 
 class _Sums:
     """What the M-step needs of all rows: for each component the sums of its responsibilities times
-    1, x and x x^T; of narrow ones x is taken from the mean of before.
+    1, x and x x^T; of narrow ones, or of all where `centred`, x is taken from the mean of before.
     """
 
-    def __init__(self, now: Components) -> None:
+    def __init__(self, now: Components, *, centred: bool = False) -> None:
         count, dim = now.means.shape
         self.now = now
         self.likelihood = 0.0
-        self.pairs = np.array(list(combinations_with_replacement(range(dim), 2))).T
-        narrow = now.narrow
+        pairs = [] if centred else list(combinations_with_replacement(range(dim), 2))
+        self.pairs = np.array(pairs, np.intp).reshape(-1, 2).T
+        narrow = np.ones(count, bool) if centred else now.narrow
         self.narrow, self.wide = np.flatnonzero(narrow), np.flatnonzero(~narrow)
         self.offsets = now.offsets
         self.coefficients = self._expand()
@@ -143,10 +177,10 @@ class _Sums:
 
     def add(self, x: Float64) -> None:
         """Take a block of rows in."""
-        one, other = self.pairs
-        monomials = np.concatenate([x[:, one] * x[:, other], x, np.ones((len(x), 1))], axis=1)
+        monomials = self._expand_rows(x)
         log_p = np.empty((len(x), len(self.sizes)))
-        log_p[:, self.wide] = monomials @ self.coefficients
+        if monomials is not None:
+            log_p[:, self.wide] = monomials @ self.coefficients
         for k in self.narrow:
             whitened = (x - self.now.means[k]) @ self.now.factors[k]
             log_p[:, k] = self.offsets[k] - 0.5 * np.square(whitened).sum(1)
@@ -155,8 +189,20 @@ class _Sums:
         total = shares.sum(1, keepdims=True)
         shares /= total
         self.likelihood += float((np.log(total) + top).sum())
+        self.add_shares(x, shares, monomials)
+
+    def _expand_rows(self, x: Float64) -> Float64 | None:
+        """[B, P] the monomials of rows; None where no component needs them."""
+        if not len(self.wide):
+            return None
+        one, other = self.pairs
+        return np.concatenate([x[:, one] * x[:, other], x, np.ones((len(x), 1))], axis=1)
+
+    def add_shares(self, x: Float64, shares: Float64, monomials: Float64 | None) -> None:
+        """Take a block of rows in whose responsibilities [B, K] are known."""
         self.sizes += shares.sum(0)
-        self.moments += monomials.T @ shares[:, self.wide]
+        if monomials is not None:
+            self.moments += monomials.T @ shares[:, self.wide]
         for k in self.narrow:
             centred = x - self.now.means[k]
             self.first[k] += shares[:, k] @ centred

@@ -70,9 +70,7 @@ def _gather_vectors(
 
 def _gather_boxes(parts: Sequence[tuple[Stream, NDArray[np.intp]]]) -> NDArray[np.float32] | None:
     """[N, 4] likewise; None where a stream has none."""
-    boxes = [
-        stream.features.box[rows] for stream, rows in parts if stream.features.box is not None
-    ]
+    boxes = [stream.features.box[rows] for stream, rows in parts if stream.features.box is not None]
     return np.concatenate(boxes) if len(boxes) == len(parts) else None
 
 
