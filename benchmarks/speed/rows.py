@@ -157,7 +157,7 @@ def run_child(method: str, path: Path, rows: int) -> dict[str, Any]:
 
 
 def slopes(found: Sequence[dict[str, Any]]) -> dict[str, float] | None:
-    """CPU seconds a million rows of the fit, and bytes a row, between the fewest and the most rows."""
+    """CPU seconds a million rows of the fit, and bytes a row, from the fewest to the most rows."""
     known = [one for one in found if "error" not in one]
     if len(known) < 2:
         return None
@@ -180,7 +180,7 @@ def measure_all(
     answer = []
     for method in methods:
         wide = int(np.prod(POSES)) if method in OF_POSES else columns
-        path = folder / f"{wide}.npy"
+        path = folder / f"{max(sizes)}x{wide}.npy"
         write_rows(path, max(sizes), wide)
         found: list[dict[str, Any]] = []
         for rows in sizes:
