@@ -24,6 +24,7 @@ from vadbench.spec import Part as Part
 from vadbench.spill import take_rows
 
 MODEL = "model.safetensors"
+APPROXIMATE = "approximate: "  # begins a note that captions show
 Role = Literal["fit", "scoring", "runtime"]
 
 
@@ -182,7 +183,7 @@ class Note(UserWarning):
 
 
 class Approximation(Note):
-    """What was learnt or scored of some rows alone, or nearly; the text begins with `approximate:`,
+    """What was learnt or scored of some rows alone, or nearly; the text begins with `APPROXIMATE`,
     and captions show it.
     """
 

@@ -60,7 +60,7 @@ def take_rows(x: NDArray[Any], index: NDArray[Any] | slice, what: str) -> NDArra
     size = rows.size * x[:1].nbytes
     if size <= IN_MEMORY:
         return np.asarray(x[rows])
-    if rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+    if rows.size and rows[0] >= 0 and (np.diff(rows) == 1).all():
         return np.asarray(x[rows[0] : rows[-1] + 1])
     out = make_array((len(rows), *x.shape[1:]), x.dtype, what)
     step = max(1, BLOCK // max(1, x[:1].nbytes))

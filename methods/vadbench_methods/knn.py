@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, model_validator
 
 from vadbench.detector import (
+    APPROXIMATE,
     Approximation,
     Detector,
     DetectorInfo,
@@ -141,7 +142,7 @@ class KNN(Detector):
         k = self.config.k + alone  # the first is the row's own
         share, longer = nearest.recall(k, leave_out=not alone)
         warnings.warn(
-            f"approximate: knn by {nearest.kind} finds {100 * share:.1f} % of the {self.config.k}"
+            f"{APPROXIMATE}knn by {nearest.kind} finds {100 * share:.1f} % of the {self.config.k}"
             f" nearest rows of {min(SAMPLE, len(self.x))} training rows"
             f"{'' if alone else ' in other videos'}, at distances that are"
             f" {100 * longer:.2g} % longer on average",

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.detector import Approximation
+from vadbench.detector import APPROXIMATE, Approximation
 from vadbench.errors import BadInput
 from vadbench_methods.quadratic_em import MOST_COLUMNS, fit_components, fit_streamed
-from vadbench_methods.streamed import Computed, Rows, blocks, is_large, moments
+from vadbench_methods.streamed import VALUES, Computed, Rows, blocks, is_large, moments
 
 START_VALUES = 2**24  # of rows that k-means begins from, where not all are in memory
 FLOORS = (1e-6, 1e-5, 1e-3, 1e-2)  # tried in turn where EM fails
@@ -58,7 +58,7 @@ class Mixture:
         ) - 0.5 * dim * np.log(2 * np.pi)
         out = np.empty(len(x))
         # 32 MiB a block, and 128 MiB of its log-densities at most
-        step = max(1, min(2**22 // dim, 2**24 // count))
+        step = max(1, min(VALUES // dim, 4 * VALUES // count))
         for start in range(0, len(x), step):
             rows = np.asarray(x[start : start + step], np.float64)
             log_p = np.empty((len(rows), count))
@@ -329,7 +329,7 @@ def _fit_streamed(rows: Rows, count: int, seed: int, floor: float) -> Parts:
     fitted = fit_streamed(rows, some, count, seed, floor)
     begun = len(some) if isinstance(some, np.ndarray) else len(rows)
     warnings.warn(
-        f"approximate: the mixture's k-means began from {begun} of {len(rows)} rows, drawn with the"
+        f"{APPROXIMATE}the mixture's k-means began from {begun} of {len(rows)} rows, drawn with the"
         " seed; EM took all rows",
         Approximation,
         stacklevel=2,
