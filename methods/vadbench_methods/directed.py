@@ -14,9 +14,10 @@ from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Na
 from vadbench.errors import BadInput
 from vadbench.tails import Tail, fit_tail, log_survival
 from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture
-from vadbench_methods.streamed import Computed, Rows, is_large
+from vadbench_methods.streamed import Computed, Rows
 
 BLOCK = 65536  # rows scored at a time
+HELD = 2**24  # values that are described once; of more, whenever they are read
 MANY = 2**20  # rows whose speeds are added at a time
 STILL = 0.1  # of the median speed: about there a direction is half noise
 
@@ -108,7 +109,7 @@ class Directed(Detector):
         """`_describe_rest` of all rows: in memory, or where they are many a block at a time."""
         columns = max(x.shape[1] - 1, 0) if self.config.columns else x.shape[1]
         lazy = Computed(x, self._describe_rest, columns)
-        return lazy if is_large(x) else lazy[:]
+        return lazy if x.size > HELD else lazy[:]
 
     def _find_still(self, x: NDArray[np.float32], speed: Float64) -> Float64:
         """A tenth of the usual speed in the usual direction: what hardly moves has that direction,

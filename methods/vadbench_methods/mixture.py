@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from vadbench.detector import APPROXIMATE, Approximation
 from vadbench.errors import BadInput
 from vadbench_methods.quadratic_em import MOST_COLUMNS, fit_components, fit_streamed
-from vadbench_methods.streamed import VALUES, Computed, Rows, blocks, is_large, moments
+from vadbench_methods.streamed import VALUES, Computed, Rows, blocks, is_large, moments, read_all
 
 START_VALUES = 2**24  # of rows that k-means begins from, where not all are in memory
+WIDE_VALUES = 2**25  # of more than MOST_COLUMNS: scikit-learn holds four arrays of them
 FLOORS = (1e-6, 1e-5, 1e-3, 1e-2)  # tried in turn where EM fails
 Float64 = NDArray[np.float64]
 Parts = tuple[Float64, Float64, Float64, Float64]  # fields of a mixture, without the floor
@@ -122,8 +123,8 @@ def fit_mixture(
     """
     flat = len(x.shape) != 2
     large = not flat and is_large(x)
-    rows = x if large else np.asarray(x[:], np.float64)
-    if flat or len(rows) < 2 or not all(np.isfinite(part).all() for part in blocks(rows)):
+    rows = x if flat or large else read_all(x)
+    if flat or len(x) < 2 or not all(np.isfinite(part).all() for part in blocks(rows)):
         raise BadInput(
             f"mixture: expected at least two finite rows [N, D], got shape {x.shape}; check the"
             " features (vadbench features verify)"
@@ -143,7 +144,7 @@ def fit_mixture(
 
     lazy = Computed(rows, standardise, int(varying.sum()))
     standard = lazy if large else lazy[:]
-    del rows, lazy
+    del rows, lazy  # two arrays of all rows are enough
     return _in_raw_units(_em(standard, components, seed, floor), mean, std, varying)
 
 
@@ -318,22 +319,25 @@ def _em(rows: Rows, components: int, seed: int, floor: float) -> Mixture:
 def _choose_fit(rows: Rows) -> Callable[..., Parts]:
     if is_large(rows):
         return _fit_streamed
-    return _fit_few_columns if rows.shape[1] <= MOST_COLUMNS else _fit_many_columns
+    if rows.shape[1] <= MOST_COLUMNS:
+        return _fit_few_columns
+    return _fit_many_columns if len(rows) * rows.shape[1] <= WIDE_VALUES else _fit_streamed
 
 
 def _fit_streamed(rows: Rows, count: int, seed: int, floor: float) -> Parts:
-    """Weights, means, covariances and factors of the precisions; what k-means began from is
-    said.
+    """Weights, means, covariances and factors of the precisions; where k-means began from some rows
+    alone, that is said.
     """
-    some = subsample(len(rows), max(count, START_VALUES // rows.shape[1]), seed)
+    most = max(count, START_VALUES // rows.shape[1])
+    some = subsample(len(rows), most, seed) if is_large(rows) else slice(None)
     fitted = fit_streamed(rows, some, count, seed, floor)
-    begun = len(some) if isinstance(some, np.ndarray) else len(rows)
-    warnings.warn(
-        f"{APPROXIMATE}the mixture's k-means began from {begun} of {len(rows)} rows, drawn with the"
-        " seed; EM took all rows",
-        Approximation,
-        stacklevel=2,
-    )
+    if not isinstance(some, slice):
+        warnings.warn(
+            f"{APPROXIMATE}the mixture's k-means began from {len(some)} of {len(rows)} rows, drawn"
+            " with the seed; EM took all rows",
+            Approximation,
+            stacklevel=2,
+        )
     return fitted.weights, fitted.means, fitted.covariances, fitted.factors
 
 

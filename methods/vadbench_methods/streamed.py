@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vadbench.spill import make_array
 
 Float64 = NDArray[np.float64]
-# values that a method takes into memory as float64: three arrays of them stay below 1.2 GiB
-MOST_VALUES = 3 * 2**24
+# values that a method takes into memory as float64: 512 MiB, of which there may be two at a time
+MOST_VALUES = 2**26
 VALUES = 2**22  # of a block, 32 MiB
 
 
@@ -71,6 +71,17 @@ def blocks(x: Rows, rows: int | None = None) -> Iterator[Float64]:
     return (np.asarray(x[start : start + step], np.float64) for start in range(0, len(x), step))
 
 
+def read_all(x: Rows) -> Float64:
+    """All rows as one float64 array; those that are computed block by block."""
+    if isinstance(x, np.ndarray):
+        return np.asarray(x, np.float64)
+    out, end = np.empty(x.shape), 0
+    for part in blocks(x):
+        begin, end = end, end + len(part)
+        out[begin:end] = part
+    return out
+
+
 def statistics(x: Rows) -> tuple[Float64, Float64]:
     """Mean and standard deviation (of all rows) of each column, by two passes.
 
@@ -86,7 +97,7 @@ def moments(x: Rows) -> tuple[Float64, Float64]:
     """Mean and standard deviation of each column, in one go where the rows are few."""
     if is_large(x):
         return statistics(x)
-    values = np.asarray(x[:], np.float64)
+    values = read_all(x)
     return values.mean(0), values.std(0)
 
 

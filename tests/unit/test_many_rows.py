@@ -36,8 +36,10 @@ def large(monkeypatch):
     """As if all rows were many, and k-means began from all."""
     monkeypatch.setattr(streamed, "MOST_VALUES", 0)
     monkeypatch.setattr("vadbench_methods.ocsvm.MOST_VALUES", 0)
+    monkeypatch.setattr("vadbench_methods.directed.HELD", 0)
     monkeypatch.setattr(streamed, "VALUES", 1000)
     monkeypatch.setattr("vadbench_methods.quadratic_em.BLOCK", 100)
+    monkeypatch.setattr("vadbench_methods.quadratic_em.WIDE_BLOCK", 100)
 
 
 def clusters(rows, dim, seed=0):
@@ -160,8 +162,7 @@ def test_a_streamed_mixture_ends_where_scikit_learn_ends(large, kind, dim):
     x[:, -1] = x[:, 0] + 1e-4 * x[:, 1] if kind == "nearly collinear" else x[:, -1]
     x += 1e3 if kind == "far from the origin" else 0
     x *= np.geomspace(1e-2, 1e2, dim) if kind == "units" else 1
-    with pytest.warns(Approximation, match="began from 1200 of 1200 rows"):
-        ours = fit_mixture(x, 4, 0, absolute=True)
+    ours = fit_mixture(x, 4, 0, absolute=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = GaussianMixture(4, random_state=0).fit(x)
@@ -184,11 +185,20 @@ def test_k_means_begins_from_some_rows_and_em_takes_all(large, monkeypatch):
     np.testing.assert_allclose(within + between, np.cov(x.T, bias=True), rtol=1e-5, atol=1e-5)
 
 
+def test_many_columns_of_rows_in_memory_begin_where_scikit_learn_begins(monkeypatch):
+    x = clusters(1200, 20).astype(np.float64)
+    expected = fit_mixture(x, 4, 0)
+    monkeypatch.setattr(mixture, "WIDE_VALUES", 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fit_mixture(x, 4, 0)
+    np.testing.assert_allclose(found.means, expected.means, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.covariances, expected.covariances, rtol=0, atol=1e-9)
+
+
 def test_few_distinct_rows_are_counted_over_blocks(large):
     x = np.repeat(np.arange(3.0), 2000)[:, None] * np.ones((1, 2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Approximation)
-        assert len(fit_mixture(x, 8, 0).weights) == 3
+    assert len(fit_mixture(x, 8, 0).weights) == 3
 
 
 QUICK = {"max_steps": 20, "units": (16,), "hidden": 16, "layers": 2, "progress": "off"}
@@ -236,6 +246,7 @@ def test_memory_does_not_grow_with_the_rows(method, tmp_path, monkeypatch):
     monkeypatch.setattr(streamed, "VALUES", 2**18)
     monkeypatch.setattr(mixture, "VALUES", 2**18)
     monkeypatch.setattr(mixture, "START_VALUES", 2**16)
+    monkeypatch.setattr("vadbench_methods.directed.HELD", 2**18)
     monkeypatch.setattr("vadbench_methods.gaussian.BLOCK", 4096)
     monkeypatch.setattr("vadbench_methods.quadratic_em.ITERATIONS", 2)
     cls = registry.load("detectors", method)
