@@ -65,7 +65,7 @@ class NeuralConfig(MethodConfig):
     )
     score_batch: PositiveInt = runtime(2048, "rows scored at a time")
     memory_gib: float = runtime(
-        1.0,
+        0.75,
         "training rows are held in memory up to this size; larger streams are read batch by batch",
         ge=0,
     )
