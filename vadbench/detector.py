@@ -21,8 +21,10 @@ from vadbench.errors import BadInput, cut, quote
 from vadbench.files.digest import sha256
 from vadbench.files.documents import read_json
 from vadbench.spec import Part as Part
+from vadbench.spill import take_rows
 
 MODEL = "model.safetensors"
+APPROXIMATE = "approximate: "  # begins a note that captions show
 Role = Literal["fit", "scoring", "runtime"]
 
 
@@ -124,9 +126,10 @@ class Features:
         return len(self.x)
 
     def rows(self, index: NDArray[Any] | slice) -> Features:
-        """The features of the rows that `index` selects."""
+        """The features of the rows that `index` selects; many of them lie on disk."""
         box = None if self.box is None else self.box[index]
-        video, frame, x = self.video[index], self.frame[index], np.asarray(self.x[index])
+        video, frame = self.video[index], self.frame[index]
+        x = take_rows(self.x, index, f"{self.name}: a copy of {len(video)} rows")
         return Features(x, video, frame, box, self.name, self.nature, self.shape)
 
     def require_rows(self, least: int) -> None:
@@ -175,7 +178,17 @@ class Features:
         return self.rows(np.setdiff1d(np.arange(len(self)), rows))
 
 
-class LeftOut(UserWarning):
+class Note(UserWarning):
+    """What a method says of its training; it is kept in the job's record."""
+
+
+class Approximation(Note):
+    """What was learnt or scored of some rows alone, or nearly; the text begins with `APPROXIMATE`,
+    and captions show it.
+    """
+
+
+class LeftOut(Note):
     """Training rows that a method has left out."""
 
 
@@ -241,10 +254,15 @@ class MethodConfig(BaseModel):
 
     def applies(self, name: str) -> bool:
         """Whether the field `name` means something beside the others: one with
-        `json_schema_extra={"where": {other: value}}` does where `other` has that value.
+        `json_schema_extra={"where": {other: value}}` does where `other` has that value, one with
+        `{"left_out": value}` where it has another: records that are older than the field have that
+        value, and their identity is without it.
         """
         extra = type(self).model_fields[name].json_schema_extra
-        where: Any = extra.get("where", {}) if isinstance(extra, dict) else {}
+        known: dict[str, Any] = dict(extra) if isinstance(extra, dict) else {}
+        where: Any = known.get("where", {})
+        if "left_out" in known and known["left_out"] == getattr(self, name):
+            return False
         return all(getattr(self, other) == value for other, value in where.items())
 
     def settings(self, *roles: Role) -> dict[str, Any]:
@@ -450,11 +468,23 @@ class Standardisation:
         """
         blocks = [slice(start, start + 65536) for start in range(0, len(x), 65536)]
         mean = sum(x[block].sum(0, dtype=np.float64) for block in blocks) / len(x)
-        squares = sum(np.square(x[block] - mean).sum(0) for block in blocks)
+        squares = sum(_sum_squares(x[block] - mean) for block in blocks)
         std = np.sqrt(squares / max(len(x) - 1, 1))
         constant = std <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
         return cls(np.asarray(mean), np.where(constant, 1.0, std + 1e-8))
 
     def apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """x [N, D] standardised, float32."""
-        return ((x - self.mean) / self.scale).astype(np.float32)
+        """x [N, D] standardised, float32; float64 of a few rows at a time."""
+        out = np.empty(x.shape, np.float32)
+        step = max(1, 2**20 // max(1, x.shape[1]))
+        for start in range(0, len(x), step):
+            rows = x[start : start + step] - self.mean
+            rows /= self.scale
+            out[start : start + step] = rows
+        return out
+
+
+def _sum_squares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[D] of values [N, D], which are overwritten."""
+    squares: NDArray[np.float64] = np.square(values, out=values).sum(0)
+    return squares

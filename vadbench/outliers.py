@@ -45,7 +45,7 @@ def find_outliers(x: NDArray[np.float32]) -> list[Outlier]:
     """
     found: list[Outlier] = []
     kept = np.arange(len(x))
-    while (outlier := find_outlier(x if not found else x[kept])) is not None:
+    while (outlier := find_outlier(x, kept if found else None)) is not None:
         rows = kept[outlier.all_rows]
         found.append(replace(outlier, row=int(kept[outlier.row]), all_rows=rows))
         kept = np.setdiff1d(kept, rows)
@@ -54,19 +54,69 @@ def find_outliers(x: NDArray[np.float32]) -> list[Outlier]:
     return found
 
 
-def find_outlier(x: NDArray[np.float32]) -> Outlier | None:
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows of x [N, D], read where they are needed and not copied beside it.
+
+    Attributes:
+        x: [N, D].
+        kept: numbers of the rows, ascending; None: all.
+    """
+
+    x: NDArray[np.float32]
+    kept: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.x if self.kept is None else self.kept)
+
+    @property
+    def columns(self) -> int:
+        """D."""
+        columns: int = self.x.shape[1]
+        return columns
+
+    @property
+    def step(self) -> int:
+        """Rows of a block."""
+        return max(1, BLOCK // max(1, self.columns))
+
+    def block(self, start: int) -> NDArray[np.float32]:
+        """The block that begins with a row."""
+        part = slice(start, start + self.step)
+        return self.x[part] if self.kept is None else self.x[self.kept[part]]
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """All of them."""
+        return (self.block(start) for start in range(0, len(self), self.step))
+
+    def column(self, place: int) -> NDArray[np.float64]:
+        """[N] a column."""
+        values = np.asarray(self.x[:, place], np.float64)
+        return values if self.kept is None else values[self.kept]
+
+
+def find_outlier(x: NDArray[np.float32], kept: NDArray[np.int64] | None = None) -> Outlier | None:
     """The first column of x [N, D] whose deviation up to 0.2 % of the rows decide, far from all
     others, or None.
 
     The few values of a sparse column (a histogram's bin, a unit of a network that is mostly 0) are
     what it says: they are none unless they are far from the other rows' numbers in all columns.
+
+    Args:
+        x: [N, D].
+        kept: numbers of the rows that are looked at, ascending, among which those that are found
+            are counted; None: all.
     """
+    return _find(_Rows(x, kept))
+
+
+def _find(x: _Rows) -> Outlier | None:
     if len(x) < LEAST_ROWS:
         return None
     rare = max(1, int(len(x) * SHARE))
     in_row: NDArray[np.float64] | None = None
     for column in _suspects(x, rare):
-        values = np.asarray(x[:, column], np.float64)
+        values = x.column(int(column))
         quarter, three = np.percentile(values, (25, 75))
         sparse = quarter == three
         if sparse and in_row is None:
@@ -77,30 +127,21 @@ def find_outlier(x: NDArray[np.float32]) -> Outlier | None:
     return None
 
 
-def _largest_in_row(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.concatenate([np.abs(block).max(1) for block in _blocks(x)]).astype(np.float64)
+def _largest_in_row(x: _Rows) -> NDArray[np.float64]:
+    return np.concatenate([np.abs(block).max(1) for block in x.blocks()]).astype(np.float64)
 
 
-def _step(x: NDArray[np.float32]) -> int:
-    rows: int = max(1, BLOCK // x.shape[1])
-    return rows
-
-
-def _blocks(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    return (x[start : start + _step(x)] for start in range(0, len(x), _step(x)))
-
-
-def _suspects(x: NDArray[np.float32], rare: int) -> NDArray[np.intp]:
+def _suspects(x: _Rows, rare: int) -> NDArray[np.intp]:
     """Columns that may be found, by two passes over blocks: reading all columns one by one would
     take hours beside a memory map.
 
     Of such a column, some `rare` rows carry most of the squared deviations, and only so many lie
     beyond a small part of the largest deviation from the mean (which they move by little).
     """
-    centre = x[: _step(x)].mean(0, dtype=np.float64)
-    total, squares = np.zeros((2, x.shape[1]))
-    low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
-    for block in _blocks(x):
+    centre = x.block(0).mean(0, dtype=np.float64)
+    total, squares = np.zeros((2, x.columns))
+    low, high = np.full(x.columns, np.inf), np.full(x.columns, -np.inf)
+    for block in x.blocks():
         deviation = block - centre
         low, high = np.minimum(low, deviation.min(0)), np.maximum(high, deviation.max(0))
         total += deviation.sum(0)
@@ -110,7 +151,7 @@ def _suspects(x: NDArray[np.float32], rare: int) -> NDArray[np.intp]:
     spread = squares - len(x) * np.square(mean)
     columns = np.flatnonzero((spread > 0) & (np.square(largest) * rare > 0.5 * spread))
     beyond = np.zeros(len(columns), np.int64)
-    for block in _blocks(x) if len(columns) else ():
+    for block in x.blocks() if len(columns) else ():
         deviation = block[:, columns] - (centre + mean)[columns]
         beyond += (np.abs(deviation) > largest[columns] / (0.75 * GAP)).sum(0)
     found: NDArray[np.intp] = columns[beyond <= rare]

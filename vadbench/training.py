@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from vadbench.detector import Detector, Features, MethodConfig, Nature, Standardisation, runtime
 from vadbench.errors import BadInput
+from vadbench.spill import make_array
 
 BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
 # operations that one hidden unit's activation and noise count as: they take as long as so many of a
@@ -64,7 +65,7 @@ class NeuralConfig(MethodConfig):
     )
     score_batch: PositiveInt = runtime(2048, "rows scored at a time")
     memory_gib: float = runtime(
-        4.0,
+        0.75,
         "training rows are held in memory up to this size; larger streams are read batch by batch",
         ge=0,
     )
@@ -403,7 +404,8 @@ class LightningDetector(Detector):
             # one array from the beginning: small ones kept between the network's large, freed ones
             # cost 12 GiB at 800,000 rows
             if not start:
-                out = np.empty((len(rows), values.shape[1]))
+                shape = len(rows), values.shape[1]
+                out = make_array(shape, np.float64, f"{rows.name}: {shape[0]} scores")
             out[start : begin + size] = values[start - begin :]
         return out
 

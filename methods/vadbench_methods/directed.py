@@ -14,8 +14,11 @@ from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Na
 from vadbench.errors import BadInput
 from vadbench.tails import Tail, fit_tail, log_survival
 from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture
+from vadbench_methods.streamed import Computed, Rows
 
 BLOCK = 65536  # rows scored at a time
+HELD = 2**24  # values that are described once; of more, whenever they are read
+MANY = 2**20  # rows whose speeds are added at a time
 STILL = 0.1  # of the median speed: about there a direction is half noise
 
 Float64 = NDArray[np.float64]
@@ -97,20 +100,33 @@ class Directed(Detector):
             speed = self._speed(train.x)
             self.still = self._find_still(train.x, speed)
             self.speed = fit_tail(speed)
-        others = self._describe_rest(train.x)
+        others = self._read_rest(train.x)
         if others.shape[1]:
             self.mixture = self._fit_mixture(others, train.video)
             self.rest = fit_tail(self.mixture.nll(others))
+
+    def _read_rest(self, x: NDArray[np.float32]) -> Rows:
+        """`_describe_rest` of all rows: in memory, or where they are many a block at a time."""
+        columns = max(x.shape[1] - 1, 0) if self.config.columns else x.shape[1]
+        lazy = Computed(x, self._describe_rest, columns)
+        return lazy if x.size > HELD else lazy[:]
 
     def _find_still(self, x: NDArray[np.float32], speed: Float64) -> Float64:
         """A tenth of the usual speed in the usual direction: what hardly moves has that direction,
         and not that of its noise.
         """
-        shares = np.abs(x[:, list(self.config.columns)].astype(np.float64)).sum(0)
+        columns = list(self.config.columns)
+        shares = np.sum(
+            [
+                np.abs(x[start : start + MANY, columns].astype(np.float64)).sum(0)
+                for start in range(0, len(x), MANY)
+            ],
+            axis=0,
+        )
         least = STILL * float(np.median(speed) or speed.mean()) or 1.0
         return least * (shares / shares.sum() if shares.any() else np.full(len(shares), 1.0))
 
-    def _fit_mixture(self, x: Float64, video: NDArray[np.integer[Any]]) -> Mixture:
+    def _fit_mixture(self, x: Rows, video: NDArray[np.integer[Any]]) -> Mixture:
         config, seed = self.config, self.seed
         known: dict[str, Any] = {"rows": config.selection_rows}
         count = choose_components(
@@ -148,10 +164,13 @@ class Directed(Detector):
 
     def _speed(self, x: NDArray[np.float32]) -> Float64:
         """[N] sum of the columns of motion."""
-        speeds = np.abs(x[:, list(self.config.columns)].astype(np.float64))
-        return np.asarray(speeds.sum(1))
+        out, columns = np.empty(len(x)), list(self.config.columns)
+        for start in range(0, len(x), MANY):
+            speeds = np.abs(x[start : start + MANY, columns].astype(np.float64))
+            out[start : start + MANY] = speeds.sum(1)
+        return out
 
-    def _describe_rest(self, x: NDArray[np.float32]) -> Float64:
+    def _describe_rest(self, x: NDArray[np.floating[Any]]) -> Float64:
         """[N, D'] the shares in the motion of all its columns but one, and the others."""
         rows, columns = np.asarray(x, np.float64), list(self.config.columns)
         if not columns:

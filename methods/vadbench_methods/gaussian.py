@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Standardisation
 
-BLOCK = 65536  # rows at a time, so that nothing the size of a memory-mapped stream is made
+BLOCK = 65536  # rows at a time, so that nothing the size of a memory-mapped stream is made;
+MOST_VALUES = 2**27  # in very many columns fewer,
+SCORED_VALUES = 2**25  # and where scored, with another array of the size
 
 
 class GaussianConfig(MethodConfig):
@@ -60,14 +62,17 @@ class Gaussian(Detector):
     def _moments(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
         """Covariance [D, D] of the standardised rows, and the mean of their norms to the fourth."""
         covariance, fourth = np.zeros((x.shape[1], x.shape[1])), 0.0
-        for start in range(0, len(x), BLOCK):
-            z = self._standardise(x[start : start + BLOCK])
+        step = min(BLOCK, max(1, MOST_VALUES // x.shape[1]))
+        for start in range(0, len(x), step):
+            z = self._standardise(x[start : start + step])
             covariance += z.T @ z / len(x)
-            fourth += float(np.square(np.square(z).sum(1)).sum()) / len(x)
+            fourth += float(np.square(np.square(z, out=z).sum(1)).sum()) / len(x)
         return covariance, fourth
 
     def _standardise(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        return (x - self.standardisation.mean) / self.standardisation.scale
+        z = x - self.standardisation.mean
+        z /= self.standardisation.scale
+        return z
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] negative log-likelihoods in nats."""
@@ -76,9 +81,10 @@ class Gaussian(Detector):
             - 0.5 * np.linalg.slogdet(self.whiten @ self.whiten.T)[1]
         )
         out = np.empty((len(test), 1))
-        for start in range(0, len(test), BLOCK):
-            whitened = self._standardise(test.x[start : start + BLOCK]) @ self.whiten
-            out[start : start + BLOCK, 0] = 0.5 * np.square(whitened).sum(1) + constant
+        step = min(BLOCK, max(1, SCORED_VALUES // len(self.whiten)))
+        for start in range(0, len(test), step):
+            whitened = self._standardise(test.x[start : start + step]) @ self.whiten
+            out[start : start + step, 0] = 0.5 * np.square(whitened, out=whitened).sum(1) + constant
         return out
 
     def arrays(self) -> dict[str, NDArray[Any]]:

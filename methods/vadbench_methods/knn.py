@@ -1,16 +1,20 @@
-"""kNN: the exact distance to the nearest training rows, AccI-VAD's pose and deep branches (Reiss &
-Hoshen, 2022).
+"""kNN: the distance to the nearest training rows, AccI-VAD's pose and deep branches (Reiss &
+Hoshen, 2022); the exact one, or where rows are millions nearly so.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import warnings
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from vadbench.detector import (
+    APPROXIMATE,
+    Approximation,
     Detector,
     DetectorInfo,
     Features,
@@ -19,7 +23,22 @@ from vadbench.detector import (
     Standardisation,
     scoring,
 )
-from vadbench_methods.nearest import Nearest
+from vadbench.spill import require_memory
+from vadbench_methods.nearest import TREE_DIM, TREE_VALUES, Nearest
+from vadbench_methods.nearest.approximate import (
+    CONSTRUCTION,
+    PASSES,
+    SAMPLE,
+    TRAINING,
+    Approximate,
+    count_cells,
+    load_faiss,
+)
+from vadbench_methods.nearest.rows import Rows
+
+TOLD = 2**30  # bytes: what takes more memory says so before it begins
+# a step in a graph takes as long as so many times its operations in a matrix product
+WALK = 10.0
 
 
 class KNNConfig(MethodConfig):
@@ -30,10 +49,37 @@ class KNNConfig(MethodConfig):
     standardise: bool = Field(
         False, description="divide each feature by its training standard deviation"
     )
+    index: Literal["exact", "hnsw", "ivf"] = Field(
+        "exact",
+        description=(
+            "how neighbours are found: exact, all rows are compared; hnsw, a graph, and ivf, cells,"
+            " find most of them much faster where rows are millions, and need faiss"
+        ),
+        json_schema_extra={"left_out": "exact"},
+    )
+    links: PositiveInt = Field(
+        32, description="hnsw: links of a row", json_schema_extra={"where": {"index": "hnsw"}}
+    )
+    candidates: PositiveInt = Field(
+        128,
+        description="hnsw: rows that a query keeps while it looks for its nearest",
+        json_schema_extra={"where": {"index": "hnsw"}},
+    )
+    probes: PositiveInt = Field(
+        32,
+        description="ivf: cells that a query looks into, of the square root of the rows",
+        json_schema_extra={"where": {"index": "ivf"}},
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.index == "hnsw" and not 2 <= self.links <= 512:
+            raise ValueError(f"links must be between 2 and 512, got {self.links}")
+        return self
 
 
 class KNN(Detector):
-    """Anomaly score = mean Euclidean distance to the k nearest training rows, exact, in float64.
+    """Anomaly score = mean Euclidean distance to the k nearest training rows, in float64.
 
     >>> from vadbench.testing import synthetic_rows
     >>> detector = KNN(KNNConfig(k=3), seed=0)
@@ -73,6 +119,8 @@ class KNN(Detector):
     def fit(self, train: Features) -> None:
         """Remember the training rows (as they are: a memory map stays one)."""
         train.require_rows(2)
+        if self.config.index != "exact":
+            load_faiss(self.config.index)
         if self.config.standardise:
             train = train.without_outliers()
         scale = (
@@ -81,6 +129,26 @@ class KNN(Detector):
             else np.ones(train.x.shape[1])
         )
         self.restore({"x": train.x, "video": train.video, "scale": scale})
+        if isinstance(self._nearest, Approximate):
+            self._build(self._nearest)
+
+    def _build(self, nearest: Approximate) -> None:
+        """Build the index, and say what it finds of some training rows' nearest."""
+        what = f"knn: index={nearest.kind} of {len(self.x)} rows"
+        require_memory(nearest.bytes, what, "take --set knn.index=exact, or fewer rows")
+        if nearest.bytes > TOLD:
+            sys.stderr.write(f"{what} takes {nearest.bytes / 2**30:.1f} GiB of memory\n")
+        alone = len(np.unique(self.video)) == 1
+        k = self.config.k + alone  # the first is the row's own
+        share, longer = nearest.recall(k, leave_out=not alone)
+        warnings.warn(
+            f"{APPROXIMATE}knn by {nearest.kind} finds {100 * share:.1f} % of the {self.config.k}"
+            f" nearest rows of {min(SAMPLE, len(self.x))} training rows"
+            f"{'' if alone else ' in other videos'}, at distances that are"
+            f" {100 * longer:.2g} % longer on average",
+            Approximation,
+            stacklevel=3,
+        )
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] mean distances, in the features' unit (squared: its square; standardised: standard
@@ -117,4 +185,33 @@ class KNN(Detector):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up training rows."""
         self.x, self.video, self.scale = arrays["x"], arrays["video"], arrays["scale"]
-        self._nearest = Nearest(self.x, self.scale, self.video)
+        config = self.config
+        if config.index == "exact":
+            self._nearest: Nearest | Approximate = Nearest(self.x, self.scale, self.video)
+            return
+        self._nearest = Approximate(
+            Rows(self.x, self.scale, np.asarray(self.video)),
+            config.index,
+            seed=self.seed,
+            links=config.links,
+            candidates=config.candidates,
+            probes=config.probes,
+        )
+
+    def flops(self, rows: int, dim: int, test_rows: int = 0) -> float | None:
+        """Of exact search, the products of all rows with all; of few columns, where a tree finds
+        them, not known. Of ivf, k-means, and the products with centres and with the rows of cells;
+        of hnsw, the distances along the graph.
+        """
+        config, queries, product = self.config, rows + test_rows, 2.0 * dim
+        if config.index == "exact":
+            few = dim <= TREE_DIM and rows * dim <= TREE_VALUES
+            return None if few else product * rows * queries
+        if config.index == "hnsw":
+            return (
+                WALK * product * config.links * (CONSTRUCTION * rows + config.candidates * queries)
+            )
+        cells = count_cells(rows)
+        learnt = PASSES * min(rows, TRAINING * cells) * cells
+        looked = min(config.probes, cells) * rows / cells
+        return product * (learnt + rows * cells + queries * (cells + looked))

@@ -10,16 +10,20 @@ is scikit-learn's `reg_covar` on the raw columns: what AccI-VAD and MULDE releas
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.detector import APPROXIMATE, Approximation
 from vadbench.errors import BadInput
-from vadbench_methods.quadratic_em import MOST_COLUMNS, fit_components
+from vadbench_methods.quadratic_em import MOST_COLUMNS, fit_components, fit_streamed
+from vadbench_methods.streamed import VALUES, Computed, Rows, blocks, is_large, moments, read_all
 
+START_VALUES = 2**24  # of rows that k-means begins from, where not all are in memory
+WIDE_VALUES = 2**25  # of more than MOST_COLUMNS: scikit-learn holds four arrays of them
 FLOORS = (1e-6, 1e-5, 1e-3, 1e-2)  # tried in turn where EM fails
 Float64 = NDArray[np.float64]
 Parts = tuple[Float64, Float64, Float64, Float64]  # fields of a mixture, without the floor
@@ -44,7 +48,7 @@ class Mixture:
     precisions_cholesky: Float64
     floor: float
 
-    def nll(self, x: NDArray[np.floating[Any]]) -> Float64:
+    def nll(self, x: Rows) -> Float64:
         """[N] float64 negative log-likelihoods (nats) of the rows of x [N, D]."""
         from scipy.special import logsumexp
 
@@ -54,7 +58,8 @@ class Mixture:
             1
         ) - 0.5 * dim * np.log(2 * np.pi)
         out = np.empty(len(x))
-        step = max(1, 2**22 // dim)  # 32 MiB a block
+        # 32 MiB a block, and 128 MiB of its log-densities at most
+        step = max(1, min(VALUES // dim, 4 * VALUES // count))
         for start in range(0, len(x), step):
             rows = np.asarray(x[start : start + step], np.float64)
             log_p = np.empty((len(rows), count))
@@ -88,7 +93,7 @@ class Mixture:
 
 
 def fit_mixture(
-    x: NDArray[np.floating[Any]],
+    x: Rows,
     components: int,
     seed: int,
     *,
@@ -98,10 +103,11 @@ def fit_mixture(
     """Fit by EM from k-means (scikit-learn's defaults: one start, tolerance 1e-3, at most 100
     iterations).
 
-    Fewer components are fitted where there are fewer distinct rows. With a relative floor, a
-    constant column says nothing of density and gets variance 1 in its own unit, as in
-    `Standardisation`; with an absolute one it gets the floor, as released. Where EM fails, the
-    floor is raised.
+    More than `MOST_VALUES` numbers are read in blocks, in every pass, and k-means begins from some
+    of the rows, which is said in an `Approximation`; EM takes all. Fewer components are fitted
+    where there are fewer distinct rows. With a relative floor, a constant column says nothing of
+    density and gets variance 1 in its own unit, as in `Standardisation`; with an absolute one it
+    gets the floor, as released. Where EM fails, the floor is raised.
 
     Args:
         x: [N, D], N >= 2, finite.
@@ -115,24 +121,35 @@ def fit_mixture(
         BadInput: on fewer than two rows, a value that is not finite, or if EM fails with every
             floor.
     """
-    rows = np.asarray(x, np.float64)
-    if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
+    flat = len(x.shape) != 2
+    large = not flat and is_large(x)
+    rows = x if flat or large else read_all(x)
+    if flat or len(x) < 2 or not all(np.isfinite(part).all() for part in blocks(rows)):
         raise BadInput(
-            f"mixture: expected at least two finite rows [N, D], got shape {rows.shape}; check the"
+            f"mixture: expected at least two finite rows [N, D], got shape {x.shape}; check the"
             " features (vadbench features verify)"
         )
     if absolute:
         return _em(rows, components, seed, floor)
-    mean, std = rows.mean(0), rows.std(0)
+    mean, std = moments(rows)
     varying = std > 1e-6 * np.maximum(np.abs(mean), 1e-6)
     if not varying.any():
         return _unit_gaussian(mean, floor)
-    standard = _em((rows[:, varying] - mean[varying]) / std[varying], components, seed, floor)
-    return _in_raw_units(standard, mean, std, varying)
+
+    def standardise(part: Float64) -> Float64:
+        own = part[:, varying]  # a copy
+        own -= mean[varying]
+        own /= std[varying]
+        return own
+
+    lazy = Computed(rows, standardise, int(varying.sum()))
+    standard = lazy if large else lazy[:]
+    del rows, lazy  # two arrays of all rows are enough
+    return _in_raw_units(_em(standard, components, seed, floor), mean, std, varying)
 
 
 def choose_components(
-    x: NDArray[np.floating[Any]],
+    x: Rows,
     video: NDArray[np.integer[Any]],
     candidates: Sequence[int],
     seed: int,
@@ -174,7 +191,7 @@ def choose_components(
 
 
 def choose_floor(
-    x: NDArray[np.floating[Any]],
+    x: Rows,
     video: NDArray[np.integer[Any]],
     components: int,
     floors: Sequence[float],
@@ -258,7 +275,7 @@ def held_out_nll(
 
 
 def _sample(
-    x: NDArray[np.floating[Any]], video: NDArray[np.integer[Any]], rows: int, seed: int, folds: int
+    x: Rows, video: NDArray[np.integer[Any]], rows: int, seed: int, folds: int
 ) -> tuple[Float64, NDArray[np.integer[Any]]]:
     index = subsample(len(x), rows, seed)
     return np.asarray(x[index], np.float64), _groups(np.asarray(video)[index], folds)
@@ -276,11 +293,11 @@ def _parameters(dim: int) -> int:
     return 1 + dim + dim * (dim + 1) // 2
 
 
-def _em(rows: Float64, components: int, seed: int, floor: float) -> Mixture:
+def _em(rows: Rows, components: int, seed: int, floor: float) -> Mixture:
     from threadpoolctl import threadpool_limits
 
     count = _at_most_distinct(rows, components)
-    fit = _fit_few_columns if rows.shape[1] <= MOST_COLUMNS else _fit_many_columns
+    fit = _choose_fit(rows)
     failure: Exception | None = None
     for reg_covar in (floor, *(larger for larger in FLOORS if larger > floor)):
         # k-means adds OpenMP threads' sums in any order: with one thread a refit is equal to the
@@ -299,8 +316,33 @@ def _em(rows: Float64, components: int, seed: int, floor: float) -> Mixture:
     ) from failure
 
 
+def _choose_fit(rows: Rows) -> Callable[..., Parts]:
+    if is_large(rows):
+        return _fit_streamed
+    if rows.shape[1] <= MOST_COLUMNS:
+        return _fit_few_columns
+    return _fit_many_columns if len(rows) * rows.shape[1] <= WIDE_VALUES else _fit_streamed
+
+
+def _fit_streamed(rows: Rows, count: int, seed: int, floor: float) -> Parts:
+    """Weights, means, covariances and factors of the precisions; where k-means began from some rows
+    alone, that is said.
+    """
+    most = max(count, START_VALUES // rows.shape[1])
+    some = subsample(len(rows), most, seed) if is_large(rows) else slice(None)
+    fitted = fit_streamed(rows, some, count, seed, floor)
+    if not isinstance(some, slice):
+        warnings.warn(
+            f"{APPROXIMATE}the mixture's k-means began from {len(some)} of {len(rows)} rows, drawn"
+            " with the seed; EM took all rows",
+            Approximation,
+            stacklevel=2,
+        )
+    return fitted.weights, fitted.means, fitted.covariances, fitted.factors
+
+
 def _fit_few_columns(rows: Float64, count: int, seed: int, floor: float) -> Parts:
-    """Weights, means, covariances and factors of the precisions."""
+    """Likewise, of rows in memory."""
     fitted = fit_components(rows, count, seed, floor)
     return fitted.weights, fitted.means, fitted.covariances, fitted.factors
 
@@ -317,15 +359,16 @@ def _fit_many_columns(rows: Float64, count: int, seed: int, floor: float) -> Par
     return model.weights_, model.means_, model.covariances_, model.precisions_cholesky_
 
 
-def _at_most_distinct(rows: Float64, components: int) -> int:
+def _at_most_distinct(rows: Rows, components: int) -> int:
     """`components`, or the number of distinct rows if that is smaller; the first thousand rows
     mostly settle it.
     """
-    for part in (rows[:1000], rows):
-        distinct = len(np.unique(part, axis=0))
-        if distinct >= components:
-            return components
-    return distinct
+    seen = np.unique(rows[:1000], axis=0)
+    for part in blocks(rows) if len(seen) < components else ():
+        seen = np.unique(np.concatenate([seen, part]), axis=0)
+        if len(seen) >= components:
+            break
+    return min(len(seen), components)
 
 
 def _unit_gaussian(mean: Float64, floor: float) -> Mixture:

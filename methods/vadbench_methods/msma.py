@@ -21,6 +21,7 @@ from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, su
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
 from vadbench_methods.mulde import log_uniform, mulde_loss
 from vadbench_methods.nearest import Nearest
+from vadbench_methods.streamed import in_blocks, moments
 
 Ladder = Literal["geometric", "linear"]
 Norm = Literal["weighted", "squared"]
@@ -275,7 +276,8 @@ class MSMA(LightningDetector):
         """Mixtures of the training rows' norms [N, L], each scale's mean and standard deviation,
         and for knn the norms themselves.
         """
-        self.mean, self.std = values.mean(0), values.std(0) + 1e-8
+        self.mean, deviation = moments(values)
+        self.std = deviation + 1e-8
         video = self._normal[0].video
         some = subsample(len(values), self.config.mixture_rows, self.seed)
         self.mixtures = {
@@ -333,11 +335,19 @@ class MSMA(LightningDetector):
     def _columns(
         self, values: NDArray[np.float64], left_out: NDArray[np.integer[Any]] | None
     ) -> NDArray[np.float64]:
+        out = in_blocks(self._read, values, len(self.read_outs))
+        if "knn" in self.config.read_outs:
+            place = self.read_outs.index("knn")
+            out[:, place] = self._distance(values.astype(np.float32), left_out)
+        return out
+
+    def _read(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[B, C] the columns of norms [B, L]; that of knn is left to be filled in."""
         z = (values - self.mean) / self.std
         columns = []
         for name in self.config.read_outs:
             if name == "knn":
-                columns.append(self._distance(values.astype(np.float32), left_out))
+                columns.append(np.zeros(len(values)))
             elif name in POOLS:
                 columns.append(POOLS[name](z, axis=1))
             elif name == "scales":

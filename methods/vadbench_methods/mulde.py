@@ -18,6 +18,7 @@ from vadbench.detector import DetectorInfo, Nature, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, fit_mixture, subsample
 from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP
+from vadbench_methods.streamed import in_blocks, moments
 
 ReadOut = Literal["gmm5", "gmm3", "gmm1", "mean", "max", "median", "scales"]
 POOLS: dict[str, Callable[..., NDArray[np.float64]]] = {
@@ -185,7 +186,8 @@ class MULDE(LightningDetector):
         """Mixtures of the training rows' raw values [N, L], and each scale's mean and standard
         deviation.
         """
-        self.mean, self.std = values.mean(0), values.std(0) + 1e-8
+        self.mean, deviation = moments(values)
+        self.std = deviation + 1e-8
         some = values[subsample(len(values), self.config.mixture_rows, self.seed)]
         self.mixtures = {
             name: fit_mixture(
@@ -201,6 +203,9 @@ class MULDE(LightningDetector):
 
     def read_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """[N, C] scores of the values [N, L]."""
+        return in_blocks(self._read_out, values, len(self.read_outs))
+
+    def _read_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         z = (values - self.mean) / self.std
         columns = []
         for name in self.config.read_outs:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Standardisation
+from vadbench.spill import make_array
+from vadbench_methods.mixture import subsample
+from vadbench_methods.streamed import MOST_VALUES
 
 BLOCK = 16384  # rows scored at a time
 
@@ -71,12 +75,17 @@ class OCSVM(Detector):
         train.require_rows(2)
         train = train.without_outliers()
         standardisation = Standardisation.fit(train.x)
-        x = standardisation.apply(self._subsample(train.x)).astype(np.float64)
-        gamma = self.config.gamma or 1 / max(int((x.std(0) > 0).sum()), 1)
-        nystroem = Nystroem(
-            gamma=gamma, n_components=min(self.config.landmarks, len(x)), random_state=self.seed
-        )
-        mapped = nystroem.fit_transform(x)
+        some = subsample(len(train), self.config.rows, self.seed)
+        if min(len(train), self.config.rows) * train.x.shape[1] > MOST_VALUES:
+            nystroem, gamma, mapped = self._map_blocks(train, some, standardisation)
+        else:
+            x = standardisation.apply(train.x[some]).astype(np.float64)
+            gamma = self.config.gamma or 1 / max(int((x.std(0) > 0).sum()), 1)
+            nystroem = Nystroem(
+                gamma=gamma, n_components=min(self.config.landmarks, len(x)), random_state=self.seed
+            )
+            mapped = nystroem.fit_transform(x)
+            del x  # not needed while the boundary is fitted
         svm = SGDOneClassSVM(
             nu=self.config.nu,
             max_iter=self.config.passes,
@@ -97,15 +106,30 @@ class OCSVM(Detector):
             "gamma": np.array([gamma]),
         }
 
-    def _subsample(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        if len(x) <= self.config.rows:
-            return x
-        # sorted: a memory map is read forwards
-        return x[
-            np.sort(
-                np.random.default_rng(self.seed).choice(len(x), self.config.rows, replace=False)
-            )
-        ]
+    def _map_blocks(
+        self, train: Features, some: NDArray[np.intp] | slice, standardisation: Standardisation
+    ) -> tuple[Any, float, NDArray[np.float64]]:
+        """The map, gamma, and the mapped rows, which lie on disk where they are many; the rows
+        themselves are read in blocks.
+        """
+        from sklearn.kernel_approximation import Nystroem
+
+        rows = np.arange(len(train))[some]
+        parts = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+
+        def read(part: NDArray[np.intp]) -> NDArray[np.float64]:
+            return standardisation.apply(train.x[part]).astype(np.float64)
+
+        gamma = self.config.gamma or 1 / max(count_varying(map(read, parts)), 1)
+        count = min(self.config.landmarks, len(rows))
+        landmarks = np.random.RandomState(self.seed).permutation(len(rows))[:count]
+        nystroem = Nystroem(gamma=gamma, n_components=count, random_state=self.seed)
+        nystroem.fit(read(rows[np.sort(landmarks)]))
+        shape = len(rows), count
+        mapped = make_array(shape, np.float64, f"{train.name}: ocsvm.rows={len(rows)}")
+        for start, part in zip(range(0, len(rows), BLOCK), parts, strict=True):
+            mapped[start : start + BLOCK] = nystroem.transform(read(part))
+        return nystroem, gamma, mapped
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] distances outside the boundary, in the kernel's feature space."""
@@ -127,3 +151,15 @@ class OCSVM(Detector):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up what `arrays` gave."""
         self.learnt = dict(arrays)
+
+
+def count_varying(blocks: Iterable[NDArray[np.float64]]) -> int:
+    """How many columns are not the same in all rows, of rows block by block.
+
+    >>> count_varying([np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]])])
+    1
+    """
+    low, high = np.inf, -np.inf
+    for block in blocks:
+        low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
+    return int(np.sum(high > low))

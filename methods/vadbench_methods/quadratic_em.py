@@ -15,9 +15,12 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench_methods.streamed import Rows, blocks
+
 Float64 = NDArray[np.float64]
 MOST_COLUMNS = 16  # above, centred products are as quick
-BLOCK = 8192  # rows at a time: their monomials stay in the cache
+BLOCK = 1024  # rows at a time: their monomials stay in the cache
+WIDE_BLOCK = 8192  # where there are none
 TOLERANCE, ITERATIONS = 1e-3, 100  # as scikit-learn's defaults, and as the papers'
 LOST = 1e-10  # digits of a log-density that may be lost
 
@@ -80,7 +83,39 @@ def fit_components(rows: Float64, components: int, seed: int, floor: float) -> C
     from sklearn.cluster import KMeans
 
     start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(rows)
-    fitted = _begin(rows, start.labels_, components, floor)
+    return _iterate(rows, _begin(rows, start.labels_, components, floor), floor)
+
+
+def fit_streamed(
+    rows: Rows, some: NDArray[np.intp] | slice, components: int, seed: int, floor: float
+) -> Components:
+    """EM of rows that are read in blocks, from the clusters of some of them by k-means.
+
+    Args:
+        rows: [N, D].
+        some: numbers of the rows that k-means takes.
+        components: K.
+        seed: of the start.
+        floor: added to each variance.
+
+    Raises:
+        ValueError: if a covariance becomes singular.
+    """
+    from sklearn.cluster import KMeans
+
+    start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(rows[some])
+    dim = rows.shape[1]
+    unit = np.broadcast_to(np.eye(dim), (components, dim, dim))
+    centres = Components(np.full(components, 1 / components), start.cluster_centers_, unit, unit)
+    sums = _Sums(centres, centred=True)
+    for block in blocks(rows, WIDE_BLOCK):
+        labels = start.predict(block)
+        sums.add_shares(block, (labels == np.arange(components)[:, None]).astype(np.float64), None)
+    return _iterate(rows, sums.components(floor), floor)
+
+
+def _iterate(rows: Rows, fitted: Components, floor: float) -> Components:
+    """EM until it settles."""
     before = -np.inf
     for _ in range(ITERATIONS):
         likelihood, fitted = _step(rows, fitted, floor)
@@ -98,39 +133,45 @@ def _begin(rows: Float64, labels: NDArray[np.intp], components: int, floor: floa
     for k in range(components):
         own = rows[labels == k]
         means[k] = own.sum(0) / sizes[k]
-        centred = own - means[k]
-        covariances[k] = centred.T @ centred / sizes[k]
+        own -= means[k]
+        covariances[k] = own.T @ own / sizes[k]
     return Components.of(sizes, means, covariances, floor)
 
 
-def _step(rows: Float64, now: Components, floor: float) -> tuple[float, Components]:
+def _step(rows: Rows, now: Components, floor: float) -> tuple[float, Components]:
     """The mean log-likelihood of the rows, and the components after a step of EM."""
-    sums = _Sums(now)
-    for start in range(0, len(rows), BLOCK):
-        sums.add(rows[start : start + BLOCK])
+    many = rows.shape[1] > MOST_COLUMNS
+    sums = _Sums(now, centred=many)
+    for block in blocks(rows, WIDE_BLOCK if many else BLOCK):
+        sums.add(block)
     return sums.likelihood / len(rows), sums.components(floor)
 
 
 class _Sums:
     """What the M-step needs of all rows: for each component the sums of its responsibilities times
-    1, x and x x^T; of narrow ones x is taken from the mean of before.
+    1, x and x x^T; of narrow ones, or of all where `centred`, x is taken from the mean of before.
+
+    Monomials and densities lie with the rows along the last axis, so that each is computed from
+    whole columns.
     """
 
-    def __init__(self, now: Components) -> None:
+    def __init__(self, now: Components, *, centred: bool = False) -> None:
         count, dim = now.means.shape
         self.now = now
         self.likelihood = 0.0
-        self.pairs = np.array(list(combinations_with_replacement(range(dim), 2))).T
-        narrow = now.narrow
+        pairs = [] if centred else list(combinations_with_replacement(range(dim), 2))
+        self.pairs = np.array(pairs, np.intp).reshape(-1, 2).T
+        narrow = np.ones(count, bool) if centred else now.narrow
         self.narrow, self.wide = np.flatnonzero(narrow), np.flatnonzero(~narrow)
         self.offsets = now.offsets
         self.coefficients = self._expand()
         self.sizes = np.zeros(count)
         self.first, self.second = np.zeros((count, dim)), np.zeros((count, dim, dim))
-        self.moments = np.zeros((len(self.coefficients), len(self.wide)))
+        self.moments = np.zeros(self.coefficients.shape)
+        self.monomials = np.ones((self.coefficients.shape[1], 0))
 
     def _expand(self) -> Float64:
-        """[P, wide] what the monomials are multiplied with for the log-densities."""
+        """[wide, P] what the monomials are multiplied with for the log-densities."""
         factors, means = self.now.factors[self.wide], self.now.means[self.wide]
         precisions = factors @ factors.transpose(0, 2, 1)
         one, other = self.pairs
@@ -139,38 +180,57 @@ class _Sums:
         constant = self.offsets[self.wide] - 0.5 * np.square(
             np.einsum("ki,kij->kj", means, factors)
         ).sum(1)
-        return np.concatenate([squares, linear, constant[:, None]], axis=1).T
+        return np.concatenate([squares, linear, constant[:, None]], axis=1)
 
     def add(self, x: Float64) -> None:
         """Take a block of rows in."""
-        one, other = self.pairs
-        monomials = np.concatenate([x[:, one] * x[:, other], x, np.ones((len(x), 1))], axis=1)
-        log_p = np.empty((len(x), len(self.sizes)))
-        log_p[:, self.wide] = monomials @ self.coefficients
+        monomials = self._expand_rows(x) if len(self.wide) else None
+        log_p = np.empty((len(self.sizes), len(x)))
+        if monomials is not None:
+            log_p[self.wide] = self.coefficients @ monomials
         for k in self.narrow:
             whitened = (x - self.now.means[k]) @ self.now.factors[k]
-            log_p[:, k] = self.offsets[k] - 0.5 * np.square(whitened).sum(1)
-        top = log_p.max(1, keepdims=True)
-        shares = np.exp(log_p - top)
-        total = shares.sum(1, keepdims=True)
+            log_p[k] = self.offsets[k] - 0.5 * np.square(whitened, out=whitened).sum(1)
+        top = log_p.max(0)
+        log_p -= top
+        shares = np.exp(log_p, out=log_p)
+        total = shares.sum(0)
         shares /= total
-        self.likelihood += float((np.log(total) + top).sum())
-        self.sizes += shares.sum(0)
-        self.moments += monomials.T @ shares[:, self.wide]
+        self.likelihood += float(np.log(total).sum() + top.sum())
+        self.add_shares(x, shares, monomials)
+
+    def _expand_rows(self, x: Float64) -> Float64:
+        """[P, B] the monomials of rows; overwritten by those of the next."""
+        dim, pairs = x.shape[1], self.pairs.shape[1]
+        if self.monomials.shape[1] != len(x):
+            self.monomials = np.ones((len(self.monomials), len(x)))
+        columns = self.monomials[pairs : pairs + dim]
+        columns[:] = x.T
+        end = 0
+        for place in range(dim):
+            begin, end = end, end + dim - place
+            np.multiply(columns[place:], columns[place], out=self.monomials[begin:end])
+        return self.monomials
+
+    def add_shares(self, x: Float64, shares: Float64, monomials: Float64 | None) -> None:
+        """Take a block of rows in whose responsibilities [K, B] are known."""
+        self.sizes += shares.sum(1)
+        if monomials is not None:
+            self.moments += shares[self.wide] @ monomials.T
         for k in self.narrow:
             centred = x - self.now.means[k]
-            self.first[k] += shares[:, k] @ centred
-            self.second[k] += (shares[:, k, None] * centred).T @ centred
+            self.first[k] += shares[k] @ centred
+            self.second[k] += (shares[k, :, None] * centred).T @ centred
 
     def components(self, floor: float) -> Components:
         """The components of these sums."""
         count, dim = self.first.shape
         sizes = self.sizes + 10 * np.finfo(np.float64).eps
-        pairs = len(self.pairs.T)
+        pairs = self.pairs.shape[1]
         one, other = self.pairs
-        self.first[self.wide] = self.moments[pairs : pairs + dim].T
+        self.first[self.wide] = self.moments[:, pairs : pairs + dim]
         for place, k in enumerate(self.wide):
-            self.second[k][one, other] = self.second[k][other, one] = self.moments[:pairs, place]
+            self.second[k][one, other] = self.second[k][other, one] = self.moments[place, :pairs]
         shifts = self.first / sizes[:, None]
         products = shifts[:, :, None] * shifts[:, None, :]
         covariances = self.second / sizes[:, None, None] - products

@@ -2,9 +2,11 @@
 
 import pytest
 
+from vadbench.detector import APPROXIMATE
 from vadbench.plans.plan import plan_suite
 from vadbench.report.tables.caption import write_caption
 from vadbench.report.tables.table import PublishedRow
+from vadbench.results.schema import RunRecord
 from vadbench.suite import make_suite
 
 ORACLE = "of diffusion as published, which the authors chose by test labels: an oracle's figures."
@@ -88,3 +90,23 @@ def test_learnt_streams_are_named(features, scope, told):
     caption = write_caption(plan.suite, plan.wanted, [], ())
     assert ("Streams of itae are learnt" in caption) == (told is not None)
     assert told is None or told in caption
+
+
+def run_of(seed: int, *notes: str) -> RunRecord:
+    job = {"dataset": "ped2", "stream": "deep", "method": "knn", "seed": seed}
+    known = {"identity": "0" * 64, "fit_identity": "0" * 64, "runtime": {}, "environment": {}}
+    return RunRecord(status="done", job=job, notes=notes, **known)
+
+
+def test_what_is_approximate_is_told_once():
+    plan = plan_suite(make_suite({"methods": ("knn",), "datasets": ("synthetic",)}))
+    runs = [
+        run_of(0, "deep: 1 training row is left out", f"{APPROXIMATE}by ivf finds 98.5 %"),
+        run_of(1, f"{APPROXIMATE}by ivf finds 98.5 %"),
+        run_of(2, f"{APPROXIMATE}by ivf\nfinds 97.0 %"),
+    ]
+    caption = write_caption(plan.suite, plan.wanted, [], (), runs)
+    told = "`knn` on deep (ped2): by ivf finds 98.5 %; `knn` on deep (ped2): by ivf finds 97.0 %"
+    assert f"Approximate: {told}." in caption
+    assert "left out" not in caption
+    assert "Approximate" not in write_caption(plan.suite, plan.wanted, [], (), runs[:0])

@@ -5,8 +5,10 @@ row's own video.
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,9 +16,10 @@ from hypothesis.extra import numpy as st_numpy
 from vadbench_methods.knn import KNN, KNNConfig
 from vadbench_methods.nearest import Nearest
 
-from vadbench.detector import Features
+from vadbench.detector import Approximation, Features
 from vadbench.errors import BadInput
 from vadbench.features.stream import declared_nature
+from vadbench.plans.presets import resolve_config
 
 needs_faiss = pytest.mark.skipif(
     importlib.util.find_spec("faiss") is None,
@@ -245,3 +248,153 @@ def test_no_rows_score_to_no_rows():
 def test_a_single_training_row_is_refused():
     with pytest.raises(BadInput, match="at least 2"):
         KNN(KNNConfig(), seed=0).fit(features([[1, 2]]))
+
+
+needs_index = [pytest.param(name, marks=needs_faiss) for name in ("hnsw", "ivf")]
+
+
+def fit_index(index, train, seed=0, **settings):
+    detector = KNN(KNNConfig(index=index, **settings), seed=seed)
+    with pytest.warns(Approximation) as said:
+        detector.fit(train)
+    return detector, str(said[0].message)
+
+
+def spread(rng, rows, dim):
+    return rng.standard_normal((rows, dim)).astype(np.float32)
+
+
+@pytest.mark.parametrize("index", needs_index)
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("videos", [1, 6])
+def test_recall_that_is_told_is_that_of_brute_force(index, k, videos):
+    """Few candidates and probes: the index misses some, and says how many."""
+    rng = np.random.default_rng(3)
+    x, video = spread(rng, 3000, 12), np.arange(3000) * videos // 3000
+    poor = {"candidates": 2, "links": 4} if index == "hnsw" else {"probes": 2}
+    detector, told = fit_index(index, features(x, video), k=k, **poor)
+    drawn = np.sort(np.random.default_rng(0).choice(3000, 200, replace=False))
+    alone = videos == 1
+    nearest = brute_force(
+        x, x[drawn], k + alone, group=None if alone else video, query_group=video[drawn]
+    )
+    search = detector._nearest.squares
+    found = search(x[drawn], k + alone) if alone else search(x[drawn], k, video[drawn])
+    share = np.mean(
+        [
+            np.isin(mine.round(9), real.round(9)).sum() / len(real)
+            for mine, real in zip(found, nearest, strict=True)
+        ]
+    )
+    longer = np.sqrt(found).sum() / np.sqrt(nearest).sum() - 1
+    assert 0.02 < share < 0.999
+    assert f"finds {100 * share:.1f} % of the {k} nearest rows of 200 training rows" in told
+    assert f"{100 * longer:.2g} % longer" in told
+    assert ("in other videos" in told) == (not alone)
+    assert told.startswith("approximate: knn by ")
+
+
+@pytest.mark.parametrize("index", needs_index)
+def test_distances_by_an_index_are_exact_ones_to_rows_that_exist(index):
+    rng = np.random.default_rng(0)
+    train = features(mixed_units(rng, 2000, 8), np.arange(2000) // 500)
+    detector, _ = fit_index(index, train, k=1, standardise=True)
+    exact = KNN(KNNConfig(standardise=True), seed=0)
+    exact.fit(train)
+    test = features(mixed_units(rng, 300, 8))
+    every = brute_force(train.x, test.x, 2000, exact.scale)
+    found = detector.score(test)
+    assert (np.abs(every - found).min(1) <= 1e-9 * found[:, 0]).all()
+    assert (found >= exact.score(test) * (1 - 1e-9)).all()
+    assert np.mean(np.isclose(found, exact.score(test), rtol=1e-9)) > 0.9
+
+
+@pytest.mark.parametrize("index", needs_index)
+def test_an_index_that_looks_everywhere_is_exact(index):
+    train = features(spread(np.random.default_rng(0), 700, 6), np.arange(700) // 100)
+    settings = {"candidates": 2000, "links": 64} if index == "hnsw" else {"probes": 10_000}
+    detector, told = fit_index(index, train, k=3, **settings)
+    exact = KNN(KNNConfig(k=3), seed=0)
+    exact.fit(train)
+    np.testing.assert_allclose(detector.score(train), exact.score(train), rtol=1e-9)
+    np.testing.assert_allclose(detector.score_normal(train), exact.score_normal(train), rtol=1e-9)
+    assert "finds 100.0 %" in told
+    assert "0 % longer" in told
+
+
+@pytest.mark.parametrize("index", needs_index)
+def test_an_index_is_the_same_again_with_any_threads_and_loaded(index, tmp_path):
+    import threadpoolctl
+
+    train = features(spread(np.random.default_rng(0), 4000, 24), np.arange(4000) // 500)
+    test = features(spread(np.random.default_rng(1), 300, 24))
+    scores, notes = [], []
+    for threads in (1, 2):
+        with threadpoolctl.threadpool_limits(threads):
+            detector, told = fit_index(index, train, seed=5)
+            scores.append((detector.score(test), detector.score_normal(train)))
+            notes.append(told)
+    np.testing.assert_array_equal(scores[0][0], scores[1][0])
+    np.testing.assert_array_equal(scores[0][1], scores[1][1])
+    assert notes[0] == notes[1]
+    detector.save(tmp_path)
+    loaded = KNN.load(tmp_path)
+    np.testing.assert_array_equal(loaded.score(test), scores[0][0])
+    alone = np.concatenate([loaded.score(test.rows(slice(i, i + 1))) for i in range(40)])
+    np.testing.assert_array_equal(alone, scores[0][0][:40])
+
+
+@pytest.mark.parametrize("index", needs_index)
+@pytest.mark.parametrize("rows", [2, 3, 40])
+def test_an_index_takes_few_rows_equal_rows_and_constant_columns(index, rows):
+    x = np.c_[np.repeat(np.arange(rows // 2 + 1.0), 2)[:rows], np.full(rows, 7.0)]
+    detector, _ = fit_index(index, features(x, np.arange(rows) % 2), k=3)
+    scores = detector.score(features([[0, 7], [1e30, 7]]))
+    assert np.isfinite(scores).all()
+    assert scores[0] < scores[1]
+    assert detector.score(features(np.empty((0, 2)))).shape == (0, 1)
+
+
+def test_an_index_without_faiss_is_one_line_that_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(BadInput, match=r"index=hnsw needs faiss.*pip install vadbench\[faiss\]"):
+        KNN(KNNConfig(index="hnsw"), seed=0).fit(features(np.eye(5)))
+
+
+@needs_faiss
+def test_an_index_that_the_memory_does_not_hold_is_refused(monkeypatch):
+    full = psutil.virtual_memory()._replace(available=1000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: full)
+    with pytest.raises(BadInput, match=r"^knn: index=ivf of 500 rows needs .* knn.index=exact"):
+        KNN(KNNConfig(index="ivf"), seed=0).fit(features(spread(np.random.default_rng(0), 500, 8)))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"index": "pq"}, {"links": 0}, {"probes": 0}, {"index": "hnsw", "links": 1}]
+)
+def test_settings_of_an_index_that_are_none_are_one_line(settings):
+    with pytest.raises(BadInput, match=r"^knn: ") as refused:
+        resolve_config(KNN, "fast", "ped2", "deep", settings)
+    assert "\n" not in str(refused.value)
+
+
+def test_exact_search_is_what_identities_say_without_a_word():
+    assert KNNConfig().settings("fit", "scoring") == {
+        "k": 1,
+        "squared": True,
+        "standardise": False,
+    }
+    told = KNNConfig(index="ivf").settings("fit")
+    assert told == {"standardise": False, "index": "ivf", "probes": 32}
+    assert KNNConfig(index="hnsw").settings("fit").keys() == {
+        *("standardise", "index", "links", "candidates")
+    }
+
+
+def test_exact_search_costs_all_rows_by_all_and_an_index_less():
+    def operations(index, dim=512):
+        return KNN(KNNConfig(index=index), seed=0).flops(3_000_000, dim, 1_000_000)
+
+    assert operations("exact") == 2 * 512 * 3_000_000 * 4_000_000
+    assert KNN(KNNConfig(), seed=0).flops(3000, 5, 10) is None  # a tree finds them
+    assert operations("ivf") < operations("hnsw") < operations("exact") / 10

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vadbench.datasets.base import Resplit, Split
 from vadbench.datasets.resplit import record_name
 from vadbench.detector import Features
 from vadbench.features.store import Stream
+from vadbench.spill import make_array, take_rows
 
 
 def resplit_streams(streams: dict[Split, Stream], resplit: Resplit) -> dict[Split, Stream]:
-    """Both splits with the videos that `resplit` names, in its order; the vectors are copied into
-    memory.
+    """Both splits with the videos that `resplit` names, in its order; the vectors are copied, many
+    of them to disk and not into memory.
 
     Objects released for training are numbered after those released for testing, and unlabelled ones
     after these, so that no two share an id.
@@ -26,31 +28,50 @@ def resplit_streams(streams: dict[Split, Stream], resplit: Resplit) -> dict[Spli
 def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
     after = _first_ids(streams)
     lengths: dict[str, int] = {}
-    parts: list[tuple[Features, np.ndarray]] = []
+    parts: list[tuple[Stream, NDArray[np.intp]]] = []
+    ids: list[NDArray[np.int64]] = []
     scenes: list[str | None] = []
     for qualified in videos:
         split, name = _split_name(qualified)
         stream = streams[split]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
-        parts.append((stream.features.rows(rows), stream.object_id[rows] + after[split]))
+        parts.append((stream, rows))
+        ids.append(stream.object_id[rows] + after[split])
         lengths[record_name(qualified)] = stream.lengths[name]
         scenes.append(_scene_of(stream, name))
-    of_videos = [features for features, _ in parts]
-    boxes = [features.box for features in of_videos if features.box is not None]
+    name = f"{streams['train'].features.name} (re-split)"
     features = Features(
-        np.concatenate([features.x for features in of_videos]),
-        np.repeat(
-            np.arange(len(videos), dtype=np.int32), [len(features) for features in of_videos]
-        ),
-        np.concatenate([features.frame for features in of_videos]),
-        np.concatenate(boxes) if len(boxes) == len(of_videos) else None,
-        f"{streams['train'].features.name} (re-split)",
+        _gather_vectors(parts, name),
+        np.repeat(np.arange(len(videos), dtype=np.int32), [len(rows) for _, rows in parts]),
+        np.concatenate([stream.features.frame[rows] for stream, rows in parts]),
+        _gather_boxes(parts),
+        name,
         shape=streams["train"].features.shape,
     )
     manifest = dict(streams["train"].manifest)
     manifest.pop("scenes", None)
     manifest |= {} if None in scenes else {"scenes": scenes}
-    return Stream(features, np.concatenate([ids for _, ids in parts]), lengths, manifest)
+    return Stream(features, np.concatenate(ids), lengths, manifest)
+
+
+def _gather_vectors(
+    parts: Sequence[tuple[Stream, NDArray[np.intp]]], name: str
+) -> NDArray[np.float32]:
+    """[N, D] the vectors of each stream's rows, one after the other."""
+    columns = parts[0][0].features.x.shape[1]
+    shape = sum(len(rows) for _, rows in parts), columns
+    x: NDArray[np.float32] = make_array(shape, np.float32, f"{name}: {shape[0]} rows")
+    end = 0
+    for stream, rows in parts:
+        begin, end = end, end + len(rows)
+        x[begin:end] = take_rows(stream.features.x, rows, name)
+    return x
+
+
+def _gather_boxes(parts: Sequence[tuple[Stream, NDArray[np.intp]]]) -> NDArray[np.float32] | None:
+    """[N, 4] likewise; None where a stream has none."""
+    boxes = [stream.features.box[rows] for stream, rows in parts if stream.features.box is not None]
+    return np.concatenate(boxes) if len(boxes) == len(parts) else None
 
 
 def _scene_of(stream: Stream, video: str) -> str | None:

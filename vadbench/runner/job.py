@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.datasets.resplit import record_name
-from vadbench.detector import Detector, LeftOut, MethodConfig
+from vadbench.detector import Detector, MethodConfig, Note
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
 from vadbench.executors.claims import claim
@@ -215,14 +215,14 @@ def score_fold(
 
 @contextmanager
 def collect_notes() -> Iterator[list[str]]:
-    """What methods say of rows that they leave out, each once; other warnings are passed on."""
+    """What methods say of their training, each once; other warnings are passed on."""
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        warnings.simplefilter("always", LeftOut)
+        warnings.simplefilter("always", Note)
         yield notes
     for each in caught:
-        if issubclass(each.category, LeftOut):
+        if issubclass(each.category, Note):
             notes += [text] if (text := str(each.message)) not in notes else []
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

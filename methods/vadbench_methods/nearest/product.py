@@ -36,7 +36,7 @@ class Product:
         """The mean of the rows [D], the factor of each column [D], and the largest value, in the
         distance's unit, that becomes 1.
         """
-        parts = self._parts(len(self.rows.x))
+        parts = self.parts(len(self.rows.x))
         mean = sum(
             (self.rows.x[part].sum(0, dtype=np.float64) for part in parts),
             np.zeros(len(self.rows.scale)),
@@ -50,11 +50,13 @@ class Product:
             return mean.astype(np.float32), factor.astype(np.float32), unit
         return mean, factor, unit
 
-    def _parts(self, count: int) -> list[slice]:
+    def parts(self, count: int) -> list[slice]:
+        """So many rows or queries, a block each."""
         step = int(np.clip(2**25 // len(self.rows.scale) // STRIPES * STRIPES, 8 * STRIPES, BLOCK))
         return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
-    def _normalise(self, x: Float32) -> Float32:
+    def normalise(self, x: Float32) -> Float32:
+        """x [B, D] in the frame."""
         mean, factor, _ = self._frame
         return np.ascontiguousarray((x - mean) * factor, np.float32)
 
@@ -68,9 +70,9 @@ class Product:
         take = min(k + SPARE, len(self.rows.x))
         # a query far beyond all rows may overflow float32: it is settled in float64
         with np.errstate(over="ignore", invalid="ignore"):
-            for part in self._parts(len(queries)):
+            for part in self.parts(len(queries)):
                 some, group = queries[part], None if query_group is None else query_group[part]
-                framed = self._normalise(some)
+                framed = self.normalise(some)
                 near, index = (
                     self._faiss.search(framed, take)
                     if faiss and group is None
@@ -115,10 +117,10 @@ class Product:
             torch.full((len(framed), take), torch.inf),
             torch.zeros((len(framed), take), dtype=torch.int64),
         )
-        parts = self._parts(len(self.rows.x))
+        parts = self.parts(len(self.rows.x))
         buffer = torch.empty(min(len(framed), QUERIES), -(-parts[0].stop // STRIPES) * STRIPES)
         for part in parts:
-            rows = torch.from_numpy(self._normalise(self.rows.x[part]))
+            rows = torch.from_numpy(self.normalise(self.rows.x[part]))
             rows = torch.cat([rows, rows.square().sum(1, keepdim=True)], 1)
             for start in range(0, len(framed), QUERIES):
                 some = slice(start, min(start + QUERIES, len(framed)))
@@ -150,8 +152,8 @@ class Product:
         import faiss
 
         index = faiss.IndexFlatL2(len(self.rows.scale))
-        for part in self._parts(len(self.rows.x)):
-            index.add(self._normalise(self.rows.x[part]))
+        for part in self.parts(len(self.rows.x)):
+            index.add(self.normalise(self.rows.x[part]))
         return index
 
     def _settle(
@@ -166,8 +168,8 @@ class Product:
         `limit`.
         """
         best = np.full((len(queries), k), np.inf)
-        for part in self._parts(len(self.rows.x)):
-            rows = self._normalise(self.rows.x[part])
+        for part in self.parts(len(self.rows.x)):
+            rows = self.normalise(self.rows.x[part])
             norm = np.square(rows).sum(1)
             for start in range(0, len(queries), 256):
                 some = slice(start, min(start + 256, len(queries)))

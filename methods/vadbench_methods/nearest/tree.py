@@ -50,13 +50,7 @@ class Tree:
             np.argsort(self.rows.group, kind="stable"),
             np.argsort(query_group, kind="stable"),
         )
-        search = _Halving(
-            self.rows.x[order] / self.rows.scale,
-            self.rows.group[order],
-            queries[query_order] / self.rows.scale,
-            query_group[query_order],
-            k,
-        )
+        search = _Halving(self.rows, order, queries, query_order, query_group[query_order], k)
         index = order[np.minimum(search.index, len(order) - 1)]
         out = np.empty((len(queries), k))
         out[query_order] = self.rows.sorted_squares(
@@ -66,20 +60,29 @@ class Tree:
 
 
 class _Halving:
-    """The best k so far of every query, while the groups are halved; rows and queries are sorted by
-    group.
+    """The best k so far of every query, while the groups are halved; rows and queries are taken in
+    the order of their groups, and copied only while they are looked at.
     """
 
     def __init__(
-        self, x: Float64, group: Integers, queries: Float64, query_group: Integers, k: int
+        self,
+        rows: Rows,
+        order: Integers,
+        queries: Float32,
+        query_order: Integers,
+        query_group: Integers,
+        k: int,
     ) -> None:
-        self.x, self.queries, self.query_group = x, queries, query_group
+        self.rows, self.order = rows, order
+        self.queries, self.query_order, self.query_group = queries, query_order, query_group
+        group = rows.group[order]
         self.distance, self.index = (
             np.full((len(queries), k), np.inf),
-            np.full((len(queries), k), len(x)),
+            np.full((len(queries), k), len(order)),
         )
         self.values, starts = np.unique(group, return_index=True)
-        self.bounds = np.append(starts, len(x))  # rows of values[i]: x[bounds[i] : bounds[i + 1]]
+        # rows of values[i]: order[bounds[i] : bounds[i + 1]]
+        self.bounds = np.append(starts, len(order))
         self._halve(0, len(self.values), np.arange(len(queries)))
 
     def _halve(self, low: int, high: int, asking: Integers) -> None:
@@ -107,13 +110,18 @@ class _Halving:
         if not len(asking):
             return
         start, k = int(self.bounds[low]), self.distance.shape[1]
-        distance, index = _ask(_build(self.x[start : self.bounds[high]]), self.queries[asking], k)
-        both = np.concatenate([self.distance[asking], distance], 1)
-        which = np.argsort(both, axis=1, kind="stable")[:, :k]
-        self.distance[asking] = np.take_along_axis(both, which, 1)
-        self.index[asking] = np.take_along_axis(
-            np.concatenate([self.index[asking], index + start], 1), which, 1
-        )
+        rows = self.rows.x[self.order[start : self.bounds[high]]]
+        tree = _build(rows / self.rows.scale)
+        for first in range(0, len(asking), BLOCK):
+            some = asking[first : first + BLOCK]
+            queries = self.queries[self.query_order[some]] / self.rows.scale
+            distance, index = _ask(tree, queries, k)
+            both = np.concatenate([self.distance[some], distance], 1)
+            which = np.argsort(both, axis=1, kind="stable")[:, :k]
+            self.distance[some] = np.take_along_axis(both, which, 1)
+            self.index[some] = np.take_along_axis(
+                np.concatenate([self.index[some], index + start], 1), which, 1
+            )
 
 
 def _build(x: Float64) -> cKDTree:

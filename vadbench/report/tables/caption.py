@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from vadbench import registry
 from vadbench.datasets.part import base_of, is_part
+from vadbench.detector import APPROXIMATE
 from vadbench.errors import BadInput
 from vadbench.report.settled import is_weighted_by_test, why_never_ranked
 from vadbench.report.tables.table import PublishedRow
-from vadbench.results.schema import ResultRecord
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.results.seals import UNSEALED
 from vadbench.spec import METRICS, OFFICIAL, USUAL, Wanted
 from vadbench.suite import Suite
@@ -48,9 +49,10 @@ def write_caption(
     wanted: Sequence[Wanted],
     used: Sequence[ResultRecord],
     published: tuple[PublishedRow, ...],
+    runs: Sequence[RunRecord] = (),
 ) -> str:
     """The caption: preset, setting and seeds, labels and smoothing of each data set, how to read
-    intervals and marks, the conventions.
+    intervals and marks, the conventions; of the runs behind it, what is approximate.
     """
     spread = "; mean ± standard deviation over {} seeds where a method has one"
     seeds = spread.format(suite.seeds) if suite.seeds > 1 else ""
@@ -61,6 +63,7 @@ def write_caption(
             sentences.append(_describe_dataset(suite, records[0]))
     sentences += _describe_training(used)
     sentences += _describe_networks(wanted)
+    sentences += _describe_approximations(runs)
     sentences += _count_unsealed(used)
     sentences += _name_missing_streams(suite, wanted)
     sentences += _warn_of_ablation(suite)
@@ -169,6 +172,18 @@ def _describe_networks(wanted: Sequence[Wanted]) -> list[str]:
         f"Streams of {', '.join(learnt)} are learnt: by a network on the training videos{alone},"
         " another for each seed."
     ]
+
+
+def _describe_approximations(runs: Sequence[RunRecord]) -> list[str]:
+    """What methods computed of some rows alone, or nearly, as each of their runs says it."""
+    told = dict.fromkeys(
+        f"`{run.job['method']}` on {run.job['stream']} ({run.job['dataset']}):"
+        f" {' '.join(note.removeprefix(APPROXIMATE).split())}"
+        for run in runs
+        for note in run.notes
+        if note.startswith(APPROXIMATE)
+    )
+    return [f"Approximate: {'; '.join(told)}."] if told else []
 
 
 def _is_learnt(extractor: str) -> bool:

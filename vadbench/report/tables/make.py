@@ -23,7 +23,7 @@ from vadbench.report.tables.short_caption import summarise
 from vadbench.report.tables.table import FOREIGN, NOT_ASKED, Cell, Column, Row, Table
 from vadbench.results.frame import Frame
 from vadbench.results.records import Results
-from vadbench.results.schema import ResultRecord
+from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import METRICS, OFFICIAL, USUAL, Metric, Wanted
 from vadbench.suite import Suite
 
@@ -84,13 +84,19 @@ def make_table(
     labels = [name for one in used if (name := one.result.protocol.labels) != OFFICIAL]
     return Table(
         suite.title or suite.name,
-        write_caption(suite, wanted, used, block),
+        write_caption(suite, wanted, used, block, _find_runs(used, frame)),
         columns,
         ranked,
         notes,
         block,
         summarise(suite.preset, suite.setting, suite.seeds, smoothing, labels),
     )
+
+
+def _find_runs(records: Sequence[ResultRecord], frame: Frame) -> list[RunRecord]:
+    """The runs that records are of, each once."""
+    runs = dict.fromkeys(run for record in records for run in record.runs)
+    return [frame.runs[run] for run in runs if run in frame.runs]
 
 
 def find_record(
