@@ -13,6 +13,7 @@ from vadbench.cli.terminal import echo, print_grid, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
+    from vadbench.executors.limits import Limits
     from vadbench.plans.jobs import Job
     from vadbench.plans.plan import Plan
     from vadbench.plans.states import State
@@ -50,6 +51,16 @@ def run(
             min=1, max=1024, help="Threads of a job; default: what its method gains from."
         ),
     ] = None,
+    time_limit: Annotated[
+        str,
+        typer.Option(
+            help="Time that a job may take, as 90s, 30m or 2h; over it, it has failed and says so."
+        ),
+    ] = "",
+    memory_limit: Annotated[
+        str,
+        typer.Option(help="Memory that a job may hold, as 512M or 8G (docs/cluster.md)."),
+    ] = "",
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
     ] = "",
@@ -75,13 +86,15 @@ def run(
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
     if executor not in EXECUTORS:
         raise registry.unknown("executor", executor, EXECUTORS)
+    limits = _read_limits(time_limit, memory_limit)
     plan = options.read_plan()
     progress = silent if quiet else say
     if executor == "slurm":
         _refuse_local(
             {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": existing == "fail"}
         )
-        _run_on_slurm(plan, Results(results), slurm, wait, existing == "rerun", jobs, threads)
+        again = existing == "rerun"
+        _run_on_slurm(plan, Results(results), slurm, wait, again, jobs, threads, limits)
         return
     if slurm or wait:
         raise BadInput("--slurm and --wait are of --executor slurm")
@@ -96,9 +109,17 @@ def run(
         sink=sink,
         threads=threads,
         keep_models=keep_models,
+        limits=limits,
         say=progress,
     )
     _end(outcome)
+
+
+def _read_limits(time: str, memory: str) -> Limits:
+    """The limits of a job."""
+    from vadbench.executors.limits import Limits, read_duration, read_size
+
+    return Limits(read_duration(time) if time else None, read_size(memory) if memory else None)
 
 
 def _end(outcome: Outcome) -> None:
@@ -128,6 +149,7 @@ def _run_on_slurm(
     again: bool,
     jobs: int,
     threads: int | None,
+    limits: Limits,
 ) -> None:
     """Submit what is missing, and follow it where asked to."""
     from vadbench.executors.slurm import read_options
@@ -140,6 +162,7 @@ def _run_on_slurm(
         again=again,
         at_a_time=jobs if jobs > 1 else None,
         threads=threads,
+        limits=limits,
         say=say,
     )
     if wait:

@@ -62,6 +62,7 @@ def run_one_fit(
     replace: frozenset[str] = frozenset(),
     threads: int | None = None,
     keep: Keep | None = None,
+    begins: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
@@ -78,6 +79,7 @@ def run_one_fit(
             another process has finished in the meantime is taken.
         threads: of a job; None: as the method says.
         keep: is handed what was learnt; None: only the scores are kept.
+        begins: called with each job that has no record, before anything is done for it.
 
     Raises:
         KeyboardInterrupt: as it comes; nothing is written.
@@ -92,6 +94,7 @@ def run_one_fit(
         if not again and (finished := results.finished(job.document, job.identity)) is not None:
             yield job, finished
             continue
+        begins(job)
         try:
             streams = streams or open_streams(job, cache_root)
             data = data or _read_digests(job, cache_root)

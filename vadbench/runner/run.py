@@ -5,7 +5,8 @@ evaluate each result as soon as its jobs are there, write the table.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,9 @@ from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
 from vadbench.executors.claims import sweep_claims
-from vadbench.executors.local import Fail, Run, run_jobs
+from vadbench.executors.limits import Limits
+from vadbench.executors.local import run_jobs
+from vadbench.executors.supervised import Fail
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
 from vadbench.plans.jobs import Job
@@ -48,6 +51,8 @@ from vadbench.runner.progress import (
 
 Existing = Literal["skip", "rerun", "fail"]
 Say = Callable[[str], None]
+# runs jobs, so many fits at a time, and yields each with its record as it ends
+Do = Callable[..., Generator[tuple[Job, RunRecord], None, None]]
 CHANGED = "its files have changed since"
 
 
@@ -85,6 +90,7 @@ def run_suite(
     sink: Sink | None = None,
     threads: int | None = None,
     keep_models: bool = False,
+    limits: Limits | None = None,
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -104,6 +110,7 @@ def run_suite(
         threads: of each job; None: as its method says.
         keep_models: whether what was learnt is kept too; what is not kept of a job that was run
             before is fitted again.
+        limits: of the time and memory of a job; one that is over them has failed.
         say: receives one line an event.
 
     Raises:
@@ -148,13 +155,16 @@ def run_suite(
         keep=Keeper(results.root) if keep_models else None,
     )
     failed = []
-    for job, record in _run_quick_first(
-        able, run, _fail_in(results, replace), results, processes, say
-    ):
-        if record.status == "failed":
-            failed.append((job, record.error or "unknown error"))
-        else:
-            evaluation.take([job.identity])
+    do = partial(run_jobs, run=run, fail=fail_in(results, replace), limits=limits)
+    with closing(_run_quick_first(able, do, results, processes, say)) as ended:
+        for job, record in ended:
+            if record.status == "failed":
+                failed.append((job, record.error or "unknown error"))
+            else:
+                evaluation.take([job.identity])
+    if failed:  # a process that has died may have left something
+        results.sweep_temporary()
+        sweep_claims(results.root)
     evaluation.summarise()
     if keep_models:
         _keep_models(plan, evaluation.ready, results, quiet, threads, say)
@@ -221,20 +231,20 @@ def write_table(
 
 
 def _run_quick_first(
-    jobs: list[Job], run: Run, fail: Fail, results: Results, processes: int, say: Say
-) -> Iterator[tuple[Job, RunRecord]]:
+    jobs: list[Job], do: Do, results: Results, processes: int, say: Say
+) -> Generator[tuple[Job, RunRecord], None, None]:
     """Run the jobs, those first that take the least time, and say how each ended."""
     seconds = expected_seconds(jobs, read_runs(results) if jobs else (), cache_root())
     time_left = TimeLeft(jobs, seconds, processes)
     if jobs:
         say(f"{plural(len(jobs), 'job')} to run; {time_left.words}")
     ordered = order_by_cost(jobs, seconds)
-    ended = run_jobs(ordered, run, fail, processes=processes)
-    for number, (job, record) in enumerate(ended, 1):
-        time_left.end(job, record)
-        line = f"[{number}/{len(jobs)}] {describe_run(job, record)}"
-        say("; ".join(filter(None, (line, time_left.words))))
-        yield job, record
+    with closing(do(ordered, processes=processes)) as ended:
+        for number, (job, record) in enumerate(ended, 1):
+            time_left.end(job, record)
+            line = f"[{number}/{len(jobs)}] {describe_run(job, record)}"
+            say("; ".join(filter(None, (line, time_left.words))))
+            yield job, record
 
 
 class Evaluation:
@@ -324,7 +334,7 @@ def _why_withheld(job: Job, lacking: dict[Need, str]) -> str:
     return f"{CHANGED}; {reasons[0] if reasons else 'the new run has failed'}"
 
 
-def _fail_in(results: Results, replace: frozenset[str]) -> Fail:
+def fail_in(results: Results, replace: frozenset[str]) -> Fail:
     """What becomes of a job whose process was killed: its record, if it was written before and was
     not to be replaced.
     """

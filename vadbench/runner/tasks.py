@@ -9,15 +9,17 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from vadbench.errors import BadInput
 from vadbench.executors import slurm
-from vadbench.executors.local import one_fit_each
+from vadbench.executors.limits import Limits
+from vadbench.executors.local import one_fit_each, run_jobs
 from vadbench.executors.submission import (
     Stage,
     Submission,
@@ -36,7 +38,7 @@ from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
 from vadbench.runner.job import failed_record, run_claimed
 from vadbench.runner.progress import describe_run, plural
-from vadbench.runner.run import Evaluation, Outcome, drop_lacking, write_table
+from vadbench.runner.run import Evaluation, Outcome, drop_lacking, fail_in, write_table
 
 Say = Callable[[str], None]
 POLL = 2.0  # seconds between two looks at the queue
@@ -98,6 +100,7 @@ def submit_suite(
     again: bool = False,
     at_a_time: int | None = None,
     threads: int | None = None,
+    limits: Limits | None = None,
     say: Say,
 ) -> None:
     """Submit what is missing of a plan and what nobody works at, and say where all of it stands.
@@ -109,6 +112,7 @@ def submit_suite(
         again: whether finished jobs run too.
         at_a_time: trainings at once; None: no limit.
         threads: of a job; None: as its method says.
+        limits: of the time and memory of a job.
         say: receives one line an event.
 
     Raises:
@@ -138,6 +142,8 @@ def submit_suite(
             fits=tuple(tuple(job.identity for job in group) for group in one_fit_each(able)),
             replace=frozenset(replace),
             threads=threads,
+            time_limit=None if limits is None else limits.seconds,
+            memory_limit=None if limits is None else limits.memory,
         )
         folder = write_tasks(results.root.absolute(), tasks)
         try:
@@ -281,15 +287,18 @@ def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
                 if reasons:
                     results.write_run(failed_record(job, BadInput(reasons[0])), None)
                     ended[job.identity] = False
-            for job, record in run_claimed(
-                drop_lacking(jobs, lacking),
+            run = partial(
+                run_claimed,
                 results=results,
                 cache_root=cache_root(),
                 replace=tasks.replace,
                 threads=tasks.threads,
-            ):
-                say(describe_run(job, record))
-                ended[job.identity] = record.status == "done"
+            )
+            able, fail = drop_lacking(jobs, lacking), fail_in(results, tasks.replace)
+            with closing(run_jobs(able, run, fail, limits=tasks.limits)) as running:
+                for job, record in running:
+                    say(describe_run(job, record))
+                    ended[job.identity] = record.status == "done"
     except TimeLimitNear as error:
         for job in jobs:
             if job.identity not in ended:
