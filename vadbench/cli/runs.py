@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vadbench.results.records import Results
     from vadbench.runner.run import Outcome
 
-EXECUTORS = ("local", "slurm")
+EXECUTORS = ("local", "slurm", "ray")
 
 app = typer.Typer()
 
@@ -34,7 +34,8 @@ def run(
         str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")
     ] = "skip",
     executor: Annotated[
-        str, typer.Option(help="Where jobs run: local, or slurm, which are submitted.")
+        str,
+        typer.Option(help="Where jobs run: local; slurm, which are submitted; ray, a task a fit."),
     ] = "local",
     slurm: Annotated[
         str, typer.Option(help="Options for sbatch: partition=long,time=2:00:00,gpus=1,mem=8G.")
@@ -90,14 +91,20 @@ def run(
     plan = options.read_plan()
     progress = silent if quiet else say
     if executor == "slurm":
+        fails = existing == "fail"
         _refuse_local(
-            {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": existing == "fail"}
+            executor, {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": fails}
         )
         again = existing == "rerun"
         _run_on_slurm(plan, Results(results), slurm, wait, again, jobs, threads, limits)
         return
     if slurm or wait:
         raise BadInput("--slurm and --wait are of --executor slurm")
+    if executor == "ray":
+        from vadbench.executors.ray import require_ray
+
+        require_ray()
+        _refuse_local(executor, {"--wandb": wandb})
     sink = _sink(wandb, results)
     outcome = run_suite(
         plan,
@@ -110,6 +117,7 @@ def run(
         threads=threads,
         keep_models=keep_models,
         limits=limits,
+        where=executor,  # type: ignore[arg-type]
         say=progress,
     )
     _end(outcome)
@@ -132,12 +140,13 @@ def _end(outcome: Outcome) -> None:
     raise typer.Exit(1 if outcome.failed or outcome.lacking else 0)
 
 
-def _refuse_local(asked: dict[str, Any]) -> None:
+def _refuse_local(executor: str, asked: dict[str, Any]) -> None:
     for option, value in asked.items():
         if value:
             raise BadInput(
-                f"{option} is not there with --executor slurm; when the jobs are done, the same"
-                " command without it and with --executor local does that, and trains nothing again"
+                f"{option} is not there with --executor {executor}; when the jobs are done, the"
+                " same command without it and with --executor local does that, and trains nothing"
+                " again"
             )
 
 

@@ -39,6 +39,7 @@ class TaskList(Record):
         threads: of a job; None: as its method says.
         time_limit: of a job, seconds; None: any time.
         memory_limit: of a job, bytes; None: any.
+        keep_models: whether what was learnt is kept too.
     """
 
     format: Literal[1] = 1
@@ -49,6 +50,7 @@ class TaskList(Record):
     threads: int | None = Field(None, ge=1, le=1024)
     time_limit: PositiveFloat | None = None
     memory_limit: PositiveInt | None = None
+    keep_models: bool = False
 
     def read_suite(self) -> Suite:
         """The suite."""

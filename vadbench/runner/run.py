@@ -50,6 +50,7 @@ from vadbench.runner.progress import (
 )
 
 Existing = Literal["skip", "rerun", "fail"]
+Where = Literal["local", "ray"]
 Say = Callable[[str], None]
 # runs jobs, so many fits at a time, and yields each with its record as it ends
 Do = Callable[..., Generator[tuple[Job, RunRecord], None, None]]
@@ -91,6 +92,7 @@ def run_suite(
     threads: int | None = None,
     keep_models: bool = False,
     limits: Limits | None = None,
+    where: Where = "local",
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -111,6 +113,7 @@ def run_suite(
         keep_models: whether what was learnt is kept too; what is not kept of a job that was run
             before is fitted again.
         limits: of the time and memory of a job; one that is over them has failed.
+        where: jobs run in processes of this machine, or as tasks of Ray, which log no curves.
         say: receives one line an event.
 
     Raises:
@@ -144,18 +147,22 @@ def run_suite(
     evaluation = Evaluation(plan, results, say, fresh={job.identity for job in able})
     evaluation.take(job.identity for job in reused)
     replace = frozenset(job.identity for job in (able if again else outdated))
-    run = partial(
-        run_claimed,
-        results=results,
-        cache_root=cache_root(),
-        quiet=quiet or processes > 1,
-        curves=None if sink is None else sink.curves,
-        replace=replace,
-        threads=threads,
-        keep=Keeper(results.root) if keep_models else None,
-    )
+    fail = fail_in(results, replace)
+    if where == "ray":
+        do = _on_ray(plan, results, replace, threads, keep_models, limits, fail)
+    else:
+        run = partial(
+            run_claimed,
+            results=results,
+            cache_root=cache_root(),
+            quiet=quiet or processes > 1,
+            curves=None if sink is None else sink.curves,
+            replace=replace,
+            threads=threads,
+            keep=Keeper(results.root) if keep_models else None,
+        )
+        do = partial(run_jobs, run=run, fail=fail, limits=limits)
     failed = []
-    do = partial(run_jobs, run=run, fail=fail_in(results, replace), limits=limits)
     with closing(_run_quick_first(able, do, results, processes, say)) as ended:
         for job, record in ended:
             if record.status == "failed":
@@ -178,6 +185,32 @@ def run_suite(
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
     return Outcome(table, path, tuple(failed), group_reasons(lacking))
+
+
+def _on_ray(
+    plan: Plan,
+    results: Results,
+    replace: frozenset[str],
+    threads: int | None,
+    keep_models: bool,
+    limits: Limits | None,
+    fail: Fail,
+) -> Do:
+    """What runs jobs as tasks of Ray."""
+    from vadbench.executors.submission import TaskList
+    from vadbench.runner.on_ray import run_jobs_on_ray
+
+    tasks = TaskList(
+        suite=plan.suite.model_dump(mode="json"),
+        features=(),
+        fits=(tuple(job.identity for job in plan.jobs),),
+        replace=replace,
+        threads=threads,
+        time_limit=None if limits is None else limits.seconds,
+        memory_limit=None if limits is None else limits.memory,
+        keep_models=keep_models,
+    )
+    return partial(run_jobs_on_ray, tasks=tasks, results=results, fail=fail)
 
 
 def _keep_models(

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,7 @@ from vadbench.plans.states import job_states
 from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
 from vadbench.runner.job import failed_record, run_claimed
+from vadbench.runner.keep import Keeper
 from vadbench.runner.progress import describe_run, plural
 from vadbench.runner.run import Evaluation, Outcome, drop_lacking, fail_in, write_table
 
@@ -242,19 +243,29 @@ def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
     if not 0 <= index < tasks.count(stage):
         raise BadInput(f"{path}: has {tasks.count(stage)} {stage} tasks, none number {index}")
     results = Results(path.parents[2])
-    plan = plan_suite(tasks.read_suite())
-    jobs = {job.identity: job for job in plan.jobs}
-    unknown = tasks.identities - jobs.keys()
-    if unknown:
-        raise BadInput(
-            f"{path}: job {min(unknown)[:12]} is none of this version or these data; submit again"
-            " with vadbench run --executor slurm"
-        )
+    plan, jobs = plan_tasks(tasks, str(path))
     if stage == "features":
         return _extract(plan, tasks, index, say)
     if stage == "fits":
         return _fit([jobs[identity] for identity in tasks.fits[index]], tasks, results, say)
     return _write_table(plan, tasks, results, path.parent, say)
+
+
+def plan_tasks(tasks: TaskList, name: str) -> tuple[Plan, dict[str, Job]]:
+    """The plan of tasks, and its jobs by identity.
+
+    Raises:
+        BadInput: if a task is of another version, with the name of the list.
+    """
+    plan = plan_suite(tasks.read_suite())
+    jobs = {job.identity: job for job in plan.jobs}
+    unknown = tasks.identities - jobs.keys()
+    if unknown:
+        raise BadInput(
+            f"{name}: job {min(unknown)[:12]} is none of this version or these data; submit again"
+            " with vadbench run"
+        )
+    return plan, jobs
 
 
 def _extract(plan: Plan, tasks: TaskList, index: int, say: Say) -> bool:
@@ -280,31 +291,46 @@ def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
     """Run the jobs of one fit; what keeps one from it is its record, the time limit too."""
     ended: dict[str, bool] = {}
     try:
-        with _time_limit():
-            lacking = extract_features(jobs)  # what the stage before could not; nothing, mostly
-            for job in jobs:
-                reasons = [lacking[need] for need in streams_read(job) if need in lacking]
-                if reasons:
-                    results.write_run(failed_record(job, BadInput(reasons[0])), None)
-                    ended[job.identity] = False
-            run = partial(
-                run_claimed,
-                results=results,
-                cache_root=cache_root(),
-                replace=tasks.replace,
-                threads=tasks.threads,
-            )
-            able, fail = drop_lacking(jobs, lacking), fail_in(results, tasks.replace)
-            with closing(run_jobs(able, run, fail, limits=tasks.limits)) as running:
-                for job, record in running:
-                    say(describe_run(job, record))
-                    ended[job.identity] = record.status == "done"
+        with _time_limit(), closing(fit_jobs(jobs, tasks, results, quiet=False)) as running:
+            for job, record in running:
+                say(describe_run(job, record))
+                ended[job.identity] = record.status == "done"
     except TimeLimitNear as error:
         for job in jobs:
             if job.identity not in ended:
                 results.write_run(failed_record(job, error), None)
         return False
     return all(ended.values())
+
+
+def fit_jobs(
+    jobs: list[Job], tasks: TaskList, results: Results, *, quiet: bool = True
+) -> Generator[tuple[Job, RunRecord], None, None]:
+    """Run the jobs of one fit of a task, and yield each with its record as it ends.
+
+    Args:
+        jobs: what to run.
+        tasks: how they are run.
+        results: where the records go.
+        quiet: no progress.
+    """
+    lacking = extract_features(jobs, quiet)  # what the stage before could not; nothing, mostly
+    for job in jobs:
+        reasons = [lacking[need] for need in streams_read(job) if need in lacking]
+        if reasons:
+            yield job, results.write_run(failed_record(job, BadInput(reasons[0])), None)
+    run = partial(
+        run_claimed,
+        results=results,
+        cache_root=cache_root(),
+        quiet=quiet,
+        replace=tasks.replace,
+        threads=tasks.threads,
+        keep=Keeper(results.root) if tasks.keep_models else None,
+    )
+    able, fail = drop_lacking(jobs, lacking), fail_in(results, tasks.replace)
+    with closing(run_jobs(able, run, fail, limits=tasks.limits)) as running:
+        yield from running
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import require_same, scores
+from same import require_same, scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
