@@ -15,7 +15,6 @@ from typing import Literal, Protocol
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
-from vadbench.executors.claims import sweep_claims
 from vadbench.executors.limits import Limits
 from vadbench.executors.local import run_jobs
 from vadbench.executors.supervised import Fail
@@ -38,7 +37,7 @@ from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
-from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed
+from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed, sweep_left
 from vadbench.runner.keep import Keeper, has_fit, is_kept, keep_results
 from vadbench.runner.progress import (
     TimeLeft,
@@ -122,13 +121,13 @@ def run_suite(
     """
     results.require_writable()
     results.sweep_temporary()
-    sweep_claims(results.root)
     states = job_states(plan, results, thorough)
     done = [job for job in plan.jobs if states[job.identity] == "done"]
     if existing == "fail":
         _refuse_existing(done, results)
     again = existing == "rerun"
     todo = [job for job in plan.jobs if again or states[job.identity] != "done"]
+    sweep_left(results, done, todo)
     reused = [] if again else done
     if reused:
         records = [results.run(job.document, job.identity) for job in reused]
@@ -163,19 +162,19 @@ def run_suite(
         )
         do = partial(run_jobs, run=run, fail=fail, limits=limits)
     failed = []
-    with closing(_run_quick_first(able, do, results, processes, say)) as ended:
-        for job, record in ended:
+    with closing(_run_quick_first(able, do, results, processes, say)) as running:
+        for job, record in running:
             if record.status == "failed":
                 failed.append((job, record.error or "unknown error"))
             else:
                 evaluation.take([job.identity])
-    if failed:  # a process that has died may have left something
-        results.sweep_temporary()
-        sweep_claims(results.root)
+    fails = {job.identity for job, _ in failed}
+    if able:  # a process that has died may have left something
+        ended = [job for job in able if job.identity not in fails]
+        sweep_left(results, ended, [job for job, _ in failed])
     evaluation.summarise()
     if keep_models:
         _keep_models(plan, evaluation.ready, results, quiet, threads, say)
-    fails = {job.identity for job, _ in failed}
     withheld = {
         job.identity: _why_withheld(job, lacking)
         for job in outdated

@@ -36,7 +36,7 @@ from vadbench.plans.plan import Plan, plan_suite
 from vadbench.plans.states import job_states
 from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
-from vadbench.runner.job import failed_record, run_claimed
+from vadbench.runner.job import failed_record, run_claimed, sweep_left
 from vadbench.runner.keep import Keeper
 from vadbench.runner.progress import describe_run, plural
 from vadbench.runner.run import Evaluation, Outcome, drop_lacking, fail_in, write_table
@@ -360,6 +360,8 @@ def _write_table(plan: Plan, tasks: TaskList, results: Results, folder: Path, sa
                 results.write_run(record, None)
                 states[identity] = "failed"
     done = {identity for identity, state in states.items() if state == "done"}
+    others = [job for identity, job in jobs.items() if identity not in done]
+    sweep_left(results, [jobs[identity] for identity in done], others)
     evaluation = Evaluation(plan, results, say, done & tasks.identities)
     evaluation.take(done)
     evaluation.summarise()
