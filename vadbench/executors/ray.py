@@ -134,6 +134,8 @@ def _open_cluster(ray: Any) -> Iterator[None]:
         if own is None:
             ray.init(address, runtime_env={"env_vars": _variables()}, **_quiet(ray))
         else:
+            # a job is as urgent as one that this process runs itself
+            os.environ.setdefault("RAY_worker_niceness", "0")
             more = {"include_dashboard": False, "object_store_memory": OBJECTS}
             ray.init("local", _temp_dir=str(own), **more, **_quiet(ray))
         signal.signal(signal.SIGTERM, handler)  # Ray has set its own

@@ -383,15 +383,10 @@ def make_detector(
             detector.checkpoint = checkpoint
         return detector
 
-    return (
-        make()
-        if job.scope == "pooled"
-        else PerScene(
-            make,
-            *(scenes(streams.get(split, streams["train"])) for split in SPLITS),
-            checkpoint=checkpoint,
-        )
-    )
+    if job.scope == "pooled":
+        return make()
+    train, test = (scenes(streams.get(split, streams["train"])) for split in SPLITS)
+    return PerScene(make, train, test, checkpoint)
 
 
 def silence(config: MethodConfig) -> MethodConfig:
