@@ -9,6 +9,8 @@ METHOD = '''
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -24,6 +26,7 @@ class SleeperConfig(MethodConfig):
     mebibytes: int = 0
     holding: float = 0.0
     stuck: bool = False
+    starts: str = ""
     ends: bool = False
     fails: bool = False
 
@@ -39,6 +42,8 @@ class Sleeper(Detector):
         Sleeper.loaded = True
         self.learnt = np.arange(self.config.numbers, dtype=np.float64)
         held = np.ones(self.config.mebibytes * 2**17)
+        if self.config.starts:
+            subprocess.Popen([sys.executable, "-c", self.config.starts])
         time.sleep(self.config.holding)
         del held
         if self.config.stuck:  # in a library that heeds nothing

@@ -5,6 +5,7 @@ import time
 
 import noisy_network
 import numpy as np
+import psutil
 import pytest
 import sleeper
 from typer.testing import CliRunner
@@ -88,6 +89,17 @@ def test_a_job_over_its_memory_has_failed_and_the_others_go_on(run, processes):
     assert "--memory-limit is 700 MiB" in found["large"]
     assert found["small"] is None
     assert found["gaussian"] is None
+
+
+def test_what_a_job_has_started_is_counted_and_ended_with_it(run, monkeypatch):
+    monkeypatch.setattr(supervised, "GRACE", 1.0)
+    program = f"import time; held = bytearray({1200 * MIB}); time.sleep(90)  # {os.getpid()}"
+    rows = {"many": {"starts": program, "holding": 90.0, "stuck": True}}
+    found = errors(run(rows, methods=("gaussian",), limits=Limits(memory=700 * MIB)))
+    assert found["many"].startswith("MemoryLimitReached: ended at ")
+    assert not [
+        one for one in psutil.process_iter(["cmdline"]) if program in (one.info["cmdline"] or ())
+    ]
 
 
 def test_limits_change_no_score(run):

@@ -186,6 +186,28 @@ def test_no_ray_is_one_line(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "RAY_ADDRESS=127.0.0.1:1: no Ray there ("),
+        ("[::1]:1", "RAY_ADDRESS=[::1]:1: no Ray there ("),
+        ("no-such-host.invalid:6379", "RAY_ADDRESS=no-such-host.invalid:6379: no Ray there ("),
+        ("127.0.0.1:99999", "RAY_ADDRESS=127.0.0.1:99999: no Ray there ("),
+        ("head", "RAY_ADDRESS=head: expected HOST:PORT"),
+        ("head:port", "RAY_ADDRESS=head:port: expected HOST:PORT"),
+    ],
+)
+def test_an_address_where_nothing_answers_is_one_line(monkeypatch, tmp_path, address, message):
+    monkeypatch.setitem(sys.modules, "ray", FakeRay())
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.chdir(tmp_path)
+    command = ["run", "--methods", "gaussian", "--datasets", "synthetic", "--executor", "ray"]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, BadInput)
+    assert str(done.exception).startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
 def test_curves_are_refused_before_anything_runs(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", FakeRay())
     monkeypatch.chdir(tmp_path)

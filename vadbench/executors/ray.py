@@ -7,8 +7,10 @@ What a task gets are texts and numbers; what it makes are records, on a disk in 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -46,7 +48,7 @@ def require_ray() -> Any:
     """Ray's module.
 
     Raises:
-        BadInput: if it is not installed.
+        BadInput: if it is not installed, or nothing answers at its address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     try:
@@ -55,7 +57,21 @@ def require_ray() -> Any:
         raise BadInput(
             f"--executor ray: Ray is not installed ({cut(str(error))}); pip install 'vadbench[ray]'"
         ) from error
+    _require_answer(os.environ.get(ADDRESS) or "")
     return ray
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address that nothing listens at: Ray itself asks for minutes."""
+    if address in ("", "auto", "local"):
+        return
+    found = re.fullmatch(r"(ray://)?\[?(?P<host>[^/]+?)\]?:(?P<port>\d{1,5})", address)
+    if found is None:
+        raise BadInput(f"{ADDRESS}={cut(address)}: expected HOST:PORT, as ray start prints it")
+    try:
+        socket.create_connection((found["host"], int(found["port"])), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(f"{ADDRESS}={cut(address)}: no Ray there ({error})") from error
 
 
 def run_tasks(
@@ -127,7 +143,7 @@ def _resources(needs: Needs, nodes: Sequence[dict[str, float]]) -> dict[str, Any
 @contextmanager
 def _open_cluster(ray: Any) -> Iterator[None]:
     """Be connected to the cluster, and to nothing afterwards."""
-    address = os.environ.get(ADDRESS)
+    address = os.environ.get(ADDRESS, "").removeprefix("local")
     handler = signal.getsignal(signal.SIGTERM)
     own = None if address else _make_folder()
     try:

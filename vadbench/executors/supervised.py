@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import NoReturn
 
+import psutil
+
 from vadbench.executors.limits import Limits, read_held
 from vadbench.plans.jobs import Job
 from vadbench.results.schema import RunRecord
@@ -86,7 +88,7 @@ class Worker:
                 self.last = now + GRACE
                 self.stop()
         elif now > self.last or (limits.memory and (read_held(pid) or 0) > OVER * limits.memory):
-            self.process.kill()
+            self.kill()
 
     def stop(self) -> None:
         """Tell it to end."""
@@ -94,11 +96,19 @@ class Worker:
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGUSR1)
 
+    def kill(self) -> None:
+        """Kill it and what it has started."""
+        started = []
+        with suppress(psutil.Error):
+            started = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        _kill_all(started)
+
     def end(self, seconds: float = 0.0) -> None:
         """See it end, in so many seconds, or kill it."""
         self.connection.close()
         self.process.join(seconds)
-        self.process.kill()
+        self.kill()
         self.process.join()
 
     def why_dead(self) -> Exception:
@@ -195,7 +205,7 @@ def _listen(
         worker.ended += 1
         worker.began = None
         if worker.reason is not None:  # it has ended all the same; the next one is not to blame
-            worker.process.kill()
+            worker.kill()
         yield job, record
 
 
@@ -244,7 +254,14 @@ def _work(connection: Connection, run: Run, processes: int) -> None:
                 connection.send(("error", error))
             connection.send(("free", None))
     except (Ended, EOFError, BrokenPipeError):
+        _kill_all(psutil.Process().children(recursive=True))
         os._exit(0)  # whatever was left off is whole or absent
+
+
+def _kill_all(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
