@@ -21,6 +21,7 @@ from typing import NoReturn
 
 import psutil
 
+from vadbench.errors import BadInput
 from vadbench.executors.limits import Limits, read_held
 from vadbench.plans.jobs import Job
 from vadbench.results.schema import RunRecord
@@ -140,6 +141,7 @@ def run_supervised(
 
     Raises:
         OSError: if the disk is full.
+        BadInput: if a record there is of a later vadbench.
     """
     limits = limits or Limits()
     waiting = deque(groups)
@@ -250,7 +252,7 @@ def _work(connection: Connection, run: Run, processes: int) -> None:
             try:
                 for job, record in run(group, begins=begins):
                     connection.send(("ended", (job.identity, record)))
-            except OSError as error:
+            except (OSError, BadInput) as error:  # of the results folder, not of a job
                 connection.send(("error", error))
             connection.send(("free", None))
     except (Ended, EOFError, BrokenPipeError):
