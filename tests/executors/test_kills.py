@@ -31,11 +31,8 @@ MORE = {
     "ray": ("--jobs", "2"),
 }
 LEFT = (".claims/*", ".checkpoints/*", ".tmp/.*", "runs/*/*/*/.old-*", "recipes/*/*/.old-*")
-LONGEST = {
-    "local": 20.0,
-    "slurm": 20.0,
-    "ray": 45.0,
-}  # seconds of a run after which the next kill comes, at the latest
+# seconds of a run after which its controller is killed, at the latest, and of a task
+LONGEST, OF_A_TASK = {"local": 20.0, "slurm": 20.0, "ray": 45.0}, 12.0
 TRIES = 60
 
 
@@ -91,20 +88,29 @@ class Runs:
         return found
 
     def kill(self, controller):
-        """Kill one of the tasks, or the controller; whether there was one."""
+        """At a random moment of the run kill the controller, or of its tasks one of them; nothing
+        where it ends before.
+        """
         if self.random.random() < 0.4:
-            if controller.poll() is not None:
-                return
-            controller.kill()
-            controller.wait()
-            self.kills["controller"] += 1
-            if self.executor != "slurm":  # all that it has started ends with it
-                wait_until(lambda: not self.processes(), 30)
+            longest, targets = LONGEST[self.executor], lambda: [psutil.Process(controller.pid)]
+        else:
+            wait_until(lambda: controller.poll() is not None or self.tasks(), 600)
+            longest, targets = OF_A_TASK, self.tasks
+        ends = time.monotonic() + self.random.uniform(0.0, longest)
+        while controller.poll() is None and time.monotonic() < ends:
+            time.sleep(0.05)
+        found = targets() if controller.poll() is None else []
+        if not found:
             return
-        tasks = self.tasks()
-        if tasks:
-            self.random.choice(tasks).kill()
+        target = self.random.choice(found)
+        target.kill()
+        if target.pid != controller.pid:
             self.kills["task"] += 1
+            return
+        controller.wait()
+        self.kills["controller"] += 1
+        if self.executor != "slurm":  # all that it has started ends with it
+            wait_until(lambda: not self.processes(), 30)
 
     def round(self, results, most):
         """Run the suite until it has ended well, with so many kills at most on the way."""
@@ -112,11 +118,10 @@ class Runs:
         for _ in range(TRIES):
             controller = self.begin(results)
             while controller.poll() is None:
-                ends = time.monotonic() + self.random.uniform(0.5, LONGEST[self.executor])
-                while controller.poll() is None and time.monotonic() < ends:
-                    time.sleep(0.05)
                 if sum(self.kills.values()) < aim:
                     self.kill(controller)
+                else:
+                    controller.wait()
             if controller.returncode == 0:
                 wait_until(lambda: not self.processes(), 120)
                 return

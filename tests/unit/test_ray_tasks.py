@@ -208,6 +208,18 @@ def test_an_address_where_nothing_answers_is_one_line(monkeypatch, tmp_path, add
     assert not list(tmp_path.iterdir())
 
 
+def test_what_ray_says_where_it_does_not_connect_is_one_line(plan, tmp_path, monkeypatch):
+    fake = FakeRay()
+
+    def init(*_, **__):
+        raise RuntimeError("Version mismatch: the cluster was started with:\n  Ray: 2.1")
+
+    monkeypatch.setattr(fake, "init", init)
+    with pytest.raises(BadInput, match=r"this machine: no connection \(Version mismatch: the"):
+        run(plan, tmp_path, monkeypatch, fake)
+    assert not list(tmp_path.glob("runs/**/run.json"))
+
+
 def test_curves_are_refused_before_anything_runs(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", FakeRay())
     monkeypatch.chdir(tmp_path)

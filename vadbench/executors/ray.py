@@ -25,6 +25,7 @@ from vadbench.errors import BadInput, cut
 ADDRESS = "RAY_ADDRESS"
 OBJECTS = 100 * 2**20  # bytes that Ray holds for objects; ours are texts
 GRACE = 1.5  # seconds in which a task that is cancelled ends; a network is written in them
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 KEPT = "VADBENCH_"  # variables that a task sees as they are here
 LONGEST = 20  # letters of a folder under which Ray's sockets have names that are short enough
 
@@ -147,25 +148,32 @@ def _open_cluster(ray: Any) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     own = None if address else _make_folder()
     try:
-        if own is None:
-            ray.init(address, runtime_env={"env_vars": _variables()}, **_quiet(ray))
-        else:
-            # a job is as urgent as one that this process runs itself
-            os.environ.setdefault("RAY_worker_niceness", "0")
-            more = {"include_dashboard": False, "object_store_memory": OBJECTS}
-            ray.init("local", _temp_dir=str(own), **more, **_quiet(ray))
+        _connect(ray, address, own)
         signal.signal(signal.SIGTERM, handler)  # Ray has set its own
         yield
-    except (ConnectionError, ray.exceptions.RaySystemError) as error:
-        raise BadInput(f"{ADDRESS}={address}: no Ray there ({cut(str(error))})") from error
     finally:
         ray.shutdown()
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
 
 
-def _quiet(ray: Any) -> dict[str, Any]:
-    return {"log_to_driver": False, "logging_level": "CRITICAL"}
+def _connect(ray: Any, address: str, own: Path | None) -> None:
+    """Connect to the cluster of an address, or start one in a folder.
+
+    Raises:
+        BadInput: with what Ray says where that is not possible, of another version, say.
+    """
+    try:
+        if own is None:
+            ray.init(address, runtime_env={"env_vars": _variables()}, **QUIET)
+        else:
+            # a job is as urgent as one that this process runs itself
+            os.environ.setdefault("RAY_worker_niceness", "0")
+            more = {"include_dashboard": False, "object_store_memory": OBJECTS}
+            ray.init("local", _temp_dir=str(own), **more, **QUIET)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        where = f"{ADDRESS}={address}" if address else "a Ray of this machine"
+        raise BadInput(f"{where}: no connection ({cut(str(error))})") from error
 
 
 def _variables() -> dict[str, str]:
