@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 KILLS = {"local": 20, "ray": 15, "slurm": 15}
 SEED = 20260101
-MARK = "VADBENCH_TEST_RUN"
+MARK = "TEST_RUN_OF"
 SUITE = ("run", "--methods", "noisy,gaussian,gmm", "--datasets", "folder", "--seeds", "2")
 TASK = {"local": "spawn_main", "slurm": "run-job", "ray": "ray::do_task"}
 MORE = {
