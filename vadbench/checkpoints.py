@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
+
+    from vadbench.detector import Detector
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -71,6 +74,30 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
     return Checkpoint(step, arrays, facts) if digest == _digest(arrays) else None
+
+
+def write_finished(path: Path, detector: Detector, seconds: float) -> None:
+    """Keep a detector that is fitted in the place of its training; where the disk takes nothing, it
+    is fitted again if need be.
+    """
+    import torch
+
+    facts = {"finished": True, "torch": str(torch.__version__), "seconds": seconds}
+    with suppress(OSError):
+        write_checkpoint(path, Checkpoint(0, detector.arrays(), facts))
+
+
+def read_finished(path: Path, detector: Detector) -> float | None:
+    """Restore a detector from what `write_finished` wrote, and give the seconds that its training
+    took; None: there is nothing, or of another torch, or its training is not at its end.
+    """
+    import torch
+
+    kept = read_checkpoint(path)
+    if kept is None or not kept.facts.get("finished") or kept.facts["torch"] != torch.__version__:
+        return None
+    detector.restore(kept.arrays)
+    return float(kept.facts["seconds"])
 
 
 def take_state(

@@ -32,7 +32,7 @@ def open_workers(
     # spawn: a forked copy of a process that has used OpenMP threads hangs
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with _blocked_signals():  # it starts a process that clears up after the others
+    with blocked_signals():  # it starts a process that clears up after the others
         pool = ProcessPoolExecutor(
             processes,
             mp_context=context,
@@ -57,12 +57,12 @@ class Workers:
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """The outcome to come of a call that one of the processes makes."""
-        with _blocked_signals():
+        with blocked_signals():
             return self._pool.submit(call, *arguments)
 
 
 @contextmanager
-def _blocked_signals() -> Iterator[None]:
+def blocked_signals() -> Iterator[None]:
     """A process that is started here does not see `SIGNALS`: a terminal sends Ctrl-C to all of a
     group, a batch system SIGTERM, and this process ends the others.
     """
@@ -74,13 +74,13 @@ def _blocked_signals() -> Iterator[None]:
 
 
 def _begin(processes: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     set_threads(max(count_threads() // processes, 1))
     if begin is not None:
         begin(*arguments)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when the one that has started it has ended, in whatever way."""
     parent = multiprocessing.parent_process()
     if parent is not None:

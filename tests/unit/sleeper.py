@@ -7,7 +7,10 @@ from vadbench import registry
 METHOD = '''
 """Sleeper: sleeps, allocates and ends as its settings say."""
 
+import hashlib
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -21,6 +24,9 @@ class SleeperConfig(MethodConfig):
     fitting: float = 0.0
     scoring: float = 0.0
     mebibytes: int = 0
+    holding: float = 0.0
+    stuck: bool = False
+    starts: str = ""
     ends: bool = False
     fails: bool = False
 
@@ -35,7 +41,13 @@ class Sleeper(Detector):
         time.sleep(self.config.fitting + (0 if Sleeper.loaded else self.config.loading))
         Sleeper.loaded = True
         self.learnt = np.arange(self.config.numbers, dtype=np.float64)
-        np.ones(self.config.mebibytes * 2**17)
+        held = np.ones(self.config.mebibytes * 2**17)
+        if self.config.starts:
+            subprocess.Popen([sys.executable, "-c", self.config.starts])
+        time.sleep(self.config.holding)
+        del held
+        if self.config.stuck:  # in a library that heeds nothing
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 
     def score(self, test):
         if self.config.ends:

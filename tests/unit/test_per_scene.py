@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 from vadbench_methods.gaussian import Gaussian
 from vadbench_methods.knn import KNN
 
-from vadbench.detector import Features
+from vadbench import trainer
+from vadbench.detector import DetectorInfo, Features
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import PartFrames
 from vadbench.features import store
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
 from vadbench.runner.job import run_one_fit
-from vadbench.runner.per_scene import PerScene
+from vadbench.runner.per_scene import PerScene, scene_checkpoint
 from vadbench.suite import make_suite
+from vadbench.training import LightningDetector, NeuralConfig
 
 SCENES = ["01", "02", "01"]
 
@@ -70,6 +74,84 @@ def test_a_frame_between_two_windows_takes_the_nearer_ones_score() -> None:
     maxima = PartFrames.of_rows(rows, np.array([7, 2])).maxima[:, 0]
 
     assert maxima.tolist() == [5, 5, 5, 5, 9, 9, 9, 7, 7]
+
+
+class Noisy(LightningDetector):
+    """Learns with noise; the user presses Ctrl-C at a step of all scenes' together."""
+
+    Config = NeuralConfig
+    info = DetectorInfo("noisy", "Noisy", "none", deterministic=False)
+    ends_at: int | None = None
+    steps = 0
+
+    def build(self, dim: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(dim, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, dim))
+
+    def loss(self, batch: torch.Tensor) -> torch.Tensor:
+        Noisy.steps += 1
+        if Noisy.steps == Noisy.ends_at:
+            raise KeyboardInterrupt
+        noise = torch.randn_like(batch)
+        loss: torch.Tensor = (self.net(batch + noise) + noise).square().mean()
+        return loss
+
+    def anomaly(self, batch: torch.Tensor) -> torch.Tensor:
+        score: torch.Tensor = self.net(batch).square().sum(1, keepdim=True)
+        return score
+
+
+def train_networks(path: Path | None, ends_at: int | None = None) -> tuple[PerScene, int]:
+    """Networks of two scenes, ten steps each, and how many steps that took."""
+    config = NeuralConfig(epochs=5, batch_size=32, progress="off", device="cpu", max_steps=10)
+    networks = PerScene(lambda: Noisy(config, seed=1), SCENES, ["02", "01", "01"], path)
+    Noisy.steps, Noisy.ends_at = 0, ends_at
+    if ends_at is None:
+        networks.fit(features(rows=120))
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            networks.fit(features(rows=120))
+    return networks, Noisy.steps
+
+
+@pytest.mark.parametrize("ends", [[4], [14], [7, 9, 3]], ids=str)
+def test_each_scenes_network_goes_on_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: list[int]
+) -> None:
+    monkeypatch.setattr(trainer.Keeper, "COPIES", 0.0)
+    whole, steps = train_networks(None)
+    path = tmp_path / "kept" / "fit.safetensors"
+    left = steps
+
+    for ends_at in ends:
+        train_networks(path, ends_at)
+        left -= ends_at - 1
+    again, taken = train_networks(path)
+
+    assert taken == left
+    assert again.seconds_before > 0
+    for rows in (features(1), features(rows=120)):
+        assert np.array_equal(again.score(rows), whole.score(rows))
+    train = features(rows=120)
+    assert np.array_equal(again.score_normal(train), whole.score_normal(train))
+    assert len(list(path.parent.iterdir())) == 2  # until the record is written
+
+
+def test_a_damaged_network_of_a_scene_is_trained_again(tmp_path: Path) -> None:
+    path = tmp_path / "fit.safetensors"
+    whole, steps = train_networks(path)
+    assert train_networks(path)[1] == 0
+    for kept in tmp_path.iterdir():
+        kept.write_bytes(kept.read_bytes()[:-3] + b"xyz")
+    again, taken = train_networks(path)
+    assert taken == steps
+    assert np.array_equal(again.score(features(1)), whole.score(features(1)))
+
+
+def test_scenes_of_any_name_have_files_of_their_own(tmp_path: Path) -> None:
+    names = ["01", "1", "../up", "a/b", "", "\udcff", "x" * 5000]
+    paths = {scene_checkpoint(tmp_path / "fit.safetensors", name) for name in names}
+    assert len(paths) == len(names)
+    assert {path.parent for path in paths} == {tmp_path}
 
 
 def put(cache: Path, dataset: str, fingerprint: str, split: str, columns: list[str]) -> None:

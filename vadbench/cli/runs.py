@@ -13,6 +13,7 @@ from vadbench.cli.terminal import echo, print_grid, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
+    from vadbench.executors.limits import Limits
     from vadbench.plans.jobs import Job
     from vadbench.plans.plan import Plan
     from vadbench.plans.states import State
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vadbench.results.records import Results
     from vadbench.runner.run import Outcome
 
-EXECUTORS = ("local", "slurm")
+EXECUTORS = ("local", "slurm", "ray")
 
 app = typer.Typer()
 
@@ -33,7 +34,8 @@ def run(
         str, typer.Option(help="What to do with finished jobs: skip, rerun or fail.")
     ] = "skip",
     executor: Annotated[
-        str, typer.Option(help="Where jobs run: local, or slurm, which are submitted.")
+        str,
+        typer.Option(help="Where jobs run: local; slurm, which are submitted; ray, a task a fit."),
     ] = "local",
     slurm: Annotated[
         str, typer.Option(help="Options for sbatch: partition=long,time=2:00:00,gpus=1,mem=8G.")
@@ -50,6 +52,16 @@ def run(
             min=1, max=1024, help="Threads of a job; default: what its method gains from."
         ),
     ] = None,
+    time_limit: Annotated[
+        str,
+        typer.Option(
+            help="Time that a job may take, as 90s, 30m or 2h; over it, it has failed and says so."
+        ),
+    ] = "",
+    memory_limit: Annotated[
+        str,
+        typer.Option(help="Memory that a job may hold, as 512M or 8G (docs/cluster.md)."),
+    ] = "",
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
     ] = "",
@@ -75,16 +87,24 @@ def run(
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
     if executor not in EXECUTORS:
         raise registry.unknown("executor", executor, EXECUTORS)
+    limits = _read_limits(time_limit, memory_limit)
     plan = options.read_plan()
     progress = silent if quiet else say
     if executor == "slurm":
+        fails = existing == "fail"
         _refuse_local(
-            {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": existing == "fail"}
+            executor, {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": fails}
         )
-        _run_on_slurm(plan, Results(results), slurm, wait, existing == "rerun", jobs, threads)
+        again = existing == "rerun"
+        _run_on_slurm(plan, Results(results), slurm, wait, again, jobs, threads, limits)
         return
     if slurm or wait:
         raise BadInput("--slurm and --wait are of --executor slurm")
+    if executor == "ray":
+        from vadbench.executors.ray import require_ray
+
+        require_ray()
+        _refuse_local(executor, {"--wandb": wandb})
     sink = _sink(wandb, results)
     outcome = run_suite(
         plan,
@@ -96,9 +116,18 @@ def run(
         sink=sink,
         threads=threads,
         keep_models=keep_models,
+        limits=limits,
+        where=executor,  # type: ignore[arg-type]
         say=progress,
     )
     _end(outcome)
+
+
+def _read_limits(time: str, memory: str) -> Limits:
+    """The limits of a job."""
+    from vadbench.executors.limits import Limits, read_duration, read_size
+
+    return Limits(read_duration(time) if time else None, read_size(memory) if memory else None)
 
 
 def _end(outcome: Outcome) -> None:
@@ -111,12 +140,13 @@ def _end(outcome: Outcome) -> None:
     raise typer.Exit(1 if outcome.failed or outcome.lacking else 0)
 
 
-def _refuse_local(asked: dict[str, Any]) -> None:
+def _refuse_local(executor: str, asked: dict[str, Any]) -> None:
     for option, value in asked.items():
         if value:
             raise BadInput(
-                f"{option} is not there with --executor slurm; when the jobs are done, the same"
-                " command without it and with --executor local does that, and trains nothing again"
+                f"{option} is not there with --executor {executor}; when the jobs are done, the"
+                " same command without it and with --executor local does that, and trains nothing"
+                " again"
             )
 
 
@@ -128,6 +158,7 @@ def _run_on_slurm(
     again: bool,
     jobs: int,
     threads: int | None,
+    limits: Limits,
 ) -> None:
     """Submit what is missing, and follow it where asked to."""
     from vadbench.executors.slurm import read_options
@@ -140,6 +171,7 @@ def _run_on_slurm(
         again=again,
         at_a_time=jobs if jobs > 1 else None,
         threads=threads,
+        limits=limits,
         say=say,
     )
     if wait:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Sequence
 
+from vadbench.executors.limits import Limits
+from vadbench.executors.supervised import Fail, Run, run_supervised
 from vadbench.plans.jobs import Job
 from vadbench.results.schema import RunRecord
-from vadbench.workers import open_workers
-
-Run = Callable[[Sequence[Job]], Iterator[tuple[Job, RunRecord]]]
-Fail = Callable[[Job, Exception], RunRecord]
 
 
 def run_jobs(
@@ -20,30 +16,24 @@ def run_jobs(
     fail: Fail,
     *,
     processes: int = 1,
-) -> Iterator[tuple[Job, RunRecord]]:
+    limits: Limits | None = None,
+) -> Generator[tuple[Job, RunRecord], None, None]:
     """Run the jobs and yield each with its record as it ends; those that differ only in scoring are
     fitted once.
 
     Args:
         jobs: what to run.
-        run: runs the jobs of one fit; picklable where there are several processes.
+        run: runs the jobs of one fit; picklable where there are several processes, or limits.
         fail: the record of a job whose process was killed.
         processes: how many fits at a time; each process gets its share of the cores.
+        limits: of a job; where there are any, another process runs it and is watched.
     """
-    if processes == 1:
-        for group in one_fit_each(jobs):
+    groups = one_fit_each(jobs)
+    if processes == 1 and not limits:
+        for group in groups:
             yield from run(group)
         return
-    with open_workers(processes) as workers:
-        waiting = {workers.submit(_run_all, run, group): group for group in one_fit_each(jobs)}
-        while waiting:
-            ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ended:
-                group = waiting.pop(future)
-                try:
-                    yield from future.result()
-                except BrokenProcessPool as error:  # killed from outside, mostly for lack of memory
-                    yield from ((job, fail(job, error)) for job in group)
+    yield from run_supervised(groups, run, fail, processes=processes, limits=limits)
 
 
 def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -52,7 +42,3 @@ def one_fit_each(jobs: Sequence[Job]) -> list[list[Job]]:
     for job in jobs:
         groups.setdefault(job.fit_identity, []).append(job)
     return list(groups.values())
-
-
-def _run_all(run: Run, group: list[Job]) -> list[tuple[Job, RunRecord]]:
-    return list(run(group))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from vadbench.errors import BadInput
+from vadbench.executors.limits import Limits
 from vadbench.files.atomic import replace_file, replace_folder
 from vadbench.files.documents import read_json
 from vadbench.spec import Record
@@ -36,6 +37,9 @@ class TaskList(Record):
         fits: identities of the jobs that share a fit, a task each.
         replace: identities of jobs whose finished records are replaced.
         threads: of a job; None: as its method says.
+        time_limit: of a job, seconds; None: any time.
+        memory_limit: of a job, bytes; None: any.
+        keep_models: whether what was learnt is kept too.
     """
 
     format: Literal[1] = 1
@@ -44,10 +48,18 @@ class TaskList(Record):
     fits: tuple[tuple[str, ...], ...] = Field(min_length=1)
     replace: frozenset[str] = frozenset()
     threads: int | None = Field(None, ge=1, le=1024)
+    time_limit: PositiveFloat | None = None
+    memory_limit: PositiveInt | None = None
+    keep_models: bool = False
 
     def read_suite(self) -> Suite:
         """The suite."""
         return Suite.model_validate(self.suite)
+
+    @property
+    def limits(self) -> Limits:
+        """Of a job."""
+        return Limits(self.time_limit, self.memory_limit)
 
     @property
     def identities(self) -> set[str]:

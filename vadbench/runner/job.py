@@ -24,11 +24,12 @@ from vadbench.datasets.resplit import record_name
 from vadbench.detector import Detector, MethodConfig, Note
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
-from vadbench.executors.claims import claim
+from vadbench.executors.claims import claim, sweep_claims
 from vadbench.features.networks.store import read_manifest as read_network_manifest
 from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import MANIFEST, Stream, read_manifest
 from vadbench.features.stream import open_stream
+from vadbench.files.atomic import sweep
 from vadbench.files.npz import Arrays
 from vadbench.plans.jobs import Job
 from vadbench.results.records import Results
@@ -36,6 +37,7 @@ from vadbench.results.schema import NetworkCost, RunRecord
 from vadbench.runner.per_scene import PerScene, scenes
 from vadbench.threads import count_threads, limit_threads
 
+CHECKPOINTS = ".checkpoints"  # where trainings are kept, under the results folder
 NORMAL = "train_scores"  # the array of rows.npz with what the calibrating rows score
 # gives the pytorch-lightning logger of a job's training, or None, while it lasts
 Curves = Callable[[Job], AbstractContextManager[Any]]
@@ -62,6 +64,7 @@ def run_one_fit(
     replace: frozenset[str] = frozenset(),
     threads: int | None = None,
     keep: Keep | None = None,
+    begins: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[tuple[Job, RunRecord]]:
     """Fit and score jobs with one `fit_identity`, write their records and yield each as it ends.
 
@@ -78,6 +81,7 @@ def run_one_fit(
             another process has finished in the meantime is taken.
         threads: of a job; None: as the method says.
         keep: is handed what was learnt; None: only the scores are kept.
+        begins: called with each job that has no record, before anything is done for it.
 
     Raises:
         KeyboardInterrupt: as it comes; nothing is written.
@@ -92,6 +96,7 @@ def run_one_fit(
         if not again and (finished := results.finished(job.document, job.identity)) is not None:
             yield job, finished
             continue
+        begins(job)
         try:
             streams = streams or open_streams(job, cache_root)
             data = data or _read_digests(job, cache_root)
@@ -115,16 +120,34 @@ def run_one_fit(
             record = failed_record(job, error)
         written = results.write_run(record, rows, again)
         if record.status == "done":
-            kept = _checkpoint_path(results, job)
-            kept.unlink(missing_ok=True)
-            with suppress(OSError):  # others are kept there
-                kept.parent.rmdir()
+            remove_checkpoints(results, [job])
         yield job, written
 
 
 def _checkpoint_path(results: Results, job: Job) -> Path:
     """Where the training of a job is kept until its record is written."""
-    return results.root / ".checkpoints" / f"{job.fit_identity[:32]}.safetensors"
+    return results.root / CHECKPOINTS / f"{job.fit_identity[:32]}.safetensors"
+
+
+def remove_checkpoints(results: Results, done: Sequence[Job]) -> None:
+    """Remove what was kept of the trainings of jobs that are done."""
+    folder = results.root / CHECKPOINTS
+    for stem in {_checkpoint_path(results, job).stem for job in done} if folder.is_dir() else ():
+        for path in folder.glob(f"{stem}*"):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # others are kept there
+        folder.rmdir()
+
+
+def sweep_left(results: Results, done: Sequence[Job], others: Sequence[Job] = ()) -> None:
+    """Remove what killed processes have left: what was being written, claims, and trainings of jobs
+    that are done and that none of the others needs.
+    """
+    results.sweep_temporary()
+    sweep_claims(results.root)
+    sweep((results.root / CHECKPOINTS).glob(".*"))
+    needed = {job.fit_identity for job in others}
+    remove_checkpoints(results, [job for job in done if job.fit_identity not in needed])
 
 
 def run_claimed(
@@ -348,8 +371,7 @@ def make_detector(
         config: of the method.
         streams: as `open_streams` gives them.
         logger: receives a network's training curves; None: nothing does.
-        checkpoint: where a network's training is kept, of one that serves all scenes; None:
-            nowhere.
+        checkpoint: where a network's training is kept; None: nowhere.
     """
     method: type[Detector] = registry.load("detectors", job.method)
 
@@ -361,11 +383,10 @@ def make_detector(
             detector.checkpoint = checkpoint
         return detector
 
-    return (
-        make()
-        if job.scope == "pooled"
-        else PerScene(make, *(scenes(streams.get(split, streams["train"])) for split in SPLITS))
-    )
+    if job.scope == "pooled":
+        return make()
+    train, test = (scenes(streams.get(split, streams["train"])) for split in SPLITS)
+    return PerScene(make, train, test, checkpoint)
 
 
 def silence(config: MethodConfig) -> MethodConfig:

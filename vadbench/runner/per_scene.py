@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadbench.checkpoints import read_finished, write_finished
 from vadbench.detector import Detector, Features
 from vadbench.errors import BadInput
 from vadbench.features.store import Stream
@@ -19,18 +23,30 @@ class PerScene:
     Args:
         make: a detector that is not yet fitted.
         train, test: the scene of each training and test video, in order.
+        checkpoint: where networks are kept until all of them are trained, a file a scene beside
+            this one; None: nowhere.
+
+    Attributes:
+        seconds_before: that trainings took before this process.
     """
 
     def __init__(
-        self, make: Callable[[], Detector], train: Sequence[str], test: Sequence[str]
+        self,
+        make: Callable[[], Detector],
+        train: Sequence[str],
+        test: Sequence[str],
+        checkpoint: Path | None = None,
     ) -> None:
         self.make = make
+        self.checkpoint = checkpoint
+        self.seconds_before = 0.0
         self.train = np.asarray(train)
         self.test = np.asarray(test)
         self.detectors: dict[str, Detector] = {}
 
     def fit(self, train: Features) -> None:
-        """Fit a detector to the training rows of each scene.
+        """Fit a detector to the training rows of each scene; of networks, those that a process
+        before this one has trained are taken, and one that it was at goes on.
 
         Raises:
             BadInput: on a tested scene without training rows.
@@ -43,9 +59,24 @@ class PerScene:
                 ' "pooled"'
             )
         for name in sorted(set(scene.tolist())):
-            detector = self.make()
-            detector.fit(train.rows(np.flatnonzero(scene == name)))
-            self.detectors[name] = detector
+            self.detectors[name] = self._fit(name, train.rows(np.flatnonzero(scene == name)))
+
+    def _fit(self, name: str, rows: Features) -> Detector:
+        detector = self.make()
+        if self.checkpoint is None or not hasattr(detector, "checkpoint"):
+            detector.fit(rows)
+            return detector
+        path = scene_checkpoint(self.checkpoint, name)
+        seconds = read_finished(path, detector)
+        if seconds is None:
+            detector.checkpoint = path
+            began = time.perf_counter()
+            detector.fit(rows)
+            seconds = getattr(detector, "seconds_before", 0.0)
+            took = seconds + time.perf_counter() - began
+            write_finished(path, detector, took)
+        self.seconds_before += seconds
+        return detector
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, C] each row scored by its scene's detector."""
@@ -81,6 +112,12 @@ class PerScene:
             if len(rows):
                 scores[rows] = score(detector, features.rows(rows))
         return scores
+
+
+def scene_checkpoint(path: Path, scene: str) -> Path:
+    """The file of a scene beside that of a job; a scene's name may be anything."""
+    digest = hashlib.sha256(scene.encode("utf-8", "surrogatepass")).hexdigest()
+    return path.with_name(f"{path.stem}-{digest[:12]}{path.suffix}")
 
 
 def scenes(stream: Stream) -> list[str]:

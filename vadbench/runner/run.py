@@ -5,7 +5,8 @@ evaluate each result as soon as its jobs are there, write the table.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Literal, Protocol
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
-from vadbench.executors.claims import sweep_claims
-from vadbench.executors.local import Fail, Run, one_fit_each, run_jobs
+from vadbench.executors.limits import Limits
+from vadbench.executors.local import one_fit_each, run_jobs
+from vadbench.executors.supervised import Fail
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
 from vadbench.plans.jobs import Job
@@ -35,7 +37,7 @@ from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
-from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed
+from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed, sweep_left
 from vadbench.runner.keep import Keeper, has_fit, is_kept, keep_results
 from vadbench.runner.progress import (
     TimeLeft,
@@ -47,7 +49,10 @@ from vadbench.runner.progress import (
 )
 
 Existing = Literal["skip", "rerun", "fail"]
+Where = Literal["local", "ray"]
 Say = Callable[[str], None]
+# runs jobs, so many fits at a time, and yields each with its record as it ends
+Do = Callable[..., Generator[tuple[Job, RunRecord], None, None]]
 CHANGED = "its files have changed since"
 
 
@@ -85,6 +90,8 @@ def run_suite(
     sink: Sink | None = None,
     threads: int | None = None,
     keep_models: bool = False,
+    limits: Limits | None = None,
+    where: Where = "local",
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -104,6 +111,8 @@ def run_suite(
         threads: of each job; None: as its method says.
         keep_models: whether what was learnt is kept too; what is not kept of a job that was run
             before is fitted again.
+        limits: of the time and memory of a job; one that is over them has failed.
+        where: jobs run in processes of this machine, or as tasks of Ray, which log no curves.
         say: receives one line an event.
 
     Raises:
@@ -112,13 +121,13 @@ def run_suite(
     """
     results.require_writable()
     results.sweep_temporary()
-    sweep_claims(results.root)
     states = job_states(plan, results, thorough)
     done = [job for job in plan.jobs if states[job.identity] == "done"]
     if existing == "fail":
         _refuse_existing(done, results)
     again = existing == "rerun"
     todo = [job for job in plan.jobs if again or states[job.identity] != "done"]
+    sweep_left(results, done, todo)
     reused = [] if again else done
     if reused:
         records = [results.run(job.document, job.identity) for job in reused]
@@ -134,16 +143,21 @@ def run_suite(
     evaluation = Evaluation(plan, results, say, fresh={job.identity for job in able})
     evaluation.take(job.identity for job in reused)
     replace = frozenset(job.identity for job in (able if again else outdated))
-    run = partial(
-        run_claimed,
-        results=results,
-        cache_root=cache_root(),
-        quiet=quiet or processes > 1,
-        curves=None if sink is None else sink.curves,
-        replace=replace,
-        threads=threads,
-        keep=Keeper(results.root) if keep_models else None,
-    )
+    fail = fail_in(results, replace)
+    if where == "ray":
+        do = _on_ray(plan, results, replace, threads, keep_models, limits, fail)
+    else:
+        run = partial(
+            run_claimed,
+            results=results,
+            cache_root=cache_root(),
+            quiet=quiet or processes > 1,
+            curves=None if sink is None else sink.curves,
+            replace=replace,
+            threads=threads,
+            keep=Keeper(results.root) if keep_models else None,
+        )
+        do = partial(run_jobs, run=run, fail=fail, limits=limits)
     ready: list[Job] = []
 
     def prepare(batch: list[Job]) -> list[Job]:
@@ -153,18 +167,20 @@ def run_suite(
         return drop_lacking(batch, lacking)
 
     failed = []
-    for job, record in _run_quick_first(
-        able, prepare, run, _fail_in(results, replace), results, processes, say
-    ):
-        if record.status == "failed":
-            failed.append((job, record.error or "unknown error"))
-        else:
-            evaluation.take([job.identity])
+    with closing(_run_quick_first(able, prepare, do, results, processes, say)) as running:
+        for job, record in running:
+            if record.status == "failed":
+                failed.append((job, record.error or "unknown error"))
+            else:
+                evaluation.take([job.identity])
+    fails = {job.identity for job, _ in failed}
     _require_some(ready or done, lacking)
+    if ready:  # a process that has died may have left something
+        ended = [job for job in ready if job.identity not in fails]
+        sweep_left(results, ended, [job for job, _ in failed])
     evaluation.summarise()
     if keep_models:
         _keep_models(plan, evaluation.ready, results, quiet, threads, say)
-    fails = {job.identity for job, _ in failed}
     withheld = {
         job.identity: _why_withheld(job, lacking)
         for job in outdated
@@ -174,6 +190,32 @@ def run_suite(
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
     return Outcome(table, path, tuple(failed), group_reasons(lacking))
+
+
+def _on_ray(
+    plan: Plan,
+    results: Results,
+    replace: frozenset[str],
+    threads: int | None,
+    keep_models: bool,
+    limits: Limits | None,
+    fail: Fail,
+) -> Do:
+    """What runs jobs as tasks of Ray."""
+    from vadbench.executors.submission import TaskList
+    from vadbench.runner.on_ray import run_jobs_on_ray
+
+    tasks = TaskList(
+        suite=plan.suite.model_dump(mode="json"),
+        features=(),
+        fits=(tuple(job.identity for job in plan.jobs),),
+        replace=replace,
+        threads=threads,
+        time_limit=None if limits is None else limits.seconds,
+        memory_limit=None if limits is None else limits.memory,
+        keep_models=keep_models,
+    )
+    return partial(run_jobs_on_ray, tasks=tasks, results=results, fail=fail)
 
 
 def _keep_models(
@@ -230,18 +272,17 @@ def write_table(
 def _run_quick_first(
     jobs: list[Job],
     prepare: Callable[[list[Job]], list[Job]],
-    run: Run,
-    fail: Fail,
+    do: Do,
     results: Results,
     processes: int,
     say: Say,
-) -> Iterator[tuple[Job, RunRecord]]:
+) -> Generator[tuple[Job, RunRecord], None, None]:
     """Run the jobs, those first that take the least time, and say how each ended.
 
     One data set's features are extracted after the other's jobs, so that there is something to see
     before all is extracted; `prepare` does so and gives the jobs that can be run then.
     """
-    ended, left, runs = 0, list(jobs), read_runs(results) if jobs else []
+    number, left, runs = 0, list(jobs), read_runs(results) if jobs else []
     for batch in _batches(jobs):
         left = left[len(batch) :]
         able = prepare(batch)
@@ -249,12 +290,13 @@ def _run_quick_first(
         time_left = TimeLeft([*able, *left], seconds, processes)
         if able:
             say(f"{plural(len(able) + len(left), 'job')} to run; {time_left.words}")
-        for job, record in run_jobs(order_by_cost(able, seconds), run, fail, processes=processes):
-            ended += 1
-            time_left.end(job, record)
-            line = f"[{ended}/{len(jobs)}] {describe_run(job, record)}"
-            say("; ".join(filter(None, (line, time_left.words))))
-            yield job, record
+        with closing(do(order_by_cost(able, seconds), processes=processes)) as ended:
+            for job, record in ended:
+                number += 1
+                time_left.end(job, record)
+                line = f"[{number}/{len(jobs)}] {describe_run(job, record)}"
+                say("; ".join(filter(None, (line, time_left.words))))
+                yield job, record
 
 
 def _batches(jobs: list[Job]) -> list[list[Job]]:
@@ -356,7 +398,7 @@ def _why_withheld(job: Job, lacking: dict[Need, str]) -> str:
     return f"{CHANGED}; {reasons[0] if reasons else 'the new run has failed'}"
 
 
-def _fail_in(results: Results, replace: frozenset[str]) -> Fail:
+def fail_in(results: Results, replace: frozenset[str]) -> Fail:
     """What becomes of a job whose process was killed: its record, if it was written before and was
     not to be replaced.
     """

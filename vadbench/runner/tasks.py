@@ -8,16 +8,18 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from vadbench.errors import BadInput
 from vadbench.executors import slurm
-from vadbench.executors.local import one_fit_each
+from vadbench.executors.limits import Limits
+from vadbench.executors.local import one_fit_each, run_jobs
 from vadbench.executors.submission import (
     Stage,
     Submission,
@@ -34,9 +36,10 @@ from vadbench.plans.plan import Plan, plan_suite
 from vadbench.plans.states import job_states
 from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
-from vadbench.runner.job import failed_record, run_claimed
+from vadbench.runner.job import failed_record, run_claimed, sweep_left
+from vadbench.runner.keep import Keeper
 from vadbench.runner.progress import describe_run, plural
-from vadbench.runner.run import Evaluation, Outcome, drop_lacking, write_table
+from vadbench.runner.run import Evaluation, Outcome, drop_lacking, fail_in, write_table
 
 Say = Callable[[str], None]
 POLL = 2.0  # seconds between two looks at the queue
@@ -98,6 +101,7 @@ def submit_suite(
     again: bool = False,
     at_a_time: int | None = None,
     threads: int | None = None,
+    limits: Limits | None = None,
     say: Say,
 ) -> None:
     """Submit what is missing of a plan and what nobody works at, and say where all of it stands.
@@ -109,6 +113,7 @@ def submit_suite(
         again: whether finished jobs run too.
         at_a_time: trainings at once; None: no limit.
         threads: of a job; None: as its method says.
+        limits: of the time and memory of a job.
         say: receives one line an event.
 
     Raises:
@@ -138,6 +143,8 @@ def submit_suite(
             fits=tuple(tuple(job.identity for job in group) for group in one_fit_each(able)),
             replace=frozenset(replace),
             threads=threads,
+            time_limit=None if limits is None else limits.seconds,
+            memory_limit=None if limits is None else limits.memory,
         )
         folder = write_tasks(results.root.absolute(), tasks)
         try:
@@ -236,19 +243,29 @@ def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
     if not 0 <= index < tasks.count(stage):
         raise BadInput(f"{path}: has {tasks.count(stage)} {stage} tasks, none number {index}")
     results = Results(path.parents[2])
-    plan = plan_suite(tasks.read_suite())
-    jobs = {job.identity: job for job in plan.jobs}
-    unknown = tasks.identities - jobs.keys()
-    if unknown:
-        raise BadInput(
-            f"{path}: job {min(unknown)[:12]} is none of this version or these data; submit again"
-            " with vadbench run --executor slurm"
-        )
+    plan, jobs = plan_tasks(tasks, str(path))
     if stage == "features":
         return _extract(plan, tasks, index, say)
     if stage == "fits":
         return _fit([jobs[identity] for identity in tasks.fits[index]], tasks, results, say)
     return _write_table(plan, tasks, results, path.parent, say)
+
+
+def plan_tasks(tasks: TaskList, name: str) -> tuple[Plan, dict[str, Job]]:
+    """The plan of tasks, and its jobs by identity.
+
+    Raises:
+        BadInput: if a task is of another version, with the name of the list.
+    """
+    plan = plan_suite(tasks.read_suite())
+    jobs = {job.identity: job for job in plan.jobs}
+    unknown = tasks.identities - jobs.keys()
+    if unknown:
+        raise BadInput(
+            f"{name}: job {min(unknown)[:12]} is none of this version or these data; submit again"
+            " with vadbench run"
+        )
+    return plan, jobs
 
 
 def _extract(plan: Plan, tasks: TaskList, index: int, say: Say) -> bool:
@@ -274,20 +291,8 @@ def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
     """Run the jobs of one fit; what keeps one from it is its record, the time limit too."""
     ended: dict[str, bool] = {}
     try:
-        with _time_limit():
-            lacking = extract_features(jobs)  # what the stage before could not; nothing, mostly
-            for job in jobs:
-                reasons = [lacking[need] for need in streams_read(job) if need in lacking]
-                if reasons:
-                    results.write_run(failed_record(job, BadInput(reasons[0])), None)
-                    ended[job.identity] = False
-            for job, record in run_claimed(
-                drop_lacking(jobs, lacking),
-                results=results,
-                cache_root=cache_root(),
-                replace=tasks.replace,
-                threads=tasks.threads,
-            ):
+        with _time_limit(), closing(fit_jobs(jobs, tasks, results, quiet=False)) as running:
+            for job, record in running:
                 say(describe_run(job, record))
                 ended[job.identity] = record.status == "done"
     except TimeLimitNear as error:
@@ -296,6 +301,36 @@ def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
                 results.write_run(failed_record(job, error), None)
         return False
     return all(ended.values())
+
+
+def fit_jobs(
+    jobs: list[Job], tasks: TaskList, results: Results, *, quiet: bool = True
+) -> Generator[tuple[Job, RunRecord], None, None]:
+    """Run the jobs of one fit of a task, and yield each with its record as it ends.
+
+    Args:
+        jobs: what to run.
+        tasks: how they are run.
+        results: where the records go.
+        quiet: no progress.
+    """
+    lacking = extract_features(jobs, quiet)  # what the stage before could not; nothing, mostly
+    for job in jobs:
+        reasons = [lacking[need] for need in streams_read(job) if need in lacking]
+        if reasons:
+            yield job, results.write_run(failed_record(job, BadInput(reasons[0])), None)
+    run = partial(
+        run_claimed,
+        results=results,
+        cache_root=cache_root(),
+        quiet=quiet,
+        replace=tasks.replace,
+        threads=tasks.threads,
+        keep=Keeper(results.root) if tasks.keep_models else None,
+    )
+    able, fail = drop_lacking(jobs, lacking), fail_in(results, tasks.replace)
+    with closing(run_jobs(able, run, fail, limits=tasks.limits)) as running:
+        yield from running
 
 
 @contextmanager
@@ -325,6 +360,8 @@ def _write_table(plan: Plan, tasks: TaskList, results: Results, folder: Path, sa
                 results.write_run(record, None)
                 states[identity] = "failed"
     done = {identity for identity, state in states.items() if state == "done"}
+    others = [job for identity, job in jobs.items() if identity not in done]
+    sweep_left(results, [jobs[identity] for identity in done], others)
     evaluation = Evaluation(plan, results, say, done & tasks.identities)
     evaluation.take(done)
     evaluation.summarise()

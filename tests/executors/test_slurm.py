@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import require_same, scores
+from same import require_same, scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -101,6 +101,13 @@ def test_a_task_at_its_time_limit_is_a_record_with_a_reason(user):
         )
     )
     user.call("cancel", "--results", user.results)
+
+
+def test_a_limit_of_a_job_is_a_record_with_a_reason_and_the_others_are_done(user):
+    both = ("--methods", "mulde,gaussian", *LONG[2:])
+    _, err = user.submit(*both, "--wait", "--time-limit", "20s", code=1)
+    assert "failed: TimeLimitReached: ended after 20 s, --time-limit is 20s" in err
+    assert len(scores(user.results)) == 1
 
 
 def test_jobs_of_a_node_that_dies_run_again_when_it_is_back(user, slurm):

@@ -1,0 +1,101 @@
+"""Jobs as tasks of Ray: what is handed over, and what a task does with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+
+from vadbench import registry
+from vadbench.detector import Detector
+from vadbench.executors.local import one_fit_each
+from vadbench.executors.ray import Needs, run_tasks
+from vadbench.executors.submission import TaskList
+from vadbench.executors.supervised import Fail
+from vadbench.plans.jobs import Job
+from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
+from vadbench.threads import count_threads, set_threads
+
+
+class NoRecord(Exception):
+    """A task has ended, and its record is not here."""
+
+
+def run_jobs_on_ray(
+    jobs: Sequence[Job], tasks: TaskList, results: Results, fail: Fail, *, processes: int = 1
+) -> Generator[tuple[Job, RunRecord], None, None]:
+    """Run jobs as tasks and yield each with its record as it ends; those that differ only in
+    scoring in one task.
+
+    Args:
+        jobs: what to run.
+        tasks: the suite, and how jobs are run; which of them is said by `jobs`.
+        results: where the records go, on a disk that all machines see.
+        fail: the record of a job whose task has died.
+        processes: jobs that share the cores of a machine as large as this one.
+    """
+    groups = one_fit_each(jobs)
+    if not groups:
+        return
+    share = max(count_threads() // processes, 1)
+    listed = tuple(tuple(job.identity for job in group) for group in groups)
+    text = tasks.model_copy(update={"fits": listed}).model_dump_json()
+    arguments = (text, str(results.root.absolute()), str(Path.cwd()), share)
+    needs = [_needs(group[0], tasks, share) for group in groups]
+    for number, error in run_tasks(do_task, arguments, needs):
+        for job in groups[number]:
+            yield job, _read(job, results, fail, error)
+
+
+def _read(job: Job, results: Results, fail: Fail, error: Exception | None) -> RunRecord:
+    record = None if error is not None else results.run(job.document, job.identity)
+    if record is not None:
+        return record
+    lost = NoRecord(f"its task has ended; {results.root} has to be on a disk that all machines see")
+    return fail(job, error or lost)
+
+
+def _needs(job: Job, tasks: TaskList, share: int) -> Needs:
+    """Of the tasks of a job."""
+    method: type[Detector] = registry.load("detectors", job.method)
+    return Needs(
+        threads=tasks.threads or method.info.threads or share,
+        gpu=getattr(job.config, "device", "cpu") in ("auto", "cuda"),
+        memory=tasks.memory_limit,
+    )
+
+
+def do_task(text: str, root: str, here: str, share: int, number: int) -> None:
+    """Do one task, in a process of Ray.
+
+    Args:
+        text: the list of tasks as JSON.
+        root: the results folder.
+        here: the folder that names of files are relative to.
+        share: threads of jobs whose method says nothing of them.
+        number: of the fit.
+
+    Raises:
+        BadInput: if the plan is of another version.
+    """
+    from vadbench.runner.tasks import fit_jobs
+
+    os.chdir(here)
+    set_threads(share)
+    tasks, jobs = _read_plan(text)
+    own = [jobs[identity] for identity in tasks.fits[number]]
+    with closing(fit_jobs(own, tasks, Results(Path(root)))) as running:
+        for _ in running:  # each writes its record
+            continue
+
+
+@lru_cache(1)
+def _read_plan(text: str) -> tuple[TaskList, dict[str, Job]]:
+    """The tasks and their jobs; a process of Ray does many tasks of one plan."""
+    from vadbench.runner.tasks import plan_tasks
+
+    tasks = TaskList.model_validate_json(text)
+    return tasks, plan_tasks(tasks, "the plan")[1]
