@@ -211,12 +211,14 @@ class MSMA(LightningDetector):
         )
 
     def build(self, dim: int) -> nn.Module:
-        """The score network, or MULDE's."""
-        return (
+        """The score network, or MULDE's; the noise scales go with it from device to device."""
+        net: nn.Module = (
             NoiseConditionedMLP(dim, self.config.units)
             if self.config.network == "log-density"
             else ScoreMLP(dim, self.config.units)
         )
+        net.register_buffer("ladder", self.noise_scales().float(), persistent=False)
+        return net
 
     def row_flops(self, dim: int) -> tuple[float, float]:
         """Forward and backward; L forward passes.
@@ -254,9 +256,8 @@ class MSMA(LightningDetector):
     def _training_scales(self, batch: Tensor) -> Tensor:
         if self.config.ladder == "linear":
             return log_uniform(self.config.sigma_low, self.config.sigma_high, batch)
-        return self.noise_scales().to(batch)[
-            torch.randint(self.config.scales, (len(batch), 1), device=batch.device)
-        ]
+        ladder = cast(Tensor, self.net.ladder)
+        return ladder[torch.randint(self.config.scales, (len(batch), 1), device=batch.device)]
 
     def anomaly(self, batch: Tensor) -> Tensor:
         """[B, L] norms of the score at clean rows."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, takes_options
+from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, split, takes_options
 from vadbench.cli.terminal import echo, print_grid, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
+    from vadbench.executors.devices import Devices
     from vadbench.plans.jobs import Job
     from vadbench.plans.plan import Plan
     from vadbench.plans.states import State
@@ -50,6 +51,12 @@ def run(
             min=1, max=1024, help="Threads of a job; default: what its method gains from."
         ),
     ] = None,
+    devices: Annotated[
+        str,
+        typer.Option(
+            "--devices", help="GPUs, as 0,1,2,3: a job at a time on each; default: the first."
+        ),
+    ] = "",
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
     ] = "",
@@ -78,6 +85,7 @@ def run(
     plan = options.read_plan()
     progress = silent if quiet else say
     if executor == "slurm":
+        _refuse_local({"--devices": devices})
         _refuse_local(
             {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": existing == "fail"}
         )
@@ -86,6 +94,8 @@ def run(
     if slurm or wait:
         raise BadInput("--slurm and --wait are of --executor slurm")
     sink = _sink(wandb, results)
+    chosen = split(devices)
+    jobs = len(chosen) if chosen and jobs == 1 else jobs
     outcome = run_suite(
         plan,
         Results(results),
@@ -96,9 +106,19 @@ def run(
         sink=sink,
         threads=threads,
         keep_models=keep_models,
+        devices=_share_devices(chosen, jobs),
         say=progress,
     )
     _end(outcome)
+
+
+def _share_devices(chosen: tuple[str, ...], jobs: int) -> Devices | None:
+    """What `--devices` names, for so many jobs at a time."""
+    if not chosen:
+        return None
+    from vadbench.executors.devices import share_devices
+
+    return share_devices(chosen, jobs)
 
 
 def _end(outcome: Outcome) -> None:

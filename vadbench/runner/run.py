@@ -15,6 +15,7 @@ from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
 from vadbench.executors.claims import sweep_claims
+from vadbench.executors.devices import Devices
 from vadbench.executors.local import Fail, Run, run_jobs
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
@@ -85,6 +86,7 @@ def run_suite(
     sink: Sink | None = None,
     threads: int | None = None,
     keep_models: bool = False,
+    devices: Devices | None = None,
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -104,6 +106,7 @@ def run_suite(
         threads: of each job; None: as its method says.
         keep_models: whether what was learnt is kept too; what is not kept of a job that was run
             before is fitted again.
+        devices: GPUs, one for each process; None: all compute on the first, if there is one.
         say: receives one line an event.
 
     Raises:
@@ -146,6 +149,7 @@ def run_suite(
         replace=replace,
         threads=threads,
         keep=Keeper(results.root) if keep_models else None,
+        devices=devices,
     )
     failed = []
     for job, record in _run_quick_first(
