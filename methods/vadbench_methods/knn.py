@@ -4,7 +4,7 @@ Hoshen, 2022).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from vadbench.detector import (
     MethodConfig,
     Nature,
     Standardisation,
+    runtime,
     scoring,
 )
 from vadbench_methods.nearest import Nearest
@@ -29,6 +30,11 @@ class KNNConfig(MethodConfig):
     squared: bool = scoring(True, "squared distances, as released; else distances")
     standardise: bool = Field(
         False, description="divide each feature by its training standard deviation"
+    )
+    device: Literal["auto", "cpu", "cuda"] = runtime(
+        "auto",
+        "where the matrix products run that propose neighbours; float64 on the CPU settles them, so"
+        " scores are the same bits anywhere. auto: cuda, else cpu",
     )
 
 
@@ -117,4 +123,4 @@ class KNN(Detector):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up training rows."""
         self.x, self.video, self.scale = arrays["x"], arrays["video"], arrays["scale"]
-        self._nearest = Nearest(self.x, self.scale, self.video)
+        self._nearest = Nearest(self.x, self.scale, self.video, device=self.config.device)

@@ -5,9 +5,11 @@ row's own video.
 from __future__ import annotations
 
 import importlib.util
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
@@ -245,3 +247,41 @@ def test_no_rows_score_to_no_rows():
 def test_a_single_training_row_is_refused():
     with pytest.raises(BadInput, match="at least 2"):
         KNN(KNNConfig(), seed=0).fit(features([[1, 2]]))
+
+
+def test_rows_that_a_gpu_keeps_are_brought_there_once(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(20_000, 40)).astype(np.float32)
+    group = np.arange(20_000) // 5000
+    plain, kept = (Nearest(rows, group=group, backend="product") for _ in range(2))
+    expected = [plain.squares(rows[:9], 2), plain.squares(rows[:9], 2, group[:9])]
+    monkeypatch.setattr("vadbench.loading.fits_on", lambda *_: True)
+    found = kept.squares(rows[:9], 2)
+    held = kept._product._kept
+    assert sum(map(len, held)) == len(rows)
+    np.testing.assert_array_equal(found, expected[0])
+    np.testing.assert_array_equal(kept.squares(rows[:9], 2, group[:9]), expected[1])
+    assert kept._product._kept is held
+
+
+def test_products_are_made_without_tf32_by_whose_rounding_no_bound_holds(monkeypatch):
+    asked = []
+
+    @contextmanager
+    def rounding(device, tf32=False):
+        asked.append((device.type, tf32))
+        yield
+
+    monkeypatch.setattr("vadbench.training.rounding", rounding)
+    rows = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)
+    Nearest(rows, backend="product").squares(rows[:9], 2)
+    assert asked == [("cpu", False)]
+
+
+def test_a_device_that_is_missing_is_refused():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    rows = features(np.random.default_rng(0).normal(size=(30, 40)))
+    detector = KNN(KNNConfig(device="cuda"), seed=0)
+    detector.fit(rows)
+    with pytest.raises(BadInput, match="device: cuda is not available to torch"):
+        detector.score(rows)
