@@ -153,6 +153,17 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def cuda_or_cpu(name: str) -> torch.device:
+    """As `resolve_device` for what needs float64, or float32 whose rounding is known: a GPU of
+    NVIDIA's or the processor.
+
+    Raises:
+        BadInput: if the device is not there.
+    """
+    found = resolve_device(name)
+    return found if found.type == "cuda" else CPU
+
+
 def require_precision(precision: str, device: torch.device) -> None:
     """Refuse a precision that the device does not compute in: a record would name what did not
     happen.

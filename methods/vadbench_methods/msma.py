@@ -18,6 +18,7 @@ from torch.nn import functional
 from vadbench.detector import DetectorInfo, Features, Nature, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, subsample
+from vadbench_methods.mixture_device import nll
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
 from vadbench_methods.mulde import log_uniform, mulde_loss
 from vadbench_methods.nearest import Nearest
@@ -344,7 +345,7 @@ class MSMA(LightningDetector):
             elif name == "scales":
                 columns.extend(values.T)
             else:
-                columns.append(self.mixtures[name].nll(values))
+                columns.append(nll(self.mixtures[name], values, self.config.device))
         return np.stack(columns, 1)
 
     def _distance(

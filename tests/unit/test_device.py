@@ -15,6 +15,8 @@ import torch
 from test_checkpoints import Noisy
 from test_training import Distance, features, fit_on
 from torch.utils._python_dispatch import TorchDispatchMode
+from vadbench_methods import mixture_device
+from vadbench_methods.mixture import fit_mixture
 
 from vadbench import loading, registry, trainer
 from vadbench.errors import BadInput
@@ -296,3 +298,26 @@ def test_no_other_module_asks_torch_where_to_compute():
         assert "torch.cuda" not in source
         assert ".cuda(" not in source
     assert loading.SHARE < 1
+
+
+@pytest.mark.parametrize(("components", "dim"), [(1, 1), (3, 5), (5, 16)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_mixtures_likelihood_is_the_same_by_torch(monkeypatch, components, dim, kind):
+    monkeypatch.setattr(mixture_device, "VALUES", 64 * dim)  # several blocks
+    x = np.random.default_rng(0).normal(1e3, [1, 30][dim > 1], (200, dim)).astype(kind)
+    mixture = fit_mixture(x, components, 0)
+    expected = mixture.nll(x)
+    np.testing.assert_allclose(mixture_device.nll_on(mixture, x, CPU), expected, rtol=1e-10)
+    assert len(mixture_device.nll_on(mixture, x[:0], CPU)) == 0
+    assert np.array_equal(mixture_device.nll(mixture, x, "auto"), expected)
+
+
+def test_few_rows_ask_for_no_gpu_and_many_refuse_one_that_is_missing(monkeypatch):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    mixture = fit_mixture(x, 2, 0)
+    mixture_device.nll(mixture, x, "cuda")
+    monkeypatch.setattr(mixture_device, "WORTH", 0.0)
+    with pytest.raises(BadInput, match="device: cuda is not available"):
+        mixture_device.nll(mixture, x, "cuda")

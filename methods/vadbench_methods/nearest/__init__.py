@@ -24,7 +24,7 @@ from typing import Literal
 
 import numpy as np
 
-from vadbench_methods.nearest.product import Product, find_device
+from vadbench_methods.nearest.product import Product
 from vadbench_methods.nearest.rows import Float32, Float64, Integers, Rows
 from vadbench_methods.nearest.tree import Tree
 
@@ -105,4 +105,8 @@ class Nearest:
         return "product"
 
     def _on_gpu(self) -> bool:
-        return self.device != "cpu" and find_device(self.device).type == "cuda"
+        if self.device == "cpu":
+            return False
+        from vadbench.training import cuda_or_cpu
+
+        return cuda_or_cpu(self.device).type == "cuda"

@@ -115,9 +115,9 @@ class Product:
         """
         import torch
 
-        from vadbench.training import rounding
+        from vadbench.training import cuda_or_cpu, rounding
 
-        device = find_device(self.device)
+        device = cuda_or_cpu(self.device)
         # [-2a, 1] . [b, |b|^2]: the norm costs no second pass
         queries = torch.cat([-2 * torch.from_numpy(framed), torch.ones(len(framed), 1)], 1)
         queries = queries.to(device)
@@ -212,19 +212,6 @@ class Product:
                     axis=1,
                 )
         return best
-
-
-def find_device(asked: str) -> torch.device:
-    """Where products are made: a GPU of NVIDIA's, or the processor; of others no bound is known.
-
-    Raises:
-        BadInput: if the one that is asked for is not there.
-    """
-    from vadbench.loading import CPU
-    from vadbench.training import resolve_device
-
-    found = resolve_device(asked)
-    return found if found.type == "cuda" else CPU
 
 
 def _with_norms(framed: Float32) -> torch.Tensor:
