@@ -1,4 +1,4 @@
-"""benchmarks/speed/gpu.py runs from a folder of sources, on the processor where that is asked for."""
+"""benchmarks/speed/gpu.py runs from a folder of sources, on the processor where asked to."""
 
 import json
 import os
