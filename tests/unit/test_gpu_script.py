@@ -55,7 +55,7 @@ def test_one_part_runs_quickly(tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_ends_in_one_line(tmp_path):
     done = run(tmp_path)
-    assert (done.returncode, done.stderr) == (2, "")
+    assert (done.returncode, done.stderr) == (0, "")  # `make bench` goes on
     assert done.stdout == "gpu.py: torch sees no GPU; --cpu --small shows whether it runs\n"
     assert not list(tmp_path.iterdir())
 
