@@ -41,6 +41,13 @@ def hold(blocks: Iterable[NDArray[Any]], shape: tuple[int, ...], device: torch.d
     return held
 
 
+def move(values: Tensor, device: torch.device) -> Tensor:
+    """Values on the device; a GPU is not waited for, which may still have much to do."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 def send(batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
     """Batches that are read on the processor, in order, on the device.
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from vadbench.detector import Detector, Features, MethodConfig, Nature, Standardisation, runtime
 from vadbench.errors import BadInput
-from vadbench.loading import CPU, fits_on, hold, send
+from vadbench.loading import CPU, fits_on, hold, move, send
 
 BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
 # operations that one hidden unit's activation and noise count as: they take as long as so many of a
@@ -123,7 +123,7 @@ class Batches:
             # drawn by the processor, so that every device has the same batches: one copy an epoch
             order = torch.randperm(self.rows, generator=generator)
             if self.held:
-                order = order.to(self.device)
+                order = move(order, self.device)
             for index in torch.split(order, self.size)[: self.steps - step]:
                 if step >= self.begin:
                     # sorted: a memory map is read forwards, and both ways of reading agree to the

@@ -20,7 +20,7 @@ from vadbench_methods.mixture import fit_mixture
 
 from vadbench import loading, registry, trainer
 from vadbench.errors import BadInput
-from vadbench.loading import CPU, fits_on, hold, send
+from vadbench.loading import CPU, fits_on, hold, move, send
 from vadbench.testing import small_config, synthetic_maps, synthetic_rows
 from vadbench.training import (
     Batches,
@@ -225,6 +225,10 @@ def test_batches_are_pinned_for_a_gpu_alone(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
     with pytest.raises(AssertionError, match="pinned"):
         next(send(batches, CUDA))
+    with pytest.raises(AssertionError, match="pinned"):
+        move(batches[0], CUDA)
+    assert move(batches[0], CPU) is batches[0]
+    assert move(batches[0], META).device == META
 
 
 @pytest.mark.parametrize(("size", "fits"), [(0, True), (50, True), (51, False)])
