@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from vadbench.checkpoints import (
     write_checkpoint,
 )
 from vadbench.files.printable import visible
+from vadbench.freed import LARGEST, keep_freed
 from vadbench.training import Batches, LightningDetector
 
 
@@ -75,7 +76,8 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
             enable_model_summary=False,
         )
         try:
-            trainer.fit(Module(detector, batches), batches)
+            with keep_freed() if frees_much(detector.net, batches) else nullcontext():
+                trainer.fit(Module(detector, batches), batches)
         except SystemExit:
             if trainer.received_sigterm and not interrupt.seen:
                 sys.exit(128 + signal.SIGTERM)  # Lightning's exit code would say that all is well
@@ -88,6 +90,15 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
         raise KeyboardInterrupt
     if average:
         detector.net.load_state_dict(average.net.state_dict())
+
+
+def frees_much(net: torch.nn.Module, batches: Batches) -> bool:
+    """Whether steps make and free tensors that the C library does not keep, on the processor: of a
+    batch's units, or gradients.
+    """
+    widest = max((max(weights.shape, default=1) for weights in net.parameters()), default=1)
+    largest = max((weights.numel() for weights in net.parameters()), default=1)
+    return batches.device.type == "cpu" and 4 * max(largest, widest * batches.size) > LARGEST
 
 
 class Module(lightning.LightningModule):
