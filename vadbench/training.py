@@ -188,6 +188,8 @@ def rounding(device: torch.device, tf32: bool = False) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
+    # without it, cuBLAS refuses to be deterministic; it is read when the first product is made
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -209,8 +211,7 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
     )
     memory: Any = torch.utils.deterministic
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
-    # without it, cuBLAS refuses to be deterministic
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # see `rounding`
     with torch.random.fork_rng(
         devices=[torch.cuda.current_device()] if device.type == "cuda" else []
     ):
