@@ -59,7 +59,7 @@ def send(batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
         for batch in batches:
             yield batch.to(device)
         return
-    copies = torch.cuda.Stream(device)
+    copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     for pinned in ahead(batch.pin_memory() for batch in batches):
         with torch.cuda.stream(copies):
             there = pinned.to(device, non_blocking=True)
