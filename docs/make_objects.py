@@ -7,6 +7,7 @@ usage: python docs/make_objects.py
 from __future__ import annotations
 
 import csv
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -18,12 +19,21 @@ from vadbench.report.tables.layout import table_lines
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "objects.md"
 RECALL = ROOT / "benchmarks" / "detector_recall.csv"
-BOXES = {"ours": "detector.efficientdet-lite0", "VEC's": "file.vec"}
-STREAMS = {"velocity": ("velocity",), "appearance": ("deep",), "both": ("velocity", "deep")}
+BOXES = {"ours": "detector.efficientdet-lite0", "VEC": "file.vec", "MRCNN": "file.maskrcnn"}
+STREAMS = {
+    "V": ("velocity",),
+    "D": ("deep",),
+    "P": ("pose.blazepose-lite",),
+    "V+D": ("velocity", "deep"),
+    "P+D": ("pose.blazepose-lite", "deep"),
+    "P+V": ("pose.blazepose-lite", "velocity"),
+    "P+D+V": ("velocity", "deep", "pose.blazepose-lite"),
+}
 METHODS = (
     *("mulde", "msma", "msma-mulde", "flow", "diffusion", "gmm", "knn"),
     *("gaussian", "iforest", "ocsvm", "autoencoder", "magnitude", "accivad"),
 )
+MISSING = "–"
 HEADS = {
     "row": "",
     "boxes_a_frame": "boxes a frame",
@@ -53,27 +63,24 @@ def results_block() -> str:
     means = frame[usual].groupby(["method", "features"]).value.mean()
     ours = means.index.get_level_values("features").str.contains(BOXES["ours"], regex=False)
     methods = [name for name in METHODS if name in means[ours].index.get_level_values("method")]
-    heads = [f"{what}, {whose}" for whose in BOXES for what in STREAMS]
+    cells = {
+        f"{what}, {whose}": [_cell(means, name, streams, boxes) for name in methods]
+        for whose, boxes in BOXES.items()
+        for what, streams in STREAMS.items()
+    }
+    shown = {head: column for head, column in cells.items() if set(column) != {MISSING}}
     body = [
-        [
-            f"`{name}`",
-            *(
-                _cell(means, name, streams, boxes)
-                for boxes in BOXES.values()
-                for streams in STREAMS.values()
-            ),
-        ]
-        for name in methods
+        list(row) for row in zip((f"`{name}`" for name in methods), *shown.values(), strict=True)
     ]
-    return "\n".join(table_lines(["micro AUC", *heads], body))
+    return "\n".join(table_lines(["micro AUC", *shown], body))
 
 
 def _cell(means: pd.Series, method: str, streams: tuple[str, ...], boxes: str) -> str:
-    """The figure on these streams, whichever stands first; a dash where there is none."""
+    """The figure on these streams, in whichever order they stand; a dash where there is none."""
     named = [f"{stream}@{boxes}" for stream in streams]
-    found = [means.get((method, "+".join(order))) for order in (named, named[::-1])]
+    found = [means.get((method, "+".join(order))) for order in permutations(named)]
     known = [value for value in found if value is not None]
-    return f"{100 * known[0]:.1f}" if known else "–"
+    return f"{100 * known[0]:.1f}" if known else MISSING
 
 
 def main() -> None:

@@ -30,7 +30,12 @@ def count_threads() -> int:
     torch = sys.modules.get("torch")
     if torch is not None:
         return int(torch.get_num_threads())
-    return int(os.environ.get("OMP_NUM_THREADS") or 0) or os.cpu_count() or 1
+    return int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
+
+
+def _cores() -> int:
+    """Cores that this process may use: in a batch job those it asked for."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(count: int) -> None:

@@ -206,7 +206,8 @@ class Average(lightning.Callback):
     @torch.no_grad()
     def update(self, net: torch.nn.Module) -> None:
         """Take in the weights of a network; the first are taken as they are."""
-        averages, weights = list(self.net.parameters()), list(net.parameters())
+        averages: list[Tensor] = list(self.net.parameters())
+        weights: list[Tensor] = list(net.parameters())
         if self.updates:
             kept = min(self.largest, 1 - (1 + self.updates) ** -0.6667)
             torch._foreach_lerp_(averages, weights, 1 - kept)

@@ -142,6 +142,14 @@ def test_background_is_the_median_of_every_pixel(clip: np.ndarray) -> None:
     assert np.array_equal(background(clip), np.sort(clip, axis=0)[(len(clip) - 1) // 2])
 
 
+@pytest.mark.parametrize("frames", [1, 2, 254, 255, 256, 257])
+@pytest.mark.parametrize("levels", [1, 2, 256])
+def test_background_of_many_frames_counts_past_a_byte(frames: int, levels: int) -> None:
+    clip = 256 - np.random.default_rng(0).integers(1, levels + 1, (frames, 5, 7), np.int64)
+    clip = clip.astype(np.uint8)
+    assert np.array_equal(background(clip), np.sort(clip, axis=0)[(frames - 1) // 2])
+
+
 class Counted(Dataset):
     """Two training clips of 3 and 2 frames, one test clip of 2; only counts."""
 

@@ -95,3 +95,23 @@ def test_every_record_says_by_which_preset_it_was_asked_for(frame):
 def test_every_record_has_the_identity_of_what_it_says(frame):
     for record in frame.records.values():
         assert identity_of(record.result, record.runs) == record.identity
+
+
+@pytest.mark.parametrize("name", ["ped2", "itae-nf-table4"])
+def test_a_table_is_made_of_its_own_records_alone(name, frame, bare, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", bare)
+    suite = next(suite for suite in SUITES if suite.name == name)
+    wanted = plan_suite(suite).wanted
+    opened = []
+    real = Results._open_record
+
+    def open_record(self, folder, *arguments, **more):
+        opened.append(folder.parent.name)
+        return real(self, folder, *arguments, **more)
+
+    monkeypatch.setattr(Results, "_open_record", open_record)
+    own = Frame(RESULTS, [one.result for one in wanted])
+
+    assert set(opened) <= {one.result.recipe for one in wanted}
+    assert len(own.runs) < len(frame.runs)
+    assert make_table(suite, wanted, own) == make_table(suite, wanted, frame)

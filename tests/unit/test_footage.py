@@ -39,6 +39,25 @@ def test_a_short_clip_is_decoded_once_and_a_long_one_in_each_pass(held: int, pas
     assert data.passes == passes
 
 
+@pytest.mark.parametrize(
+    ("held", "passes"),
+    [
+        (7 * 6 * 8 * 3, 1),  # colours fit
+        (7 * 6 * 8 * 3 - 1, 2),  # luma fits, colours are read again
+        (7 * 6 * 8 - 1, 4),  # neither
+    ],
+)
+def test_where_colours_do_not_fit_luma_is_held(held: int, passes: int) -> None:
+    data = Counting(clip(colour=True))
+    frames = Footage(data, Video("clip", "train", 7), held)
+    whole = np.stack(list(footage(clip(colour=True)).grey()))
+
+    for _ in range(3):
+        assert np.array_equal(np.stack(list(frames.grey())), whole)
+    assert np.array_equal(np.stack(list(frames)), clip(colour=True))
+    assert data.passes == passes
+
+
 def test_a_pass_that_is_left_early_is_not_held() -> None:
     frames = footage(clip())
     next(iter(frames))

@@ -15,7 +15,7 @@ from vadbench.evaluation.intervals import (
     read_jackknife,
 )
 from vadbench.evaluation.metrics.uncertainty import QUANTILE, Jackknife, combine, interval
-from vadbench.evaluation.seeds import aggregate
+from vadbench.evaluation.seeds import OF_SINGLE_SEEDS, aggregate
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
@@ -191,3 +191,12 @@ def test_in_a_clone_another_protocol_is_evaluated_from_frame_maxima(evaluated, t
     assert whole(other)["micro_auc", None, "none"].value == pytest.approx(
         whole(record)["micro_auc", None, "none"].value, abs=1e-9
     )
+
+
+def test_over_seeds_unsmoothed_eer_says_that_single_seeds_have_an_interval(evaluated):
+    _, _, record = evaluated
+    eer = whole(record)["eer", None, "none"]
+    over = aggregate([eer, eer], [None, None])
+    assert eer.low is not None
+    assert over.low is None
+    assert over.why == OF_SINGLE_SEEDS

@@ -120,6 +120,8 @@ def test_a_chosen_video_that_goes_missing_is_named(avenue: MiniatureAvenue, tmp_
         ("test/02, train/03 ,train/01", ("train/01", "train/03", "test/02")),
         ("03,02", ("train/03", "test/02")),
         ("01,01,02", ("train/01", "test/02")),
+        ("train/*,test/0?", ("train/01", "train/03", "test/02")),
+        ("*3,*/02", ("train/03", "test/02")),
     ],
 )
 def test_videos_are_chosen_by_name(
@@ -139,6 +141,7 @@ def test_videos_are_chosen_by_name(
         ("here,01", "unknown video of avenue here 'here'"),
         (",", "no train video"),
         ("../01,test/02", "unknown video"),
+        ("9*,02", "unknown video of avenue here '9\\*'"),
     ],
 )
 def test_what_is_not_here_is_refused(avenue: MiniatureAvenue, text: str, says: str) -> None:

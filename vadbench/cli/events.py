@@ -13,6 +13,7 @@ from vadbench.errors import BadInput
 if TYPE_CHECKING:
     from vadbench.report.events import EventRow
     from vadbench.results.frame import Frame
+    from vadbench.results.records import Results
 
 app = typer.Typer()
 
@@ -74,11 +75,10 @@ def events(
     if record:
         echo_lines(event_text.render_record(measure_events(store, record, threshold, buffer)))
         return
-    frame = Frame(store)
     tables = (
-        _read_suite(suite, datasets, frame, buffer)
+        _read_suite(suite, datasets, store, buffer)
         if suite
-        else _read_datasets(datasets, methods, features, frame, buffer)
+        else _read_datasets(datasets, methods, features, Frame(store), buffer)
     )
     for place, (dataset, rows) in enumerate(tables.items()):
         if place:
@@ -87,13 +87,14 @@ def events(
 
 
 def _read_suite(
-    suite: str, datasets: str, frame: Frame, buffer: int | None
+    suite: str, datasets: str, results: Results, buffer: int | None
 ) -> dict[str, list[EventRow]]:
     from vadbench.plans.plan import plan_suite
     from vadbench.report.events import rows_of_suite
+    from vadbench.results.frame import Frame
 
     wanted = plan_suite(Options(suite=suite, datasets=datasets).read_suite()).wanted
-    return rows_of_suite(wanted, frame, buffer)
+    return rows_of_suite(wanted, Frame(results, [one.result for one in wanted]), buffer)
 
 
 def _read_datasets(

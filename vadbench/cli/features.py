@@ -26,9 +26,16 @@ def features_extract(
         typer.Option(min=1, max=MOST_SEEDS, help="Networks of learnt streams: seeds 0 to N-1."),
     ] = None,
     jobs: Annotated[
-        int,
-        typer.Option(min=1, max=1024, help="Clips at a time; each gets its share of the cores."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help=(
+                "Clips at a time; each gets its share of the cores. Default: one, or one a core"
+                " where no network is run."
+            ),
+        ),
+    ] = None,
     again: Annotated[
         bool,
         typer.Option(

@@ -85,8 +85,8 @@ Videos = Annotated[
     typer.Option(
         "--videos",
         help=(
-            "Some videos of the data set alone, comma-separated, as 01 or train/01, or here: all"
-            " that are on this machine. Its numbers are never ranked with the whole's."
+            "Some videos of the data set alone, comma-separated, as 01, train/01 or 01_*, or"
+            " here: all that are on this machine. Its numbers are never ranked with the whole's."
         ),
     ),
 ]

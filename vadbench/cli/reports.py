@@ -14,7 +14,7 @@ from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.report.tables.table import Table
-    from vadbench.results.frame import Frame
+    from vadbench.results.records import Results
     from vadbench.spec import Wanted
     from vadbench.suite import Suite
 
@@ -88,7 +88,6 @@ def table(
     from vadbench.cli.terminal import print_table
     from vadbench.registry import unknown
     from vadbench.report.tables.choose import choose
-    from vadbench.results.frame import Frame
     from vadbench.results.records import Results
 
     chosen = _format_of(format_, out)
@@ -98,7 +97,7 @@ def table(
     records = Results(results)
     records.require_records()
     suite = replace(options, methods="" if options.suite else options.methods).read_suite()
-    made, _ = make_suite_table(suite, Frame(records))
+    made, _ = make_suite_table(suite, records)
     if cost:
         from vadbench.report.tables.costs import cost_columns
         from vadbench.results.frame import load_results
@@ -116,14 +115,21 @@ def table(
     echo(f"{chosen} table written to {out}")
 
 
-def make_suite_table(suite: Suite, frame: Frame) -> tuple[Table, list[Wanted]]:
+def make_suite_table(suite: Suite, results: Results) -> tuple[Table, list[Wanted]]:
     """The table of a suite, of which some methods may be names that scores were submitted under;
-    and what it shows of these.
+    and what it shows of these. Other records than its own are read for such names alone.
     """
     from vadbench.external.rows import find_rows, split_names
     from vadbench.plans.plan import plan_suite
+    from vadbench.registry import METHODS, names
     from vadbench.report.tables.make import make_table
+    from vadbench.results.frame import Frame
 
+    if {name.partition("@")[0] for name in suite.methods} <= set(names(*METHODS)):
+        wanted = plan_suite(suite).wanted
+        frame = Frame(results, [one.result for one in wanted])
+        return make_table(suite, wanted, frame), []
+    frame = Frame(results)
     ours, given = split_names(suite, frame)
     wanted = plan_suite(ours).wanted if ours.methods or ours.rows else ()
     protocols = {one.result.dataset: one.result.protocol for one in wanted}
@@ -184,12 +190,11 @@ def ranks(
     """
     from vadbench.external.rows import take_apart
     from vadbench.report import ranks as ranking
-    from vadbench.results.frame import Frame
     from vadbench.results.records import Results
 
     records = Results(results)
     records.require_records()
-    made, given = make_suite_table(Options(suite=suite, add=add).read_suite(), Frame(records))
+    made, given = make_suite_table(Options(suite=suite, add=add).read_suite(), records)
     ranked = ranking.rank_table(made, metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)

@@ -141,8 +141,7 @@ def _print_table(options: Options, store: Results) -> None:
     """The table of a suite with the row, made of the records there are."""
     from vadbench.cli.reports import make_suite_table
     from vadbench.cli.terminal import print_table
-    from vadbench.results.frame import Frame
 
-    made, _ = make_suite_table(options.read_suite(), Frame(store))
+    made, _ = make_suite_table(options.read_suite(), store)
     echo()
     print_table(made)

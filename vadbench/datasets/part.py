@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +173,8 @@ def choose_videos(dataset: Dataset, text: str) -> tuple[str, ...]:
 
     Args:
         dataset: the whole.
-        text: names, comma-separated, as `01` (of every split that has it here) or `test/01`; or
-            `here`: all that are on this machine.
+        text: names, comma-separated, as `01` (of every split that has it here) or `test/01`, with
+            `*` and `?` as in a shell (`01_*`); or `here`: all that are on this machine.
 
     Raises:
         BadInput: if one is not here, or there is none to train or none to test on.
@@ -195,7 +196,10 @@ def choose_videos(dataset: Dataset, text: str) -> tuple[str, ...]:
 
 
 def _find(name: str, here: Sequence[str]) -> list[str]:
-    return [one for one in here if name in (one, one.partition("/")[2])]
+    exact = [one for one in here if name in (one, one.partition("/")[2])]
+    return exact or [
+        one for one in here if any(fnmatchcase(form, name) for form in (one, one.partition("/")[2]))
+    ]
 
 
 def remember_part(dataset: Dataset, chosen: Sequence[str], cache: Path) -> str:

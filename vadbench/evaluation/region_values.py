@@ -15,6 +15,7 @@ from vadbench.evaluation.frames import PartFrames
 from vadbench.evaluation.intervals import NO_ROWS, add_intervals, read_jackknife
 from vadbench.evaluation.metrics.regions import match, region_metrics
 from vadbench.evaluation.metrics.uncertainty import Jackknife, Key, region_jackknives
+from vadbench.features.names import describes_frames
 from vadbench.files.box_arrays import read_boxes, read_scores
 from vadbench.files.npz import Arrays
 from vadbench.results.records import Results
@@ -47,6 +48,8 @@ def region_values(
     tracks = _read_tracks(dataset, resplit)
     if tracks is None:
         return no_regions(result.protocol, "no region annotations")
+    if all(describes_frames(part.stream) for part in result.parts):
+        return no_regions(result.protocol, "no boxes")
     if any(own is None for own in rows):
         if kept is not None:
             return keep_regions(kept, results)

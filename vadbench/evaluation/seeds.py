@@ -10,6 +10,11 @@ import numpy as np
 from vadbench.evaluation.metrics.uncertainty import Estimate, Jackknife, combine, interval
 from vadbench.spec import NOT_COMPUTED, Value
 
+OF_SINGLE_SEEDS = (
+    "each seed has one (vadbench export); over seeds and between rows, unsmoothed scores have"
+    " one for micro AUC alone"
+)
+
 
 @dataclass(frozen=True)
 class Aggregate:
@@ -81,5 +86,8 @@ def _without_estimate(result: Aggregate, values: Sequence[Value]) -> Aggregate:
     first = values[0]
     if len(values) == 1 and first.low is not None:
         return replace(result, low=first.low, high=first.high, videos=first.videos)
-    reasons = [value.interval_reason or NOT_COMPUTED for value in values]
+    reasons = [
+        value.interval_reason or (NOT_COMPUTED if value.low is None else OF_SINGLE_SEEDS)
+        for value in values
+    ]
     return replace(result, why=max(reasons, key=reasons.count))

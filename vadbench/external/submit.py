@@ -244,7 +244,7 @@ def _find_before(result: Result, run: str, results: Results, replace: bool) -> l
     Raises:
         BadInput: if there are some and it may not, or another seed has another declaration.
     """
-    there = results.records_of(result.dataset, result.recipe)
+    there = list(results.records_of([result]))
     setting = result.training.setting
     others = [one for one in there if one.result.training.setting == setting]
     alike = [one for one in others if one.runs != (run,)]

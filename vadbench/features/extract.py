@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,17 @@ from vadbench.datasets.base import SPLITS, Dataset, Split, Video
 from vadbench.datasets.contents import contents_of
 from vadbench.errors import BadInput
 from vadbench.features import store
-from vadbench.features.boxes.provider import Objects, Provider
 from vadbench.features.current import check_current, remove_outdated
-from vadbench.features.extractors.extractor import Advance
-from vadbench.features.footage import Footage
 from vadbench.features.networks.store import read_manifest
 from vadbench.features.networks.train import train_network, training_dataset, training_videos
-from vadbench.features.parts import Arrays, Parts, lock_stage, parts_of
+from vadbench.features.of_clip import (
+    BothOfClip,
+    BoxesOfClip,
+    VectorsOfClip,
+    index_of_boxes,
+    read_boxes_index,
+)
+from vadbench.features.parts import Parts, lock_stage, parts_of
 from vadbench.features.per_clip import Compute, compute_clips
 from vadbench.features.progress import Frames
 from vadbench.features.stream import (
@@ -33,8 +36,11 @@ from vadbench.features.stream import (
     make_extractor,
     make_provider,
     require,
-    trained_extractor,
 )
+from vadbench.threads import count_threads
+
+WORTH_PROCESSES = 2000  # frames: starting processes takes a second or two
+MOST_PROCESSES = 8  # each holds a clip's frames
 
 
 def ensure(
@@ -42,7 +48,7 @@ def ensure(
     plan: StreamPlan,
     cache: Path,
     quiet: bool = False,
-    processes: int = 1,
+    processes: int | None = None,
     splits: tuple[Split, ...] = SPLITS,
     again: bool = False,
 ) -> None:
@@ -54,7 +60,8 @@ def ensure(
         plan: what to extract.
         cache: the store's root.
         quiet: no progress.
-        processes: how many clips at a time.
+        processes: how many clips at a time; None: one, or one a core where no network is run and
+            there are many frames.
         splits: which are needed; unlabelled videos only in the unsupervised setting.
         again: whether what the cache has of other videos, or of files that have changed since, is
             removed and made anew.
@@ -80,6 +87,8 @@ def ensure(
     work = Extraction(dataset, plan, cache, quiet, processes, network)
     # the training boxes first: without objects there, nothing else is worth the time
     for split in splits if plan.boxes else ():
+        if split in missing and work.is_one_pass(split, videos[split]):
+            work.boxes_and_vectors(split, videos[split])
         work.boxes(split, videos[split])
     for split in missing:
         work.vectors(split, videos[split])
@@ -107,69 +116,6 @@ def require_sources(
 
 
 @dataclass(frozen=True)
-class BoxesOfClip:
-    """Finds the objects of a clip; a value that another process can be given."""
-
-    dataset: Dataset
-    plan: StreamPlan
-
-    @cached_property
-    def provider(self) -> Provider:
-        """One for all clips, so that files and weights are read once."""
-        return make_provider(self.plan, self.dataset)
-
-    def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
-        """Arrays box, count a frame, and track where the provider tracks."""
-        from vadbench.features.extractors.optical_flow import one_opencv_thread
-
-        with one_opencv_thread():
-            objects = self.provider.objects(Footage(self.dataset, video))
-        frames = len(objects.boxes)
-        if frames != video.frames:
-            raise BadInput(
-                f"{self.dataset.name}: boxes {self.plan.stream.provider} has {frames} frames of"
-                f" clip {video.name}, expected {video.frames}; {self.dataset.check_hint}"
-            )
-        advance(video.frames)
-        arrays: Arrays = {
-            "box": np.concatenate(objects.boxes),
-            "count": np.array([len(of_frame) for of_frame in objects.boxes], np.int64),
-        }
-        return arrays if objects.track is None else {**arrays, "track": objects.track}
-
-
-@dataclass(frozen=True)
-class VectorsOfClip:
-    """Makes the vectors of a clip; a value that another process can be given.
-
-    Attributes:
-        boxes: the folder of the split's boxes, None for extractors of whole frames.
-        network: the folder of a learnt extractor's network.
-    """
-
-    dataset: Dataset
-    plan: StreamPlan
-    boxes: Path | None
-    network: Path | None = None
-
-    def __call__(self, number: int, video: Video, advance: Advance) -> Arrays:
-        """Arrays x and, where not every object has a row, of."""
-        extractor = (
-            make_extractor(self.plan)
-            if self.network is None
-            else trained_extractor(self.plan, self.network)
-        )
-        if self.boxes is None:
-            objects = Objects([np.zeros((0, 4), np.float32)] * video.frames)
-        else:
-            objects = _index(self.boxes).of_clip(number, video.frames)
-        rows = extractor.extract(Footage(self.dataset, video), objects, advance)
-        where = f"{self.dataset.name} {video.split} clip {video.name}: {self.plan.name}"
-        _refuse_not_finite(rows.x, extractor.columns(), where)
-        return {"x": rows.x} if rows.of is None else {"x": rows.x, "of": rows.of}
-
-
-@dataclass(frozen=True)
 class Extraction:
     """Boxes and vectors of one stream; the network of a learnt one is there."""
 
@@ -177,7 +123,7 @@ class Extraction:
     plan: StreamPlan
     cache: Path
     quiet: bool
-    processes: int
+    processes: int | None
     network: Path | None = None
 
     def boxes(self, split: Split, videos: tuple[Video, ...]) -> None:
@@ -189,6 +135,34 @@ class Extraction:
                 what = f"boxes {self.plan.stream.provider} {split}"
                 self._compute(parts, videos, BoxesOfClip(self.dataset, self.plan), what)
                 self._write_boxes(folder, videos, contents, parts)
+
+    def is_one_pass(self, split: Split, videos: tuple[Video, ...]) -> bool:
+        """Whether no box is there yet, and boxes and vectors are both made of the frames, which are
+        then decoded once.
+        """
+        folder = self.plan.boxes_folder(self.cache, split)
+        begun = is_stored(folder, videos) or parts_of(folder).folder.exists()
+        frames_decide = self.plan.boxes_read_frames and self.plan.reads_frames
+        return frames_decide and self.network is None and not begun
+
+    def boxes_and_vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
+        """Find the objects of a split and make their vectors, if neither is stored."""
+        folder = self.plan.folder(self.cache, split)
+        boxes = self.plan.boxes_folder(self.cache, split)
+        contents = self._contents(split, reads_frames=True)
+        find = BoxesOfClip(self.dataset, self.plan)
+        both = BothOfClip(find, VectorsOfClip(self.dataset, self.plan, boxes))
+        with (
+            _lock_stage(boxes, videos, contents, self.quiet) as of_boxes,
+            _lock_stage(folder, videos, contents, self.quiet) as parts,
+        ):
+            if of_boxes is None or parts is None:  # another process has made them just now
+                return
+            _forget_without_boxes(parts, len(videos))
+            what = f"boxes {self.plan.stream.provider} and {self.plan.name} {split}"
+            self._compute(parts, videos, both, what)
+            self._write_boxes(boxes, videos, contents, parts)
+            self._write_vectors(folder, videos, contents, parts, boxes)
 
     def vectors(self, split: Split, videos: tuple[Video, ...]) -> None:
         """Make the vectors of a split, if they are not stored."""
@@ -210,13 +184,24 @@ class Extraction:
         self, parts: Parts, videos: tuple[Video, ...], compute: Compute, what: str
     ) -> None:
         what = f"{self.dataset.name} {what}"
-        compute_clips(parts, videos, compute, what, self.quiet, self.processes)
+        processes = self.processes or self.clips_at_a_time(videos)
+        compute_clips(parts, videos, compute, what, self.quiet, processes)
+
+    def clips_at_a_time(self, videos: tuple[Video, ...]) -> int:
+        """Networks take all cores for one clip, and memory for each; the rest takes a core a
+        clip.
+        """
+        finds = self.plan.boxes and self.plan.boxes_read_frames
+        provider = make_provider(self.plan, self.dataset).files() if finds else ()
+        weights = self.network is not None or provider or make_extractor(self.plan).files()
+        few = sum(video.frames for video in videos) < WORTH_PROCESSES
+        return 1 if weights or few else min(count_threads(), MOST_PROCESSES)
 
     def _write_boxes(
         self, folder: Path, videos: tuple[Video, ...], contents: str | None, parts: Parts
     ) -> None:
         plan = self.plan
-        index = _index_of_boxes([parts.load(number) for number in range(len(videos))])
+        index = index_of_boxes([parts.load(number) for number in range(len(videos))])
         if videos[0].split == "train" and not len(index):
             raise BadInput(
                 f"{self.dataset.name}: boxes {plan.stream.provider} finds no object in all"
@@ -241,7 +226,7 @@ class Extraction:
     ) -> None:
         clips = range(len(videos))
         of = [parts.load(clip).get("of") for clip in clips]
-        index = _of_windows(of) if boxes is None else _of_objects(_index(boxes), of)
+        index = _of_windows(of) if boxes is None else _of_objects(read_boxes_index(boxes), of)
         vectors = (parts.load(clip)["x"].astype(np.float32, copy=False) for clip in clips)
         columns = make_extractor(self.plan).columns()
         described = self.plan.manifest | {
@@ -265,14 +250,11 @@ class Extraction:
         return {"network": network} | ({"held_out": known.held_out} if known.held_out else {})
 
 
-def _index_of_boxes(parts: list[Arrays]) -> store.Index:
-    box = np.concatenate([part["box"] for part in parts]).astype(np.float32)
-    track = (
-        np.concatenate([part["track"] for part in parts]).astype(np.int64)
-        if all("track" in part for part in parts)
-        else None
-    )
-    return store.Index.of_counts(box, [part["count"].astype(np.int64) for part in parts], track)
+def _forget_without_boxes(parts: Parts, clips: int) -> None:
+    """Forget all where a clip's vectors were made on boxes that are not there any more."""
+    made = (parts.read(clip) for clip in range(clips))
+    if any(arrays is not None and "box" not in arrays for arrays in made):
+        parts.remove()
 
 
 def _of_windows(of: list[NDArray[np.generic] | None]) -> store.Index:
@@ -293,16 +275,6 @@ def _of_objects(index: store.Index, of: list[NDArray[np.generic] | None]) -> sto
         for span, objects in zip(spans, of, strict=True)
     ]
     return index.rows(np.concatenate(kept))
-
-
-def _index(folder: Path) -> store.Index:
-    """The objects of a split, read once for all its clips."""
-    return _read_index(folder, (folder / store.MANIFEST).stat().st_mtime_ns)
-
-
-@cache
-def _read_index(folder: Path, _written: int) -> store.Index:
-    return store.read_index(folder, store.read_manifest(folder))
 
 
 def _require_imported(
@@ -364,16 +336,6 @@ def _lock_stage(
         Frames(f"{folder}", 0, quiet).say("another process extracts this; waiting for it")
 
     return lock_stage(folder, lambda: is_stored(folder, videos), contents, wait)
-
-
-def _refuse_not_finite(x: NDArray[np.float32], columns: tuple[str, ...], where: str) -> None:
-    bad = ~np.isfinite(x)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise BadInput(
-            f"{where} column {columns[column]} is {x[row, column]} in row {row}; features must be"
-            " finite, look at that clip's frames"
-        )
 
 
 def circumstances(videos: tuple[Video, ...], contents: str | None = None) -> dict[str, Any]:

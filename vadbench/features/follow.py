@@ -129,21 +129,3 @@ def whole_clip(
         else:
             own = of[span] - starts[frame]
             yield FrameRows(rows.x[span], boxes[own], own)
-
-
-def to_rgb(frame: Image) -> Image:
-    """[H, W, 3] colour, as `Footage.rgb` gives it."""
-    import cv2
-
-    if frame.ndim == 3:
-        return frame
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
-
-
-def to_grey(frame: Image) -> Image:
-    """[H, W] luma, as `Footage.grey` gives it."""
-    import cv2
-
-    if frame.ndim == 2:
-        return frame
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -33,6 +33,7 @@ class Footage:
         self.held = held
         self.stills: dict[int, NDArray[np.uint8]] = {}
         self._kept: list[NDArray[np.uint8]] | None = None
+        self._luma: list[NDArray[np.uint8]] | None = None
 
     @classmethod
     def of_frames(cls, dataset: Dataset, video: Video, frames: list[NDArray[np.uint8]]) -> Footage:
@@ -55,25 +56,16 @@ class Footage:
 
     def grey(self) -> Iterator[NDArray[np.uint8]]:
         """One pass in luma, [H, W] each."""
-        import cv2
-
-        for frame in self:
-            yield (
-                frame
-                if frame.ndim == 2
-                else np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
-            )
+        if self._kept is None and self._luma is not None:
+            yield from self._luma
+            return
+        for frame in self._decode(luma=True) if self._kept is None else self._kept:
+            yield to_grey(frame)
 
     def rgb(self) -> Iterator[NDArray[np.uint8]]:
         """One pass in colour, [H, W, 3] each; a grey frame has three equal channels."""
-        import cv2
-
         for frame in self:
-            yield (
-                frame
-                if frame.ndim == 3
-                else np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
-            )
+            yield to_rgb(frame)
 
     def sample(self, most: int) -> NDArray[np.uint8]:
         """[n, H, W] luma of at most `most` evenly spaced frames, the first and the last among them;
@@ -96,9 +88,12 @@ class Footage:
                 f" {'two' if frames == 2 else frames}"
             )
 
-    def _decode(self) -> Iterator[NDArray[np.uint8]]:
+    def _decode(self, luma: bool = False) -> Iterator[NDArray[np.uint8]]:
+        """One pass over the file; what fits is kept for the next, in colour or else in luma where
+        that is what is asked for.
+        """
         video, shape, count = self.video, None, 0
-        kept: list[NDArray[np.uint8]] | None = []
+        kept = _Kept(self.held, luma)
         for count, frame in enumerate(self.dataset.read(video), 1):
             shape = shape or frame.shape
             if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or frame.shape != shape:
@@ -108,17 +103,61 @@ class Footage:
                 )
             if count > video.frames:
                 self._refuse(f"decodes to more than its {video.frames} frames")
-            if kept is not None:
-                kept.append(frame)
-                if count * frame.nbytes > self.held:
-                    kept = None
+            kept.add(frame)
             yield frame
         if count != video.frames:
             self._refuse(f"decodes to {count} frames, expected {video.frames}")
-        self._kept = kept
+        if kept.luma:
+            self._luma = kept.frames
+        else:
+            self._kept = kept.frames
 
     def _refuse(self, why: str) -> None:
         raise BadInput(
             f"{self.dataset.name}: {self.video.split} clip {self.video.name} {why};"
             f" {self.dataset.check_hint}"
         )
+
+
+class _Kept:
+    """The frames of a pass that fit into so many bytes: as they are, or in luma where colours do
+    not fit and luma will do; none where that is too much as well.
+    """
+
+    def __init__(self, held: int, luma_will_do: bool) -> None:
+        self.held = held
+        self.luma_will_do = luma_will_do
+        self.luma = False
+        self.frames: list[NDArray[np.uint8]] | None = []
+
+    def add(self, frame: NDArray[np.uint8]) -> None:
+        """Keep one more."""
+        if self.frames is None:
+            return
+        self.frames.append(to_grey(frame) if self.luma else frame)
+        if self._full() and self.luma_will_do and not self.luma:
+            self.luma = True
+            self.frames = [to_grey(one) for one in self.frames]
+        if self._full():
+            self.frames = None
+
+    def _full(self) -> bool:
+        return self.frames is not None and len(self.frames) * self.frames[0].nbytes > self.held
+
+
+def to_grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H, W] luma of a grey frame or of RGB."""
+    import cv2
+
+    if frame.ndim == 2:
+        return frame
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def to_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H, W, 3] of RGB, or of a grey frame with three equal channels."""
+    import cv2
+
+    if frame.ndim == 3:
+        return frame
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)

@@ -91,6 +91,17 @@ class StreamName:
         return f"{self.extractor}{variant}{provider}"
 
 
+def describes_frames(stream: str) -> bool:
+    """Whether a stream's name alone tells that its rows have no boxes: of imported rows and of
+    extractors that are not installed it does not.
+    """
+    what, _, boxes = stream.partition("@")
+    extractor = what.partition(".")[0]
+    if boxes or extractor not in registry.names("extractors"):
+        return False
+    return not registry.load("extractors", extractor).needs_boxes
+
+
 def check_provider(text: str) -> str:
     """`text` if it names a provider.
 

@@ -8,7 +8,6 @@ it.
 from __future__ import annotations
 
 import importlib
-import os
 import warnings
 import zipfile
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile
 from vadbench.locations import weights_root
+from vadbench.threads import count_threads
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -169,7 +169,7 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
         raise BadInput(f"{path}: no such file; expected an ONNX model")
     require_utf8(path)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = count_threads()
     options.inter_op_num_threads = 1
     # threads that wait leave their core to the one that decodes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -252,16 +252,6 @@ def load_package(module: str, extra: str) -> Any:
         raise BadInput(
             f"{module} cannot be imported ({_first_line(error)}); pip install 'vadbench[{extra}]'"
         ) from error
-
-
-def cores() -> int:
-    """Cores this process may use: its share of them where it is one of several, which their pool
-    says in OMP_NUM_THREADS.
-    """
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    if share.isdigit():
-        return max(int(share), 1)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _bare(name: str) -> str:

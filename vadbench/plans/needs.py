@@ -31,7 +31,10 @@ class Need:
 
 
 def extract_features(
-    jobs: Iterable[Job], quiet: bool = False, processes: int = 1, again: bool = False
+    jobs: Iterable[Job],
+    quiet: bool = False,
+    processes: int | None = None,
+    again: bool = False,
 ) -> dict[Need, str]:
     """Extract every stream of the jobs that is not in the cache, several clips at a time where
     `processes` says so.
@@ -39,7 +42,7 @@ def extract_features(
     Args:
         jobs: whose streams.
         quiet: no progress.
-        processes: clips at a time.
+        processes: clips at a time; None: as `ensure`.
         again: whether features of files that have changed since are removed and made anew.
 
     Returns:

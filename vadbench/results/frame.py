@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
-from vadbench.spec import COSTS, NOT_COMPUTED, REGIONS, Cost, Count, Metric, ScoredPart, Value
+from vadbench.spec import (
+    COSTS,
+    NOT_COMPUTED,
+    REGIONS,
+    Cost,
+    Count,
+    Metric,
+    Result,
+    ScoredPart,
+    Value,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +114,11 @@ TYPES: dict[str, str] = {  # of the columns that are no text; Int64 may be missi
 
 
 class Frame:
-    """All results of a folder, read once: the records, and their values as one tidy data frame.
+    """Results of a folder, read once: the records, and their values as one tidy data frame.
+
+    Args:
+        results: the folder.
+        of: results whose recipes' records alone are read, in place of all there are.
 
     Attributes:
         results: the folder.
@@ -112,12 +126,14 @@ class Frame:
         runs: by identity.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, of: Sequence[Result] | None = None) -> None:
         self.results = results
+        found = results.all_records() if of is None else results.records_of(of)
         # of two of one identity the one that was not edited
-        records = sorted(results.all_records(), key=lambda record: record.edited is None)
+        records = sorted(found, key=lambda record: record.edited is None)
         self.records = {record.identity: record for record in records}
-        self.runs = {run.identity: run for run in results.all_runs()}
+        runs = results.all_runs() if of is None else results.runs_of(of)
+        self.runs = {run.identity: run for run in runs}
         self._by_metric: dict[Metric, dict[str, Value]] = {}
 
     @cached_property

@@ -48,7 +48,7 @@ from vadbench.results.seals import (
     find_edit,
     find_run_edit,
 )
-from vadbench.spec import GIVEN
+from vadbench.spec import GIVEN, Result
 
 SUBMITTED = "submitted"  # the folder of scores that were not computed here
 
@@ -107,7 +107,20 @@ class Results:
 
     def all_runs(self) -> Iterator[RunRecord]:
         """Every run record that is whole, in the order of their paths."""
-        for path in self._find("runs/*/*/*/*/run.json"):
+        yield from self._read_runs(self._find("runs/*/*/*/*/run.json"))
+
+    def runs_of(self, results: Iterable[Result]) -> Iterator[RunRecord]:
+        """Every run record that is whole of the methods and streams of some results."""
+        folders = {
+            self.run_folder(job_of_part(result, part), "")
+            for result in results
+            for part in range(len(result.parts))
+        }
+        found = (path for folder in sorted(folders) for path in sorted(folder.glob("*/run.json")))
+        yield from self._read_runs(found)
+
+    def _read_runs(self, paths: Iterable[Path]) -> Iterator[RunRecord]:
+        for path in paths:
             record = self._open_run(path.parent)
             if record is not None:
                 yield record
@@ -116,21 +129,27 @@ class Results:
         """Every result that can be read, in the order of their paths; `edited` says of which no
         number is to be believed.
         """
+        yield from self._read_records(self._find("recipes/*/*/*/metrics.json"))
+
+    def records_of(self, results: Iterable[Result]) -> Iterator[ResultRecord]:
+        """Every result of the recipes of some results that can be read, in the order of their
+        paths; as `all_records`, without a look at the others.
+        """
+        folders = {self.record_folder(one.dataset, one.recipe, "") for one in results}
+        yield from self._read_records(
+            path for folder in sorted(folders) for path in sorted(folder.glob("*/metrics.json"))
+        )
+
+    def _read_records(self, paths: Iterable[Path]) -> Iterator[ResultRecord]:
         runs: dict[Path, RunRecord | None] = {}
         unsealed = 0
-        for path in self._find("recipes/*/*/*/metrics.json"):
+        for path in paths:
             record = self._open_record(path.parent, runs)
             if record is not None:
                 unsealed += not record.sealed
                 yield record
         if unsealed:
             self.tell(f"{self.root}: {unsealed} record{'s' * (unsealed > 1)} {UNSEALED}")
-
-    def records_of(self, dataset: str, recipe: str) -> list[ResultRecord]:
-        """Every record of a recipe on a data set that can be read, in the order of their paths."""
-        folders = sorted(self.record_folder(dataset, recipe, "").glob("*/metrics.json"))
-        found = [self._open_record(path.parent, {}) for path in folders]
-        return [record for record in found if record is not None]
 
     def folder_of(self, record: ResultRecord) -> Path:
         """Where a record lies."""
@@ -141,7 +160,7 @@ class Results:
         one that shares them with another record keeps these.
         """
         shutil.rmtree(self.folder_of(record))
-        others = self.records_of(record.dataset, record.recipe)
+        others = self.records_of([record.result])
         if any(record.runs == other.runs for other in others):
             return
         shutil.rmtree(self._run_folder_of(record, 0), ignore_errors=True)
@@ -210,7 +229,7 @@ class Results:
         return find_edit(record, folder, [runs[place] for place in places], jackknife)
 
     def _run_folder_of(self, record: ResultRecord, position: int) -> Path:
-        return self.run_folder(_job_of(record, position), record.runs[position])
+        return self.run_folder(job_of_part(record.result, position), record.runs[position])
 
     def rows(self, record: RunRecord) -> Arrays | None:
         """The row scores of a run, or None where rows.npz is not there (it stays out of git).
@@ -246,7 +265,8 @@ class Results:
     def _frames_paths(self, record: ResultRecord) -> list[Path]:
         """Where the frame maxima of a record's runs lie."""
         return [
-            self._frames_path(_job_of(record, place), run) for place, run in enumerate(record.runs)
+            self._frames_path(job_of_part(record.result, place), run)
+            for place, run in enumerate(record.runs)
         ]
 
     def frames(self, record: RunRecord) -> Arrays | None:
@@ -402,10 +422,10 @@ def _place(job: dict[str, Any]) -> Path:
     return Path(job["dataset"], job["stream"], job["method"])
 
 
-def _job_of(record: ResultRecord, position: int) -> dict[str, Any]:
-    """What of the job of one of a record's parts says where it lies."""
-    part = record.result.parts[position]
-    return {"dataset": record.dataset, "stream": part.stream, "method": part.method}
+def job_of_part(result: Result, position: int) -> dict[str, Any]:
+    """What of the job of one of a result's parts says where it lies."""
+    part = result.parts[position]
+    return {"dataset": result.dataset, "stream": part.stream, "method": part.method}
 
 
 def _line(path: Path, error: Exception) -> str:

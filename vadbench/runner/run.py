@@ -16,7 +16,7 @@ from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
 from vadbench.executors.claims import sweep_claims
 from vadbench.executors.devices import Devices
-from vadbench.executors.local import Fail, Run, run_jobs
+from vadbench.executors.local import Fail, Run, one_fit_each, run_jobs
 from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
 from vadbench.plans.jobs import Job
@@ -134,9 +134,6 @@ def run_suite(
     _require_some(able or done, lacking)
     for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
-    lacking |= extract_features(able, quiet, processes)
-    able = drop_lacking(able, lacking)
-    _require_some(able or done, lacking)
     evaluation = Evaluation(plan, results, say, fresh={job.identity for job in able})
     evaluation.take(job.identity for job in reused)
     replace = frozenset(job.identity for job in (able if again else outdated))
@@ -151,14 +148,23 @@ def run_suite(
         keep=Keeper(results.root) if keep_models else None,
         devices=devices,
     )
+    ready: list[Job] = []
+
+    def prepare(batch: list[Job]) -> list[Job]:
+        clips = processes if processes > 1 else None
+        lacking.update(extract_features(batch, quiet, clips))
+        ready.extend(drop_lacking(batch, lacking))
+        return drop_lacking(batch, lacking)
+
     failed = []
     for job, record in _run_quick_first(
-        able, run, _fail_in(results, replace), results, processes, say
+        able, prepare, run, _fail_in(results, replace), results, processes, say
     ):
         if record.status == "failed":
             failed.append((job, record.error or "unknown error"))
         else:
             evaluation.take([job.identity])
+    _require_some(ready or done, lacking)
     evaluation.summarise()
     if keep_models:
         _keep_models(plan, evaluation.ready, results, quiet, threads, say)
@@ -166,7 +172,7 @@ def run_suite(
     withheld = {
         job.identity: _why_withheld(job, lacking)
         for job in outdated
-        if job not in able or job.identity in fails
+        if job not in ready or job.identity in fails
     }
     table, path = write_table(plan, results, withheld)
     if sink is not None:
@@ -219,26 +225,52 @@ def write_table(
     """The plan's table from the records there are, written as Markdown and CSV under tables/;
     `withheld` as `make_table`.
     """
-    table = make_table(plan.suite, plan.wanted, Frame(results), withheld)
+    frame = Frame(results, [one.result for one in plan.wanted])
+    table = make_table(plan.suite, plan.wanted, frame, withheld)
     results.write_text(f"tables/{plan.suite.name}.csv", csv.render(table))
     return table, results.write_text(f"tables/{plan.suite.name}.md", markdown.render(table))
 
 
 def _run_quick_first(
-    jobs: list[Job], run: Run, fail: Fail, results: Results, processes: int, say: Say
+    jobs: list[Job],
+    prepare: Callable[[list[Job]], list[Job]],
+    run: Run,
+    fail: Fail,
+    results: Results,
+    processes: int,
+    say: Say,
 ) -> Iterator[tuple[Job, RunRecord]]:
-    """Run the jobs, those first that take the least time, and say how each ended."""
-    seconds = expected_seconds(jobs, read_runs(results) if jobs else (), cache_root())
-    time_left = TimeLeft(jobs, seconds, processes)
-    if jobs:
-        say(f"{plural(len(jobs), 'job')} to run; {time_left.words}")
-    ordered = order_by_cost(jobs, seconds)
-    ended = run_jobs(ordered, run, fail, processes=processes)
-    for number, (job, record) in enumerate(ended, 1):
-        time_left.end(job, record)
-        line = f"[{number}/{len(jobs)}] {describe_run(job, record)}"
-        say("; ".join(filter(None, (line, time_left.words))))
-        yield job, record
+    """Run the jobs, those first that take the least time, and say how each ended.
+
+    One data set's features are extracted after the other's jobs, so that there is something to see
+    before all is extracted; `prepare` does so and gives the jobs that can be run then.
+    """
+    ended, left, runs = 0, list(jobs), read_runs(results) if jobs else []
+    for batch in _batches(jobs):
+        left = left[len(batch) :]
+        able = prepare(batch)
+        seconds = expected_seconds([*able, *left], runs, cache_root())
+        time_left = TimeLeft([*able, *left], seconds, processes)
+        if able:
+            say(f"{plural(len(able) + len(left), 'job')} to run; {time_left.words}")
+        for job, record in run_jobs(order_by_cost(able, seconds), run, fail, processes=processes):
+            ended += 1
+            time_left.end(job, record)
+            line = f"[{ended}/{len(jobs)}] {describe_run(job, record)}"
+            say("; ".join(filter(None, (line, time_left.words))))
+            yield job, record
+
+
+def _batches(jobs: list[Job]) -> list[list[Job]]:
+    """The jobs whose features are there, then those of one data set after the other; jobs of one
+    fit stay together.
+    """
+    batches: dict[str, list[Job]] = {}
+    for group in one_fit_each(jobs):
+        needs = [need for job in group for need in streams_read(job)]
+        there = all(need.is_cached(cache_root()) for need in needs)
+        batches.setdefault("" if there else group[0].dataset, []).extend(group)
+    return sorted(batches.values(), key=lambda batch: batch is not batches.get(""))
 
 
 class Evaluation:

@@ -112,7 +112,7 @@ class DetectorBoxes:
         """The objects of each frame, as `objects` finds them; the first frame's once the second is
         there, where the temporal gradient is wanted.
         """
-        from vadbench.features.follow import to_grey, to_rgb
+        from vadbench.features.footage import to_grey, to_rgb
 
         if not self.options.gradient:
             yield from self._detect(map(to_rgb, frames), opening)

@@ -82,7 +82,7 @@ class Grid:
         """The cells that move in each frame, as `objects` finds them where the opening is the clip;
         the first frame's once the second is there.
         """
-        from vadbench.features.follow import to_grey
+        from vadbench.features.footage import to_grey
 
         assert opening is not None
         change, cells = self._changes(opening)

@@ -157,7 +157,7 @@ class Clip:
         """The row of each window's centre once the window is there, of other frames no row; to the
         bit those of `extract` where a window's vector does not depend on the others of its batch.
         """
-        from vadbench.features.follow import to_grey, to_rgb
+        from vadbench.features.footage import to_grey, to_rgb
 
         network, stride, count = self.backbone, self.options.stride, 0
 

@@ -7,7 +7,6 @@ Two-Frame Motion Estimation (SCIA 2003).
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.features.extractors import raft
+from vadbench.threads import count_threads
 
 Method = Literal["ultrafast", "fast", "medium", "farneback", "raft"]
 Result = TypeVar("Result")
@@ -120,9 +120,9 @@ def over_pairs(
     Args:
         work: called from several threads at once.
         frames: a clip's frames, read one after the other.
-        threads: how many at once; None: one a core.
+        threads: how many at once; None: as many as computations take here.
     """
-    cores = threads or _cores()
+    cores = threads or count_threads()
     with one_opencv_thread(), ThreadPoolExecutor(cores) as pool:
         waiting: deque[Future[Result]] = deque()
         for t, (previous, current) in enumerate(pairwise(frames), 1):
@@ -131,8 +131,3 @@ def over_pairs(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -164,7 +164,7 @@ class Pose:
         """The rows of each frame; to the bit those of `extract` where a person's joints do not
         depend on the others of their batch.
         """
-        from vadbench.features.follow import to_rgb
+        from vadbench.features.footage import to_rgb
 
         for frame in frames:
             found = next(boxes)

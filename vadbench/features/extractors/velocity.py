@@ -169,7 +169,7 @@ class Velocity:
         from vadbench.errors import BadInput
         from vadbench.features.boxes.foreground import differs
         from vadbench.features.extractors.optical_flow import Flow, one_opencv_thread
-        from vadbench.features.follow import to_grey
+        from vadbench.features.footage import to_grey
 
         still = self._background(opening) if opening is not None else None
         solve = Flow(self.options.flow, self.options.enlarge_below)

@@ -55,7 +55,7 @@ def sweeps(suite: Suite, wanted: Sequence[Wanted], results: Results, metric: str
             f"suite {suite.name}: its rows have no settings of their own; choose an ablation, such"
             " as mulde-scales or diffusion-noise"
         )
-    table = make_table(suite, wanted, Frame(results))
+    table = make_table(suite, wanted, Frame(results, [one.result for one in wanted]))
     columns = [
         (place, column)
         for place, column in enumerate(table.columns)

@@ -123,7 +123,8 @@ def find_record(
 
 def find_records(wanted: Iterable[Wanted], results: Results) -> list[ResultRecord]:
     """The records that a table of these rows shows, each once."""
-    frame = Frame(results)
+    wanted = list(wanted)
+    frame = Frame(results, [one.result for one in wanted])
     found = [find_record(one, frame) for one in wanted]
     whole = [record for record in found if record is not None and record.edited is None]
     return list({record.identity: record for record in whole}.values())
