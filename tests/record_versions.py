@@ -29,6 +29,7 @@ WHERE = {  # what is followed of a component's imports: what may decide a number
         "vadbench.detector",
         "vadbench.training",
         "vadbench.trainer",
+        "vadbench.loading",
     ),
     "extractors": ("vadbench.features.",),
     "boxes": ("vadbench.features.",),

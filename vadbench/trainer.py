@@ -12,7 +12,8 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,6 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from vadbench.checkpoints import (
     Checkpoint,
@@ -34,6 +34,7 @@ from vadbench.checkpoints import (
     write_checkpoint,
 )
 from vadbench.files.printable import visible
+from vadbench.freed import LARGEST, keep_freed
 from vadbench.training import Batches, LightningDetector
 
 
@@ -62,7 +63,7 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
         trainer = lightning.Trainer(
             accelerator=device.type,
             devices=1,
-            precision=config.precision,
+            precision="32-true" if config.precision == "tf32" else config.precision,
             # a job is one process, also where SLURM's variables are set
             plugins=[LightningEnvironment()],
             # `Batches` holds all epochs: Lightning's work between two of them is saved
@@ -75,7 +76,8 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
             enable_model_summary=False,
         )
         try:
-            trainer.fit(Module(detector, batches.steps), batches)
+            with keep_freed() if frees_much(detector.net, batches) else nullcontext():
+                trainer.fit(Module(detector, batches), batches)
         except SystemExit:
             if trainer.received_sigterm and not interrupt.seen:
                 sys.exit(128 + signal.SIGTERM)  # Lightning's exit code would say that all is well
@@ -87,33 +89,72 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
         signal.signal(signal.SIGINT, handler)  # Lightning has set it to be ignored
         raise KeyboardInterrupt
     if average:
-        detector.net.load_state_dict(average.model.module.state_dict())
+        detector.net.load_state_dict(average.net.state_dict())
+
+
+def frees_much(net: torch.nn.Module, batches: Batches) -> bool:
+    """Whether steps make and free tensors that the C library does not keep, on the processor: of a
+    batch's units, or gradients.
+    """
+    widest = max((max(weights.shape, default=1) for weights in net.parameters()), default=1)
+    largest = max((weights.numel() for weights in net.parameters()), default=1)
+    return batches.device.type == "cpu" and 4 * max(largest, widest * batches.size) > LARGEST
 
 
 class Module(lightning.LightningModule):
-    """A detector as Lightning wants it."""
+    """A detector as Lightning wants it.
 
-    def __init__(self, detector: LightningDetector, steps: int) -> None:
+    Attributes:
+        latest: the last loss that was read; NaN before the first.
+        every: steps after which losses are read: reading one lets a GPU stand still until the
+            processor has queued the next step.
+    """
+
+    EVERY: ClassVar[int] = 50
+
+    def __init__(self, detector: LightningDetector, batches: Batches) -> None:
         super().__init__()
         self.net = detector.net
         self.detector = detector
-        self.steps = steps
+        self.steps, self.done = batches.steps, batches.begin
+        self.every = 1 if batches.device.type == "cpu" else self.EVERY
+        self.latest = math.nan
+        self.unread: list[Tensor] = []
 
     def training_step(self, batch: Tensor, step: int) -> Tensor:
         """The detector's loss.
 
         Raises:
-            FloatingPointError: if it is not finite.
+            FloatingPointError: if it, or one that was not read before, is not finite.
         """
         loss = self.detector.loss(batch)
-        self.latest = float(loss.detach())
-        if not math.isfinite(self.latest):
-            name, lr = self.detector.info.name, self.detector.config.lr
-            raise FloatingPointError(
-                f"{name}: the loss is {self.latest} at step {step + 1}; lower lr (now {lr:g}) or"
-                " set gradient_clip"
-            )
+        self.unread.append(loss.detach())
+        if len(self.unread) >= self.every:
+            self.read_losses()
         return loss
+
+    def on_train_end(self) -> None:
+        """Read what is left."""
+        self.read_losses()
+
+    def read_losses(self) -> float:
+        """The loss of the last step.
+
+        Raises:
+            FloatingPointError: if one that was not read before is not finite; it names the first.
+        """
+        if self.unread:
+            losses = torch.stack(self.unread).tolist()
+            self.unread = []
+            for number, loss in enumerate(losses, self.done + 1):
+                if not math.isfinite(loss):
+                    name, lr = self.detector.info.name, self.detector.config.lr
+                    raise FloatingPointError(
+                        f"{name}: the loss is {loss} at step {number}; lower lr (now {lr:g}) or"
+                        " set gradient_clip"
+                    )
+            self.done, self.latest = self.done + len(losses), losses[-1]
+        return self.latest
 
     def configure_optimizers(self) -> Any:
         """The detector's optimiser and, if it has one, its schedule."""
@@ -147,20 +188,50 @@ class Interrupt(lightning.Callback):
 class Average(lightning.Callback):
     """Exponential moving average of the weights with the warm-up of k-diffusion: decay min(largest,
     1 - (1 + step)^-0.6667); buffers are copied.
+
+    torch's own (AveragedModel) counts its updates on the device, and reads the count twice a step.
     """
 
     def __init__(self, net: torch.nn.Module, largest: float) -> None:
-        @torch.no_grad()
-        def update(averages: Any, weights: Any, step: Any) -> None:
-            torch._foreach_lerp_(
-                averages, weights, 1 - min(largest, 1 - (1 + int(step)) ** -0.6667)
-            )
+        self.net, self.largest, self.updates = deepcopy(net), largest, 0
 
-        self.model = AveragedModel(net, multi_avg_fn=update)
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Go where the weights are."""
+        self.net.to(module.device)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
         """Take in the weights after a step."""
-        self.model.to(module.device).update_parameters(module.net)
+        self.update(module.net)
+
+    @torch.no_grad()
+    def update(self, net: torch.nn.Module) -> None:
+        """Take in the weights of a network; the first are taken as they are."""
+        averages: list[Tensor] = list(self.net.parameters())
+        weights: list[Tensor] = list(net.parameters())
+        if self.updates:
+            kept = min(self.largest, 1 - (1 + self.updates) ** -0.6667)
+            torch._foreach_lerp_(averages, weights, 1 - kept)
+        else:
+            torch._foreach_copy_(averages, weights)
+        for own, other in zip(self.net.buffers(), net.buffers(), strict=True):
+            own.copy_(other)
+        self.updates += 1
+
+    def take_state(self) -> dict[str, Tensor]:
+        """The averages and how many were taken in."""
+        named = {f"module.{name}": values for name, values in self.net.state_dict().items()}
+        return {"n_averaged": torch.tensor(self.updates), **named}
+
+    def put_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `take_state` gave."""
+        self.updates = int(state["n_averaged"])
+        self.net.load_state_dict(
+            {
+                name.removeprefix("module."): values
+                for name, values in state.items()
+                if name.startswith("module.")
+            }
+        )
 
 
 class Keeper(lightning.Callback):
@@ -209,7 +280,7 @@ class Keeper(lightning.Callback):
         bare = replace(self.state, arrays=arrays)
         put_state(bare, self.detector.net, trainer.optimizers[0], schedule_of(trainer))
         if self.average is not None:
-            self.average.model.load_state_dict(
+            self.average.put_state(
                 {
                     name.removeprefix("average."): torch.from_numpy(np.array(values))
                     for name, values in averaged.items()
@@ -221,6 +292,7 @@ class Keeper(lightning.Callback):
         now = time.monotonic()
         if now - self.copied < self.COPIES:
             return
+        module.read_losses()  # what is kept came about by finite losses
         self.state, self.copied = self._take(trainer, self.first + arguments[-1] + 1), now
         if now - self.kept >= self.SECONDS:
             self._write()
@@ -237,7 +309,7 @@ class Keeper(lightning.Callback):
         if self.average is not None:
             more |= {
                 f"average.{name}": np.array(values.detach().cpu())
-                for name, values in self.average.model.state_dict().items()
+                for name, values in self.average.take_state().items()
             }
         seconds = self.detector.seconds_before + time.monotonic() - self.began
         facts = {**state.facts, "torch": str(torch.__version__), "seconds": seconds}
@@ -291,7 +363,7 @@ def reporters(detector: LightningDetector) -> list[lightning.Callback]:
 
 
 class Bar(lightning.Callback):
-    """A rich progress bar with the loss and samples/s."""
+    """A rich progress bar with the loss that was read last, and samples/s."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -360,7 +432,8 @@ class Lines(lightning.Callback):
         if (step + 1) * self.count // total > step * self.count // total:
             rate = self.rows / (time.perf_counter() - self.began)
             sys.stderr.write(
-                f"{visible(self.name)}: step {step + 1}/{total}, loss {module.latest:.4g},"
+                f"{visible(self.name)}: step {step + 1}/{total},"
+                f" loss {module.read_losses():.4g},"
                 f" {rate:.0f} samples/s\n"
             )
 
@@ -390,7 +463,7 @@ class Curve(lightning.Callback):
         now = time.perf_counter()
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         values = {
-            "train/loss": module.latest,
+            "train/loss": module.read_losses(),
             "train/lr": lr,
             "train/samples_per_s": self.rows / (now - self.began),
         }

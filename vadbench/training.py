@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from vadbench.detector import Detector, Features, MethodConfig, Nature, Standardisation, runtime
 from vadbench.errors import BadInput
+from vadbench.loading import CPU, fits_on, hold, move, send
 from vadbench.spill import make_array
 
 BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
@@ -57,8 +58,12 @@ class NeuralConfig(MethodConfig):
             " the final weights"
         ),
     )
-    precision: Literal["32-true", "bf16-mixed"] = Field(
-        "32-true", description="pytorch-lightning's precision in training; bf16 is slow on a CPU"
+    precision: Literal["32-true", "bf16-mixed", "tf32"] = Field(
+        "32-true",
+        description=(
+            "of training: 32-true, float32; tf32, float32 whose products an NVIDIA GPU rounds to 10"
+            " bits; bf16-mixed, whose products have 7 bits, slow on a CPU. Scoring is in float32"
+        ),
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = runtime(
         "auto", "where the network runs; auto: cuda, else mps, else cpu"
@@ -66,7 +71,8 @@ class NeuralConfig(MethodConfig):
     score_batch: PositiveInt = runtime(2048, "rows scored at a time")
     memory_gib: float = runtime(
         0.75,
-        "training rows are held in memory up to this size; larger streams are read batch by batch",
+        "training rows are held in memory up to this size, on a GPU up to half of its free memory;"
+        " larger streams are read batch by batch",
         ge=0,
     )
     progress: Literal["auto", "bar", "lines", "off"] = runtime(
@@ -92,6 +98,8 @@ class Batches:
         steps: how many batches there are.
         seed: of the permutations.
         begin: batches that were trained on before, and are left out.
+        device: where the batches are trained on.
+        held: whether `read` takes its row numbers on that device, and gives the rows there.
     """
 
     read: Callable[[Tensor], Tensor]
@@ -100,15 +108,23 @@ class Batches:
     steps: int
     seed: int
     begin: int = 0
+    device: torch.device = CPU
+    held: bool = False
 
     def __len__(self) -> int:
         return self.steps - self.begin
 
     def __iter__(self) -> Iterator[Tensor]:
+        return self._read() if self.held else send(self._read(), self.device)
+
+    def _read(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
         step = 0
         while step < self.steps:
+            # drawn by the processor, so that every device has the same batches: one copy an epoch
             order = torch.randperm(self.rows, generator=generator)
+            if self.held:
+                order = move(order, self.device)
             for index in torch.split(order, self.size)[: self.steps - step]:
                 if step >= self.begin:
                     # sorted: a memory map is read forwards, and both ways of reading agree to the
@@ -138,6 +154,53 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def cuda_or_cpu(name: str) -> torch.device:
+    """As `resolve_device` for what needs float64, or float32 whose rounding is known: a GPU of
+    NVIDIA's or the processor.
+
+    Raises:
+        BadInput: if the device is not there.
+    """
+    found = resolve_device(name)
+    return found if found.type == "cuda" else CPU
+
+
+def require_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that the device does not compute in: a record would name what did not
+    happen.
+
+    Raises:
+        BadInput: if it is TF32, and the device no GPU that has it.
+    """
+    if precision != "tf32":
+        return
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0):
+        raise BadInput(
+            f"precision: tf32 is of NVIDIA GPUs since Ampere, and this runs on {device}; use"
+            " precision=32-true"
+        )
+
+
+@contextmanager
+def rounding(device: torch.device, tf32: bool = False) -> Iterator[None]:
+    """Let a GPU round the factors of float32 products and convolutions to TF32, or not: torch
+    itself does it in convolutions alone. The user's flags are as before afterwards.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    # without it, cuBLAS refuses to be deterministic; it is read when the first product is made
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
 @contextmanager
 def reproducible(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch and make it deterministic; the user's generators and flags are as before
@@ -149,8 +212,7 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
     )
     memory: Any = torch.utils.deterministic
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
-    # without it, cuBLAS refuses to be deterministic
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # see `rounding`
     with torch.random.fork_rng(
         devices=[torch.cuda.current_device()] if device.type == "cuda" else []
     ):
@@ -239,7 +301,7 @@ class LightningDetector(Detector):
         """Adam on the network's weights, in one fused kernel where precision allows."""
         weights = list(self.net.parameters())
         # Lightning cannot clip gradients for a fused optimiser in mixed precision
-        fused = self.config.precision == "32-true"
+        fused = self.config.precision != "bf16-mixed"
         fused = fused and all(values.device.type in ("cpu", "cuda") for values in weights)
         return torch.optim.Adam(weights, lr=self.config.lr, betas=self.config.betas, fused=fused)
 
@@ -255,17 +317,19 @@ class LightningDetector(Detector):
         """Train the network on normal rows, then fit the read-outs.
 
         Raises:
-            BadInput: if there are fewer than two rows, or the device is absent.
+            BadInput: if there are fewer than two rows, or the device is absent or does not compute
+                in the precision.
             FloatingPointError: if the loss stops being finite; the message names the step.
         """
         train = self.without_outliers(train)
         train.require_rows(2)
-        device = resolve_device(self.config.device)
+        device, precision = resolve_device(self.config.device), self.config.precision
+        require_precision(precision, device)
         # pytorch_lightning costs 5 CPU-seconds to import
         from vadbench.trainer import train_network
 
         self.standardisation = self.standardise(train.x)
-        with reproducible(self.seed, device):
+        with reproducible(self.seed, device), rounding(device, precision == "tf32"):
             self.net = self.build(train.x.shape[1])
             train_network(self, self._batches(train), device)
         self._learn_read_outs(train)
@@ -365,20 +429,23 @@ class LightningDetector(Detector):
         self.fit_read_outs(self._normal[1])
 
     def _batches(self, train: Features) -> Batches:
-        """Whole batches from memory where the rows fit, else from the memory map."""
+        """Whole batches from the GPU's memory or the processor's where the rows fit, else from the
+        memory map.
+        """
         rows, size = len(train), min(self.config.batch_size, len(train))
         steps = self.config.epochs * -(-rows // size)
         steps = min(steps, self.config.max_steps or steps)
-        if train.x.nbytes <= self.config.memory_gib * 2**30:
-            held = torch.from_numpy(_standardised(self.standardisation, train.x))
-            return Batches(lambda index: held[index], rows, size, steps, self.seed)
-        return Batches(
-            lambda index: torch.from_numpy(self.standardisation.apply(train.x[index.numpy()])),
-            rows,
-            size,
-            steps,
-            self.seed,
-        )
+        device = resolve_device(self.config.device)
+        on_gpu = fits_on(device, train.x.nbytes)
+        if on_gpu or train.x.nbytes <= self.config.memory_gib * 2**30:
+            place = device if on_gpu else CPU
+            held = hold(_standardised(self.standardisation, train.x), train.x.shape, place)
+            read: Callable[[Tensor], Tensor] = lambda index: held[index]  # noqa: E731
+        else:
+            read = lambda index: torch.from_numpy(  # noqa: E731
+                self.standardisation.apply(train.x[index.numpy()])
+            )
+        return Batches(read, rows, size, steps, self.seed, device=device, held=on_gpu)
 
     def _values(self, rows: Features) -> NDArray[np.float64]:
         """[N, K] float64 anomaly values, computed in float32 in chunks.
@@ -394,20 +461,31 @@ class LightningDetector(Detector):
             )
         device, size = resolve_device(self.config.device), min(self.config.score_batch, len(rows))
         self.net.to(device).eval()
-        out = np.empty((0, 0))
-        for start in range(0, len(rows), size):
-            begin = min(start, len(rows) - size)
-            chunk = torch.from_numpy(self.standardisation.apply(rows.x[begin : begin + size])).to(
-                device
-            )
-            values = self._anomaly(chunk).cpu().double().numpy()
-            # one array from the beginning: small ones kept between the network's large, freed ones
-            # cost 12 GiB at 800,000 rows
-            if not start:
-                shape = len(rows), values.shape[1]
-                out = make_array(shape, np.float64, f"{rows.name}: {shape[0]} scores")
-            out[start : begin + size] = values[start - begin :]
-        return out
+        # a GPU's values stay there until the last chunk is done: nothing waits for a chunk
+        keep = device if device.type == "cuda" else CPU
+        out = torch.empty(0, 0)
+        starts = range(0, len(rows), size)
+        begins = [min(start, len(rows) - size) for start in starts]
+        chunks = (
+            torch.from_numpy(self.standardisation.apply(rows.x[begin : begin + size]))
+            for begin in begins
+        )
+        with rounding(device):
+            for start, begin, chunk in zip(starts, begins, send(chunks, device), strict=True):
+                values = self._anomaly(chunk).to(keep)
+                # one array from the beginning: small ones kept between the network's large, freed
+                # ones cost 12 GiB at 800,000 rows
+                if not start:
+                    out = self._make_scores(rows, values.shape[1], keep)
+                out[start : begin + size] = values[start - begin :]
+        return out.cpu().numpy()
+
+    def _make_scores(self, rows: Features, columns: int, device: torch.device) -> Tensor:
+        """[N, K] float64 to be filled; on the CPU's side it lies on disk where it is large."""
+        shape = len(rows), columns
+        if device.type != "cpu":
+            return torch.empty(shape, dtype=torch.float64, device=device)
+        return torch.from_numpy(make_array(shape, np.float64, f"{rows.name}: {shape[0]} scores"))
 
     @torch.inference_mode()
     def _anomaly(self, chunk: Tensor) -> Tensor:
@@ -437,11 +515,11 @@ def dense_flops(widths: Sequence[int]) -> float:
     )
 
 
-def _standardised(standardisation: Standardisation, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    out = np.empty(x.shape, np.float32)
+def _standardised(
+    standardisation: Standardisation, x: NDArray[np.float32]
+) -> Iterator[NDArray[np.float32]]:
     for start in range(0, len(x), BLOCK):
-        out[start : start + BLOCK] = standardisation.apply(x[start : start + BLOCK])
-    return out
+        yield standardisation.apply(x[start : start + BLOCK])
 
 
 def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

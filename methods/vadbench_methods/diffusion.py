@@ -259,7 +259,7 @@ class Diffusion(LightningDetector):
     def optimiser(self) -> torch.optim.Optimizer:
         """AdamW."""
         config = self.config
-        fused = config.precision == "32-true"
+        fused = config.precision != "bf16-mixed"
         return torch.optim.AdamW(
             self.net.parameters(),
             lr=config.lr,

@@ -344,11 +344,13 @@ class DensityFlow(nn.Module):
     """
 
     varies: Tensor
+    columns: Tensor  # [D'] numbers of those that vary: a mask would be counted in every step
 
     def __init__(self, flow: nn.Module, varies: Tensor) -> None:
         super().__init__()
         self.flow: Any = flow
         self.register_buffer("varies", varies)
+        self.register_buffer("columns", varies.nonzero().squeeze(1), persistent=False)
         self.dropped = not bool(varies.all())
         self.started = False
 
@@ -382,4 +384,4 @@ class DensityFlow(nn.Module):
         return z, total
 
     def _columns(self, x: Tensor) -> Tensor:
-        return x[:, self.varies] if self.dropped else x
+        return x[:, self.columns] if self.dropped else x

@@ -81,6 +81,41 @@ class InvertibleLinear(nn.Module):
         return z[:, self.permutation.argsort()], -self.log_scale.sum()
 
 
+class ActNorm(nn.Module):
+    """A scale and a shift a column (of maps: a channel) that begin from a batch, as in Glow.
+
+    Equal to normflows', whose `data_dep_init_done` is a number on the device: it is read in every
+    call, for which a GPU stands still. Here `initialise` says when to begin. The number is kept
+    for models that were saved with it.
+
+    Args:
+        shape: of what is scaled: (D,), or (channels, 1, 1).
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.s = nn.Parameter(torch.zeros(1, *shape))
+        self.t = nn.Parameter(torch.zeros(1, *shape))
+        self.register_buffer("data_dep_init_done", torch.ones(()))
+        self.over = [axis for axis, size in enumerate(self.s.shape) if size == 1]
+        self.starting = False
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Data to latent, and log |det|, a scalar."""
+        if self.starting:
+            self.s.data = torch.log(z.std(self.over, keepdim=True) + 1e-6).data
+            self.t.data = z.mean(self.over, keepdim=True).data
+            self.starting = False
+        return (z - self.t) * torch.exp(-self.s), -self._positions(z) * self.s.sum()
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Latent to data."""
+        return z * torch.exp(self.s) + self.t, self._positions(z) * self.s.sum()
+
+    def _positions(self, z: Tensor) -> int:
+        return math.prod(z.shape[axis] for axis in self.over[1:])
+
+
 class SigmoidCoupling(nn.Module):
     """The heart of Glow's affine coupling with scale s = sigmoid(raw + 2), between 0 and 1: z2 =
     (x2 - shift) s.
@@ -137,12 +172,12 @@ def glow(
         steps += [
             _coupling(nf, dim, hidden, scale_map),
             _mixing(nf, dim, mixing),
-            nf.flows.ActNorm(dim),
+            ActNorm((dim,)),
         ]
     flow: nn.Module = nf.NormalizingFlow(
-        nf.distributions.DiagGaussian(dim, trainable=False), steps or [nf.flows.ActNorm(dim)]
+        nf.distributions.DiagGaussian(dim, trainable=False), steps or [ActNorm((dim,))]
     )
-    return _mark_initialised(flow)
+    return flow
 
 
 def _coupling(nf: Any, dim: int, hidden: int, scale_map: ScaleMap) -> nn.Module:
@@ -192,21 +227,22 @@ def glow_maps(
             channels //= 2
         bases.append(nf.distributions.DiagGaussian((channels, height, width), trainable=False))
     merges = [nf.flows.Merge() for _ in range(levels - 1)]
-    flow = (
+    flow: nn.Module = (
         nf.MultiscaleFlow(bases[::-1], flows[::-1], merges, class_cond=False)
         if levels > 1
         else nf.NormalizingFlow(bases[0], flows[0])
     )
-    return _mark_initialised(flow)
+    return flow
 
 
 def _map_step(nf: Any, channels: int, hidden: int) -> nn.Module:
-    """A step of normflows, but with our coupling, which stays finite."""
+    """A step of normflows, but with our coupling, which stays finite, and our ActNorm."""
     with warnings.catch_warnings():  # it calls torch.lu, which is deprecated
         warnings.simplefilter("ignore")
         step: Any = nf.flows.GlowBlock(channels, hidden)
     coupling = step.flows[0].flows
     coupling[1] = SigmoidCoupling(coupling[1].param_map)
+    step.flows[-1] = ActNorm((channels, 1, 1))
     mended: nn.Module = step
     return mended
 
@@ -228,24 +264,15 @@ def initialise(flow: nn.Module, first: Tensor) -> None:
     if len(first) < 2:
         raise ValueError(f"ActNorm needs two rows or more to start from, got {len(first)}")
     for norm in _act_norms(flow):
-        norm.data_dep_init_done.fill_(0)
+        norm.starting = True
     with torch.no_grad():
         flow.inverse_and_log_det(first)  # type: ignore[operator]
         for norm in _act_norms(flow):
             norm.s.masked_fill_(norm.s < FLAT, 0)
 
 
-def _mark_initialised(flow: nn.Module) -> nn.Module:
-    """Mark the ActNorms as initialised: normflows' own would fit itself to whatever it sees first,
-    also test rows, also without gradients.
-    """
-    for norm in _act_norms(flow):
-        norm.data_dep_init_done.fill_(1)
-    return flow
-
-
-def _act_norms(flow: nn.Module) -> Iterator[Any]:
-    return (module for module in flow.modules() if hasattr(module, "data_dep_init_done"))
+def _act_norms(flow: nn.Module) -> Iterator[ActNorm]:
+    return (module for module in flow.modules() if isinstance(module, ActNorm))
 
 
 def autoregressive(

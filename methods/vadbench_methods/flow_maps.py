@@ -103,11 +103,13 @@ class MapFlow(nn.Module):
     """
 
     varies: Tensor
+    numbers: Tensor  # of those that vary: a mask would be counted in every step
 
     def __init__(self, flow: nn.Module, varies: Tensor, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.flow: Any = flow
         self.register_buffer("varies", varies)
+        self.register_buffer("numbers", varies.nonzero().squeeze(1), persistent=False)
         self.dropped = not bool(varies.all())
         self.shape = shape
         self.started = False
@@ -159,4 +161,4 @@ class MapFlow(nn.Module):
 
     def _maps(self, x: Tensor) -> Tensor:
         maps = x.reshape(len(x), *self.shape)
-        return maps[:, self.varies] if self.dropped else maps
+        return maps[:, self.numbers] if self.dropped else maps

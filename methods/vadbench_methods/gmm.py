@@ -4,15 +4,16 @@ branch (Reiss & Hoshen, 2022).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature, runtime
 from vadbench.errors import BadInput
 from vadbench_methods.mixture import Mixture, choose_components, choose_floor, fit_mixture
+from vadbench_methods.mixture_device import nll
 
 
 class GMMConfig(MethodConfig):
@@ -47,6 +48,10 @@ class GMMConfig(MethodConfig):
     )
     init_seed: NonNegativeInt | None = Field(
         None, description="seed of the k-means start; null: the run's seed (AccI-VAD: always 0)"
+    )
+    device: Literal["auto", "cpu", "cuda"] = runtime(
+        "auto",
+        "where many rows are scored, in float64; EM runs on the CPU. auto: cuda, else cpu",
     )
 
 
@@ -123,7 +128,7 @@ class GMM(Detector):
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] negative log-likelihoods in nats."""
-        return self.mixture.nll(test.x)[:, None]
+        return nll(self.mixture, test.x, self.config.device)[:, None]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The mixture's weights, means, covariances and Cholesky factors of the precisions."""

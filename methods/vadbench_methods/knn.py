@@ -21,6 +21,7 @@ from vadbench.detector import (
     MethodConfig,
     Nature,
     Standardisation,
+    runtime,
     scoring,
 )
 from vadbench.spill import require_memory
@@ -69,6 +70,12 @@ class KNNConfig(MethodConfig):
         32,
         description="ivf: cells that a query looks into, of the square root of the rows",
         json_schema_extra={"where": {"index": "ivf"}},
+    )
+
+    device: Literal["auto", "cpu", "cuda"] = runtime(
+        "auto",
+        "where the matrix products run that propose neighbours; float64 on the CPU settles them, so"
+        " scores are the same bits anywhere. auto: cuda, else cpu",
     )
 
     @model_validator(mode="after")
@@ -187,7 +194,9 @@ class KNN(Detector):
         self.x, self.video, self.scale = arrays["x"], arrays["video"], arrays["scale"]
         config = self.config
         if config.index == "exact":
-            self._nearest: Nearest | Approximate = Nearest(self.x, self.scale, self.video)
+            self._nearest: Nearest | Approximate = Nearest(
+                self.x, self.scale, self.video, device=config.device
+            )
             return
         self._nearest = Approximate(
             Rows(self.x, self.scale, np.asarray(self.video)),

@@ -18,6 +18,7 @@ from torch.nn import functional
 from vadbench.detector import DetectorInfo, Features, Nature, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, subsample
+from vadbench_methods.mixture_device import nll
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
 from vadbench_methods.mulde import log_uniform, mulde_loss
 from vadbench_methods.nearest import Nearest
@@ -212,12 +213,14 @@ class MSMA(LightningDetector):
         )
 
     def build(self, dim: int) -> nn.Module:
-        """The score network, or MULDE's."""
-        return (
+        """The score network, or MULDE's; the noise scales go with it from device to device."""
+        net: nn.Module = (
             NoiseConditionedMLP(dim, self.config.units)
             if self.config.network == "log-density"
             else ScoreMLP(dim, self.config.units)
         )
+        net.register_buffer("ladder", self.noise_scales().float(), persistent=False)
+        return net
 
     def row_flops(self, dim: int) -> tuple[float, float]:
         """Forward and backward; L forward passes.
@@ -255,9 +258,8 @@ class MSMA(LightningDetector):
     def _training_scales(self, batch: Tensor) -> Tensor:
         if self.config.ladder == "linear":
             return log_uniform(self.config.sigma_low, self.config.sigma_high, batch)
-        return self.noise_scales().to(batch)[
-            torch.randint(self.config.scales, (len(batch), 1), device=batch.device)
-        ]
+        ladder = cast(Tensor, self.net.ladder)
+        return ladder[torch.randint(self.config.scales, (len(batch), 1), device=batch.device)]
 
     def anomaly(self, batch: Tensor) -> Tensor:
         """[B, L] norms of the score at clean rows."""
@@ -353,7 +355,7 @@ class MSMA(LightningDetector):
             elif name == "scales":
                 columns.extend(values.T)
             else:
-                columns.append(self.mixtures[name].nll(values))
+                columns.append(nll(self.mixtures[name], values, self.config.device))
         return np.stack(columns, 1)
 
     def _distance(

@@ -17,6 +17,7 @@ from torch import Tensor
 from vadbench.detector import DetectorInfo, Nature, runtime, scoring
 from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, fit_mixture, subsample
+from vadbench_methods.mixture_device import nll
 from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP
 from vadbench_methods.streamed import in_blocks, moments
 
@@ -213,7 +214,9 @@ class MULDE(LightningDetector):
                 columns += list(values.T)
             else:
                 columns.append(
-                    POOLS[name](z, axis=1) if name in POOLS else self.mixtures[name].nll(values)
+                    POOLS[name](z, axis=1)
+                    if name in POOLS
+                    else nll(self.mixtures[name], values, self.config.device)
                 )
         return np.stack(columns, 1)
 

@@ -212,8 +212,8 @@ def test_ema_decay(oracle):
         value = float(step % 2)
         with torch.no_grad():
             weight.weight.fill_(value)
-        average.model.update_parameters(weight)
-        after = average.model.module.weight.item()
+        average.update(weight)
+        after = average.net.weight.item()
         found.append((after - value) / (before - value) if step else 0.0)
         before = after
     np.testing.assert_allclose(found, oracle["ema/decay"], rtol=1e-6, atol=1e-12)

@@ -95,6 +95,31 @@ def test_without_a_run_that_is_alike_operations_are_counted(cache: Path) -> None
     assert 0 < one < more
 
 
+def test_a_training_with_other_settings_takes_what_its_operations_do(cache: Path) -> None:
+    """Of features that are not extracted, whose columns nobody knows."""
+    narrow, wide = (
+        jobs_of("mulde", settings={"mulde": {"units": [units, units], "max_steps": None}})[0]
+        for units in (256, 4096)
+    )
+    known = [run_of(narrow, fit=10.0, score=2.0)]
+    assert expected_seconds([narrow], known, cache)[narrow.identity] == pytest.approx(12.0)
+    found = expected_seconds([wide], known, cache)[wide.identity]
+    # a pass through 64 columns and sigma, two layers, one value; 250 an activation
+    passes = [2 * (65 * h + h * h + h) + 250 * 2 * h for h in (256, 4096)]
+    # training alone: scoring the training rows is a thousandth of it
+    assert found == pytest.approx(10 * passes[1] / passes[0] + 2, rel=1e-3)
+    (knn, other) = (jobs_of("knn", settings={"knn": {"k": k}})[0] for k in (1, 5))
+    assert expected_seconds([other], [run_of(knn, 10.0, 2.0)], cache)[other.identity] == 12.0
+
+
+def test_a_run_whose_settings_are_none_any_more_is_scaled_to_the_rows(cache: Path) -> None:
+    (job,) = jobs_of("mulde")
+    old = run_of(job, fit=10.0, score=2.0)
+    config = {**old.job["config"], "of_before": 1}
+    old = old.model_copy(update={"job": {**old.job, "config": config}})
+    assert expected_seconds([job], [old], cache)[job.identity] == pytest.approx(12.0)
+
+
 def test_without_runs_and_operations_nothing_is_known(cache: Path) -> None:
     (knn,) = jobs_of("knn")
     store_features(knn, cache, train=500, test=500)

@@ -14,8 +14,8 @@ from onnx import helper
 from onnx_files import write
 from shown import footage
 
+from vadbench.ahead import ahead
 from vadbench.errors import BadInput
-from vadbench.features.ahead import ahead
 from vadbench.features.boxes.provider import Objects
 from vadbench.features.extractors.crops import (
     batches,

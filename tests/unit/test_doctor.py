@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vadbench.cli import app
+from vadbench.cli.doctor import _tell_work
 from vadbench.registry import names
 
 
@@ -16,6 +17,7 @@ def doctor(tmp_path, monkeypatch):
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VADBENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def call(*arguments, code=0):
         done = CliRunner().invoke(app, ["doctor", *arguments])
@@ -43,6 +45,23 @@ def test_videos_that_are_here_are_counted_without_being_decoded(doctor, tmp_path
     (folder / "01.avi").write_bytes(b"no video")
     (line,) = (line for line in doctor().splitlines() if line.startswith("avenue"))
     assert line.endswith("1 train, 0 test videos")
+
+
+def test_what_would_run_where_is_told():
+    assert [name for name, _ in _tell_work("cpu", 0)] == ["networks", "others"]
+    assert dict(_tell_work("mps", 0))["networks"].endswith("on mps")
+    one, several = dict(_tell_work("cuda", 1)), dict(_tell_work("cuda", 3))
+    assert one["networks"].endswith("on cuda:0")
+    assert "jobs" not in one
+    assert several["jobs"] == "all on cuda:0; vadbench run --devices 0,1,2: one on each"
+
+
+def test_what_hides_devices_is_told(doctor, monkeypatch):
+    assert "CUDA_VISIBLE_DEVICES" not in doctor()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,\x1b[31m5")
+    (line,) = (line for line in doctor().splitlines() if line.startswith("visible"))
+    assert "CUDA_VISIBLE_DEVICES=4," in line
+    assert "\x1b" not in line
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

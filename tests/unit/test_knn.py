@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import psutil
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
@@ -398,3 +400,41 @@ def test_exact_search_costs_all_rows_by_all_and_an_index_less():
     assert operations("exact") == 2 * 512 * 3_000_000 * 4_000_000
     assert KNN(KNNConfig(), seed=0).flops(3000, 5, 10) is None  # a tree finds them
     assert operations("ivf") < operations("hnsw") < operations("exact") / 10
+
+
+def test_rows_that_a_gpu_keeps_are_brought_there_once(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(20_000, 40)).astype(np.float32)
+    group = np.arange(20_000) // 5000
+    plain, kept = (Nearest(rows, group=group, backend="product") for _ in range(2))
+    expected = [plain.squares(rows[:9], 2), plain.squares(rows[:9], 2, group[:9])]
+    monkeypatch.setattr("vadbench.loading.fits_on", lambda *_: True)
+    found = kept.squares(rows[:9], 2)
+    held = kept._product._kept
+    assert sum(map(len, held)) == len(rows)
+    np.testing.assert_array_equal(found, expected[0])
+    np.testing.assert_array_equal(kept.squares(rows[:9], 2, group[:9]), expected[1])
+    assert kept._product._kept is held
+
+
+def test_products_are_made_without_tf32_by_whose_rounding_no_bound_holds(monkeypatch):
+    asked = []
+
+    @contextmanager
+    def rounding(device, tf32=False):
+        asked.append((device.type, tf32))
+        yield
+
+    monkeypatch.setattr("vadbench.training.rounding", rounding)
+    rows = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)
+    Nearest(rows, backend="product").squares(rows[:9], 2)
+    assert asked == [("cpu", False)]
+
+
+def test_a_device_that_is_missing_is_refused():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    rows = features(np.random.default_rng(0).normal(size=(30, 40)))
+    detector = KNN(KNNConfig(device="cuda"), seed=0)
+    detector.fit(rows)
+    with pytest.raises(BadInput, match="device: cuda is not available to torch"):
+        detector.score(rows)

@@ -89,6 +89,7 @@ def test_gradient_of_the_log_density_network_is_the_score(train: Features) -> No
 
 def test_training_noise_is_drawn_from_the_ladder() -> None:
     detector = msma()
+    detector.net = detector.build(3)
     drawn = detector._training_scales(torch.zeros(500, 3)).unique()
     torch.testing.assert_close(drawn, detector.noise_scales().flip(0).float())
 

@@ -4,12 +4,14 @@ behind.
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +22,8 @@ from torch import nn
 
 from vadbench.detector import DetectorInfo, Features
 from vadbench.errors import BadInput
+from vadbench.freed import keep_freed
+from vadbench.trainer import frees_much
 from vadbench.training import Batches, LightningDetector, NeuralConfig
 
 
@@ -252,3 +256,49 @@ def test_ctrl_c_is_a_keyboard_interrupt_again_and_again():
     )
     assert done.stdout == "interrupted True\n"
     assert "Traceback" not in done.stderr
+
+
+def faults(work):
+    """Pages that the system has cleared for this process meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    work()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def fill():
+    torch.empty(10_000_000).fill_(1.0)  # 40 MB
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of glibc")
+def test_freed_memory_is_kept_in_a_training_and_given_back_afterwards():
+    fill()
+    plain = faults(fill)
+    if plain < 5000:
+        pytest.skip("another allocator, or large pages, keep it anyway")
+    with keep_freed():
+        fill()
+        assert faults(fill) < plain / 10
+    assert faults(fill) > plain / 2
+
+
+@pytest.mark.parametrize(
+    ("units", "batch", "device", "much"),
+    [
+        (4096, 2048, "cpu", True),
+        (4096, 2048, "cuda", False),
+        (4096, 64, "cpu", True),  # its gradients
+        (256, 2048, "cpu", False),
+        (256, 65536, "cpu", True),
+    ],
+)
+def test_it_is_kept_where_steps_free_large_tensors(units, batch, device, much):
+    net = nn.Sequential(nn.Linear(8, units, device="meta"), nn.Linear(units, units, device="meta"))
+    batches = Batches(lambda index: index, 10**6, batch, 1, 0, device=torch.device(device))
+    assert frees_much(net, batches) is much
+    assert not frees_much(nn.Identity(), replace(batches, size=1))
+
+
+def test_a_training_that_keeps_freed_memory_ends_in_the_same_bits(monkeypatch):
+    expected = fit_on(features(64)).score(features(8))
+    monkeypatch.setattr("vadbench.trainer.LARGEST", 0)
+    assert np.array_equal(fit_on(features(64)).score(features(8)), expected)

@@ -13,6 +13,7 @@ import typer
 from vadbench.cli.options import RESULTS, ResultsDir
 from vadbench.cli.terminal import echo, print_grid
 from vadbench.errors import BadInput
+from vadbench.files.printable import visible as printable
 
 app = typer.Typer()
 GIB = 2**30
@@ -95,22 +96,40 @@ def _read_version(package: str) -> str | None:
 
 
 def _list_devices() -> list[tuple[str, str]]:
-    """torch's devices; networks run on the first, all else on the CPU."""
+    """torch's devices, and what would compute where."""
     import torch
 
     from vadbench.training import resolve_device
 
     rows = [("cpu", f"torch {torch.__version__}, {torch.get_num_threads()} threads")]
-    for index in range(torch.cuda.device_count()):
+    count = torch.cuda.device_count()
+    for index in range(count):
         about = torch.cuda.get_device_properties(index)
-        rows.append((f"cuda:{index}", f"{about.name}, {about.total_memory / GIB:.0f} GiB"))
+        has = "float32, tf32 and bf16" if about.major >= 8 else "float32; no tf32, no fast bf16"
+        rows.append((f"cuda:{index}", f"{about.name}, {about.total_memory / GIB:.0f} GiB; {has}"))
     if torch.backends.mps.is_available():
         rows.append(("mps", "Apple's GPU"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        rows.append(("visible", f"CUDA_VISIBLE_DEVICES={printable(visible)}: others are not seen"))
     try:
-        chosen = resolve_device("auto")
+        chosen = resolve_device("auto").type
     except BadInput as error:
         return [*rows, ("networks", str(error))]
-    return [*rows, ("networks", f"are trained and scored on {chosen}; all else on the CPU")]
+    return [*rows, *_tell_work(chosen, count)]
+
+
+def _tell_work(chosen: str, count: int) -> list[tuple[str, str]]:
+    """What would compute where, of a device's kind and how many GPUs there are."""
+    first = "cuda:0" if chosen == "cuda" else chosen
+    rows = [("networks", f"are trained and scored on {first}")]
+    if chosen == "cuda":
+        rows.append(("kNN, mixtures", f"matrix products on {first}; trees and fits on the CPU"))
+    rows.append(("others", "on the CPU"))
+    if count > 1:
+        each = ",".join(map(str, range(count)))
+        rows.append(("jobs", f"all on {first}; vadbench run --devices {each}: one on each"))
+    return rows
 
 
 def _describe_folder(path: Path) -> tuple[str, str, str]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, takes_options
+from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, split, takes_options
 from vadbench.cli.terminal import echo, print_grid, say
 from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
+    from vadbench.executors.devices import Devices
     from vadbench.executors.limits import Limits
     from vadbench.plans.jobs import Job
     from vadbench.plans.plan import Plan
@@ -62,6 +63,12 @@ def run(
         str,
         typer.Option(help="Memory that a job may hold, as 512M or 8G (docs/cluster.md)."),
     ] = "",
+    devices: Annotated[
+        str,
+        typer.Option(
+            "--devices", help="GPUs, as 0,1,2,3: a job at a time on each; default: the first."
+        ),
+    ] = "",
     wandb: Annotated[
         str, typer.Option("--wandb", help="Also log to Weights & Biases: offline or online.")
     ] = "",
@@ -91,10 +98,8 @@ def run(
     plan = options.read_plan()
     progress = silent if quiet else say
     if executor == "slurm":
-        fails = existing == "fail"
-        _refuse_local(
-            executor, {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": fails}
-        )
+        local = {"--wandb": wandb, "--devices": devices, "--keep-models": keep_models}
+        _refuse_local(executor, local | {"--existing fail": existing == "fail"})
         again = existing == "rerun"
         _run_on_slurm(plan, Results(results), slurm, wait, again, jobs, threads, limits)
         return
@@ -104,8 +109,10 @@ def run(
         from vadbench.executors.ray import require_ray
 
         require_ray()
-        _refuse_local(executor, {"--wandb": wandb})
+        _refuse_local(executor, {"--wandb": wandb, "--devices": devices})
     sink = _sink(wandb, results)
+    chosen = split(devices)
+    jobs = len(chosen) if chosen and jobs == 1 else jobs
     outcome = run_suite(
         plan,
         Results(results),
@@ -118,6 +125,7 @@ def run(
         keep_models=keep_models,
         limits=limits,
         where=executor,  # type: ignore[arg-type]
+        devices=_share_devices(chosen, jobs),
         say=progress,
     )
     _end(outcome)
@@ -128,6 +136,15 @@ def _read_limits(time: str, memory: str) -> Limits:
     from vadbench.executors.limits import Limits, read_duration, read_size
 
     return Limits(read_duration(time) if time else None, read_size(memory) if memory else None)
+
+
+def _share_devices(chosen: tuple[str, ...], jobs: int) -> Devices | None:
+    """What `--devices` names, for so many jobs at a time."""
+    if not chosen:
+        return None
+    from vadbench.executors.devices import share_devices
+
+    return share_devices(chosen, jobs)
 
 
 def _end(outcome: Outcome) -> None:

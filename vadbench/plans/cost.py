@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vadbench import registry
 from vadbench.errors import BadInput
 from vadbench.features import store
@@ -24,6 +26,7 @@ from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
 
 OF_TRAINING = ("fit", "score_normal", "read_outs")  # stages that read the training rows
+COLUMNS = 64  # of vectors that are not extracted yet: a wide network's layers decide, not these
 ROUGH = 4.0  # how many times the rows may differ before a count of operations is trusted more
 
 
@@ -40,8 +43,8 @@ def expected_seconds(
     In this order: what a finished run took that differs in its seed alone; a run of the same method
     with the same settings on vectors of the same kind, scaled to the rows; the operations that the
     config asks for, at the rate that a matrix product reaches on this machine; the run of the
-    method that is most alike, scaled to the rows. All but the last are right to a factor of about
-    two, on an idle machine.
+    method that is most alike, its training scaled to the operations, where the method counts them,
+    all else to the rows. All but the last are right to a factor of about two, on an idle machine.
     """
     known = _Runs.of(runs)
     return {job.identity: _expect(job, known, cache) for job in jobs}
@@ -117,7 +120,7 @@ def _expect(job: Job, runs: _Runs, cache: Path) -> float | None:
     counted = _count(job, rows, cache)
     if counted is not None or near is None:
         return counted
-    return _scale(near, rows)
+    return _scale(near, rows, _count_times(job, rows, near))
 
 
 def _find_nearest(job: Job, rows: tuple[int, int], runs: Iterable[RunRecord]) -> RunRecord | None:
@@ -147,13 +150,29 @@ def _vectors(job: dict[str, Any]) -> str:
     return str(job["stream"]).partition("@")[0]
 
 
-def _scale(run: RunRecord, rows: tuple[int, int]) -> float:
-    """What a run took, stage by stage, for other training and test rows."""
+def _scale(run: RunRecord, rows: tuple[int, int], fit: float | None = None) -> float:
+    """What a run took, stage by stage, for other training and test rows, and for a training that
+    takes `fit` times as long; None: as the training rows say.
+    """
     train, test = rows[0] / (run.train_rows or 1), rows[1] / max(run.test_rows or 1, 1)
-    return sum(
-        seconds * (train if stage in OF_TRAINING else test)
-        for stage, seconds in run.seconds.items()
+    times = dict.fromkeys(OF_TRAINING, train) | {"fit": train if fit is None else fit}
+    return sum(seconds * times.get(stage, test) for stage, seconds in run.seconds.items())
+
+
+def _count_times(job: Job, rows: tuple[int, int], run: RunRecord) -> float | None:
+    """How many times the operations of a run's training a job's are, on vectors of a usual size;
+    None where the method does not count them, or has changed its settings since.
+    """
+    method = registry.load("detectors", job.method)
+    try:
+        config = method.Config.model_validate(run.job["config"])
+    except ValidationError:
+        return None
+    asked, known = (
+        method(one, seed=0).flops(count, COLUMNS)
+        for one, count in ((job.config, rows[0]), (config, run.train_rows or 1))
     )
+    return asked / known if asked and known else None
 
 
 def _stored_rows(job: Job, cache: Path) -> tuple[int, int] | None:

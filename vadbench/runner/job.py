@@ -25,6 +25,7 @@ from vadbench.detector import Detector, MethodConfig, Note
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
 from vadbench.executors.claims import claim, sweep_claims
+from vadbench.executors.devices import Devices
 from vadbench.features.networks.store import read_manifest as read_network_manifest
 from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import MANIFEST, Stream, read_manifest
@@ -151,13 +152,15 @@ def sweep_left(results: Results, done: Sequence[Job], others: Sequence[Job] = ()
 
 
 def run_claimed(
-    jobs: Sequence[Job], *, results: Results, **how: Any
+    jobs: Sequence[Job], *, results: Results, devices: Devices | None = None, **how: Any
 ) -> Iterator[tuple[Job, RunRecord]]:
     """As `run_one_fit`, by one process at a time: what another one trains is waited for, and its
-    records are taken.
+    records are taken. Of the devices this process takes one.
     """
     if not jobs:
         return
+    if devices is not None:
+        devices.take()
 
     def tell() -> None:
         sys.stderr.write(f"waiting for another process that runs {jobs[0].fit_identity[:12]}\n")
@@ -532,5 +535,15 @@ def _runtime(job: Job) -> dict[str, Any]:
     return {
         "threads": count_threads(),
         "cpu": platform.processor() or platform.machine(),
+        **_name_gpu(job),
         **job.config.settings("runtime"),
     }
+
+
+def _name_gpu(job: Job) -> dict[str, str]:
+    """The GPU that the job's network runs on, if it does."""
+    torch = sys.modules.get("torch")
+    asked = getattr(job.config, "device", "cpu")
+    if torch is None or asked not in ("auto", "cuda") or not torch.cuda.is_available():
+        return {}
+    return {"gpu": torch.cuda.get_device_name()}

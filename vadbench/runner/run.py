@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import changes_since, evaluate
+from vadbench.executors.devices import Devices
 from vadbench.executors.limits import Limits
 from vadbench.executors.local import one_fit_each, run_jobs
 from vadbench.executors.supervised import Fail
@@ -92,6 +93,7 @@ def run_suite(
     keep_models: bool = False,
     limits: Limits | None = None,
     where: Where = "local",
+    devices: Devices | None = None,
     say: Say,
 ) -> Outcome:
     """Run what is missing of a plan and write its table; what cannot be run here is left out, and
@@ -113,6 +115,7 @@ def run_suite(
             before is fitted again.
         limits: of the time and memory of a job; one that is over them has failed.
         where: jobs run in processes of this machine, or as tasks of Ray, which log no curves.
+        devices: GPUs, one for each process; None: all compute on the first, if there is one.
         say: receives one line an event.
 
     Raises:
@@ -156,6 +159,7 @@ def run_suite(
             replace=replace,
             threads=threads,
             keep=Keeper(results.root) if keep_models else None,
+            devices=devices,
         )
         do = partial(run_jobs, run=run, fail=fail, limits=limits)
     ready: list[Job] = []

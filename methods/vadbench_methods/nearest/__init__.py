@@ -44,6 +44,7 @@ class Nearest:
         scale: [D] float64, positive; ones if None.
         group: [N] integers; a query may leave out the rows of its own group.
         backend: the search; None chooses by the measurements above.
+        device: of NeuralConfig's: where matrix products are made; a GPU's leave nothing to faiss.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Nearest:
         scale: Float64 | None = None,
         group: Integers | None = None,
         backend: Backend | None = None,
+        device: str = "cpu",
     ) -> None:
         self.rows = Rows(
             rows,
@@ -59,6 +61,7 @@ class Nearest:
             np.zeros(len(rows), int) if group is None else np.asarray(group),
         )
         self.backend = backend
+        self.device = device
 
     def squares(self, queries: Float32, k: int, group: Integers | None = None) -> Float64:
         """[Q, k] float64 squared distances, ascending; infinite where fewer than k rows are left.
@@ -85,7 +88,7 @@ class Nearest:
 
     @cached_property
     def _product(self) -> Product:
-        return Product(self.rows)
+        return Product(self.rows, self.device)
 
     def _fastest(self, queries: int, leave_out: bool) -> Backend:
         size = self.rows.x.size
@@ -96,6 +99,14 @@ class Nearest:
             and not leave_out
             and size <= FAISS_VALUES
             and find_spec("faiss")
+            and not self._on_gpu()
         ):
             return "faiss"
         return "product"
+
+    def _on_gpu(self) -> bool:
+        if self.device == "cpu":
+            return False
+        from vadbench.training import cuda_or_cpu
+
+        return cuda_or_cpu(self.device).type == "cuda"

@@ -4,6 +4,7 @@ propose, float64 differences decide.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,15 @@ STRIPES = 32
 class Product:
     """Searches `rows` by |b|^2 - 2ab in float32, in a frame where rounding hurts least: the mean is
     0, and the largest value 1.
+
+    Args:
+        rows: what is searched.
+        device: of NeuralConfig's: where the products are made. What they propose is settled in
+            float64 by the processor, so the distances are the same bits on any.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
+    def __init__(self, rows: Rows, device: str = "cpu") -> None:
+        self.rows, self.device = rows, device
 
     @cached_property
     def _frame(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]], float]:
@@ -111,31 +117,49 @@ class Product:
         """
         import torch
 
+        from vadbench.training import cuda_or_cpu, rounding
+
+        device = cuda_or_cpu(self.device)
         # [-2a, 1] . [b, |b|^2]: the norm costs no second pass
         queries = torch.cat([-2 * torch.from_numpy(framed), torch.ones(len(framed), 1)], 1)
-        near, index = (
-            torch.full((len(framed), take), torch.inf),
-            torch.zeros((len(framed), take), dtype=torch.int64),
-        )
+        queries = queries.to(device)
+        near = torch.full((len(framed), take), torch.inf, device=device)
+        index = torch.zeros((len(framed), take), dtype=torch.int64, device=device)
         parts = self.parts(len(self.rows.x))
-        buffer = torch.empty(min(len(framed), QUERIES), -(-parts[0].stop // STRIPES) * STRIPES)
-        for part in parts:
-            rows = torch.from_numpy(self.normalise(self.rows.x[part]))
-            rows = torch.cat([rows, rows.square().sum(1, keepdim=True)], 1)
-            for start in range(0, len(framed), QUERIES):
-                some = slice(start, min(start + QUERIES, len(framed)))
-                block = buffer[: some.stop - start]
-                block[:, len(rows) :] = torch.inf  # where the last part is narrower
-                torch.mm(queries[some], rows.T, out=block[:, : len(rows)])
-                if query_group is not None:
-                    self._leave_out(block, query_group[some], part)
-                values, columns = _smallest(block, take)
-                near[some], which = torch.cat([near[some], values], 1).topk(take, 1, largest=False)
-                index[some] = torch.cat([index[some], columns + part.start], 1).gather(1, which)
+        width = -(-parts[0].stop // STRIPES) * STRIPES
+        buffer = torch.empty(min(len(framed), QUERIES), width, device=device)
+        with rounding(device):
+            for part, rows in zip(parts, self._rows_on(device), strict=True):
+                for start in range(0, len(framed), QUERIES):
+                    some = slice(start, min(start + QUERIES, len(framed)))
+                    block = buffer[: some.stop - start]
+                    block[:, len(rows) :] = torch.inf  # where the last part is narrower
+                    torch.mm(queries[some], rows.T, out=block[:, : len(rows)])
+                    if query_group is not None:
+                        self._leave_out(block, query_group[some], part)
+                    values, columns = _smallest(block, take)
+                    both = torch.cat([near[some], values], 1)
+                    near[some], which = both.topk(take, 1, largest=False)
+                    proposed = torch.cat([index[some], columns + part.start], 1)
+                    index[some] = proposed.gather(1, which)
         return (
-            near.double().numpy() + np.square(framed, dtype=np.float64).sum(1, keepdims=True),
-            index.numpy(),
+            near.cpu().double().numpy() + np.square(framed, dtype=np.float64).sum(1, keepdims=True),
+            index.cpu().numpy(),
         )
+
+    def _rows_on(self, device: torch.device) -> Iterable[torch.Tensor]:
+        """The parts' rows [b, |b|^2]; a GPU keeps them where they fit, others get them anew."""
+        from vadbench.loading import fits_on, send
+
+        kept: list[torch.Tensor] | None = getattr(self, "_kept", None)
+        if kept is not None and kept[0].device.type == device.type:
+            return kept
+        framed = (self.normalise(self.rows.x[part]) for part in self.parts(len(self.rows.x)))
+        sent = send((_with_norms(rows) for rows in framed), device)
+        if not fits_on(device, self.rows.x.size * 4):
+            return sent
+        self._kept = list(sent)
+        return self._kept
 
     def _leave_out(self, block: torch.Tensor, query_group: Integers, part: slice) -> None:
         import torch
@@ -143,9 +167,8 @@ class Product:
         group = self.rows.group[part]
         # videos lie together: most blocks share none and cost nothing
         if len(np.intersect1d(query_group, group)):
-            block[:, : len(group)].masked_fill_(
-                torch.from_numpy(query_group[:, None] == group), torch.inf
-            )
+            same = torch.from_numpy(query_group[:, None] == group).to(block.device)
+            block[:, : len(group)].masked_fill_(same, torch.inf)
 
     @cached_property
     def _faiss(self) -> Any:
@@ -193,6 +216,14 @@ class Product:
         return best
 
 
+def _with_norms(framed: Float32) -> torch.Tensor:
+    """[W, D + 1]: rows [W, D] and their squared norms."""
+    import torch
+
+    rows = torch.from_numpy(framed)
+    return torch.cat([rows, rows.square().sum(1, keepdim=True)], 1)
+
+
 def _smallest(block: torch.Tensor, take: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The `take` smallest of each row of block [Q, W] and their columns, by way of the stripes'
     minima: one fast pass over the block.
@@ -205,6 +236,7 @@ def _smallest(block: torch.Tensor, take: int) -> tuple[torch.Tensor, torch.Tenso
         return block.topk(min(take, width), 1, largest=False)
     # the smallest lie below the smallest minima
     columns = block.view(rows, STRIPES, stripe).amin(1).topk(take, 1, largest=False).indices
-    members = (columns[:, None, :] + torch.arange(STRIPES)[:, None] * stripe).reshape(rows, -1)
+    stripes = torch.arange(STRIPES, device=block.device)
+    members = (columns[:, None, :] + stripes[:, None] * stripe).reshape(rows, -1)
     values, which = block.gather(1, members).topk(take, 1, largest=False)
     return values, members.gather(1, which)

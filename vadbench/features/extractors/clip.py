@@ -133,7 +133,7 @@ class Clip:
         Raises:
             BadInput: on a clip or weights that cannot be used.
         """
-        from vadbench.features.ahead import ahead
+        from vadbench.ahead import ahead
 
         network, stride = self.backbone, self.options.stride
         centres = np.arange(0, len(footage), stride, dtype=np.int64)

@@ -187,7 +187,7 @@ class Deep:
         Raises:
             BadInput: on a clip or weights that cannot be used.
         """
-        from vadbench.features.ahead import ahead
+        from vadbench.ahead import ahead
 
         network = self.backbone
         x = np.empty((sum(map(len, objects.boxes)), network.dim), np.float32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vadbench.features.ahead import ahead
+from vadbench.ahead import ahead
 from vadbench.features.extractors.itae.clips import (
     FrameMeans,
     clip_starts,

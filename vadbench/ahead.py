@@ -1,4 +1,4 @@
-"""Decoding ahead: a thread makes the next items while the caller works on the last."""
+"""Reading ahead: a thread makes the next items while the caller works on the last."""
 
 from __future__ import annotations
 
