@@ -4,6 +4,7 @@ a file without a name on the cache's disk, whose pages the system may drop and r
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -41,7 +42,9 @@ def make_array(shape: tuple[int, ...], dtype: DTypeLike, what: str) -> NDArray[A
     folder = _find_room(size)
     if folder is not None:
         with tempfile.TemporaryFile(dir=folder, prefix="vadbench-") as file:
-            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):
+                # a disk that fills up says so here, and not by a signal when a page is written
+                os.posix_fallocate(file.fileno(), 0, size)
             return np.memmap(file, dtype, "r+", shape=shape)
     require_memory(size, what, f"free {size / 2**30:.1f} GiB where VADBENCH_CACHE lies")
     return np.empty(shape, dtype)
