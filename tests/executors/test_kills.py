@@ -125,7 +125,10 @@ class Runs:
             if controller.returncode == 0:
                 wait_until(lambda: not self.processes(), 120)
                 return
-            assert controller.returncode in (1, -signal.SIGKILL), (self.root / "said").read_text()
+            # 2: on a machine that is too busy, Ray does not start in time
+            assert controller.returncode in (1, 2, -signal.SIGKILL), (
+                self.root / "said"
+            ).read_text()
         raise AssertionError(f"it does not end well: {(self.root / 'said').read_text()[-3000:]}")
 
 

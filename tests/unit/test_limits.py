@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vadbench.cli import app
 from vadbench.errors import BadInput
-from vadbench.executors import supervised
+from vadbench.executors import worker
 from vadbench.executors.limits import (
     Limits,
     read_duration,
@@ -74,7 +74,7 @@ def test_a_job_over_its_time_has_failed_and_the_others_go_on(run, processes):
 
 
 def test_a_job_that_heeds_nothing_is_ended_too(run, monkeypatch):
-    monkeypatch.setattr(supervised, "GRACE", 0.5)
+    monkeypatch.setattr(worker, "GRACE", 0.5)
     found = errors(run({"stuck": {"stuck": True}}, limits=Limits(seconds=3.0)))
     assert found["stuck"].startswith("TimeLimitReached: ended after 3 s")
     assert found["gaussian"] is None
@@ -92,7 +92,7 @@ def test_a_job_over_its_memory_has_failed_and_the_others_go_on(run, processes):
 
 
 def test_what_a_job_has_started_is_counted_and_ended_with_it(run, monkeypatch):
-    monkeypatch.setattr(supervised, "GRACE", 1.0)
+    monkeypatch.setattr(worker, "GRACE", 1.0)
     program = f"import time; held = bytearray({1200 * MIB}); time.sleep(90)  # {os.getpid()}"
     rows = {"many": {"starts": program, "holding": 90.0, "stuck": True}}
     found = errors(run(rows, methods=("gaussian",), limits=Limits(memory=700 * MIB)))

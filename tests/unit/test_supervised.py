@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from types import SimpleNamespace
 
@@ -43,6 +44,13 @@ def refuse(group, begins):
     yield
 
 
+def idle_dies(group, begins):
+    """Ends its process a moment after its job."""
+    yield from work(group, begins)
+    if group[0].identity == "nap":
+        threading.Timer(0.0, os._exit, [3]).start()
+
+
 def wait_first(group, begins):
     """Waits for another process before its job begins."""
     time.sleep(3)
@@ -72,6 +80,15 @@ def test_of_jobs_that_share_a_fit_the_one_over_its_limit_has_failed():
 
 def test_what_a_job_waits_for_another_process_is_none_of_its_time():
     assert run(["a"], work=wait_first, limits=Limits(seconds=1.0)) == {"a": "a is done"}
+
+
+def test_a_process_that_dies_while_it_is_idle_costs_no_job(monkeypatch):
+    monkeypatch.setattr(supervised, "LOOK", 0.1)
+    running = run_supervised(
+        [jobs(["a"]), jobs(["nap"]), jobs(["b"])], idle_dies, fail, limits=Limits(seconds=60.0)
+    )
+    found = {job.identity: record for job, record in running}
+    assert found == {name: f"{name} is done" for name in ("a", "nap", "b")}
 
 
 def test_what_is_wrong_with_the_folder_ends_the_run():

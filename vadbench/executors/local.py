@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from vadbench.executors.limits import Limits
-from vadbench.executors.supervised import Fail, Run, run_supervised
+from vadbench.executors.supervised import Fail, run_supervised
+from vadbench.executors.worker import Run
 from vadbench.plans.jobs import Job
 from vadbench.results.schema import RunRecord
 
