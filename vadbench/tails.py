@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 LEVELS = 10 ** -np.linspace(0, 2, 33)  # survival probabilities, 1 to 1 in 100
+LEAST = -1e300  # finite, and so are sums of it
 Tail = NDArray[np.float64]  # [..., 34] the scores that are reached so often, and the mean excess
 
 
@@ -45,4 +46,6 @@ def log_survival(scores: ArrayLike, tail: Tail) -> NDArray[np.float64]:
         one for one in (excess, (last - float(knots[0])) / -np.log(LEVELS[-1]), 1.0) if one
     )
     start = float(np.log(LEVELS)[first[-1]])
-    return np.where(values > last, start - (values - last) / scale, inside)
+    with np.errstate(over="ignore"):  # a spread of next to nothing
+        beyond = np.maximum(start - (values - last) / scale, LEAST)
+    return np.where(values > last, beyond, inside)

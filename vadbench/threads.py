@@ -30,11 +30,16 @@ def count_threads() -> int:
     torch = sys.modules.get("torch")
     if torch is not None:
         return int(torch.get_num_threads())
-    return int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
+    return count_cores()
 
 
-def _cores() -> int:
-    """Cores that this process may use: in a batch job those it asked for."""
+def count_cores() -> int:
+    """Cores that this process may use: its share of them where it is one of several, which their
+    pool says in OMP_NUM_THREADS; in a batch job those it asked for.
+    """
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    if share.isdigit():
+        return max(int(share), 1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

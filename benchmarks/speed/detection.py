@@ -26,7 +26,7 @@ from vadbench.features.footage import Footage
 from vadbench.features.litert import Model, open_interpreter
 from vadbench.features.packaged import carried_file
 from vadbench.locations import cache_root, data_root
-from vadbench.threads import count_threads
+from vadbench.threads import count_cores
 
 POSES = ("blazepose-lite", "blazepose-full", "blazepose-heavy")
 
@@ -75,7 +75,7 @@ def main() -> None:
     network = Model(path, 1)
     picture = np.zeros((1, SIZE, SIZE, 3), np.uint8)
     _, tile = clock(network, [picture] * 30)
-    print(f"network alone, a tile: {1000 * tile:.1f} CPU ms; {count_threads()} thread(s) below")
+    print(f"network alone, a tile: {1000 * tile:.1f} CPU ms; {count_cores()} thread(s) below")
     print("| tiles | frames/s | CPU ms a frame | the network's share |")
     print("|---|---|---|---|")
     for rows, columns in ((1, 1), (2, 2), (2, 3), (3, 4)):

@@ -285,7 +285,7 @@ def test_boxes_that_are_removed_among_the_vectors_are_found_again(
 def test_many_frames_are_shared_out_among_the_cores(
     dataset: Moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extract, "count_threads", lambda: 3)
+    monkeypatch.setattr(extract, "count_cores", lambda: 3)
     videos = dataset.videos("train")
 
     def clips(stream: str) -> int:

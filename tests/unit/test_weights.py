@@ -21,7 +21,7 @@ from vadbench.features.weights import (
     weights_file,
 )
 from vadbench.locations import weights_root
-from vadbench.threads import count_threads
+from vadbench.threads import count_cores
 
 
 def two_tensors() -> dict[str, torch.Tensor]:
@@ -152,7 +152,7 @@ def test_a_session_runs_an_onnx_file_on_the_cores_of_the_process(tmp_path: Path)
 
     session = onnx_session(tmp_path / "negative.onnx")
 
-    assert session.get_session_options().intra_op_num_threads == count_threads()
+    assert session.get_session_options().intra_op_num_threads == count_cores()
     assert np.array_equal(session.run(None, {"input": np.float32([1, 2])})[0], [-1, -2])
 
 

@@ -37,7 +37,7 @@ from vadbench.features.stream import (
     make_provider,
     require,
 )
-from vadbench.threads import count_threads
+from vadbench.threads import count_cores
 
 WORTH_PROCESSES = 2000  # frames: starting processes takes a second or two
 MOST_PROCESSES = 8  # each holds a clip's frames
@@ -195,7 +195,7 @@ class Extraction:
         provider = make_provider(self.plan, self.dataset).files() if finds else ()
         weights = self.network is not None or provider or make_extractor(self.plan).files()
         few = sum(video.frames for video in videos) < WORTH_PROCESSES
-        return 1 if weights or few else min(count_threads(), MOST_PROCESSES)
+        return 1 if weights or few else min(count_cores(), MOST_PROCESSES)
 
     def _write_boxes(
         self, folder: Path, videos: tuple[Video, ...], contents: str | None, parts: Parts

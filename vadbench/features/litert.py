@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.weights import load_package
-from vadbench.threads import count_threads
+from vadbench.threads import count_cores
 
 EXTRA = "mobile"
 IDENTIFIER = b"TFL3"  # at byte 4 of every .tflite file
@@ -53,7 +53,7 @@ class Model:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path
-        self.threads = threads or count_threads()
+        self.threads = threads or count_cores()
         self._own = threading.local()
         found = self._interpreter()
         inputs, outputs = found.get_input_details(), found.get_output_details()

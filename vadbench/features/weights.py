@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vadbench.errors import BadInput
 from vadbench.features.boxes.provider import NeededFile
 from vadbench.locations import weights_root
-from vadbench.threads import count_threads
+from vadbench.threads import count_cores
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -169,7 +169,7 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
         raise BadInput(f"{path}: no such file; expected an ONNX model")
     require_utf8(path)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = count_threads()
+    options.intra_op_num_threads = count_cores()
     options.inter_op_num_threads = 1
     # threads that wait leave their core to the one that decodes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadbench.features.extractors import raft
-from vadbench.threads import count_threads
+from vadbench.threads import count_cores
 
 Method = Literal["ultrafast", "fast", "medium", "farneback", "raft"]
 Result = TypeVar("Result")
@@ -122,7 +122,7 @@ def over_pairs(
         frames: a clip's frames, read one after the other.
         threads: how many at once; None: as many as computations take here.
     """
-    cores = threads or count_threads()
+    cores = threads or count_cores()
     with one_opencv_thread(), ThreadPoolExecutor(cores) as pool:
         waiting: deque[Future[Result]] = deque()
         for t, (previous, current) in enumerate(pairwise(frames), 1):
