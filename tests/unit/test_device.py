@@ -304,6 +304,7 @@ def test_no_other_module_asks_torch_where_to_compute():
     assert loading.SHARE < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("components", "dim"), [(1, 1), (3, 5), (5, 16)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_a_mixtures_likelihood_is_the_same_by_torch(monkeypatch, components, dim, kind):

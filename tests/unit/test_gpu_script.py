@@ -43,6 +43,7 @@ def test_all_parts_run_on_the_processor(tmp_path):
     assert all(row["cpu_difference"] < 1e-10 for row in parts["mixtures"])
 
 
+@pytest.mark.slow
 def test_one_part_runs_quickly(tmp_path):
     done = run(tmp_path, "--cpu", "--small", "--parts", "mixtures", "neighbours")
     assert done.returncode == 0, done.stdout + done.stderr

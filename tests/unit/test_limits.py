@@ -62,7 +62,7 @@ def errors(records):
     return {label: record.error for label, (record, _) in records.items()}
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_job_over_its_time_has_failed_and_the_others_go_on(run, processes):
     rows = {"quick": {"numbers": 3}, "slow": {"fitting": 90.0}}
     began = time.monotonic()
@@ -73,6 +73,7 @@ def test_a_job_over_its_time_has_failed_and_the_others_go_on(run, processes):
     assert found["gaussian"] is None
 
 
+@pytest.mark.slow
 def test_a_job_that_heeds_nothing_is_ended_too(run, monkeypatch):
     monkeypatch.setattr(worker, "GRACE", 0.5)
     found = errors(run({"stuck": {"stuck": True}}, limits=Limits(seconds=3.0)))
@@ -80,7 +81,7 @@ def test_a_job_that_heeds_nothing_is_ended_too(run, monkeypatch):
     assert found["gaussian"] is None
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_job_over_its_memory_has_failed_and_the_others_go_on(run, processes):
     rows = {"small": {"mebibytes": 50}, "large": {"mebibytes": 1200, "holding": 90.0}}
     limits = Limits(memory=700 * MIB)
@@ -91,6 +92,7 @@ def test_a_job_over_its_memory_has_failed_and_the_others_go_on(run, processes):
     assert found["gaussian"] is None
 
 
+@pytest.mark.slow
 def test_what_a_job_has_started_is_counted_and_ended_with_it(run, monkeypatch):
     monkeypatch.setattr(worker, "GRACE", 1.0)
     program = f"import time; held = bytearray({1200 * MIB}); time.sleep(90)  # {os.getpid()}"
@@ -120,6 +122,7 @@ def test_a_process_that_dies_costs_the_others_nothing(run):
     assert found == {"gaussian": None, "one": None, "two": None}
 
 
+@pytest.mark.slow
 def test_a_failed_job_runs_again_with_a_larger_limit(run):
     rows = {"slow": {"fitting": 4.0}}
     assert "--time-limit is 1s" in errors(run(rows, limits=Limits(seconds=1.0)))["slow"]
