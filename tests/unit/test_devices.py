@@ -110,10 +110,12 @@ def test_the_command_refuses_a_device_that_is_not_here(tmp_path, monkeypatch):
     assert not (tmp_path / "r").exists()
 
 
-def test_a_batch_system_gives_devices_itself(tmp_path):
-    done = run("--executor", "slurm", "--devices", "0", "--results", str(tmp_path / "r"))
+@pytest.mark.parametrize("executor", ["slurm", "ray"])
+def test_a_cluster_gives_devices_itself(tmp_path, executor):
+    done = run("--executor", executor, "--devices", "0", "--results", str(tmp_path / "r"))
     assert isinstance(done.exception, BadInput)
-    assert "--devices is not there with --executor slurm" in str(done.exception)
+    assert f"--devices is of --executor local; with {executor} each" in str(done.exception)
+    assert not (tmp_path / "r").exists()
 
 
 def test_jobs_run_each_with_a_device(tmp_path, monkeypatch, street_cache):

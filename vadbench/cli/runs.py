@@ -94,12 +94,19 @@ def run(
         raise registry.unknown("choice for --existing", existing, ("skip", "rerun", "fail"))
     if executor not in EXECUTORS:
         raise registry.unknown("executor", executor, EXECUTORS)
+    if devices and executor != "local":
+        raise BadInput(
+            f"--devices is of --executor local; with {executor} each task gets a GPU of its own"
+            " (Slurm: --slurm gpus=1)"
+        )
     limits = _read_limits(time_limit, memory_limit)
     plan = options.read_plan()
     progress = silent if quiet else say
     if executor == "slurm":
-        local = {"--wandb": wandb, "--devices": devices, "--keep-models": keep_models}
-        _refuse_local(executor, local | {"--existing fail": existing == "fail"})
+        fails = existing == "fail"
+        _refuse_local(
+            executor, {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": fails}
+        )
         again = existing == "rerun"
         _run_on_slurm(plan, Results(results), slurm, wait, again, jobs, threads, limits)
         return
@@ -109,7 +116,7 @@ def run(
         from vadbench.executors.ray import require_ray
 
         require_ray()
-        _refuse_local(executor, {"--wandb": wandb, "--devices": devices})
+        _refuse_local(executor, {"--wandb": wandb})
     sink = _sink(wandb, results)
     chosen = split(devices)
     jobs = len(chosen) if chosen and jobs == 1 else jobs
