@@ -23,7 +23,7 @@ demo: $(READY) ## the main job on the built-in data set: features, training, tab
 	$(BIN)/vadbench show synthetic test03 --record mulde@velocity --results build/demo --out build/demo/test03.mp4
 
 test: $(READY) ## the tests that run on every change
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY) ## all tests, the slow and data-heavy ones too
 	$(BIN)/python -m pytest

@@ -19,7 +19,7 @@ from vadbench.detector import Standardisation
 from vadbench.features.extract import ensure
 from vadbench.locations import cache_root
 from vadbench.plans.plan import plan_suite
-from vadbench.runner.job import open_streams, split_held_out
+from vadbench.runner.inputs import open_streams, split_held_out
 from vadbench.suite import make_suite
 
 STREAMS = ("itae.static", "itae.dynamic")

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, NoSlurm, unpack
 
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / name) for name in ("reliability", "unit")]  # what their tests share
+
 
 @pytest.fixture(scope="session")
 def slurm(request, tmp_path_factory):

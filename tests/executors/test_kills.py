@@ -9,20 +9,17 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import psutil
 import pytest
-
-sys.path += [str(Path(__file__).parents[1] / name) for name in ("reliability", "unit")]
 from clips import VADBENCH, digests, make_environment, write_dataset
 from noisy_network import write as write_network
+from processes import MARK, processes_of, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 KILLS = {"local": 20, "ray": 15, "slurm": 15}
 SEED = 20260101
-MARK = "TEST_RUN_OF"
 SUITE = ("run", "--methods", "noisy,gaussian,gmm", "--datasets", "folder", "--seeds", "2")
 TASK = {"local": "spawn_main", "slurm": "run-job", "ray": "ray::do_task"}
 MORE = {
@@ -64,22 +61,10 @@ class Runs:
             stderr=(self.root / "said").open("a"),
         )
 
-    def processes(self):
-        """All that the runs have started and not ended."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                marked = process.environ().get(MARK) == self.mark
-                if marked and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
     def tasks(self):
         """The processes that run jobs."""
         found = []
-        for process in self.processes():
+        for process in processes_of(self.mark):
             try:
                 if TASK[self.executor] in " ".join(process.cmdline()):
                     found.append(process)
@@ -110,7 +95,7 @@ class Runs:
         controller.wait()
         self.kills["controller"] += 1
         if self.executor != "slurm":  # all that it has started ends with it
-            wait_until(lambda: not self.processes(), 30)
+            wait_until(lambda: not processes_of(self.mark), 30)
 
     def round(self, results, most):
         """Run the suite until it has ended well, with so many kills at most on the way."""
@@ -123,20 +108,13 @@ class Runs:
                 else:
                     controller.wait()
             if controller.returncode == 0:
-                wait_until(lambda: not self.processes(), 120)
+                wait_until(lambda: not processes_of(self.mark), 120)
                 return
             # 2: on a machine that is too busy, Ray does not start in time
             assert controller.returncode in (1, 2, -signal.SIGKILL), (
                 self.root / "said"
             ).read_text()
         raise AssertionError(f"it does not end well: {(self.root / 'said').read_text()[-3000:]}")
-
-
-def wait_until(holds, seconds):
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, "it did not come"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import MARK, processes_of
 from same import require_same, scores
 
 RAY = pytest.importorskip(
@@ -26,7 +27,6 @@ LONG = (
     *("--methods", "mulde,gaussian", "--datasets", "synthetic"),
     *("--set", "mulde.units=[512,512]", "--set", "mulde.max_steps=100000"),
 )
-MARK = "VADBENCH_TEST_RUN"
 
 
 @pytest.fixture
@@ -64,18 +64,6 @@ def run(begin, *arguments, code=0, **more):
     _, err = process.communicate(timeout=400)
     assert process.returncode == code, err
     return err
-
-
-def processes_of(mark):
-    """All that a run has started and not ended."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def find_task(process):

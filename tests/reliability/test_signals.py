@@ -8,13 +8,13 @@ import uuid
 import psutil
 import pytest
 from clips import VADBENCH, digests, make_environment, vadbench, write_dataset
+from processes import MARK, processes_of, wait_until
 
 RUN = ("run", "--methods", "mulde,gaussian", "--datasets", "folder", "--seeds", "2")
 STEPS = ("--set", "mulde.max_steps=50", "--set", "mulde.progress=off")
 ENDLESS = ("--set", "mulde.max_steps=1000000", "--set", "mulde.progress=off")
 CODES = {"TERM": 143, "HUP": 129, "INT": 130, "KILL": -9}
 SECONDS = 5.0  # to end in
-MARK = "VADBENCH_TEST_RUN"
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +24,6 @@ def root(tmp_path_factory):
     write_dataset(root / "data", clips=3, frames=80, size=(96, 128))
     vadbench(make_environment(root), root, *RUN, *STEPS)
     return root
-
-
-def processes_of(mark):
-    """The processes that a run has started and not ended, itself among them."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-def wait_until(holds, seconds=90.0):
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, "it did not come"
-        time.sleep(0.05)
 
 
 def is_training(process, jobs):

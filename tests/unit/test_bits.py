@@ -18,7 +18,7 @@ from vadbench.evaluation.frames import read_frames
 from vadbench.files.canonical import canonical_hash
 from vadbench.report.figures.bits import bits_per_dimension, draw_bits, read_bits
 from vadbench.results.records import Results
-from vadbench.runner import job
+from vadbench.runner import inputs
 
 STREAM, SHAPE = "velocity.hof8@grid", (2, 2, 2)
 FLOW = {"architecture": "glow-maps", "layers": 1, "hidden": 4, "max_steps": 3, "progress": "off"}
@@ -38,7 +38,7 @@ def open_as_maps(*place):
     return replace(stream, features=replace(stream.features, shape=SHAPE))
 
 
-plain = job.open_stream
+plain = inputs.open_stream
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VADBENCH_DATA", str(base / "data"))
         patch.setenv("VADBENCH_CACHE", str(base / "cache"))
-        patch.setattr(job, "open_stream", open_as_maps)
+        patch.setattr(inputs, "open_stream", open_as_maps)
         write_dataset(base / "data")
         results = Results(base / "results")
         run(results, methods=("flow",), features=(STREAM,), settings={"flow": FLOW})

@@ -20,7 +20,7 @@ from vadbench_methods.mixture import (
     subsample,
 )
 
-from vadbench.detector import Features, Nature
+from vadbench.detector import Features, Nature, Note
 from vadbench.errors import BadInput
 from vadbench.features.stream import declared_nature
 
@@ -127,6 +127,7 @@ def test_only_constant_columns_are_a_unit_gaussian():
 def test_no_more_components_than_distinct_rows(x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", Note)
         mixture = fit_mixture(x, 8, 0)
     assert len(mixture.weights) == 3
     assert np.isfinite(mixture.nll(x)).all()

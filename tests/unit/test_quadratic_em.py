@@ -8,6 +8,8 @@ from sklearn.mixture import GaussianMixture
 from vadbench_methods.mixture import fit_mixture
 from vadbench_methods.quadratic_em import BLOCK, Components, fit_components
 
+from vadbench.detector import Note
+
 
 def make_rows(kind, count, dim):
     """Standardised rows."""
@@ -60,6 +62,16 @@ def test_narrow_components_are_centred_and_wide_ones_are_not():
         False,
         True,
     ]
+
+
+def test_terms_that_are_centred_are_told():
+    rows = make_rows("clusters", 600, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Note)
+        fit_components(rows, 2, 0, 1e-6)
+    rows[:200] = 1e3 + 1e-5 * rows[:200]
+    with pytest.warns(Note, match="narrow beside their distance from the origin"):
+        fit_components(rows, 2, 0, 1e-12)
 
 
 def test_a_covariance_that_is_not_positive_is_refused():

@@ -48,9 +48,14 @@ class FakeRay:
 
     def __init__(self, dies=()):
         self.dies, self.options, self.asked, self.open = dies, [], [], False
+        self.started = 0
 
     def init(self, *_, **__):
         self.open = True
+        self.started += 1
+
+    def is_initialized(self):
+        return self.open
 
     def shutdown(self):
         self.open = False
@@ -155,6 +160,16 @@ def test_nothing_is_started_where_all_is_done(plan, tmp_path, monkeypatch):
     fake = FakeRay()
     run(plan, tmp_path, monkeypatch, fake)
     assert fake.options == []
+    assert fake.started == 0
+
+
+def test_one_cluster_does_for_the_jobs_of_all_data_sets(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr("vadbench.runner.run._batches", lambda jobs: [[job] for job in jobs])
+    fake = FakeRay()
+    assert not run(plan, tmp_path, monkeypatch, fake).failed
+    assert len(fake.asked) == 2
+    assert fake.started == 1
+    assert not fake.open
 
 
 def test_a_task_asks_for_no_more_than_there_is():

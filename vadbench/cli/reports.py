@@ -14,6 +14,7 @@ from vadbench.errors import BadInput
 
 if TYPE_CHECKING:
     from vadbench.report.tables.table import Table
+    from vadbench.results.frame import Frame
     from vadbench.results.records import Results
     from vadbench.spec import Wanted
     from vadbench.suite import Suite
@@ -97,12 +98,11 @@ def table(
     records = Results(results)
     records.require_records()
     suite = replace(options, methods="" if options.suite else options.methods).read_suite()
-    made, _ = make_suite_table(suite, records)
+    made, _, frame = make_suite_table(suite, records)
     if cost:
         from vadbench.report.tables.costs import cost_columns
-        from vadbench.results.frame import load_results
 
-        made = cost_columns(made, load_results(results))
+        made = cost_columns(made, frame.values)
     made = replace(choose(made, metrics, shown, sort), lettered=letters)
     if chosen in ("", "terminal"):
         print_table(made, full=caption == "full", fit=True if chosen else None)
@@ -115,9 +115,10 @@ def table(
     echo(f"{chosen} table written to {out}")
 
 
-def make_suite_table(suite: Suite, results: Results) -> tuple[Table, list[Wanted]]:
+def make_suite_table(suite: Suite, results: Results) -> tuple[Table, list[Wanted], Frame]:
     """The table of a suite, of which some methods may be names that scores were submitted under;
-    and what it shows of these. Other records than its own are read for such names alone.
+    what it shows of these; and the records that were read, which are its own alone where there are
+    no such names.
     """
     from vadbench.external.rows import find_rows, split_names
     from vadbench.plans.plan import plan_suite
@@ -128,13 +129,13 @@ def make_suite_table(suite: Suite, results: Results) -> tuple[Table, list[Wanted
     if {name.partition("@")[0] for name in suite.methods} <= set(names(*METHODS)):
         wanted = plan_suite(suite).wanted
         frame = Frame(results, [one.result for one in wanted])
-        return make_table(suite, wanted, frame), []
+        return make_table(suite, wanted, frame), [], frame
     frame = Frame(results)
     ours, given = split_names(suite, frame)
     wanted = plan_suite(ours).wanted if ours.methods or ours.rows else ()
     protocols = {one.result.dataset: one.result.protocol for one in wanted}
     rows = find_rows(given, suite.datasets, protocols, frame, suite.setting)
-    return make_table(ours, (*wanted, *rows), frame), rows
+    return make_table(ours, (*wanted, *rows), frame), rows, frame
 
 
 def _format_of(name: str | None, out: Path | None) -> str:
@@ -194,7 +195,7 @@ def ranks(
 
     records = Results(results)
     records.require_records()
-    made, given = make_suite_table(Options(suite=suite, add=add).read_suite(), records)
+    made, given, _ = make_suite_table(Options(suite=suite, add=add).read_suite(), records)
     ranked = ranking.rank_table(made, metric)
     if plot is not None:
         ranking.draw_critical_difference(ranked, plot)

@@ -227,7 +227,7 @@ def plan(
     planned = options.read_plan()
     states = job_states(planned, Results(results))
     todo = [job for job in planned.jobs if states[job.identity] != "done"]
-    seconds = expected_seconds(todo, read_runs(Results(results)) if todo else (), cache_root())
+    seconds = expected_seconds(todo, read_runs(Results(results), todo), cache_root())
     lacking = find_lacking(todo)
     if every:
         for job in planned.jobs:

@@ -142,6 +142,6 @@ def _print_table(options: Options, store: Results) -> None:
     from vadbench.cli.reports import make_suite_table
     from vadbench.cli.terminal import print_table
 
-    made, _ = make_suite_table(options.read_suite(), store)
+    made, _, _ = make_suite_table(options.read_suite(), store)
     echo()
     print_table(made)

@@ -91,7 +91,7 @@ def run_tasks(
         BadInput: if there is no Ray, or none at its address.
     """
     ray = require_ray()
-    with _open_cluster(ray):
+    with open_cluster():
         task, kept = ray.remote(do), [ray.put(one) for one in arguments]
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         waiting = {
@@ -142,8 +142,17 @@ def _resources(needs: Needs, nodes: Sequence[dict[str, float]]) -> dict[str, Any
 
 
 @contextmanager
-def _open_cluster(ray: Any) -> Iterator[None]:
-    """Be connected to the cluster, and to nothing afterwards."""
+def open_cluster() -> Iterator[None]:
+    """Be connected to the cluster, and to nothing afterwards; within such a block another one is
+    nothing.
+
+    Raises:
+        BadInput: if there is no Ray, or none at its address.
+    """
+    ray = require_ray()
+    if ray.is_initialized():
+        yield
+        return
     address = os.environ.get(ADDRESS, "").removeprefix("local")
     handler = signal.getsignal(signal.SIGTERM)
     own = None if address else _make_folder()

@@ -30,9 +30,11 @@ COLUMNS = 64  # of vectors that are not extracted yet: a wide network's layers d
 ROUGH = 4.0  # how many times the rows may differ before a count of operations is trusted more
 
 
-def read_runs(results: Results) -> list[RunRecord]:
+def read_runs(results: Results, jobs: Iterable[Job]) -> list[RunRecord]:
     """The runs that tell what jobs cost: those of a folder, then the repository's own."""
-    return [*results.all_runs(), *Results(reference_results()).all_runs()]
+    methods, datasets = {job.method for job in jobs}, {job.dataset for job in jobs}
+    folders = results, Results(reference_results())
+    return [run for folder in folders for run in folder.runs_like(methods, datasets)]
 
 
 def expected_seconds(

@@ -18,8 +18,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,17 @@ class Results:
         }
         found = (path for folder in sorted(folders) for path in sorted(folder.glob("*/run.json")))
         yield from self._read_runs(found)
+
+    def runs_like(self, methods: Collection[str], datasets: Collection[str]) -> Iterator[RunRecord]:
+        """Every run record that is whole of some methods, and of the others' on some data sets one
+        a method and stream: what tells how many rows there are.
+        """
+        for folder in self._find("runs/*/*/*"):
+            paths = sorted(folder.glob("*/run.json"))
+            if folder.name in methods:
+                yield from self._read_runs(paths)
+            elif folder.parts[-3] in datasets:
+                yield from islice(self._read_runs(paths), 1)
 
     def _read_runs(self, paths: Iterable[Path]) -> Iterator[RunRecord]:
         for path in paths:

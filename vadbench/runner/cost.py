@@ -30,13 +30,12 @@ from vadbench.models.scoring import score_frame
 from vadbench.models.store import Kept, list_models, read_model
 from vadbench.plans.jobs import Job
 from vadbench.report.timings import Timing
+from vadbench.runner.inputs import open_streams, split_held_out
 from vadbench.runner.job import (
     collect_notes,
     make_detector,
-    open_streams,
     read_peak_memory,
     silence,
-    split_held_out,
 )
 from vadbench.runner.per_scene import PerScene, scenes
 from vadbench.threads import count_threads, limit_threads

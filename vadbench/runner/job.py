@@ -10,8 +10,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,27 @@ from numpy.typing import NDArray
 
 from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
-from vadbench.datasets.resplit import record_name
 from vadbench.detector import Detector, MethodConfig, Note
 from vadbench.environment import read_environment
 from vadbench.errors import BadInput
-from vadbench.executors.claims import claim, sweep_claims
+from vadbench.executors.claims import claim
 from vadbench.executors.devices import Devices
-from vadbench.features.networks.store import read_manifest as read_network_manifest
-from vadbench.features.resplit_streams import resplit_streams
-from vadbench.features.store import MANIFEST, Stream, read_manifest
-from vadbench.features.stream import open_stream
-from vadbench.files.atomic import sweep
+from vadbench.features.store import Stream
 from vadbench.files.npz import Arrays
 from vadbench.plans.jobs import Job
 from vadbench.results.records import Results
-from vadbench.results.schema import NetworkCost, RunRecord
+from vadbench.results.schema import RunRecord
+from vadbench.runner.inputs import (
+    open_streams,
+    read_digests,
+    read_network,
+    split_held_out,
+    take_rows,
+)
 from vadbench.runner.per_scene import PerScene, scenes
+from vadbench.runner.sweep import checkpoint_path, remove_checkpoints
 from vadbench.threads import count_threads, limit_threads
 
-CHECKPOINTS = ".checkpoints"  # where trainings are kept, under the results folder
 NORMAL = "train_scores"  # the array of rows.npz with what the calibrating rows score
 # gives the pytorch-lightning logger of a job's training, or None, while it lasts
 Curves = Callable[[Job], AbstractContextManager[Any]]
@@ -100,16 +102,16 @@ def run_one_fit(
         begins(job)
         try:
             streams = streams or open_streams(job, cache_root)
-            data = data or _read_digests(job, cache_root)
+            data = data or read_digests(job, cache_root)
             method: type[Detector] = registry.load("detectors", job.method)
             with limit_threads(threads or method.info.threads), collect_notes() as notes:
-                kept = _checkpoint_path(results, job)
+                kept = checkpoint_path(results, job)
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves, kept)
                 record, rows = _score(job, detector, streams, seconds, shared)
                 if keep is not None:
                     keep(job, detector, split_held_out(job, streams["train"])[1], rows[NORMAL])
             fit = fit or Fit(detector, job.identity, seconds["fit"])
-            network = _read_network(job, cache_root)
+            network = read_network(job, cache_root)
             more = {"data": data, "notes": tuple(notes), "network": network}
             record = record.model_copy(update=more)
         except OSError as error:
@@ -123,32 +125,6 @@ def run_one_fit(
         if record.status == "done":
             remove_checkpoints(results, [job])
         yield job, written
-
-
-def _checkpoint_path(results: Results, job: Job) -> Path:
-    """Where the training of a job is kept until its record is written."""
-    return results.root / CHECKPOINTS / f"{job.fit_identity[:32]}.safetensors"
-
-
-def remove_checkpoints(results: Results, done: Sequence[Job]) -> None:
-    """Remove what was kept of the trainings of jobs that are done."""
-    folder = results.root / CHECKPOINTS
-    for stem in {_checkpoint_path(results, job).stem for job in done} if folder.is_dir() else ():
-        for path in folder.glob(f"{stem}*"):
-            path.unlink(missing_ok=True)
-    with suppress(OSError):  # others are kept there
-        folder.rmdir()
-
-
-def sweep_left(results: Results, done: Sequence[Job], others: Sequence[Job] = ()) -> None:
-    """Remove what killed processes have left: what was being written, claims, and trainings of jobs
-    that are done and that none of the others needs.
-    """
-    results.sweep_temporary()
-    sweep_claims(results.root)
-    sweep((results.root / CHECKPOINTS).glob(".*"))
-    needed = {job.fit_identity for job in others}
-    remove_checkpoints(results, [job for job in done if job.fit_identity not in needed])
 
 
 def run_claimed(
@@ -225,7 +201,7 @@ def score_fold(
             " held-out videos; some of both are needed"
         )
     method: type[Detector] = registry.load("detectors", job.method)
-    left, test = _take_rows(train, ~inside), _take_rows(train, inside)
+    left, test = take_rows(train, ~inside), take_rows(train, inside)
     # a network kept from videos calibrates by them, as `split_held_out` does for a run
     normal = test if train.manifest.get("held_out") else left
     config = silence(job.config) if quiet else job.config
@@ -252,112 +228,6 @@ def collect_notes() -> Iterator[list[str]]:
             notes += [text] if (text := str(each.message)) not in notes else []
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-
-
-def open_streams(
-    job: Job, cache_root: Path, only: tuple[Split, ...] | None = None
-) -> dict[Split, Stream]:
-    """The features that a job reads, by split.
-
-    Args:
-        job: whose.
-        cache_root: where they are.
-        only: the splits that are needed; None: all.
-
-    Raises:
-        BadInput: if one is not there or damaged, or tested features are not those learnt from.
-    """
-    streams = {
-        split: open_stream(stream.dataset, stream, cache_root, split)
-        for split, stream in job.streams.items()
-        if only is None or split in only
-    }
-    if "train" in streams and (job.source is not None or job.stream.network):
-        for split in streams.keys() - {"train"}:
-            _require_alike(streams["train"], streams[split])
-    return streams if job.resplit is None else resplit_streams(streams, job.resplit)
-
-
-def _read_digests(job: Job, cache_root: Path) -> dict[str, str]:
-    """The digest of the files that each split's features were extracted from, where frames decided
-    them.
-    """
-    manifests = {
-        split: read_manifest(stream.folder(cache_root, split))
-        for split, stream in job.streams.items()
-    }
-    return {
-        split: manifest["contents"]
-        for split, manifest in manifests.items()
-        if "contents" in manifest
-    }
-
-
-def _require_alike(train: Stream, test: Stream) -> None:
-    """Refuse to score with what was learnt from other features."""
-    for what in ("extractor", "columns", "network"):
-        one, other = (_without_reader(stream.manifest.get(what)) for stream in (train, test))
-        if one != other:
-            words = f"{what} {one} where {test.features.name} has {other}"
-            again = (
-                "remove one of them with `vadbench features remove`"
-                if what == "network"
-                else "train_on needs the same features: name them with the same options for both"
-            )
-            raise BadInput(f"{train.features.name}: {words}; {again}")
-
-
-def _without_reader(described: Any) -> Any:
-    """What a manifest says of an extractor, without whose reader gave it the frames: every data set
-    has its own.
-    """
-    if not isinstance(described, dict):
-        return described
-    return {name: value for name, value in described.items() if name != "reader"}
-
-
-def split_held_out(job: Job, train: Stream) -> tuple[Stream, Stream]:
-    """The training rows that a method is fitted to, and those whose scores calibrate: all of them
-    both, unless the stream's network was kept from some videos.
-
-    Raises:
-        BadInput: if one of them has no row.
-    """
-    names = train.manifest.get("held_out", [])
-    if not names:
-        return train, train
-    called = {record_name(name) if job.resplit else name.partition("/")[2] for name in names}
-    videos = [place for place, video in enumerate(train.lengths) if video in called]
-    held = np.isin(train.features.video, videos)
-    if held.all() or not held.any():
-        raise BadInput(
-            f"{train.features.name}: {int(held.sum())} of {len(held)} training rows are of held-out"
-            f" videos; some of both are needed, change {job.stream.stream.extractor}.holdout"
-        )
-    return _take_rows(train, ~held), _take_rows(train, held)
-
-
-def _take_rows(stream: Stream, chosen: NDArray[np.bool_]) -> Stream:
-    rows = np.flatnonzero(chosen)
-    return replace(stream, features=stream.features.rows(rows), object_id=stream.object_id[rows])
-
-
-def _read_network(job: Job, cache_root: Path) -> NetworkCost | None:
-    """What is known of the network that the job's features were made with."""
-    plan = job.stream
-    if not plan.network:
-        return None
-    sha256 = read_manifest(plan.folder(cache_root, "test"))["network"]["sha256"]
-    folder = plan.network_folder(cache_root)
-    if not (folder / MANIFEST).is_file():  # removed since the features were made
-        return NetworkCost(fingerprint=plan.network_fingerprint, sha256=sha256)
-    known = read_network_manifest(folder)
-    return NetworkCost(
-        fingerprint=plan.network_fingerprint,
-        sha256=sha256,
-        seconds=known.seconds if known.sha256 == sha256 else None,
-        parameters=known.parameters,
-    )
 
 
 def make_detector(
@@ -514,8 +384,8 @@ def read_peak_memory() -> float:
 def failed_record(job: Job, error: Exception) -> RunRecord:
     """The record of a job that did not end; it says why, and is tried again by the next run."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "outside"
-    message = f"{type(error).__name__}: {' '.join(str(error).split())} ({where})"
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    message = f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
     return RunRecord(
         status="failed",
         error=message,

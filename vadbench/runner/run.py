@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from vadbench.results.frame import Frame
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
-from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed, sweep_left
+from vadbench.runner.job import Curves, failed_record, fit_alone, run_claimed
 from vadbench.runner.keep import Keeper, has_fit, is_kept, keep_results
 from vadbench.runner.progress import (
     TimeLeft,
@@ -48,6 +48,7 @@ from vadbench.runner.progress import (
     order_by_cost,
     plural,
 )
+from vadbench.runner.sweep import sweep_left
 
 Existing = Literal["skip", "rerun", "fail"]
 Where = Literal["local", "ray"]
@@ -171,7 +172,10 @@ def run_suite(
         return drop_lacking(batch, lacking)
 
     failed = []
-    with closing(_run_quick_first(able, prepare, do, results, processes, say)) as running:
+    with (
+        _open(where, able),
+        closing(_run_quick_first(able, prepare, do, results, processes, say)) as running,
+    ):
         for job, record in running:
             if record.status == "failed":
                 failed.append((job, record.error or "unknown error"))
@@ -194,6 +198,15 @@ def run_suite(
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
     return Outcome(table, path, tuple(failed), group_reasons(lacking))
+
+
+def _open(where: Where, jobs: list[Job]) -> AbstractContextManager[None]:
+    """What has to be there as long as jobs run."""
+    if where == "local" or not jobs:
+        return nullcontext()
+    from vadbench.executors.ray import open_cluster
+
+    return open_cluster()
 
 
 def _on_ray(
@@ -286,7 +299,7 @@ def _run_quick_first(
     One data set's features are extracted after the other's jobs, so that there is something to see
     before all is extracted; `prepare` does so and gives the jobs that can be run then.
     """
-    number, left, runs = 0, list(jobs), read_runs(results) if jobs else []
+    number, left, runs = 0, list(jobs), read_runs(results, jobs)
     for batch in _batches(jobs):
         left = left[len(batch) :]
         able = prepare(batch)

@@ -36,10 +36,11 @@ from vadbench.plans.plan import Plan, plan_suite
 from vadbench.plans.states import job_states
 from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
-from vadbench.runner.job import failed_record, run_claimed, sweep_left
+from vadbench.runner.job import failed_record, run_claimed
 from vadbench.runner.keep import Keeper
 from vadbench.runner.progress import describe_run, plural
 from vadbench.runner.run import Evaluation, Outcome, drop_lacking, fail_in, write_table
+from vadbench.runner.sweep import sweep_left
 
 Say = Callable[[str], None]
 POLL = 2.0  # seconds between two looks at the queue
