@@ -25,10 +25,7 @@ BLOCK = 1024  # rows at a time: their monomials stay in the cache
 WIDE_BLOCK = 8192  # where there are none
 TOLERANCE, ITERATIONS = 1e-3, 100  # as scikit-learn's defaults, and as the papers'
 LOST = 1e-10  # digits of a log-density that may be lost
-NARROW = (
-    "components that are narrow beside their distance from the origin: EM sums their terms centred,"
-    " which is slower, as the product of monomials would lose digits"
-)
+NARROW = "EM centred narrow components"  # slower, where a product of monomials loses digits
 
 
 @dataclass(frozen=True)

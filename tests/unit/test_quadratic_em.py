@@ -70,7 +70,7 @@ def test_terms_that_are_centred_are_told():
         warnings.simplefilter("error", Note)
         fit_components(rows, 2, 0, 1e-6)
     rows[:200] = 1e3 + 1e-5 * rows[:200]
-    with pytest.warns(Note, match="narrow beside their distance from the origin"):
+    with pytest.warns(Note, match="centred narrow components"):
         fit_components(rows, 2, 0, 1e-12)
 
 
