@@ -29,6 +29,7 @@ from scipy.io import savemat
 
 from vadbench.datasets.avenue import MASKS, VARIABLE, Avenue
 from vadbench.datasets.ped2 import Ped2
+from vadbench.errors import BadInput
 from vadbench.locations import data_root
 from vadbench.threads import count_threads
 
@@ -128,14 +129,14 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="where the videos are, or are left")
     asked = parser.parse_args()
     ped2 = Ped2(data_root())
+    inside = ped2.folder.relative_to(ped2.root).parts[0]
     lines = []
     with tempfile.TemporaryDirectory() as place:
         data = asked.clips or Path(place)
         if not (data / "Avenue Dataset").is_dir():
             write_avenue(data)
-        link = data / ped2.folder.relative_to(ped2.root).parts[0]
-        if not link.exists():
-            link.symlink_to(ped2.root / link.name)
+        if not (data / inside).exists():
+            (data / inside).symlink_to(ped2.root / inside)
         lines += measure_tree("this tree", TREE, data, asked.again)
         if asked.old:
             with checkout(asked.old) as tree:
@@ -146,4 +147,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BadInput as error:
+        print(f"not measured: {error}")
