@@ -3,6 +3,7 @@ set for it.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ def put_on_path(folder, monkeypatch):
     """Install it for this process."""
     install(folder)
     monkeypatch.syspath_prepend(str(folder))
-    registry._entries.cache_clear()
+    # what the registry then remembers is forgotten with the path
+    monkeypatch.setattr(registry, "_entries", cache(registry._entries.__wrapped__))
 
 
 FEW = {"frame-code": {"steps": 12, "units": 3}}

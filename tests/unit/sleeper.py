@@ -1,5 +1,6 @@
 """A method that takes what it is told to take, installed for a test as a package is."""
 
+from functools import cache
 from pathlib import Path
 
 from vadbench import registry
@@ -77,4 +78,5 @@ def put_on_path(folder: Path, monkeypatch) -> None:
         "[vadbench.detectors]\nsleeper = sleeper_method:Sleeper\n"
     )
     monkeypatch.syspath_prepend(str(folder))
-    registry._entries.cache_clear()
+    # what the registry then remembers is forgotten with the path
+    monkeypatch.setattr(registry, "_entries", cache(registry._entries.__wrapped__))
