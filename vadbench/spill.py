@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import DTypeLike, NDArray
 
 from vadbench.errors import BadInput
@@ -83,6 +82,8 @@ def require_memory(size: int, what: str, help_: str) -> None:
     Raises:
         BadInput: in one line, with both figures and the help.
     """
+    import psutil
+
     free = psutil.virtual_memory().available
     if size > free:
         raise BadInput(
@@ -107,6 +108,8 @@ def _find_room(size: int) -> Path | None:
 
 def _is_memory(folder: Path) -> bool:
     """Whether a folder's disk is memory."""
+    import psutil
+
     place = folder.resolve()
     disks = [
         disk for disk in psutil.disk_partitions(all=True) if place.is_relative_to(disk.mountpoint)

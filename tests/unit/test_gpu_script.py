@@ -11,6 +11,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "speed" / "gpu.py"
+HIDDEN = ("psutil", "typer", "pyarrow", "av", "cv2", "platformdirs", "filelock")
 
 
 def run(tmp_path, *arguments, path=(ROOT, ROOT / "methods")):
@@ -27,9 +28,24 @@ def run(tmp_path, *arguments, path=(ROOT, ROOT / "methods")):
     )
 
 
+def hide(folder):
+    """A folder for the path in which packages that the script does without are not installed."""
+    folder.mkdir()
+    for name in HIDDEN:
+        (folder / f"{name}.py").write_text("raise ModuleNotFoundError(__name__)\n")
+    return folder
+
+
+def test_it_begins_with_what_it_names_alone(tmp_path):
+    done = run(tmp_path, "--help", path=(hide(tmp_path / "none"), ROOT, ROOT / "methods"))
+    assert done.returncode == 0, done.stderr
+    assert "--small" in done.stdout
+
+
 @pytest.mark.slow
 def test_all_parts_run_on_the_processor(tmp_path):
-    done = run(tmp_path, "--cpu", "--small", "--out", "found.json")
+    sources = hide(tmp_path / "none"), ROOT, ROOT / "methods"
+    done = run(tmp_path, "--cpu", "--small", "--out", "found.json", path=sources)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     parts = found["parts"]

@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 DAY = 86400.0  # seconds; what another machine has not touched for so long is left over
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", platform.node())
 _WRITER = re.compile(r"~(?P<host>[A-Za-z0-9._]*)-(?P<pid>\d+)-[0-9a-f]{6}$")
@@ -144,6 +142,8 @@ def restore(olds: Iterable[Path]) -> None:
 
 def _is_left_over(path: Path, host: str, pid: int) -> bool:
     if host == _HOST:
+        import psutil
+
         return not psutil.pid_exists(pid)
     try:
         return time.time() - path.lstat().st_mtime > DAY
