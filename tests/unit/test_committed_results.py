@@ -29,16 +29,10 @@ def frame():
     return Frame(RESULTS)
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    """A machine without data; what is rendered there is rendered once."""
-    return str(tmp_path_factory.mktemp("bare"))
-
-
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
-def test_the_tables_are_what_the_records_say(suite, frame, bare, monkeypatch):
-    monkeypatch.setenv("VADBENCH_DATA", bare)
-    monkeypatch.setenv("VADBENCH_CACHE", bare)
+def test_the_tables_are_what_the_records_say(suite, frame, street_cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path))  # no data are needed
+    monkeypatch.setenv("VADBENCH_CACHE", str(street_cache))
     table = make_table(suite, plan_suite(suite).wanted, frame)
     written = [RESULTS.root / "tables" / f"{suite.name}.{kind}" for kind in ("md", "csv")]
     assert written[0].read_text() == markdown.render(table), "run `make tables`"

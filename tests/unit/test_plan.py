@@ -14,6 +14,12 @@ def _no_real_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("VADBENCH_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def rendered(street_cache, monkeypatch):
+    """The synthetic street: which videos there are decides what the unsupervised setting is."""
+    monkeypatch.setenv("VADBENCH_CACHE", str(street_cache))
+
+
 def plan(**fields):
     return plan_suite(make_suite({"methods": ("gmm",), "datasets": ("synthetic",), **fields}))
 
@@ -236,6 +242,7 @@ def test_a_one_class_identity_is_of_these_fields_and_values():
     }
 
 
+@pytest.mark.usefixtures("rendered")
 def test_an_unsupervised_identity_holds_the_split_and_its_videos():
     job = next(
         job
@@ -366,6 +373,7 @@ def test_a_method_is_added_to_a_suite():
     assert vary(suite, add=("gmm",)).methods == suite.methods
 
 
+@pytest.mark.usefixtures("rendered")
 def test_another_setting_trains_anew_and_the_usual_one_does_not():
     suite = read_suite("diffusion-t", suites_root())
     unsupervised, one_class = plan_suite(suite), plan_suite(vary(suite, setting="one-class"))
@@ -414,6 +422,7 @@ def test_a_suite_without_a_row_on_its_data_sets_is_refused():
         )
 
 
+@pytest.mark.usefixtures("rendered")
 @pytest.mark.parametrize(
     "name", [name for name in suite_names(suites_root()) if name != "unsupervised"]
 )
@@ -428,6 +437,7 @@ def test_every_suite_can_be_planned(name):
     assert len({(one.shown, one.result.features) for one in wanted}) == rows
 
 
+@pytest.mark.usefixtures("rendered")
 @pytest.mark.parametrize(
     ("name", "fits"),
     [
