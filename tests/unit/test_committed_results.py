@@ -92,8 +92,8 @@ def test_every_record_has_the_identity_of_what_it_says(frame):
 
 
 @pytest.mark.parametrize("name", ["ped2", "itae-nf-table4"])
-def test_a_table_is_made_of_its_own_records_alone(name, frame, bare, monkeypatch):
-    monkeypatch.setenv("VADBENCH_DATA", bare)
+def test_a_table_is_made_of_its_own_records_alone(name, frame, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path))
     suite = next(suite for suite in SUITES if suite.name == name)
     wanted = plan_suite(suite).wanted
     opened = []
