@@ -29,7 +29,7 @@ MORE = {
 }
 LEFT = (".claims/*", ".checkpoints/*", ".tmp/.*", "runs/*/*/*/.old-*", "recipes/*/*/.old-*")
 # seconds of a run after which its controller is killed, at the latest, and of a task
-LONGEST, OF_A_TASK = {"local": 20.0, "slurm": 20.0, "ray": 45.0}, 12.0
+LONGEST, OF_A_TASK = {"local": 20.0, "slurm": 20.0, "ray": 45.0}, 8.0
 TRIES = 60
 
 
@@ -62,11 +62,14 @@ class Runs:
         )
 
     def tasks(self):
-        """The processes that run jobs."""
-        found = []
-        for process in processes_of(self.mark):
+        """The processes that run jobs; those of Slurm have another environment, and are known by
+        the folder of their plan.
+        """
+        slurm, found = self.executor == "slurm", []
+        for process in psutil.process_iter() if slurm else processes_of(self.mark):
             try:
-                if TASK[self.executor] in " ".join(process.cmdline()):
+                words = " ".join(process.cmdline())
+                if TASK[self.executor] in words and (not slurm or f"{self.root}/" in words):
                     found.append(process)
             except psutil.Error:
                 continue
