@@ -130,7 +130,7 @@ def unpack(folder: Path) -> None:
     packages.mkdir(parents=True, exist_ok=True)
     download = ["apt-get", "download", *PACKAGES]
     for command in (download, ["apt-get", "update", "-qq"], download):
-        done = subprocess.run(command, cwd=packages, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=packages, capture_output=True, text=True, timeout=60)
         if command is download and done.returncode == 0:
             break
     else:

@@ -19,7 +19,7 @@ def slurm(request, tmp_path_factory):
         unpack(packages)
         cluster = Cluster(tmp_path_factory.mktemp("slurm"), packages)
         cluster.start()
-    except NoSlurm as error:
+    except (NoSlurm, subprocess.TimeoutExpired) as error:
         pytest.skip(str(error))
     yield cluster
     cluster.stop()
