@@ -35,7 +35,7 @@ from vadbench.threads import count_threads
 
 TREE = Path(__file__).resolve().parents[2]
 DATASETS = f"{Ped2.name},{Avenue.name}"
-FIRST = "evaluated "  # how the line of a result begins, once its marks are gone
+FIRST = "evaluated "  # how the line of a result begins
 
 
 @dataclass(frozen=True)

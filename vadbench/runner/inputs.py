@@ -85,10 +85,10 @@ def split_held_out(job: Job, train: Stream) -> tuple[Stream, Stream]:
             f"{train.features.name}: {int(held.sum())} of {len(held)} training rows are of held-out"
             f" videos; some of both are needed, change {job.stream.stream.extractor}.holdout"
         )
-    return take_rows(train, ~held), take_rows(train, held)
+    return select_rows(train, ~held), select_rows(train, held)
 
 
-def take_rows(stream: Stream, chosen: NDArray[np.bool_]) -> Stream:
+def select_rows(stream: Stream, chosen: NDArray[np.bool_]) -> Stream:
     """The rows of a stream where `chosen` [N] is true."""
     rows = np.flatnonzero(chosen)
     return replace(stream, features=stream.features.rows(rows), object_id=stream.object_id[rows])

@@ -34,8 +34,8 @@ from vadbench.runner.inputs import (
     open_streams,
     read_digests,
     read_network,
+    select_rows,
     split_held_out,
-    take_rows,
 )
 from vadbench.runner.per_scene import PerScene, scenes
 from vadbench.runner.sweep import checkpoint_path, remove_checkpoints
@@ -201,7 +201,7 @@ def score_fold(
             " held-out videos; some of both are needed"
         )
     method: type[Detector] = registry.load("detectors", job.method)
-    left, test = take_rows(train, ~inside), take_rows(train, inside)
+    left, test = select_rows(train, ~inside), select_rows(train, inside)
     # a network kept from videos calibrates by them, as `split_held_out` does for a run
     normal = test if train.manifest.get("held_out") else left
     config = silence(job.config) if quiet else job.config
