@@ -21,10 +21,12 @@ from vadbench_methods.streamed import Rows, blocks
 
 Float64 = NDArray[np.float64]
 MOST_COLUMNS = 16  # above, centred products are as quick
-BLOCK = 1024  # rows at a time: their monomials stay in the cache
+BLOCK = 1024  # rows at a time at most: their monomials stay in the cache
+SMALL_PRODUCT = 10**6  # multiplications below which OpenBLAS does not copy its operands first
 WIDE_BLOCK = 8192  # where there are none
 TOLERANCE, ITERATIONS = 1e-3, 100  # as scikit-learn's defaults, and as the papers'
 LOST = 1e-10  # digits of a log-density that may be lost
+LEAST = -600.0  # log of a responsibility: smaller ones are subnormal numbers, which are slow
 NARROW = "EM centred narrow components"  # slower, where a product of monomials loses digits
 
 
@@ -147,7 +149,8 @@ def _step(rows: Rows, now: Components, floor: float) -> tuple[float, Components]
     """The mean log-likelihood of the rows, and the components after a step of EM."""
     many = rows.shape[1] > MOST_COLUMNS
     sums = _Sums(now, centred=many)
-    for block in blocks(rows, WIDE_BLOCK if many else BLOCK):
+    few = min(BLOCK, max(1, SMALL_PRODUCT // max(1, sums.coefficients.size)))
+    for block in blocks(rows, WIDE_BLOCK if many else few):
         sums.add(block)
     return sums.likelihood / len(rows), sums.components(floor)
 
@@ -198,6 +201,7 @@ class _Sums:
             log_p[k] = self.offsets[k] - 0.5 * np.square(whitened, out=whitened).sum(1)
         top = log_p.max(0)
         log_p -= top
+        np.maximum(log_p, LEAST, out=log_p)
         shares = np.exp(log_p, out=log_p)
         total = shares.sum(0)
         shares /= total
@@ -221,7 +225,7 @@ class _Sums:
         """Take a block of rows in whose responsibilities [K, B] are known."""
         self.sizes += shares.sum(1)
         if monomials is not None:
-            self.moments += shares[self.wide] @ monomials.T
+            self.moments += (monomials @ np.ascontiguousarray(shares[self.wide].T)).T
         for k in self.narrow:
             centred = x - self.now.means[k]
             self.first[k] += shares[k] @ centred

@@ -83,8 +83,8 @@ def try_kills(undisturbed, tmp_path, kills, seed):
     return hit
 
 
-def test_a_few_kills_change_no_bit(undisturbed, tmp_path):
-    assert len(try_kills(undisturbed, tmp_path, 3, seed=1)) == 3
+def test_a_kill_changes_no_bit(undisturbed, tmp_path):
+    assert len(try_kills(undisturbed, tmp_path, 1, seed=1)) == 1
 
 
 @pytest.mark.slow

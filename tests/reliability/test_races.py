@@ -7,7 +7,7 @@ def run_at_once(root, name, rounds):
     return try_command("at_once.py", root, name, rounds)
 
 
-@pytest.mark.parametrize("name", ["run", "rerun", "evaluate"])
+@pytest.mark.parametrize("name", ["run", "evaluate"])
 def test_five_equal_commands_at_once_end_as_one(states, name):
     assert run_at_once(states, name, 2) == []
 
