@@ -264,6 +264,20 @@ def test_one_pass_makes_what_one_stage_after_the_other_makes(
     assert contents(tmp_path / "once") == contents(tmp_path / "apart")
 
 
+@pytest.mark.parametrize("stage", ["folder", "boxes_folder"])
+def test_what_a_kill_has_left_beside_a_finished_stage_is_removed(
+    dataset: Moving, tmp_path: Path, stage: str
+) -> None:
+    plan = plan_stream(dataset, "velocity", {})
+    ensure(dataset, plan, tmp_path, quiet=True)
+    before = contents(tmp_path)
+    parts_of(getattr(plan, stage)(tmp_path, "test")).keep_those_of("files")
+    assert list(tmp_path.rglob(".parts*"))
+    ensure(dataset, plan, tmp_path, quiet=True)
+    assert not list(tmp_path.rglob(".parts*"))
+    assert contents(tmp_path) == before
+
+
 def test_boxes_that_are_removed_among_the_vectors_are_found_again(
     dataset: Moving, tmp_path: Path
 ) -> None:

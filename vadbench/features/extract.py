@@ -79,7 +79,7 @@ def ensure(
         split
         for split in splits
         if not is_stored(plan.folder(cache, split), videos[split])
-        or parts_of(plan.folder(cache, split)).folder.exists()  # killed before they were removed
+        or _has_parts(plan, cache, split)  # killed before they were removed
     ]
     if not missing:
         return
@@ -92,6 +92,13 @@ def ensure(
         work.boxes(split, videos[split])
     for split in missing:
         work.vectors(split, videos[split])
+
+
+def _has_parts(plan: StreamPlan, cache: Path, split: Split) -> bool:
+    """Whether parts of a split's vectors or boxes are there."""
+    stages = [plan.folder(cache, split)]
+    stages += [plan.boxes_folder(cache, split)] if plan.boxes else []
+    return any(parts_of(stage).folder.exists() for stage in stages)
 
 
 def require_sources(
