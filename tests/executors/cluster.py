@@ -77,8 +77,12 @@ class Cluster:
 
     def start(self) -> None:
         """Start both, and wait for the node."""
-        self._call(self._binary("slurmctld"))
+        self.start_controller()
         self.start_node()
+
+    def start_controller(self) -> None:
+        """Start what commands talk to."""
+        self._call(self._binary("slurmctld"))
 
     def start_node(self) -> None:
         """Start the daemon of the node, and wait until it takes jobs."""

@@ -4,7 +4,9 @@ whatever happens on the way.
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ def test_a_killed_task_is_a_record_with_a_reason_and_runs_again(user):
         os.kill(process, signal.SIGKILL)
     user.wait_for_end()
     (record,) = user.results.glob("runs/synthetic/*/mulde/*/run.json")
-    assert "EndedWithoutRecord: cancelled, killed, or its node has died" in record.read_text()
+    assert "EndedWithoutRecord: cancelled, killed, out of time, or its node" in record.read_text()
     _, err = user.submit(*LONG)
     assert "submitted: 1 job" in err
     user.call("cancel", "--results", user.results)
@@ -133,6 +135,97 @@ def test_features_are_extracted_once_before_all_fits(user, tmp_path):
     assert not any(
         "velocity train" in path.read_text() for path in user.results.rglob("slurm/*/fits-*.log")
     )
+
+
+def test_a_table_that_was_lost_is_made_by_the_same_command(user):
+    user.submit(*QUICK)
+    (name,) = {line.split()[0] for line in user.queue() if "vadbench-table" in line}
+    subprocess.run(["scancel", "-n", name], env=user.environment, check=True)
+    user.wait_for_end()
+    assert not list(user.results.glob("recipes/*"))
+    _, err = user.submit(*QUICK)
+    assert "submitted" not in err
+    assert err.count("evaluated synthetic/") == 3
+    user.run(*QUICK, results="local")
+    require_same(user.results, user.folder / "local")
+
+
+def test_a_fusion_of_what_is_finished_is_evaluated(user):
+    parts = ("--datasets", "synthetic", "--features", "velocity")
+    user.submit("--methods", "gaussian,knn", *parts, "--wait")
+    fusion = ("--methods", "gaussian@velocity+knn@velocity", "--datasets", "synthetic")
+    out, err = user.submit(*fusion, "--wait")
+    assert "submitted" not in err
+    assert "evaluated synthetic/gaussian@velocity+knn@velocity" in err
+    assert "– [1]" not in out
+
+
+def test_jobs_of_the_user_that_are_not_of_the_folder_stay(user):
+    for name in ("mine", "vadbench-fits-20261130-000000-abcdef-0"):
+        command = ["sbatch", "--array=0", f"--job-name={name}", "--hold", "--wrap", "true"]
+        subprocess.run(command, env=user.environment, check=True, capture_output=True)
+    user.submit(*QUICK, "--slurm", "hold")
+    assert len(user.queue()) == 6
+    out, _ = user.call("cancel", "--results", user.results)
+    assert out == "4 tasks cancelled\n"
+    user.wait_until(lambda: len(user.queue()) == 2)
+    out, _ = user.call("cancel", "--results", user.results)
+    assert out == "0 tasks cancelled\n"
+    assert len(user.queue()) == 2
+
+
+def test_an_old_submission_that_cannot_be_read_keeps_nobody(user):
+    old = user.results / "slurm/20200101-000000-abcdef"
+    old.mkdir(parents=True)
+    (old / "plan.json").write_text("{")
+    user.submit(*QUICK, "--slurm", "hold")
+    for path in user.results.glob("slurm/*/plan.json"):
+        path.write_text("{")
+    _, err = user.submit(*QUICK, code=2)  # one that is alive: its jobs are not known
+    assert "vadbench cancel ends what is left of it, then remove " in err
+    out, _ = user.call("cancel", "--results", user.results)
+    assert out == "4 tasks cancelled\n"
+
+
+def test_options_count_for_more_than_the_environment(user):
+    user.environment |= {"SBATCH_TIMELIMIT": "7", "SBATCH_ARRAY_INX": "0", "LOGNAME": "else"}
+    user.submit(*QUICK, "--slurm", "hold,time=2:00:00")
+    shown = subprocess.run(
+        ["squeue", "-h", "-r", "-o", "%l"], env=user.environment, capture_output=True, text=True
+    )
+    assert shown.stdout.split() == ["2:00:00"] * 4
+    _, err = user.submit(*QUICK)
+    assert err.splitlines()[-1].startswith("3 jobs: 0 done, 0 running, 3 waiting")
+    user.call("cancel", "--results", user.results)
+
+
+def test_an_interrupted_submission_leaves_no_task(user, tmp_path):
+    wrapper = tmp_path / "bin/sbatch"
+    wrapper.parent.mkdir()
+    real = shutil.which("sbatch", path=user.environment["PATH"])
+    wrapper.write_text(f'#!/bin/bash\n{real} "$@"\nsleep 60\n')
+    wrapper.chmod(0o755)
+    user.environment["PATH"] = f"{wrapper.parent}:{user.environment['PATH']}"
+    process = user.begin("run", *QUICK, "--results", user.results, "--executor", "slurm")
+    user.wait_until(user.queue)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    user.wait_until(lambda: not user.queue())
+    assert not list(user.results.rglob("plan.json"))
+
+
+def test_waiting_outlasts_a_controller_that_is_away(user, slurm):
+    process = user.begin(
+        *("run", *SUITE, "--results", user.results, "--executor", "slurm", "--wait")
+    )
+    user.wait_until(user.running)
+    slurm.kill("slurmctld", signal.SIGKILL)
+    user.wait_until(lambda: not user.queue())  # it does not answer
+    slurm.start_controller()
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "asking again" in err
+    assert "written to" in out
 
 
 @pytest.mark.parametrize(

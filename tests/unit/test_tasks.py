@@ -1,26 +1,24 @@
 """A suite handed over as tasks: what they make together is what `vadbench run` makes."""
 
 import json
+import os
+import shutil
+import signal
 
 import numpy as np
 import pytest
+from vadbench_methods.knn import KNN
 
 from vadbench.errors import BadInput
 from vadbench.executors.local import one_fit_each
 from vadbench.executors.slurm import Alive, find_alive, read_options
-from vadbench.executors.submission import (
-    Numbers,
-    Submission,
-    TaskList,
-    list_submissions,
-    read_tasks,
-    write_numbers,
-    write_tasks,
-)
+from vadbench.executors.submission import Submission, TaskList, write_tasks
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
+from vadbench.runner.job import failed_record
+from vadbench.runner.on_slurm import Queue, describe_states
 from vadbench.runner.run import run_suite
-from vadbench.runner.tasks import Queue, describe_states, run_task
+from vadbench.runner.tasks import TimeLimitNear, run_task
 from vadbench.suite import make_suite
 
 SUITE = {"methods": ["magnitude", "knn"], "datasets": ["synthetic"], "settings": {"knn": {"k": 2}}}
@@ -36,7 +34,8 @@ def hand_over(plan, root, **fields):
     """The folder of a submission of all jobs of a plan."""
     fits = tuple(tuple(job.identity for job in group) for group in one_fit_each(plan.jobs))
     suite = plan.suite.model_dump(mode="json")
-    return write_tasks(root, TaskList(suite=suite, features=("synthetic",), fits=fits, **fields))
+    tasks = TaskList(suite=suite, features=("synthetic",), fits=fits, **fields)
+    return write_tasks(root, tasks).folder
 
 
 def test_tasks_make_what_one_run_makes(plan, tmp_path):
@@ -62,9 +61,9 @@ def test_what_has_left_no_record_is_recorded_by_the_last_task(plan, tmp_path):
     assert not run_task(folder / "plan.json", "table", 0, said.append)
     results = Results(tmp_path)
     (lost,) = (run for job in plan.jobs if (run := results.run(job.document, job.identity)).error)
-    assert "EndedWithoutRecord: cancelled, killed, or its node has died" in lost.error
+    assert "EndedWithoutRecord: cancelled, killed, out of time, or its node has died" in lost.error
     assert "fits-1.log" in lost.error
-    states = describe_states(plan, results, Queue({}, table=False, submissions=()))
+    states = describe_states(plan, results, Queue({}, table=False))
     assert states == "2 jobs: 1 done, 0 running, 0 waiting, 1 failed, 0 missing"
 
 
@@ -82,16 +81,75 @@ def test_a_suite_of_settings_comes_back_as_it_was(tmp_path):
     )
     fits = (("a" * 64,),)
     tasks = TaskList(suite=suite.model_dump(mode="json"), features=(), fits=fits)
-    assert read_tasks(write_tasks(tmp_path, tasks) / "plan.json").read_suite() == suite
+    assert write_tasks(tmp_path, tasks).read_tasks().read_suite() == suite
 
 
-def test_jobs_of_another_version_are_refused(plan, tmp_path):
+def test_a_job_of_another_version_is_refused_and_the_others_run(plan, tmp_path):
     folder = hand_over(plan, tmp_path)
     document = json.loads((folder / "plan.json").read_text())
     document["fits"][0] = ["0" * 64]
     (folder / "plan.json").write_text(json.dumps(document))
-    with pytest.raises(BadInput, match="none of this version or these data; submit again"):
-        run_task(folder / "plan.json", "fits", 1, print)
+    with pytest.raises(BadInput, match="none of this version or these data, which have changed"):
+        run_task(folder / "plan.json", "fits", 0, print)
+    said = []
+    assert run_task(folder / "plan.json", "fits", 1, said.append)
+    assert not run_task(folder / "plan.json", "table", 0, said.append)
+    assert any("1 job of this submission have not run" in line for line in said)
+    assert any("evaluated synthetic/" in line for line in said)
+
+
+def test_after_the_time_limit_no_other_job_of_the_fit_begins(street_cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("VADBENCH_CACHE", str(street_cache))
+    row = {"label": "two", "method": "knn", "settings": {"knn": {"k": 2}}}
+    plan = plan_suite(make_suite({"methods": ["knn"], "datasets": ["synthetic"], "rows": [row]}))
+    assert len({job.fit_identity for job in plan.jobs}) == 1 < len(plan.jobs)
+    fits = []
+
+    def tell(detector, train):
+        fits.append(detector)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(KNN, "fit", tell)
+    assert not run_task(hand_over(plan, tmp_path) / "plan.json", "fits", 0, print)
+    assert len(fits) == 1
+    results = Results(tmp_path)
+    reasons = [results.run(job.document, job.identity).error for job in plan.jobs]
+    assert all("TimeLimitNear: the batch system's time limit" in reason for reason in reasons)
+
+
+def test_what_an_earlier_submission_has_left_is_no_reason_of_this_one(plan, tmp_path):
+    results, job = Results(tmp_path), plan.jobs[0]
+    results.write_run(failed_record(job, TimeLimitNear("more time")), None)
+    record = results.run_folder(job.document, job.identity) / "run.json"
+    os.utime(record, (1e9, 1e9))
+    folder = hand_over(plan, tmp_path)
+    assert not run_task(folder / "plan.json", "table", 0, print)
+    assert "EndedWithoutRecord" in results.run(job.document, job.identity).error
+    results.write_run(failed_record(job, TimeLimitNear("more time")), None)
+    assert not run_task(folder / "plan.json", "table", 0, print)
+    assert "TimeLimitNear" in results.run(job.document, job.identity).error
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [{}, {"preset": "none"}, {"methods": ["knn"], "seeds": "x"}, {"colour": "red"}],
+)
+def test_a_damaged_suite_of_a_plan_is_one_line(plan, tmp_path, suite):
+    folder = hand_over(plan, tmp_path)
+    document = json.loads((folder / "plan.json").read_text())
+    document["suite"] = suite if not suite else {**document["suite"], **suite}
+    (folder / "plan.json").write_text(json.dumps(document))
+    with pytest.raises(BadInput, match=r"plan\.json: suite"):
+        run_task(folder / "plan.json", "fits", 0, print)
+
+
+@pytest.mark.parametrize("place", ["plan.json", "x/y/plan.json", "slurm/one/other.json"])
+def test_a_plan_that_lies_elsewhere_writes_nowhere(plan, tmp_path, place):
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(hand_over(plan, tmp_path / "results") / "plan.json", path)
+    with pytest.raises(BadInput, match=r"expected RESULTS/slurm/NAME/plan\.json"):
+        run_task(path, "fits", 0, print)
 
 
 @pytest.mark.parametrize(
@@ -111,28 +169,50 @@ def test_a_task_that_is_not_there_is_refused(plan, tmp_path):
     with pytest.raises(BadInput, match="has 2 fits tasks, none number 2"):
         run_task(folder / "plan.json", "fits", 2, print)
     with pytest.raises(BadInput, match="No such file"):
-        run_task(tmp_path / "nowhere/plan.json", "fits", 0, print)
+        run_task(tmp_path / "slurm/nowhere/plan.json", "fits", 0, print)
 
 
-def test_tasks_are_found_by_the_numbers_of_the_queue(tmp_path):
-    tasks = TaskList(suite={}, features=("ped2",), fits=tuple((f"{n}",) for n in range(1500)))
-    numbers = Numbers(stages={"features": ((7, 0),), "fits": ((8, 0), (9, 1000))})
-    submission = Submission(tmp_path, tasks, numbers)
-    alive = [Alive(8, 3, "RUNNING"), Alive(9, 3, "PENDING"), Alive(10, 0, "RUNNING")]
+def test_tasks_are_found_by_the_names_of_their_arrays(tmp_path):
+    submission = Submission(tmp_path / "20261130-120000-abcdef")
+    names = [submission.name("fits", 0), submission.name("fits", 1000)]
+    other = Submission(tmp_path / "20261130-120000-abcde").name("fits", 0)
+    alive = [
+        Alive(names[0], 8, 3, "RUNNING"),
+        Alive(names[1], 9, 3, "PENDING"),
+        *(Alive(name, 8, 0, "RUNNING") for name in (other, "mine", names[0] + "x")),
+    ]
     assert find_alive(submission, alive) == {("fits", 3): alive[0], ("fits", 1003): alive[1]}
 
 
-def test_what_was_not_submitted_to_its_end_is_not_listed(plan, tmp_path):
-    hand_over(plan, tmp_path)
-    assert list(list_submissions(tmp_path)) == []
-    write_numbers(hand_over(plan, tmp_path), {"fits": [(3, 0)], "table": [(4, 0)]})
-    (submission,) = list_submissions(tmp_path)
-    assert submission.place(4, 0) == ("table", 0)
-
-
 @pytest.mark.parametrize(
-    "text", ["time=1;ls", "a b", "=3", "--time=3", "time=$(ls)", "mem=8G,dependency=3", "time='3'"]
+    "text",
+    [
+        "time=1;ls",
+        "a b",
+        "=3",
+        "--time=3",
+        "time=$(ls)",
+        "mem=8G,dependency=3",
+        "time='3'",
+        "test-only",
+        "time=3,version",
+        "mem=8G,=3",
+    ],
 )
 def test_options_that_are_none_are_refused(text):
     with pytest.raises(BadInput, match="--slurm: "):
         read_options(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("partition=gpu,long,time=1:00", ("--partition=gpu,long", "--time=1:00")),
+        ("exclude=n[1-3,5],exclusive", ("--exclude=n[1-3,5]", "--exclusive")),
+        ("mail-type=END,FAIL,mem=8G", ("--mail-type=END,FAIL", "--mem=8G")),
+        ("hold", ("--hold",)),
+        ("", ()),
+    ],
+)
+def test_a_value_may_have_commas(text, options):
+    assert read_options(text) == options

@@ -186,7 +186,7 @@ def _run_on_slurm(
 ) -> None:
     """Submit what is missing, and follow it where asked to."""
     from vadbench.executors.slurm import read_options
-    from vadbench.runner.tasks import submit_suite, wait_for
+    from vadbench.runner.on_slurm import submit_suite, wait_for
 
     submit_suite(
         plan,

@@ -36,7 +36,7 @@ def cancel(results: ResultsDir = RESULTS) -> None:
     `vadbench run` goes on from there.
     """
     from vadbench.results.records import Results
-    from vadbench.runner.tasks import cancel_all
+    from vadbench.runner.on_slurm import cancel_all
 
     echo(f"{cancel_all(Results(results))} tasks cancelled")
 

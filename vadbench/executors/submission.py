@@ -1,12 +1,11 @@
-"""What was handed to a batch system: the suite, its tasks and their numbers there, as JSON under
-the results folder. A task reads nothing else.
+"""What was handed to a batch system: the suite and its tasks, as JSON under the results folder. A
+task reads nothing else.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,13 +14,13 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from vadbench.errors import BadInput
 from vadbench.executors.limits import Limits
-from vadbench.files.atomic import replace_file, replace_folder
+from vadbench.files.atomic import replace_folder
 from vadbench.files.documents import read_json
 from vadbench.spec import Record
 from vadbench.suite import Suite
 
 FOLDER = "slurm"
-PLAN, NUMBERS = "plan.json", "numbers.json"
+PLAN = "plan.json"
 Stage = Literal["features", "fits", "table"]
 Kind = TypeVar("Kind", bound=Record)
 STAGES: tuple[Stage, ...] = ("features", "fits", "table")
@@ -71,51 +70,52 @@ class TaskList(Record):
         return {"features": len(self.features), "fits": len(self.fits), "table": 1}[stage]
 
 
-class Numbers(Record):
-    """The batch system's numbers of what was submitted.
-
-    Attributes:
-        stages: stage -> (number of the array, the first of its tasks).
-    """
-
-    stages: dict[Stage, tuple[tuple[int, int], ...]]
-
-
 @dataclass(frozen=True)
 class Submission:
-    """A folder with a list of tasks, their numbers and logs."""
+    """A folder with a list of tasks, and their logs; the batch system knows it by its name."""
 
     folder: Path
-    tasks: TaskList
-    numbers: Numbers
+
+    def read_tasks(self) -> TaskList:
+        """Its tasks.
+
+        Raises:
+            BadInput: if what was written cannot be read any more.
+        """
+        try:
+            return read_tasks(self.folder / PLAN)
+        except BadInput as error:
+            raise BadInput(
+                f"{error}; vadbench cancel ends what is left of it, then remove {self.folder}"
+            ) from error
 
     def log(self, stage: Stage, index: int) -> Path:
         """Where a task's output goes."""
         return self.folder / f"{stage}-{index}.log"
 
-    def place(self, array: int, index: int) -> tuple[Stage, int] | None:
-        """Stage and index of a task by its numbers; None: it is of another submission."""
-        for stage, arrays in self.numbers.stages.items():
-            for number, first in arrays:
-                if number == array:
-                    return stage, first + index
+    def name(self, stage: Stage, first: int) -> str:
+        """What the batch system calls the array of the tasks of a stage from `first` on."""
+        return f"vadbench-{stage}-{self.folder.name}-{first}"
+
+    def place(self, name: str, index: int) -> tuple[Stage, int] | None:
+        """Stage and number of a task by the name of its array and its index in that; None: it is
+        none of this submission.
+        """
+        for stage in STAGES:
+            beginning = self.name(stage, 0)[:-1]
+            first = name.removeprefix(beginning)
+            if name.startswith(beginning) and first.isdecimal():
+                return stage, int(first) + index
         return None
 
 
-def write_tasks(root: Path, tasks: TaskList) -> Path:
-    """The folder of a new submission, with its tasks."""
+def write_tasks(root: Path, tasks: TaskList) -> Submission:
+    """A new submission, its tasks written to its folder."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = root / FOLDER / f"{stamp}-{secrets.token_hex(3)}"
     with replace_folder(folder) as aside:
         (aside / PLAN).write_text(tasks.model_dump_json(indent=1), encoding="utf-8")
-    return folder
-
-
-def write_numbers(folder: Path, stages: Mapping[Stage, Sequence[tuple[int, int]]]) -> None:
-    """Note what the batch system calls the tasks."""
-    numbers = Numbers(stages={stage: tuple(arrays) for stage, arrays in stages.items()})
-    with replace_file(folder / NUMBERS) as aside:
-        aside.write_text(numbers.model_dump_json(), encoding="utf-8")
+    return Submission(folder)
 
 
 def read_tasks(path: Path) -> TaskList:
@@ -127,13 +127,9 @@ def read_tasks(path: Path) -> TaskList:
     return _read(path, TaskList)
 
 
-def list_submissions(root: Path) -> Iterator[Submission]:
-    """What was submitted for a results folder, the oldest first; what was not submitted to its end
-    is left out.
-    """
-    for path in sorted((root / FOLDER).glob(f"*/{NUMBERS}")):
-        tasks = read_tasks(path.with_name(PLAN))
-        yield Submission(path.parent, tasks, _read(path, Numbers))
+def list_submissions(root: Path) -> list[Submission]:
+    """What was submitted for a results folder, the oldest first, whatever has become of it."""
+    return [Submission(path) for path in sorted((root / FOLDER).glob("*")) if path.is_dir()]
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:

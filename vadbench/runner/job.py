@@ -381,7 +381,7 @@ def read_peak_memory() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
-def failed_record(job: Job, error: Exception) -> RunRecord:
+def failed_record(job: Job, error: BaseException) -> RunRecord:
     """The record of a job that did not end; it says why, and is tried again by the next run."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -81,12 +81,12 @@ def do_task(text: str, root: str, here: str, share: int, number: int) -> None:
     Raises:
         BadInput: if the plan is of another version.
     """
-    from vadbench.runner.tasks import fit_jobs
+    from vadbench.runner.tasks import choose_jobs, fit_jobs
 
     os.chdir(here)
     set_threads(share)
     tasks, jobs = _read_plan(text)
-    own = [jobs[identity] for identity in tasks.fits[number]]
+    own = choose_jobs(jobs, tasks.fits[number], "the plan")
     with closing(fit_jobs(own, tasks, Results(Path(root)))) as running:
         for _ in running:  # each writes its record
             continue

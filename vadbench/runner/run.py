@@ -30,7 +30,7 @@ from vadbench.plans.needs import (
     streams_read,
 )
 from vadbench.plans.plan import Plan, Planned
-from vadbench.plans.states import job_states
+from vadbench.plans.states import State, job_states
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
@@ -269,9 +269,13 @@ def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]
     for number, one in enumerate(done, 1):
         record = evaluate(one.result, one.runs, open_dataset(one.result.dataset), results)
         say(f"[{number}/{len(done)}] evaluated {describe_value(record)}")
+    return write_table(plan, results, withhold(states))
+
+
+def withhold(states: Mapping[str, State]) -> dict[str, str]:
+    """Why a table does not show the jobs whose files have changed since, by identity."""
     outdated = [identity for identity, state in states.items() if state == "outdated"]
-    withheld = dict.fromkeys(outdated, f"{CHANGED}; vadbench run makes it anew")
-    return write_table(plan, results, withheld)
+    return dict.fromkeys(outdated, f"{CHANGED}; vadbench run makes it anew")
 
 
 def write_table(

@@ -1,37 +1,33 @@
-"""A suite on a batch system: hand its missing jobs over, do one task of them there, and write the
+"""What a node of a batch system does of a suite that was handed over: extract, fit, or write the
 table when all have ended.
 """
 
 from __future__ import annotations
 
-import shutil
 import signal
-import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from pydantic import ValidationError
+
 from vadbench.errors import BadInput
 from vadbench.executors import slurm
-from vadbench.executors.limits import Limits
-from vadbench.executors.local import one_fit_each, run_jobs
+from vadbench.executors.local import run_jobs
 from vadbench.executors.submission import (
+    FOLDER,
+    PLAN,
     Stage,
     Submission,
     TaskList,
-    list_submissions,
     read_tasks,
-    write_numbers,
-    write_tasks,
 )
 from vadbench.locations import cache_root
 from vadbench.plans.jobs import Job
-from vadbench.plans.needs import extract_features, find_lacking, group_reasons, streams_read
+from vadbench.plans.needs import extract_features, group_reasons, streams_read
 from vadbench.plans.plan import Plan, plan_suite
 from vadbench.plans.states import job_states
 from vadbench.results.records import Results
@@ -39,207 +35,37 @@ from vadbench.results.schema import RunRecord
 from vadbench.runner.job import failed_record, run_claimed
 from vadbench.runner.keep import Keeper
 from vadbench.runner.progress import describe_run, plural
-from vadbench.runner.run import Evaluation, Outcome, drop_lacking, fail_in, write_table
+from vadbench.runner.run import (
+    Evaluation,
+    drop_lacking,
+    fail_in,
+    withhold,
+    write_table,
+)
 from vadbench.runner.sweep import sweep_left
 
 Say = Callable[[str], None]
-POLL = 2.0  # seconds between two looks at the queue
 
 
-class TimeLimitNear(Exception):
-    """The batch system is about to end this task."""
+class TimeLimitNear(BaseException):
+    """The batch system is about to end this task; no failure of a job, after which the next one
+    would begin.
+    """
 
 
 class EndedWithoutRecord(Exception):
     """A task that was cancelled, killed, or whose node has died."""
 
 
-@dataclass(frozen=True)
-class Queue:
-    """Where the jobs of a plan stand.
-
-    Attributes:
-        alive: identity of a job -> its task, waiting or running.
-        table: whether a task that writes a table is still to come.
-        submissions: those that have such tasks.
-    """
-
-    alive: dict[str, slurm.Alive]
-    table: bool
-    submissions: tuple[Submission, ...]
-
-
-def read_queue(results: Results, plan: Plan | None = None) -> Queue:
-    """What the batch system still has of the submissions for these results; of a plan, of those
-    alone that have jobs of it.
-
-    Raises:
-        BadInput: if it does not answer.
-    """
-    alive = slurm.list_alive()
-    jobs: dict[str, slurm.Alive] = {}
-    table = False
-    submissions = []
-    wanted = None if plan is None else {job.identity for job in plan.jobs}
-    for submission in list_submissions(results.root):
-        if wanted is not None and wanted.isdisjoint(submission.tasks.identities):
-            continue
-        found = slurm.find_alive(submission, alive)
-        if found:
-            submissions.append(submission)
-        for (stage, index), task in found.items():
-            if stage == "fits":
-                jobs |= dict.fromkeys(submission.tasks.fits[index], task)
-            table = table or stage == "table"
-    return Queue(jobs, table, tuple(submissions))
-
-
-def submit_suite(
-    plan: Plan,
-    results: Results,
-    options: Sequence[str],
-    *,
-    again: bool = False,
-    at_a_time: int | None = None,
-    threads: int | None = None,
-    limits: Limits | None = None,
-    say: Say,
-) -> None:
-    """Submit what is missing of a plan and what nobody works at, and say where all of it stands.
-
-    Args:
-        plan: what to run.
-        results: where the records are.
-        options: for sbatch.
-        again: whether finished jobs run too.
-        at_a_time: trainings at once; None: no limit.
-        threads: of a job; None: as its method says.
-        limits: of the time and memory of a job.
-        say: receives one line an event.
-
-    Raises:
-        BadInput: if the results cannot be written, data are missing for all there is to run, or the
-            batch system refuses; nothing is left submitted.
-    """
-    slurm.require_slurm()
-    results.require_writable()
-    states = job_states(plan, results)
-    queue = read_queue(results)
-    todo = [
-        job
-        for job in plan.jobs
-        if job.identity not in queue.alive and (again or states[job.identity] != "done")
-    ]
-    lacking = find_lacking(todo)
-    able = drop_lacking(todo, lacking)
-    for reason in group_reasons(lacking):
-        say(f"cannot be run here: {reason}")
-    if todo and not able and not queue.alive:
-        raise BadInput("nothing of this can be run here")
-    if able:
-        replace = {job.identity for job in able if again or states[job.identity] == "outdated"}
-        tasks = TaskList(
-            suite=plan.suite.model_dump(mode="json"),
-            features=_list_unextracted(able),
-            fits=tuple(tuple(job.identity for job in group) for group in one_fit_each(able)),
-            replace=frozenset(replace),
-            threads=threads,
-            time_limit=None if limits is None else limits.seconds,
-            memory_limit=None if limits is None else limits.memory,
-        )
-        folder = write_tasks(results.root.absolute(), tasks)
-        try:
-            numbers = slurm.submit(folder, tasks, options, at_a_time)
-        except BadInput:
-            shutil.rmtree(folder)
-            raise
-        write_numbers(folder, numbers)
-        named = ", ".join(
-            f"{stage} {number}" for stage, arrays in numbers.items() for number, _ in arrays
-        )
-        say(
-            f"submitted: {plural(len(able), 'job')} in {plural(len(tasks.fits), 'task')} ({named});"
-            f" logs in {folder}"
-        )
-        queue = read_queue(results)
-    say(describe_states(plan, results, queue))
-
-
-def _list_unextracted(jobs: Sequence[Job]) -> tuple[str, ...]:
-    """The data sets of which the jobs need features that are not there."""
-    needs = (need for job in jobs for need in streams_read(job))
-    return tuple(dict.fromkeys(need.dataset for need in needs if not need.is_cached(cache_root())))
-
-
-def describe_states(plan: Plan, results: Results, queue: Queue) -> str:
-    """`3 jobs done, 1 running, 2 waiting, 0 failed, 0 missing`."""
-    counts = Counter(
-        ("running" if task.is_running else "waiting") if task is not None else state
-        for state, task in (
-            (state, queue.alive.get(identity))
-            for identity, state in job_states(plan, results).items()
-        )
-    )
-    shown = ("done", "running", "waiting", "failed", "missing")
-    parts = [f"{counts[name]} {name}" for name in shown]
-    if counts["outdated"]:
-        parts.append(f"{counts['outdated']} of files that have changed")
-    return f"{plural(len(plan.jobs), 'job')}: {', '.join(parts)}"
-
-
-def wait_for(plan: Plan, results: Results, say: Say) -> Outcome:
-    """Follow the tasks until none is left, and read the table that they have written."""
-    told: set[str] = set()
-    while True:
-        queue = read_queue(results, plan)
-        for job in plan.jobs:
-            if job.identity not in told and job.identity not in queue.alive:
-                record = results.run(job.document, job.identity)
-                if record is not None:
-                    told.add(job.identity)
-                    say(f"[{len(told)}/{len(plan.jobs)}] {describe_run(job, record)}")
-        if not queue.alive and not queue.table:
-            break
-        time.sleep(POLL)
-    return _read_outcome(plan, results)
-
-
-def _read_outcome(plan: Plan, results: Results) -> Outcome:
-    records = [(job, results.run(job.document, job.identity)) for job in plan.jobs]
-    failed = tuple(
-        (job, record.error or "unknown error")
-        for job, record in records
-        if record is not None and record.status == "failed"
-    )
-    missing = sum(record is None for _, record in records)
-    table, path = write_table(plan, results)
-    lacking = (f"{plural(missing, 'job')} without a record",) if missing else ()
-    return Outcome(table, path, failed, lacking)
-
-
-def cancel_all(results: Results) -> int:
-    """End all tasks of the submissions for these results; how many there were."""
-    slurm.require_slurm()
-    queue = read_queue(results)
-    alive = slurm.list_alive()
-    ended = sum(len(slurm.find_alive(one, alive)) for one in queue.submissions)
-    slurm.cancel(
-        [
-            number
-            for one in queue.submissions
-            for arrays in one.numbers.stages.values()
-            for number, _ in arrays
-        ]
-    )
-    return ended
-
-
 def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
     """Do one task of a submission; whether all of it went well.
 
     Raises:
-        BadInput: if the plan is no plan, has no such task, or is of another version.
+        BadInput: if the plan is no plan of a submission, has no such task, or that is of another
+            version.
     """
+    if path.name != PLAN or len(path.parts) < 4 or path.parents[1].name != FOLDER:
+        raise BadInput(f"{path}: expected RESULTS/{FOLDER}/NAME/{PLAN}, as a submission writes it")
     tasks = read_tasks(path)
     if not 0 <= index < tasks.count(stage):
         raise BadInput(f"{path}: has {tasks.count(stage)} {stage} tasks, none number {index}")
@@ -248,25 +74,45 @@ def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
     if stage == "features":
         return _extract(plan, tasks, index, say)
     if stage == "fits":
-        return _fit([jobs[identity] for identity in tasks.fits[index]], tasks, results, say)
-    return _write_table(plan, tasks, results, path.parent, say)
+        return _fit(choose_jobs(jobs, tasks.fits[index], str(path)), tasks, results, say)
+    try:
+        with _time_limit():
+            return _write_table(plan, tasks, results, Submission(path.parent), say)
+    except TimeLimitNear:
+        say("the time limit is near; the same vadbench run evaluates the rest")
+        return False
 
 
 def plan_tasks(tasks: TaskList, name: str) -> tuple[Plan, dict[str, Job]]:
     """The plan of tasks, and its jobs by identity.
 
     Raises:
-        BadInput: if a task is of another version, with the name of the list.
+        BadInput: if there is no such suite, with the name of the list.
     """
-    plan = plan_suite(tasks.read_suite())
-    jobs = {job.identity: job for job in plan.jobs}
-    unknown = tasks.identities - jobs.keys()
+    try:
+        plan = plan_suite(tasks.read_suite())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, ("suite", *first["loc"])))
+        raise BadInput(
+            f"{name}: {where}: {first['msg']}; submit again with vadbench run"
+        ) from error
+    return plan, {job.identity: job for job in plan.jobs}
+
+
+def choose_jobs(jobs: Mapping[str, Job], identities: Iterable[str], name: str) -> list[Job]:
+    """The jobs of these identities.
+
+    Raises:
+        BadInput: if one is of another version, with the name of the list.
+    """
+    unknown = [identity for identity in identities if identity not in jobs]
     if unknown:
         raise BadInput(
-            f"{name}: job {min(unknown)[:12]} is none of this version or these data; submit again"
-            " with vadbench run"
+            f"{name}: job {unknown[0][:12]} is none of this version or these data, which have"
+            " changed since; submit again with vadbench run"
         )
-    return plan, jobs
+    return [jobs[identity] for identity in identities]
 
 
 def _extract(plan: Plan, tasks: TaskList, index: int, say: Say) -> bool:
@@ -348,24 +194,43 @@ def _time_limit() -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def _write_table(plan: Plan, tasks: TaskList, results: Results, folder: Path, say: Say) -> bool:
+def _write_table(
+    plan: Plan, tasks: TaskList, results: Results, submission: Submission, say: Say
+) -> bool:
     """Evaluate what is there, and say of the tasks that have left nothing why."""
     states = job_states(plan, results)
     jobs = {job.identity: job for job in plan.jobs}
+    changed = tasks.identities - jobs.keys()
+    if changed:
+        say(
+            f"{plural(len(changed), 'job')} of this submission have not run: their method or data"
+            " have changed since; submit again with vadbench run"
+        )
     for index, group in enumerate(tasks.fits):
-        for identity in group:
-            if states[identity] == "missing":
-                log = folder / f"fits-{index}.log"
-                error = EndedWithoutRecord(f"cancelled, killed, or its node has died; see {log}")
-                record: RunRecord = failed_record(jobs[identity], error)
-                results.write_run(record, None)
-                states[identity] = "failed"
+        for job in (jobs[identity] for identity in group if identity in jobs):
+            if _has_left_nothing(job, states[job.identity], results, submission):
+                log = submission.log("fits", index)
+                error = EndedWithoutRecord(
+                    f"cancelled, killed, out of time, or its node has died; see {log}"
+                )
+                results.write_run(failed_record(job, error), None)
+                states[job.identity] = "failed"
     done = {identity for identity, state in states.items() if state == "done"}
     others = [job for identity, job in jobs.items() if identity not in done]
     sweep_left(results, [jobs[identity] for identity in done], others)
     evaluation = Evaluation(plan, results, say, done & tasks.identities)
     evaluation.take(done)
     evaluation.summarise()
-    _, path = write_table(plan, results)
+    _, path = write_table(plan, results, withhold(states))
     say(f"written to {path}")
     return tasks.identities <= done
+
+
+def _has_left_nothing(job: Job, state: str, results: Results, submission: Submission) -> bool:
+    """Whether a job's task has ended without a record: what an earlier submission has left says
+    nothing of this one.
+    """
+    if state != "failed":
+        return state == "missing"
+    record = results.run_folder(job.document, job.identity) / "run.json"
+    return record.stat().st_mtime < (submission.folder / PLAN).stat().st_mtime

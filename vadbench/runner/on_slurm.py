@@ -1,0 +1,247 @@
+"""A suite on Slurm, seen from the login node: hand its missing jobs over, say where they stand,
+follow them, end them. `tasks` is what a node does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vadbench.errors import BadInput
+from vadbench.executors import slurm
+from vadbench.executors.limits import Limits
+from vadbench.executors.local import one_fit_each
+from vadbench.executors.submission import FOLDER, TaskList, list_submissions, write_tasks
+from vadbench.locations import cache_root
+from vadbench.plans.jobs import Job
+from vadbench.plans.needs import find_lacking, group_reasons, streams_read
+from vadbench.plans.plan import Plan
+from vadbench.plans.states import job_states
+from vadbench.report.tables.table import Table
+from vadbench.results.records import Results
+from vadbench.runner.progress import describe_run, plural
+from vadbench.runner.run import Evaluation, Outcome, drop_lacking, withhold, write_table
+
+Say = Callable[[str], None]
+POLL = 2.0  # seconds between two looks at the queue
+PATIENCE = 600.0  # seconds for which a batch system that does not answer is asked again
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Where the jobs of a plan stand.
+
+    Attributes:
+        alive: identity of a job -> its task, waiting or running.
+        table: whether a task that writes a table is still to come.
+    """
+
+    alive: dict[str, slurm.Alive]
+    table: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to wait for."""
+        return bool(self.alive) or self.table
+
+
+def read_queue(results: Results, plan: Plan | None = None) -> Queue:
+    """What the batch system still has of the submissions for these results; of a plan, of those
+    alone that have jobs of it.
+
+    Raises:
+        BadInput: if it does not answer, or the plan of one of its tasks cannot be read.
+    """
+    alive = slurm.list_alive()
+    jobs: dict[str, slurm.Alive] = {}
+    table = False
+    wanted = None if plan is None else {job.identity for job in plan.jobs}
+    for submission in list_submissions(results.root):
+        found = slurm.find_alive(submission, alive)
+        if not found:
+            continue
+        tasks = submission.read_tasks()
+        if wanted is not None and wanted.isdisjoint(tasks.identities):
+            continue
+        for (stage, index), task in found.items():
+            if stage == "fits" and index < len(tasks.fits):
+                jobs |= dict.fromkeys(tasks.fits[index], task)
+            table = table or stage == "table"
+    return Queue(jobs, table)
+
+
+def submit_suite(
+    plan: Plan,
+    results: Results,
+    options: Sequence[str],
+    *,
+    again: bool = False,
+    at_a_time: int | None = None,
+    threads: int | None = None,
+    limits: Limits | None = None,
+    say: Say,
+) -> None:
+    """Submit what is missing of a plan and what nobody works at, and say where all of it stands.
+    Where nothing is left to wait for, what is there is evaluated and the table written: the task
+    that was to do so may have been lost, or have had other jobs.
+
+    Args:
+        plan: what to run.
+        results: where the records are.
+        options: for sbatch.
+        again: whether finished jobs run too.
+        at_a_time: trainings at once; None: no limit.
+        threads: of a job; None: as its method says.
+        limits: of the time and memory of a job.
+        say: receives one line an event.
+
+    Raises:
+        BadInput: if the results cannot be written, data are missing for all there is to run, or the
+            batch system refuses; nothing is left submitted.
+    """
+    slurm.require_slurm()
+    results.require_writable()
+    queue = read_queue(results)
+    states = job_states(plan, results)  # after it: what ends meanwhile is not submitted once more
+    todo = [
+        job
+        for job in plan.jobs
+        if job.identity not in queue.alive and (again or states[job.identity] != "done")
+    ]
+    lacking = find_lacking(todo)
+    able = drop_lacking(todo, lacking)
+    for reason in group_reasons(lacking):
+        say(f"cannot be run here: {reason}")
+    if todo and not able and not queue.alive:
+        raise BadInput("nothing of this can be run here")
+    if able:
+        replace = {job.identity for job in able if again or states[job.identity] == "outdated"}
+        tasks = TaskList(
+            suite=plan.suite.model_dump(mode="json"),
+            features=_list_unextracted(able),
+            fits=tuple(tuple(job.identity for job in group) for group in one_fit_each(able)),
+            replace=frozenset(replace),
+            threads=threads,
+            time_limit=None if limits is None else limits.seconds,
+            memory_limit=None if limits is None else limits.memory,
+        )
+        others = {
+            queue.alive[job.identity].array for job in plan.jobs if job.identity in queue.alive
+        }
+        submission = write_tasks(results.root.absolute(), tasks)
+        numbers = slurm.submit(submission, tasks, options, at_a_time, sorted(others))
+        named = ", ".join(
+            f"{stage} {number}" for stage, arrays in numbers.items() for number in arrays
+        )
+        say(
+            f"submitted: {plural(len(able), 'job')} in {plural(len(tasks.fits), 'task')} ({named});"
+            f" logs in {submission.folder}"
+        )
+        queue = read_queue(results)
+    elif not (queue.waits and read_queue(results, plan).waits):
+        _finish(plan, results, say)
+    say(describe_states(plan, results, queue))
+
+
+def _finish(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
+    """Evaluate what is there and has no record that holds, and write the table."""
+    states = job_states(plan, results)
+    done = {identity for identity, state in states.items() if state == "done"}
+    evaluation = Evaluation(plan, results, say, fresh=set())
+    evaluation.take(done)
+    evaluation.summarise()
+    return write_table(plan, results, withhold(states))
+
+
+def _list_unextracted(jobs: Sequence[Job]) -> tuple[str, ...]:
+    """The data sets of which the jobs need features that are not there."""
+    needs = (need for job in jobs for need in streams_read(job))
+    return tuple(dict.fromkeys(need.dataset for need in needs if not need.is_cached(cache_root())))
+
+
+def describe_states(plan: Plan, results: Results, queue: Queue) -> str:
+    """`3 jobs done, 1 running, 2 waiting, 0 failed, 0 missing`."""
+    counts = Counter(
+        ("running" if task.is_running else "waiting") if task is not None else state
+        for state, task in (
+            (state, queue.alive.get(identity))
+            for identity, state in job_states(plan, results).items()
+        )
+    )
+    shown = ("done", "running", "waiting", "failed", "missing")
+    parts = [f"{counts[name]} {name}" for name in shown]
+    if counts["outdated"]:
+        parts.append(f"{counts['outdated']} of files that have changed")
+    return f"{plural(len(plan.jobs), 'job')}: {', '.join(parts)}"
+
+
+def wait_for(plan: Plan, results: Results, say: Say) -> Outcome:
+    """Follow the tasks until none is left, and give what they have left.
+
+    Raises:
+        BadInput: if the batch system does not answer for ten minutes.
+    """
+    told: set[str] = set()
+    while True:
+        queue = _ask_patiently(plan, results, say)
+        for job in plan.jobs:
+            if job.identity not in told and job.identity not in queue.alive:
+                record = results.run(job.document, job.identity)
+                if record is not None:
+                    told.add(job.identity)
+                    say(f"[{len(told)}/{len(plan.jobs)}] {describe_run(job, record)}")
+        if not queue.waits:
+            break
+        time.sleep(POLL)
+    return _read_outcome(plan, results, say)
+
+
+def _ask_patiently(plan: Plan, results: Results, say: Say) -> Queue:
+    """The queue, of a batch system that may be away for a while."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return read_queue(results, plan)
+        except slurm.NoAnswer as error:
+            if time.monotonic() - began > PATIENCE:
+                raise BadInput(
+                    f"{error}; the jobs go on, and the same command follows them"
+                ) from error
+            if not told:
+                say(f"{error}; asking again")
+            told = True
+            time.sleep(5 * POLL)
+
+
+def _read_outcome(plan: Plan, results: Results, say: Say) -> Outcome:
+    records = [(job, results.run(job.document, job.identity)) for job in plan.jobs]
+    failed = tuple(
+        (job, record.error or "unknown error")
+        for job, record in records
+        if record is not None and record.status == "failed"
+    )
+    missing = sum(record is None for _, record in records)
+    table, path = _finish(plan, results, say)
+    logs = results.root / FOLDER
+    lacking = (
+        (f"{plural(missing, 'job')} without a record; the logs in {logs} say why",)
+        if missing
+        else ()
+    )
+    return Outcome(table, path, failed, lacking)
+
+
+def cancel_all(results: Results) -> int:
+    """End all tasks of the submissions for these results; how many there were."""
+    slurm.require_slurm()
+    alive = slurm.list_alive()
+    ended = [
+        task.array
+        for submission in list_submissions(results.root)
+        for task in slurm.find_alive(submission, alive).values()
+    ]
+    slurm.cancel(ended)
+    return len(ended)
