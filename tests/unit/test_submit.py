@@ -479,3 +479,22 @@ def test_the_command_says_what_it_wrote(street, vadbench, tmp_path):
     code, told, failed = vadbench(*arguments, "--test-free", "all")
     assert (code, told) == (2, "")
     assert failed.count("\n") == 1
+
+
+def test_another_folders_scores_of_a_seed_are_not_merged(enter, results, vadbench, tmp_path):
+    enter()
+    results.root.rename(tmp_path / "others")
+    kept = enter(noise=2.0)
+    code, _, told = vadbench("merge", "others", "--results", "results")
+    assert code == 1
+    assert told.count("scores of theirs, seed 0, are here already") == 2
+    assert [record.identity for record in results.all_records()] == [kept.identity]
+
+
+def test_a_table_refuses_a_seed_that_was_copied_beside_another(enter, results, vadbench, tmp_path):
+    enter()
+    results.root.rename(tmp_path / "others")
+    enter(noise=2.0)
+    shutil.copytree(tmp_path / "others", results.root, dirs_exist_ok=True)
+    code, _, told = vadbench("table", "--methods", "theirs", "--datasets", "synthetic")
+    assert (code, "theirs: two records of seed 0 on synthetic" in told) == (2, True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from vadbench.errors import BadInput
 from vadbench.report.tables.table import Table
 from vadbench.results.frame import Frame
+from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord
 from vadbench.spec import Protocol, Setting, Wanted
 from vadbench.suite import Suite
@@ -51,7 +52,8 @@ def find_rows(
         setting: of the table.
 
     Raises:
-        BadInput: if a name has no record on any of the data sets in this setting.
+        BadInput: if a name has no record on any of the data sets in this setting, or two of a seed,
+            which `vadbench submit` does not write.
     """
     rows: list[Wanted] = []
     for name in names:
@@ -70,6 +72,7 @@ def find_rows(
                 f"{name}: its scores were submitted on {', '.join(there)}, under the data set's"
                 f" protocol; the table is of {', '.join(datasets)} ({setting})"
             )
+        _require_one_a_seed(name, own, frame.results)
         rows += [Wanted(one.result, one.runs, f"{name} ({MARK})") for one in own]
     return rows
 
@@ -89,6 +92,18 @@ def take_apart(table: Table, rows: Iterable[Wanted]) -> Table | None:
 
 def _records(frame: Frame) -> list[ResultRecord]:
     return [one for one in frame.records.values() if one.result.given is not None]
+
+
+def _require_one_a_seed(name: str, records: Iterable[ResultRecord], results: Results) -> None:
+    """Refuse two records of one seed, which would count as two seeds."""
+    known: dict[tuple[str, int], ResultRecord] = {}
+    for record in records:
+        first = known.setdefault((record.dataset, record.seed), record)
+        if first is not record:
+            raise BadInput(
+                f"{name}: two records of seed {record.seed} on {record.dataset}, expected one a"
+                f" seed; remove {results.folder_of(first)} or {results.folder_of(record)}"
+            )
 
 
 def _has_protocol(record: ResultRecord, protocols: Mapping[str, Protocol]) -> bool:

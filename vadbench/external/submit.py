@@ -8,7 +8,6 @@ it. What the entrant says of the scores is kept as the settings of its only part
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from vadbench.external.truth import Truth, find_truth
 from vadbench.files.canonical import canonical_hash
 from vadbench.files.digest import sha256
 from vadbench.files.tables import read_detections
+from vadbench.results.given import Given
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import (
@@ -244,30 +244,19 @@ def _find_before(result: Result, run: str, results: Results, replace: bool) -> l
     Raises:
         BadInput: if there are some and it may not, or another seed has another declaration.
     """
+    own = Given.of_result(result, run)
     there = list(results.records_of([result]))
-    setting = result.training.setting
-    others = [one for one in there if one.result.training.setting == setting]
-    alike = [one for one in others if one.runs != (run,)]
-    same = [one for one in alike if one.seed == result.training.seed]
+    same = [one for one in there if own.displaces(Given.of(one))]
     if same and not replace:
         raise BadInput(
             f"{result.name}: there is a record of other scores or another declaration,"
             f" {results.folder_of(same[0])}; --replace takes its place, another --seed adds one"
         )
-    _require_one_declaration(result, [one for one in alike if one not in same], results)
-    return same
-
-
-def _require_one_declaration(
-    result: Result, others: Iterable[ResultRecord], results: Results
-) -> None:
-    """The seeds of one name are one method: what is said of them is the same."""
-    own = result.parts[0].config
-    for other in others:
-        there = other.result.parts[0].config
-        differs = sorted(name for name in {*own, *there} if own.get(name) != there.get(name))
+    for other in there:
+        differs = own.list_differences(Given.of(other))
         if differs:
             raise BadInput(
                 f"{result.name}: seed {other.seed} declares another {', '.join(differs)}; say the"
                 f" same of all seeds of a method, or remove {results.folder_of(other)}"
             )
+    return same

@@ -57,6 +57,11 @@ SUBMITTED = "submitted"  # the folder of scores that were not computed here
 class Results:
     """The records under one results folder.
 
+    Attributes:
+        root: the folder.
+        damaged: files of records that could not be read and were left out.
+        unused: files of runs that could not be read, or were edited, and were left out.
+
     >>> from pathlib import Path
     >>> list(Results(Path("nowhere")).all_records())
     []
@@ -65,6 +70,7 @@ class Results:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.damaged: set[Path] = set()
+        self.unused: set[Path] = set()
         self._told: set[str] = set()
 
     def run_folder(self, job: dict[str, Any], identity: str) -> Path:
@@ -152,6 +158,15 @@ class Results:
             path for folder in sorted(folders) for path in sorted(folder.glob("*/metrics.json"))
         )
 
+    def given(self, dataset: str, name: str) -> Iterator[RunRecord | ResultRecord]:
+        """Every run and every record that can be read of the scores that were submitted under a
+        name, in the order of their paths.
+        """
+        job = {"dataset": dataset, "stream": GIVEN, "method": name}
+        yield from self._read_runs(sorted(self.run_folder(job, "").glob("*/run.json")))
+        folder = self.record_folder(dataset, f"{name}@{GIVEN}", "")
+        yield from self._read_records(sorted(folder.glob("*/metrics.json")))
+
     def _read_records(self, paths: Iterable[Path]) -> Iterator[ResultRecord]:
         runs: dict[Path, RunRecord | None] = {}
         unsealed = 0
@@ -193,6 +208,7 @@ class Results:
         except (BadInput, OSError) as error:
             if replaced and isinstance(error, NewerRecord):
                 raise
+            self.unused.add(path)
             self.tell(f"{_line(path, error)}; not used, vadbench run makes it again")
             return None
         if read is None:
@@ -200,6 +216,7 @@ class Results:
         record, whole = read
         edited = find_run_edit(record, folder) or (None if whole else CHANGED)
         if edited is not None:
+            self.unused.add(path)
             self.tell(f"{path}: edited, {edited}; not used, vadbench run makes it again")
             return None
         return record
@@ -251,7 +268,7 @@ class Results:
         Raises:
             BadInput: if the file is not the one that run.json describes.
         """
-        path = self.run_folder(record.job, record.identity) / "rows.npz"
+        path = self.rows_path(record)
         if not path.is_file():
             return None
         digest = digest_of_file(path)
@@ -266,6 +283,10 @@ class Results:
         """The sha256 that run.json gives now."""
         there = self.finished(record.job, record.identity)
         return None if there is None else there.rows_sha256
+
+    def rows_path(self, record: RunRecord) -> Path:
+        """Where the row scores of a run lie."""
+        return self.run_folder(record.job, record.identity) / "rows.npz"
 
     def frames_path(self, record: RunRecord) -> Path:
         """Where the frame maxima of a run lie."""
