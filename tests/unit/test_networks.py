@@ -251,17 +251,42 @@ def test_a_damaged_checkpoint_is_not_believed(tmp_path):
     from vadbench.checkpoints import Checkpoint
 
     path = tmp_path / "checkpoint"
-    write_checkpoint(path, Checkpoint(5, {"net.w": np.ones((3, 4), np.float32)}, {"rates": [0.1]}))
+    arrays = {"net.w": np.ones((3, 4), np.float32), "moments.0.step": np.float32(5)}
+    facts = {"rates": [0.1], "schedule": {"last_epoch": 5}, "seconds": 12.25}
+    write_checkpoint(path, Checkpoint(5, arrays, facts))
     whole = path.read_bytes()
     known = read_checkpoint(path)
-    assert (known.step, known.facts["rates"]) == (5, [0.1])
-    for place in range(0, len(whole), 7):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+    assert (known.step, known.facts) == (5, facts)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
         found = read_checkpoint(path)
-        assert found is None or np.array_equal(found.arrays["net.w"], np.ones((3, 4)))
+        assert found is None or contents(found) == contents(known), place
     path.write_bytes(whole[:-3])
     assert read_checkpoint(path) is None
     assert read_checkpoint(tmp_path / "nowhere") is None
+
+
+def contents(checkpoint):
+    arrays = checkpoint.arrays
+    described = {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
+    return checkpoint.step, checkpoint.facts, described
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [('"step"', '"stop"'), ('"rates"', '"ratez"'), ("0.1", "0.2"), ("5", "6")]
+)
+def test_a_checkpoint_with_another_fact_is_not_believed(tmp_path, name, other):
+    from vadbench.checkpoints import Checkpoint
+
+    path = tmp_path / "checkpoint"
+    write_checkpoint(path, Checkpoint(5, {"net.w": np.ones(3, np.float32)}, {"rates": [0.1]}))
+    escaped = [text.replace('"', '\\"').encode() for text in (name, other)]
+    whole = path.read_bytes()
+    assert escaped[0] in whole
+    path.write_bytes(whole.replace(*escaped, 1))
+    assert read_checkpoint(path) is None
 
 
 # damaged, changed, removed
