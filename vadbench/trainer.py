@@ -46,18 +46,35 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
         FloatingPointError: if the loss stops being finite.
         KeyboardInterrupt: on Ctrl-C, which Lightning turns into an exit of the process.
     """
+    largest = detector.config.ema
+    average = Average(detector.net, largest) if largest is not None else None
+    keeper = None
+    if detector.checkpoint is not None:
+        keeper = Keeper(detector.checkpoint, detector, average)
+        batches = replace(batches, begin=keeper.steps_done(len(batches)))
+    if keeper is not None and not len(batches):
+        keeper.put_weights()
+    else:
+        _run_steps(detector, batches, device, list(filter(None, (average, keeper))))
+    if average:
+        detector.net.load_state_dict(average.net.state_dict())
+
+
+def _run_steps(
+    detector: LightningDetector,
+    batches: Batches,
+    device: torch.device,
+    last: list[lightning.Callback],
+) -> None:
+    """Train on the batches; the callbacks in `last` come after those that report."""
     config = detector.config
     interrupt = Interrupt()
     callbacks: list[lightning.Callback] = [
         interrupt,
         *reporters(detector),
         *([] if detector.logger is None else [Curve()]),
+        *last,
     ]
-    average = Average(detector.net, config.ema) if config.ema is not None else None
-    keeper = None
-    if detector.checkpoint is not None:
-        keeper = Keeper(detector.checkpoint, detector, average)
-        batches = replace(batches, begin=keeper.steps_done(len(batches)))
     handler = signal.getsignal(signal.SIGINT)
     with quiet():
         trainer = lightning.Trainer(
@@ -69,7 +86,7 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
             # `Batches` holds all epochs: Lightning's work between two of them is saved
             max_epochs=1,
             gradient_clip_val=config.gradient_clip,
-            callbacks=[*callbacks, *filter(None, (average, keeper))],
+            callbacks=callbacks,
             logger=False if detector.logger is None else detector.logger,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -88,8 +105,6 @@ def train_network(detector: LightningDetector, batches: Batches, device: torch.d
     if interrupt.seen:
         signal.signal(signal.SIGINT, handler)  # Lightning has set it to be ignored
         raise KeyboardInterrupt
-    if average:
-        detector.net.load_state_dict(average.net.state_dict())
 
 
 def frees_much(net: torch.nn.Module, batches: Batches) -> bool:
@@ -237,7 +252,8 @@ class Average(lightning.Callback):
 class Keeper(lightning.Callback):
     """Keeps where a training stands: every `SECONDS` on disk, every `COPIES` in memory, which is
     what an interrupted one writes. A copy is taken between two steps alone, and is never half of
-    one.
+    one. The state after the last step goes to disk too, unless less than `COPIES` would be lost:
+    read-outs and scores, which come next, may be interrupted as well.
 
     Chance is part of it: the state of torch's generators.
     """
@@ -254,7 +270,8 @@ class Keeper(lightning.Callback):
 
     def steps_done(self, steps: int) -> int:
         """Steps that were kept, of so many; 0 where nothing of use was."""
-        if self.state is None or not 0 < self.state.step < steps:
+        self.steps = steps
+        if self.state is None or not 0 < self.state.step <= steps:
             self.state = None
             return 0
         self.first = self.state.step
@@ -274,18 +291,23 @@ class Keeper(lightning.Callback):
         """Before the first step, take up what was kept."""
         if step or self.state is None:
             return
-        arrays = dict(self.state.arrays)
-        put_random({name: arrays.pop(name) for name in list(arrays) if name.startswith("random.")})
-        averaged = {name: arrays.pop(name) for name in list(arrays) if name.startswith("average.")}
-        bare = replace(self.state, arrays=arrays)
-        put_state(bare, self.detector.net, trainer.optimizers[0], schedule_of(trainer))
+        put_random(self._kept("random."))
+        moments = replace(self.state, arrays=self._kept("net.") | self._kept("moments."))
+        put_state(moments, self.detector.net, trainer.optimizers[0], schedule_of(trainer))
+        self._put_average()
+
+    def put_weights(self) -> None:
+        """Take up what was kept after the last step: weights alone matter from there on."""
+        self.detector.net.load_state_dict(_tensors(self._kept("net."), "net."))
+        self._put_average()
+
+    def _kept(self, prefix: str) -> dict[str, Any]:
+        arrays = {} if self.state is None else self.state.arrays
+        return {name: values for name, values in arrays.items() if name.startswith(prefix)}
+
+    def _put_average(self) -> None:
         if self.average is not None:
-            self.average.put_state(
-                {
-                    name.removeprefix("average."): torch.from_numpy(np.array(values))
-                    for name, values in averaged.items()
-                }
-            )
+            self.average.put_state(_tensors(self._kept("average."), "average."))
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *arguments: Any) -> None:
         """Copy and write where it is time."""
@@ -297,6 +319,14 @@ class Keeper(lightning.Callback):
         if now - self.kept >= self.SECONDS:
             self._write()
             self.kept = now
+
+    def on_train_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Write the state after the last step, where the training took a while."""
+        if time.monotonic() - self.kept < self.COPIES:
+            return
+        module.read_losses()
+        self.state = self._take(trainer, self.steps)
+        self._write()
 
     def on_exception(self, *_: Any) -> None:
         """Write the last copy: the process is about to end."""
@@ -322,6 +352,14 @@ class Keeper(lightning.Callback):
             write_checkpoint(self.path, self.state)
         except OSError as error:  # the training itself needs no disk
             sys.stderr.write(f"{self.path}: not kept ({error.strerror})\n")
+
+
+def _tensors(arrays: dict[str, Any], prefix: str) -> dict[str, Tensor]:
+    """Tensors of their own, under names without the prefix."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(values))
+        for name, values in arrays.items()
+    }
 
 
 def schedule_of(trainer: lightning.Trainer) -> Any:

@@ -81,9 +81,11 @@ def test_it_says_where_it_goes_on_unless_it_is_quiet(tmp_path, capsys):
     path = tmp_path / "kept.safetensors"
     train(path, ends_at=8)
     assert read_checkpoint(path).step == 7
+    kept = path.read_bytes()
     detector = train(path)
     assert capsys.readouterr().err == ""
     assert detector.steps == 25 - 7
+    path.write_bytes(kept)
     train(path, progress="lines")
     assert "noisy: goes on after 7 steps" in capsys.readouterr().err
 
@@ -104,7 +106,47 @@ def test_it_is_written_from_time_to_time_and_not_only_at_an_end(tmp_path, monkey
     assert read_checkpoint(path).step == 25
 
 
-def test_a_damaged_file_one_of_another_torch_and_a_finished_one_begin_anew(tmp_path, monkeypatch):
+class Stopped(Noisy):
+    """Is interrupted after its last step."""
+
+    def fit_read_outs(self, values):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("ema", [None, 0.99], ids=["weights", "average"])
+def test_one_that_ends_after_its_last_step_trains_no_more(tmp_path, ema):
+    path = tmp_path / "kept.safetensors"
+    config = NeuralConfig(epochs=5, batch_size=16, progress="off", device="cpu", ema=ema)
+    stopped = Stopped(config, seed=3)
+    stopped.checkpoint = path
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(rows())
+    detector = train(path, ema=ema)
+    assert (read_checkpoint(path).step, detector.steps) == (25, 0)
+    assert detector.seconds_before > 0
+    require_same(detector, train(ema=ema))
+
+
+def test_a_training_of_no_time_is_not_written_at_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer.Keeper, "COPIES", 30.0)
+    train(tmp_path / "kept.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_not_finite_at_the_last_step_is_not_kept(tmp_path, monkeypatch):
+    path = tmp_path / "kept.safetensors"
+
+    def loss(self, batch):
+        self.steps += 1
+        return self.net(batch).square().mean() * (float("nan") if self.steps == 25 else 1)
+
+    monkeypatch.setattr(Noisy, "loss", loss)
+    with pytest.raises(FloatingPointError):
+        train(path)
+    assert read_checkpoint(path).step < 25
+
+
+def test_a_damaged_file_and_one_of_another_torch_begin_anew(tmp_path, monkeypatch):
     path = tmp_path / "kept.safetensors"
     whole = train()
     train(path, ends_at=8)
@@ -115,11 +157,6 @@ def test_a_damaged_file_one_of_another_torch_and_a_finished_one_begin_anew(tmp_p
     monkeypatch.setattr(torch, "__version__", "0.1")
     detector = train(path)
     assert detector.steps == 25
-    monkeypatch.undo()
-    monkeypatch.setattr(trainer.Keeper, "COPIES", 0.0)
-    monkeypatch.setattr(trainer.Keeper, "SECONDS", 0.0)
-    train(path)
-    require_same(train(path), whole)
 
 
 def test_a_disk_that_takes_nothing_ends_no_training(tmp_path, monkeypatch, capsys):
