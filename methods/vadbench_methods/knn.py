@@ -146,8 +146,7 @@ class KNN(Detector):
         if nearest.bytes > TOLD:
             sys.stderr.write(f"{what} takes {nearest.bytes / 2**30:.1f} GiB of memory\n")
         alone = len(np.unique(self.video)) == 1
-        k = self.config.k + alone  # the first is the row's own
-        share, longer = nearest.recall(k, leave_out=not alone)
+        share, longer = nearest.recall(self.config.k, leave_out=not alone)
         warnings.warn(
             f"{APPROXIMATE}knn by {nearest.kind} finds {100 * share:.1f} % of the {self.config.k}"
             f" nearest rows of {min(SAMPLE, len(self.x))} training rows"

@@ -69,15 +69,19 @@ class Approximate:
 
         Args:
             k: how many neighbours.
-            leave_out: whether each looks among the rows of other groups; else the nearest, which is
-                itself, counts.
+            leave_out: whether each looks among the rows of other groups; else among all rows but
+                itself.
         """
         count = len(self.rows.x)
         drawn = np.random.default_rng(self.seed).choice(count, min(SAMPLE, count), replace=False)
         index = np.sort(drawn)
-        queries, group = self.rows.x[index], self.rows.group[index] if leave_out else None
-        found = self.squares(queries, k, group)
-        nearest = self.exact.squares(queries, k, group, faiss=False)
+        queries, group = self.rows.x[index], self.rows.group[index]
+        if leave_out:
+            found = self.squares(queries, k, group)
+            nearest = self.exact.squares(queries, k, group, faiss=False)
+        else:
+            found = self._search_others(index, k)
+            nearest = self._other_squares(index, k)
         exist = np.isfinite(nearest)
         last = np.where(exist, nearest, -np.inf).max(1, keepdims=True)
         share = (exist & (found <= last * (1 + 1e-12))).sum() / max(exist.sum(), 1)
@@ -86,6 +90,36 @@ class Approximate:
         return float(share), float(longer)
 
     def _search(self, queries: Any, k: int, group: Integers | None) -> Float64:
+        index = self._propose(queries, k, group)
+        out = self._sorted_squares(queries, index, k)
+        few = self._find_few(index, k)
+        if len(few):
+            left = None if group is None else group[few]
+            out[few] = self.exact.squares(queries[few], k, left, faiss=False)
+        return out
+
+    def _search_others(self, own: Integers, k: int) -> Float64:
+        """[Q, k] as `squares` of the rows [Q] `own`, without themselves: a row that the index does
+        not find loses no neighbour for it, and an equal row is one.
+        """
+        queries = self.rows.x[own]
+        index = self._propose(queries, k + 1, None)
+        few = self._find_few(index, k + 1)
+        out = self._sorted_squares(queries, np.where(index == own[:, None], -1, index), k)
+        if len(few):
+            out[few] = self._other_squares(own[few], k)
+        return out
+
+    def _other_squares(self, own: Integers, k: int) -> Float64:
+        """[Q, k] exact squared distances of the rows [Q] `own` to others; the first is its own,
+        0.
+        """
+        return self.exact.squares(self.rows.x[own], k + 1, None, faiss=False)[:, 1:]
+
+    def _propose(self, queries: Any, k: int, group: Integers | None) -> Integers:
+        """[Q, C] rows that the index finds for k neighbours, and some more; -1 where it finds no
+        more.
+        """
         framed = self.exact.normalise(queries)
         take = min(k + SPARE, len(self.rows.x))
         index = np.full((len(queries), take), -1)
@@ -94,13 +128,17 @@ class Approximate:
                 _, index[some] = self._index.search(
                     framed[some], take, params=self._parameters(selector)
                 )
+        return index
+
+    def _find_few(self, index: Integers, k: int) -> Integers:
+        """Queries for which fewer than k rows were found, though there are more."""
+        return np.flatnonzero((index >= 0).sum(1) < min(k, index.shape[1]))
+
+    def _sorted_squares(self, queries: Any, index: Integers, k: int) -> Float64:
+        """[Q, k] squared distances to the nearest of the rows [Q, C] that were found."""
         found = self.rows.sorted_squares(queries, np.maximum(index, 0), index >= 0)[:, :k]
         out = np.full((len(queries), k), np.inf)
         out[:, : found.shape[1]] = found
-        few = np.flatnonzero((index >= 0).sum(1) < min(k, take))
-        if len(few):
-            left = None if group is None else group[few]
-            out[few] = self.exact.squares(queries[few], k, left, faiss=False)
         return out
 
     def _split(self, group: Integers | None, count: int) -> Iterator[tuple[Any, Any]]:
