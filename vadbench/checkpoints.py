@@ -153,9 +153,7 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
 
 def _digest(facts: dict[str, Any], arrays: Arrays) -> str:
     """sha256 of all that is kept: a changed rate or shape would go on as if nothing were amiss."""
-    listed = [
-        [name, str(arrays[name].dtype), list(arrays[name].shape)] for name in sorted(arrays)
-    ]
+    listed = [[name, str(arrays[name].dtype), list(arrays[name].shape)] for name in sorted(arrays)]
     digest = hashlib.sha256(json.dumps([facts, listed], sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())

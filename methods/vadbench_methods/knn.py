@@ -4,7 +4,6 @@ Hoshen, 2022); the exact one, or where rows are millions nearly so.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any, Literal, Self
 
@@ -24,7 +23,6 @@ from vadbench.detector import (
     runtime,
     scoring,
 )
-from vadbench.spill import require_memory
 from vadbench_methods.nearest import TREE_DIM, TREE_VALUES, Nearest
 from vadbench_methods.nearest.approximate import (
     CONSTRUCTION,
@@ -37,7 +35,6 @@ from vadbench_methods.nearest.approximate import (
 )
 from vadbench_methods.nearest.rows import Rows
 
-TOLD = 2**30  # bytes: what takes more memory says so before it begins
 # a step in a graph takes as long as so many times its operations in a matrix product
 WALK = 10.0
 
@@ -141,10 +138,6 @@ class KNN(Detector):
 
     def _build(self, nearest: Approximate) -> None:
         """Build the index, and say what it finds of some training rows' nearest."""
-        what = f"knn: index={nearest.kind} of {len(self.x)} rows"
-        require_memory(nearest.bytes, what, "take --set knn.index=exact, or fewer rows")
-        if nearest.bytes > TOLD:
-            sys.stderr.write(f"{what} takes {nearest.bytes / 2**30:.1f} GiB of memory\n")
         alone = len(np.unique(self.video)) == 1
         share, longer = nearest.recall(self.config.k, leave_out=not alone)
         warnings.warn(

@@ -5,8 +5,11 @@ row's own video.
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -386,6 +389,34 @@ def test_an_index_that_the_memory_does_not_hold_is_refused(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: full)
     with pytest.raises(BadInput, match=r"^knn: index=ivf of 500 rows needs .* knn.index=exact"):
         KNN(KNNConfig(index="ivf"), seed=0).fit(features(spread(np.random.default_rng(0), 500, 8)))
+
+
+@needs_faiss
+def test_a_loaded_model_whose_index_the_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
+    train = features(spread(np.random.default_rng(0), 500, 8), np.arange(500) // 100)
+    fit_index("ivf", train)[0].save(tmp_path)
+    loaded = KNN.load(tmp_path)
+    full = psutil.virtual_memory()._replace(available=1000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: full)
+    with pytest.raises(BadInput, match=r"^knn: index=ivf of 500 rows needs .* knn.index=exact"):
+        loaded.score(train)
+
+
+@needs_faiss
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory is read from /proc")
+@pytest.mark.parametrize("size", ["ivf:100000x64", "hnsw:8000x64"])
+def test_the_memory_that_an_index_takes_is_told(size):
+    script = Path(__file__).parents[2] / "benchmarks" / "speed" / "index_memory.py"
+    told, taken = (
+        float(number) for number in re.findall(r"([\d.]+) MiB", run_script(script, size))
+    )
+    assert taken <= told <= 1.6 * taken + 2
+
+
+def run_script(script, *arguments):
+    return subprocess.run(
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.mark.parametrize(

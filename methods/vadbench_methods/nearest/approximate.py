@@ -9,6 +9,7 @@ again; searching takes each query by itself.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vadbench.errors import BadInput
+from vadbench.spill import require_memory
 from vadbench_methods.nearest.product import SPARE, Product
 from vadbench_methods.nearest.rows import Float64, Integers, Rows
 
@@ -25,6 +27,10 @@ CONSTRUCTION = 200  # rows looked at for the neighbours of one that is added
 TRAINING = 64  # rows a cell that its centres are learnt from
 PASSES = 10  # of k-means
 SAMPLE = 200  # queries that recall is measured on
+TOLD = 2**30  # bytes: what takes more memory says so before it begins
+REST = 2**21  # bytes that building takes however few the rows are
+ROW = 32  # bytes of a row of the graph beside its values and links
+PRODUCTS = 4096, 1024  # rows, and centres, whose distances faiss computes at a time
 
 
 class Approximate:
@@ -48,10 +54,20 @@ class Approximate:
 
     @property
     def bytes(self) -> int:
-        """Memory that the index takes."""
+        """Memory that building the index takes, at most (benchmarks/speed/index_memory.py)."""
+        return math.ceil(1.05 * self._count_bytes()) + REST
+
+    def _count_bytes(self) -> int:
         count, dim = int(self.rows.x.shape[0]), int(self.rows.x.shape[1])
-        own = 8 * self.links + 16 if self.kind == "hnsw" else 8
-        return count * (4 * dim + own) + 4 * dim * min(count, TRAINING * count_cells(count))
+        block = self.exact.block_bytes
+        if self.kind == "hnsw":
+            return count * (4 * dim + ROW) + 4 * _count_links(count, self.links) + block
+        cells = count_cells(count)
+        # the rows that centres are learnt from are drawn and copied before there is any list
+        learnt = 8 * count + 2 * 4 * dim * min(count, TRAINING * cells)
+        lists = count * (4 * dim + 2 * 8) + block
+        products = 4 * min(count, PRODUCTS[0]) * min(cells, PRODUCTS[1])
+        return max(learnt, lists) + 4 * dim * cells + products
 
     def squares(self, queries: Any, k: int, query_group: Integers | None = None) -> Float64:
         """[Q, k] squared distances to rows found, ascending; a query that finds fewer than k is
@@ -164,19 +180,50 @@ class Approximate:
 
     @cached_property
     def _index(self) -> Any:
+        """The index, built when it is first needed: of a model that was loaded, too.
+
+        Raises:
+            BadInput: if the memory does not hold it.
+        """
         from threadpoolctl import threadpool_limits
 
+        what = f"knn: index={self.kind} of {len(self.rows.x)} rows"
+        require_memory(self.bytes, what, "take --set knn.index=exact, or fewer rows")
+        if self.bytes > TOLD:
+            sys.stderr.write(f"{what} takes {self.bytes / 2**30:.1f} GiB of memory\n")
         faiss = load_faiss(self.kind)
-        count, dim = self.rows.x.shape
         with threadpool_limits(1):
-            if self.kind == "hnsw":
-                index = faiss.IndexHNSWFlat(dim, self.links)
-                index.hnsw.efConstruction = CONSTRUCTION
-                index.hnsw.rng = faiss.RandomGenerator(self.seed % 2**31)
-            else:
-                index = self._train_cells(faiss, dim, count)
-            for part in self.exact.parts(count):
-                index.add(self.exact.normalise(self.rows.x[part]))
+            return self._build_graph(faiss) if self.kind == "hnsw" else self._build_cells(faiss)
+
+    def _build_graph(self, faiss: Any) -> Any:
+        count, dim = self.rows.x.shape
+        index = faiss.IndexHNSWFlat(dim, self.links)
+        index.hnsw.efConstruction = CONSTRUCTION
+        index.hnsw.rng = faiss.RandomGenerator(self.seed % 2**31)
+        _reserve(faiss.downcast_index(index.storage).codes, 4 * dim * count)
+        _reserve(index.hnsw.neighbors, _count_links(count, self.links))
+        _reserve(index.hnsw.levels, count)
+        _reserve(index.hnsw.offsets, count + 1)
+        for part in self.exact.parts(count):
+            index.add(self.exact.normalise(self.rows.x[part]))
+        return index
+
+    def _build_cells(self, faiss: Any) -> Any:
+        count, dim = self.rows.x.shape
+        index = self._train_cells(faiss, dim, count)
+        cell = np.empty(count, np.int64)
+        parts = self.exact.parts(count)
+        for part in parts:
+            framed = self.exact.normalise(self.rows.x[part])
+            cell[part] = index.quantizer.assign(framed, 1)[:, 0]
+            del framed  # else two blocks are held
+        for number, size in enumerate(np.bincount(cell, minlength=index.nlist).tolist()):
+            index.invlists.resize(number, size)  # lists that grow take half as much again
+            index.invlists.resize(number, 0)
+        for part in parts:
+            framed = self.exact.normalise(self.rows.x[part])
+            index.add_core(len(framed), faiss.swig_ptr(framed), None, faiss.swig_ptr(cell[part]))
+            del framed
         return index
 
     def _train_cells(self, faiss: Any, dim: int, count: int) -> Any:
@@ -189,6 +236,22 @@ class Approximate:
         )
         index.train(self.exact.normalise(self.rows.x[np.sort(drawn)]))
         return index
+
+
+def _reserve(vector: Any, size: int) -> None:
+    """Let one of faiss' vectors grow to so many numbers without being copied: it keeps its
+    memory when it is cut.
+    """
+    before = vector.size()
+    vector.resize(size)
+    vector.resize(before)
+
+
+def _count_links(count: int, links: int) -> int:
+    """Links of a graph of so many rows, with a tenth more of the upper layers' than are expected:
+    twice `links` a row, and `links` in each layer that it reaches, one row in `links` the next.
+    """
+    return count * 2 * links + math.ceil(1.1 * count * links / (links - 1))
 
 
 def count_cells(count: int) -> int:

@@ -64,7 +64,15 @@ class Product:
     def normalise(self, x: Float32) -> Float32:
         """x [B, D] in the frame."""
         mean, factor, _ = self._frame
-        return np.ascontiguousarray((x - mean) * factor, np.float32)
+        framed = x - mean
+        framed *= factor  # in place: blocks of wide rows are large
+        return np.ascontiguousarray(framed, np.float32)
+
+    @property
+    def block_bytes(self) -> int:
+        """Memory that a block of rows takes while it is brought into the frame."""
+        rows, wide = self.parts(len(self.rows.x))[0].stop, self._frame[0].dtype.itemsize
+        return int(rows * len(self.rows.scale) * (wide if wide == 4 else wide + 4))
 
     def squares(
         self, queries: Float32, k: int, query_group: Integers | None, *, faiss: bool
