@@ -318,6 +318,15 @@ class Detector(ABC):
         """
         return {}
 
+    def require(self) -> None:
+        """Refuse settings that this machine lacks something for, such as a package or a GPU; none
+        unless a method says so. It is asked before anything is extracted.
+
+        Raises:
+            BadInput: naming what is lacking, and another setting.
+        """
+        return
+
     @abstractmethod
     def fit(self, train: Features) -> None:
         """Learn from normal rows.

@@ -313,6 +313,16 @@ class LightningDetector(Detector):
         """
         return None
 
+    def require(self) -> None:
+        """Refuse a device that torch does not have here, and a precision that it does not compute
+        in. No GPU is asked for its generation: that would begin to use it in this process.
+        """
+        if self.config.device in ("auto", "cpu") and self.config.precision != "tf32":
+            return
+        device = resolve_device(self.config.device)
+        if device.type != "cuda":
+            require_precision(self.config.precision, device)
+
     def fit(self, train: Features) -> None:
         """Train the network on normal rows, then fit the read-outs.
 

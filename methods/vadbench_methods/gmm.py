@@ -100,6 +100,13 @@ class GMM(Detector):
             "init_seed": 0,
         }
 
+    def require(self) -> None:
+        """Refuse a GPU that is not here."""
+        if self.config.device == "cuda":
+            from vadbench.training import resolve_device
+
+            resolve_device(self.config.device)
+
     def fit(self, train: Features) -> None:
         """Choose the number of components, then the floor, on training videos; then fit to all
         training rows.

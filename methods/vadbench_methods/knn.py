@@ -56,7 +56,9 @@ class KNNConfig(MethodConfig):
         json_schema_extra={"left_out": "exact"},
     )
     links: PositiveInt = Field(
-        32, description="hnsw: links of a row", json_schema_extra={"where": {"index": "hnsw"}}
+        32,
+        description="hnsw: links of a row",
+        json_schema_extra={"where": {"index": "hnsw"}},
     )
     candidates: PositiveInt = Field(
         128,
@@ -120,11 +122,19 @@ class KNN(Detector):
         """
         return {"standardise": not nature.one_unit, "squared": False} if name == "fast" else {}
 
+    def require(self) -> None:
+        """Refuse an index without faiss, and a GPU that is not here."""
+        if self.config.index != "exact":
+            load_faiss(self.config.index)
+        if self.config.device == "cuda":
+            from vadbench.training import resolve_device
+
+            resolve_device(self.config.device)
+
     def fit(self, train: Features) -> None:
         """Remember the training rows (as they are: a memory map stays one)."""
         train.require_rows(2)
-        if self.config.index != "exact":
-            load_faiss(self.config.index)
+        self.require()
         if self.config.standardise:
             train = train.without_outliers()
         scale = (

@@ -420,7 +420,10 @@ def run_script(script, *arguments):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"index": "pq"}, {"links": 0}, {"probes": 0}, {"index": "hnsw", "links": 1}]
+    "settings",
+    [
+        *({"index": "pq"}, {"links": 0}, {"probes": 0}, {"index": "hnsw", "links": 1}),
+    ],
 )
 def test_settings_of_an_index_that_are_none_are_one_line(settings):
     with pytest.raises(BadInput, match=r"^knn: ") as refused:
@@ -483,6 +486,5 @@ def test_a_device_that_is_missing_is_refused():
         pytest.skip("this machine has CUDA")
     rows = features(np.random.default_rng(0).normal(size=(30, 40)))
     detector = KNN(KNNConfig(device="cuda"), seed=0)
-    detector.fit(rows)
     with pytest.raises(BadInput, match="device: cuda is not available to torch"):
-        detector.score(rows)
+        detector.fit(rows)

@@ -58,7 +58,12 @@ def cost(
     Trains each in a process of its own, one after the other; keeps and records nothing.
     """
     from vadbench.locations import cache_root
-    from vadbench.plans.needs import extract_features, find_lacking, group_reasons
+    from vadbench.plans.needs import (
+        extract_features,
+        find_lacking,
+        find_unable,
+        group_reasons,
+    )
     from vadbench.registry import unknown
     from vadbench.report.timings import FORMATS, Timing, describe, make_grid, render
     from vadbench.results.records import Results
@@ -72,7 +77,7 @@ def cost(
             raise BadInput("--format terminal is printed; leave out --out, or choose another")
         Results(out.parent).require_writable()
     jobs, progress = options.read_plan().jobs, silent if quiet else say
-    lacking = find_lacking(jobs) or extract_features(jobs, quiet)
+    lacking = find_lacking(jobs) | find_unable(jobs) or extract_features(jobs, quiet)
     if lacking:
         raise BadInput(f"cannot be measured here: {'; '.join(group_reasons(lacking))}")
     root = results if kept else None

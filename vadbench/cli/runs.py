@@ -219,7 +219,7 @@ def plan(
     """
     from vadbench.locations import cache_root
     from vadbench.plans.cost import expected_seconds, read_runs
-    from vadbench.plans.needs import find_lacking, group_reasons
+    from vadbench.plans.needs import find_lacking, find_unable, group_reasons
     from vadbench.plans.states import job_states
     from vadbench.plans.summary import list_features, list_networks, split_jobs, summarise
     from vadbench.results.records import Results
@@ -228,7 +228,7 @@ def plan(
     states = job_states(planned, Results(results))
     todo = [job for job in planned.jobs if states[job.identity] != "done"]
     seconds = expected_seconds(todo, read_runs(Results(results), todo), cache_root())
-    lacking = find_lacking(todo)
+    lacking = find_lacking(todo) | find_unable(todo)
     if every:
         for job in planned.jobs:
             echo(_describe_job(job, states, seconds))

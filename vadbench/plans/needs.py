@@ -1,13 +1,17 @@
-"""What jobs read: streams of features, which of them are lacking, and their extraction."""
+"""What jobs need: streams of features, which of them are lacking, and their extraction; and what
+methods need of the machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vadbench import registry
 from vadbench.datasets.base import SPLITS, Split
 from vadbench.datasets.open import open_dataset
+from vadbench.detector import Detector, MethodConfig
 from vadbench.errors import BadInput
 from vadbench.features.store import MANIFEST
 from vadbench.features.stream import StreamPlan
@@ -30,12 +34,33 @@ class Need:
         return all((folder / MANIFEST).is_file() for folder in folders)
 
 
+@dataclass(frozen=True)
+class Ability:
+    """What a method needs of this machine under its settings, such as a package or a GPU."""
+
+    method: str
+    settings: str  # of the config: as JSON
+    config: MethodConfig = field(compare=False)
+
+    def require(self) -> None:
+        """Refuse what is not there.
+
+        Raises:
+            BadInput: naming it.
+        """
+        method: type[Detector] = registry.load("detectors", self.method)
+        method(self.config, seed=0).require()
+
+
+Lack = Need | Ability
+
+
 def extract_features(
     jobs: Iterable[Job],
     quiet: bool = False,
     processes: int | None = None,
     again: bool = False,
-) -> dict[Need, str]:
+) -> dict[Lack, str]:
     """Extract every stream of the jobs that is not in the cache, several clips at a time where
     `processes` says so.
 
@@ -64,7 +89,7 @@ def extract_features(
     return _refusals(jobs, extract)
 
 
-def find_lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Need, str]:
+def find_lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Lack, str]:
     """What cannot be extracted here, or is cached of files that have changed, each with the
     reason.
     """
@@ -80,9 +105,32 @@ def find_lacking(jobs: Iterable[Job], thorough: bool = False) -> dict[Need, str]
     return _refusals(jobs, check)
 
 
-def _refusals(jobs: Iterable[Job], each: Callable[[Need], None]) -> dict[Need, str]:
+def find_unable(jobs: Iterable[Job]) -> dict[Lack, str]:
+    """What this machine lacks for the methods of jobs that run on it, each with the reason."""
+    refused: dict[Lack, str] = {}
+    for ability in dict.fromkeys(ability_of(job) for job in jobs):
+        try:
+            ability.require()
+        except BadInput as error:
+            prefix, reason = f"{ability.method}: ", str(error)
+            refused[ability] = reason if reason.startswith(prefix) else prefix + reason
+    return refused
+
+
+def ability_of(job: Job) -> Ability:
+    """What a job needs of the machine that it runs on."""
+    return Ability(job.method, job.config.model_dump_json(), job.config)
+
+
+def what_lacks(job: Job, lacking: Collection[Lack]) -> list[Lack]:
+    """Of what is lacking, what a job needs."""
+    needs: list[Lack] = [*streams_read(job), ability_of(job)]
+    return [need for need in needs if need in lacking]
+
+
+def _refusals(jobs: Iterable[Job], each: Callable[[Need], None]) -> dict[Lack, str]:
     """Do something for each stream that the jobs read; what was refused, with the reason."""
-    refused = {}
+    refused: dict[Lack, str] = {}
     for need in dict.fromkeys(need for job in jobs for need in streams_read(job)):
         try:
             each(need)
@@ -91,18 +139,22 @@ def _refusals(jobs: Iterable[Job], each: Callable[[Need], None]) -> dict[Need, s
     return refused
 
 
-def group_reasons(lacking: dict[Need, str]) -> tuple[str, ...]:
-    """One line for all streams that lack the same."""
+def group_reasons(lacking: Mapping[Lack, str]) -> tuple[str, ...]:
+    """One line for all streams that lack the same, and for all methods that do."""
     streams: dict[tuple[str, str], list[str]] = {}
+    methods = dict.fromkeys(lacking[need] for need in lacking if isinstance(need, Ability))
     for need, reason in lacking.items():
+        if isinstance(need, Ability):
+            continue
         streams.setdefault((need.dataset, reason), []).append(need.stream.name)
     prefixes = {
         reason: f"{dataset} {', '.join(names)}: " for (dataset, reason), names in streams.items()
     }
-    return tuple(
+    told = [
         reason if reason.startswith(prefix) else prefix + reason
         for reason, prefix in prefixes.items()
-    )
+    ]
+    return (*told, *methods)
 
 
 def streams_read(job: Job) -> list[Need]:

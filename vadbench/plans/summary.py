@@ -11,7 +11,7 @@ from vadbench.features.networks.train import is_trained
 from vadbench.plans.cost import expected_training
 from vadbench.plans.extraction import describe_extractions
 from vadbench.plans.jobs import Job
-from vadbench.plans.needs import Need, streams_read
+from vadbench.plans.needs import Lack, Need, streams_read, what_lacks
 from vadbench.plans.states import State
 from vadbench.spec import write_duration
 
@@ -48,7 +48,7 @@ def summarise(
     jobs: Iterable[Job],
     states: Mapping[str, State],
     seconds: Mapping[str, float | None],
-    lacking: Collection[Need],
+    lacking: Collection[Lack],
 ) -> Summary:
     """What jobs come to; those that differ in scoring alone share the time of one fit.
 
@@ -56,11 +56,11 @@ def summarise(
         jobs: which.
         states: of each, by identity.
         seconds: that each takes, by identity; None: not known.
-        lacking: what cannot be extracted here.
+        lacking: what cannot be extracted here, and what methods lack.
     """
     jobs = list(jobs)
     open_ = [job for job in jobs if states[job.identity] != "done"]
-    left = [job for job in open_ if not any(need in lacking for need in streams_read(job))]
+    left = [job for job in open_ if not what_lacks(job, lacking)]
     fits: dict[str, float] = {}
     unknown = 0
     for job in left:
@@ -86,7 +86,7 @@ def split_jobs(jobs: Iterable[Job]) -> dict[tuple[str, str], list[Job]]:
     return groups
 
 
-def list_features(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:
+def list_features(jobs: Iterable[Job], lacking: Collection[Lack], cache: Path) -> tuple[str, ...]:
     """`dataset stream` of the features that the jobs need extracted before they run, and that can
     be; `times 3` where they are of three networks, and how long they take where that is known.
     """
@@ -100,7 +100,7 @@ def list_features(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -
     )
 
 
-def list_networks(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> tuple[str, ...]:
+def list_networks(jobs: Iterable[Job], lacking: Collection[Lack], cache: Path) -> tuple[str, ...]:
     """`dataset extractor, seed 0: 5 min` of each network that has to be trained before that, and
     can be.
     """
@@ -116,9 +116,10 @@ def list_networks(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -
     )
 
 
-def _list_missing(jobs: Iterable[Job], lacking: Collection[Need], cache: Path) -> list[Need]:
-    needs = dict.fromkeys(need for job in jobs for need in streams_read(job))
-    return [need for need in needs if need not in lacking and not need.is_cached(cache)]
+def _list_missing(jobs: Iterable[Job], lacking: Collection[Lack], cache: Path) -> list[Need]:
+    able = [job for job in jobs if not what_lacks(job, lacking)]
+    needs = dict.fromkeys(need for job in able for need in streams_read(job))
+    return [need for need in needs if not need.is_cached(cache)]
 
 
 def _write_time(seconds: float | None) -> str:

@@ -23,6 +23,7 @@ from vadbench.models.held_out import NormalScores
 from vadbench.models.manifest import SHORT, KeptFit, KeptStatistics, describe_plan
 from vadbench.models.store import Kept, change_rate, models_folder, read_model, write_model
 from vadbench.plans.jobs import Job
+from vadbench.plans.needs import find_unable, group_reasons
 from vadbench.plans.plan import Plan, Planned
 from vadbench.results.identity import identity_of
 from vadbench.runner.held_out import score_held_out
@@ -127,11 +128,16 @@ def train_models(
             none. A model that is kept without a threshold is made again.
 
     Raises:
-        BadInput: on features that cannot be extracted, or rows that cannot be learnt from.
+        BadInput: on features that cannot be extracted, rows that cannot be learnt from, or what a
+            method needs and is not here; the last before anything is done.
     """
     sweep(models_folder(root).glob(".*~*"))
     missing = [one for one in plan.planned if not is_kept(one, root, alarms)]
-    for job in {job.identity: job for one in missing for job in one.jobs}.values():
+    jobs = {job.identity: job for one in missing for job in one.jobs}.values()
+    unable = find_unable(jobs)
+    if unable:
+        raise BadInput(f"cannot be trained here: {'; '.join(group_reasons(unable))}")
+    for job in jobs:
         if not has_fit(job, root):
             _extract_training(job, quiet)
             say(f"fitting {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}")

@@ -23,11 +23,13 @@ from vadbench.locations import cache_root
 from vadbench.plans.cost import expected_seconds, read_runs
 from vadbench.plans.jobs import Job
 from vadbench.plans.needs import (
-    Need,
+    Lack,
     extract_features,
     find_lacking,
+    find_unable,
     group_reasons,
     streams_read,
+    what_lacks,
 )
 from vadbench.plans.plan import Plan, Planned
 from vadbench.plans.states import State, job_states
@@ -140,6 +142,8 @@ def run_suite(
     if outdated:
         say(f"{plural(len(outdated), 'record')} of files that have changed since: run again")
     lacking = find_lacking(todo, thorough)
+    if where == "local":  # Ray's machines may have what this one lacks
+        lacking |= find_unable(todo)
     able = drop_lacking(todo, lacking)
     _require_some(able or done, lacking)
     for reason in group_reasons(lacking):
@@ -403,19 +407,19 @@ def _refuse_existing(done: list[Job], results: Results) -> None:
         raise BadInput(f"{folder}: exists{others}; use --existing skip or rerun")
 
 
-def drop_lacking(jobs: list[Job], lacking: dict[Need, str]) -> list[Job]:
-    """The jobs that read nothing of what is lacking."""
-    return [job for job in jobs if not set(streams_read(job)) & set(lacking)]
+def drop_lacking(jobs: list[Job], lacking: dict[Lack, str]) -> list[Job]:
+    """The jobs that need nothing of what is lacking."""
+    return [job for job in jobs if not what_lacks(job, lacking)]
 
 
-def _require_some(jobs: list[Job], lacking: dict[Need, str]) -> None:
+def _require_some(jobs: list[Job], lacking: dict[Lack, str]) -> None:
     if lacking and not jobs:
         raise BadInput(f"nothing of this can be run here: {'; '.join(group_reasons(lacking))}")
 
 
-def _why_withheld(job: Job, lacking: dict[Need, str]) -> str:
+def _why_withheld(job: Job, lacking: dict[Lack, str]) -> str:
     """The note of a record that does not hold any more, and cannot be made anew here."""
-    reasons = [lacking[need] for need in streams_read(job) if need in lacking]
+    reasons = [lacking[need] for need in what_lacks(job, lacking)]
     return f"{CHANGED}; {reasons[0] if reasons else 'the new run has failed'}"
 
 
