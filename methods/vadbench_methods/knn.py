@@ -35,6 +35,7 @@ from vadbench_methods.nearest.approximate import (
 )
 from vadbench_methods.nearest.rows import Rows
 
+MOST = 1_000_000  # candidates, or probes: faiss counts them in 32 bits
 # a step in a graph takes as long as so many times its operations in a matrix product
 WALK = 10.0
 
@@ -57,16 +58,19 @@ class KNNConfig(MethodConfig):
     )
     links: PositiveInt = Field(
         32,
+        le=512,
         description="hnsw: links of a row",
         json_schema_extra={"where": {"index": "hnsw"}},
     )
     candidates: PositiveInt = Field(
         128,
+        le=MOST,
         description="hnsw: rows that a query keeps while it looks for its nearest",
         json_schema_extra={"where": {"index": "hnsw"}},
     )
     probes: PositiveInt = Field(
         32,
+        le=MOST,
         description="ivf: cells that a query looks into, of the square root of the rows",
         json_schema_extra={"where": {"index": "ivf"}},
     )
@@ -79,7 +83,7 @@ class KNNConfig(MethodConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.index == "hnsw" and not 2 <= self.links <= 512:
+        if self.index == "hnsw" and self.links < 2:
             raise ValueError(f"links must be between 2 and 512, got {self.links}")
         return self
 

@@ -35,12 +35,23 @@ def test_numbers_are_those_of_what_is_visible(visible, names):
     assert name_devices(("3", "0"), 4, visible) == names
 
 
-@pytest.mark.parametrize("number", ["4", "-1", "x", "", "1.5", "cuda:0", "٣", "9" * 5000, " 1"])
+@pytest.mark.parametrize(
+    "number",
+    ["4", "-1", "x", "", "1.5", "cuda:0", "٣", "9" * 5000, " 1", "00000000099", "0" * 5000],
+)
 def test_a_device_that_is_not_there_is_told_in_one_line(number):
     with pytest.raises(BadInput, match=r"--devices: no GPU .*; torch sees 0 to 3; ") as told:
         name_devices(("0", number), 4, None)
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("text", [",", " ", " , ,"])
+def test_devices_without_a_number_are_refused(text):
+    asked = ["run", "--methods", "magnitude", "--datasets", "synthetic", "--devices", text]
+    ended = CliRunner().invoke(app, asked)
+    assert isinstance(ended.exception, BadInput)
+    assert "names no GPU" in str(ended.exception)
 
 
 @pytest.mark.parametrize(

@@ -423,6 +423,7 @@ def run_script(script, *arguments):
     "settings",
     [
         *({"index": "pq"}, {"links": 0}, {"probes": 0}, {"index": "hnsw", "links": 1}),
+        *({name: 10**10} for name in ("candidates", "probes", "links")),
     ],
 )
 def test_settings_of_an_index_that_are_none_are_one_line(settings):

@@ -10,7 +10,7 @@ import typer
 
 from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, split, takes_options
 from vadbench.cli.terminal import echo, print_grid, say
-from vadbench.errors import BadInput
+from vadbench.errors import BadInput, quote
 
 if TYPE_CHECKING:
     from vadbench.executors.devices import Devices
@@ -98,6 +98,11 @@ def run(
         raise BadInput(
             f"--devices is of --executor local; with {executor} each task gets a GPU of its own"
             " (Slurm: --slurm gpus=1)"
+        )
+    if devices and not split(devices):
+        raise BadInput(
+            f"--devices: {quote(devices)} names no GPU; vadbench doctor lists them, and without"
+            " --devices jobs run on the first, or on the processor"
         )
     limits = _read_limits(time_limit, memory_limit)
     plan = options.read_plan()

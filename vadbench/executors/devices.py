@@ -100,13 +100,14 @@ def name_devices(numbers: Sequence[str], count: int, visible: str | None) -> tup
     """
     here = f"0 to {count - 1}" if count > 1 else "0 alone" if count else "none"
     by = "" if visible is None else f" ({VISIBLE}={quote(visible)})"
+    counted = [str(number) for number in range(count)]
     for number in numbers:
-        if not number.isascii() or not number.isdigit() or int(number[:9]) >= count:
+        if number not in counted:
             raise BadInput(
                 f"--devices: no GPU {quote(number)}; torch sees {here}{by}; vadbench doctor lists"
                 " them, and without --devices jobs run on the first, or on the processor"
             )
-    seen = [str(number) for number in range(count)]
+    seen = counted
     if visible is not None:
         seen = [name.strip() for name in visible.split(",")][:count]
     return tuple(seen[int(number)] for number in numbers)
