@@ -127,3 +127,29 @@ def test_a_call_that_does_not_return_is_ended_too():
     _, said = process.communicate(timeout=20)
     assert process.returncode == 143
     assert "interrupted" in said
+
+
+def test_ctrl_c_while_the_commands_are_imported_is_heeded():
+    program = (
+        "import sys, time\n"
+        "from vadbench.cli import main\n"
+        "assert 'typer' not in sys.modules\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            print('importing', flush=True)\n"
+        "            time.sleep(30)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "vadbench: interrupted; the same command goes on where this one stopped\n"

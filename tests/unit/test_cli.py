@@ -76,7 +76,7 @@ def test_a_full_disk_is_exit_code_1(vadbench, monkeypatch):
     def full():
         raise OSError(28, "No space left on device", "rows.npz")
 
-    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr("vadbench.cli.program.app", full)
     assert vadbench() == (
         1,
         ["vadbench: no space left on the disk of rows.npz; free some, then run the same command"],
