@@ -153,7 +153,7 @@ def test_a_table_that_was_lost_is_made_by_the_same_command(user):
 
 def test_another_protocol_of_what_is_finished_is_evaluated(user):
     user.submit(*QUICK, "--wait")
-    out, err = user.submit(*QUICK, "--set", "protocol.smoothing=none", "--wait")
+    out, err = user.submit(*QUICK, "--set", "protocol.smoothing=7", "--wait")
     assert "submitted" not in err
     assert err.count("evaluated synthetic/") == 3
     assert "– [1]" not in out
