@@ -297,7 +297,8 @@ class Keeper(lightning.Callback):
         self._put_average()
 
     def put_weights(self) -> None:
-        """Take up what was kept after the last step: weights alone matter from there on."""
+        """Take up what was kept after the last step; read-outs may draw on chance too."""
+        put_random(self._kept("random."))
         self.detector.net.load_state_dict(_tensors(self._kept("net."), "net."))
         self._put_average()
 

@@ -179,8 +179,10 @@ class KNN(Detector):
         k = self.config.k
         if len(np.unique(self.video)) > 1:
             return self._mean(self._nearest.squares(train.x, k, train.video))
-        # the first is the row's own, 0
-        return self._mean(self._nearest.squares(train.x, k + 1)[:, 1:])
+        found = self._nearest.squares(train.x, k + 1)
+        # its own is 0; an index may miss it, and a row that was left out as an outlier has none
+        own = found[:, :1] == 0
+        return self._mean(np.where(own, found[:, 1:], found[:, :-1]))
 
     def _mean(self, squared: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean of each row of [N, k] over the neighbours that exist."""

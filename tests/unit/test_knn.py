@@ -226,6 +226,20 @@ def test_normal_scores_of_a_single_video_leave_out_the_row_alone():
     np.testing.assert_allclose(detector.score_normal(train)[:, 0], [1, 1, 2])
 
 
+def test_a_row_that_was_left_out_as_an_outlier_loses_no_neighbour():
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    x[7] = 1e9
+    train = features(x)
+    detector = KNN(KNNConfig(k=1, standardise=True), seed=0)
+    detector.fit(train)
+    assert len(detector.x) == 199
+    normal, seen = detector.score_normal(train)[:, 0], detector.score(train)[:, 0]
+    assert normal[7] == seen[7] > 0
+    others = np.arange(200) != 7
+    assert (seen[others] == 0).all()
+    assert (normal[others] > 0).all()
+
+
 def test_saved_and_loaded_it_scores_the_same(tmp_path):
     rng = np.random.default_rng(0)
     train = features(rng.standard_normal((300, 12)), np.arange(300) // 100)
