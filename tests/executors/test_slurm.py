@@ -219,7 +219,7 @@ def test_waiting_outlasts_a_controller_that_is_away(user, slurm):
     )
     user.wait_until(user.running)
     slurm.kill("slurmctld", signal.SIGKILL)
-    time.sleep(10)  # some looks at a queue that does not answer
+    time.sleep(40)  # squeue itself asks for a while
     slurm.start_controller()
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err

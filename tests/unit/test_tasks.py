@@ -15,6 +15,7 @@ from vadbench.executors.slurm import Alive, find_alive, read_options
 from vadbench.executors.submission import Submission, TaskList, write_tasks
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
+from vadbench.runner import on_slurm
 from vadbench.runner.job import failed_record
 from vadbench.runner.on_slurm import Queue, describe_states
 from vadbench.runner.run import run_suite
@@ -115,6 +116,39 @@ def test_after_the_time_limit_no_other_job_of_the_fit_begins(street_cache, tmp_p
     results = Results(tmp_path)
     reasons = [results.run(job.document, job.identity).error for job in plan.jobs]
     assert all("TimeLimitNear: the batch system's time limit" in reason for reason in reasons)
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """A squeue that fails so many times, and then knows of no task."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "squeue").write_text(
+        "#!/bin/bash\n"
+        'left=$(cat "${0%/*}/left"); echo $((left - 1)) > "${0%/*}/left"\n'
+        "[ $left -le 0 ] || { echo Unable to contact slurm controller >&2; exit 1; }\n"
+    )
+    (folder / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(on_slurm, "POLL", 0.01)
+    return folder / "left"
+
+
+def test_a_queue_that_does_not_answer_is_asked_again(plan, tmp_path, queue):
+    queue.write_text("3")
+    said = []
+    outcome = on_slurm.wait_for(plan, Results(tmp_path), said.append)
+    assert said == ["squeue: Unable to contact slurm controller; asking again"]
+    assert outcome.lacking == (
+        f"2 jobs without a record; the logs in {tmp_path / 'slurm'} say why",
+    )
+
+
+def test_a_queue_that_never_answers_ends_the_waiting_alone(plan, tmp_path, queue, monkeypatch):
+    queue.write_text("1000")
+    monkeypatch.setattr(on_slurm, "PATIENCE", 0.1)
+    with pytest.raises(BadInput, match="the jobs go on, and the same command follows them"):
+        on_slurm.wait_for(plan, Results(tmp_path), print)
 
 
 def test_what_an_earlier_submission_has_left_is_no_reason_of_this_one(plan, tmp_path):
