@@ -173,7 +173,7 @@ def test_times_are_read(text, seconds):
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("8G", 8 * 2**30), ("512M", 512 * MIB), ("1.5g", 3 * 2**29), ("2GiB", 2**31), ("1KB", 1024)],
+    [("8G", 8 * 2**30), ("512M", 512 * MIB), ("1.5g", 3 * 2**29), ("2GiB", 2**31), ("1024KB", MIB)],
 )
 def test_sizes_are_read(text, size):
     assert read_size(text) == size
@@ -192,7 +192,8 @@ def test_what_is_no_time_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "8", "0G", "-1G", "G", "8 apples", "nanG", "1e3M", "8GM", "9" * 400 + "G"]
+    "text",
+    ["", "8", "0G", "1K", "1023K", "-1G", "G", "8 apples", "nanG", "1e3M", "8GM", "9" * 400 + "G"],
 )
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(BadInput, match=r"--memory-limit .*: expected a size such as 512M"):

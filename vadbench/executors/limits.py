@@ -75,14 +75,14 @@ def read_size(text: str) -> int:
     """Bytes of `8G`, `512M`, `1.5GiB`; all of them powers of 1024.
 
     Raises:
-        BadInput: on anything else, and on none at all.
+        BadInput: on anything else, and on less than a mebibyte.
 
     >>> read_size("1.5G")
     1610612736
     """
     found = SIZE.fullmatch(text.strip()) if len(text) < 40 else None
     size = int(float(found[1]) * IN_BYTES[found["unit"].upper()]) if found else 0
-    if not size:
+    if size < 2**20:
         raise BadInput(f"--memory-limit {quote(text)}: expected a size such as 512M, 8G or 1.5G")
     return size
 
