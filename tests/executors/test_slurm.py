@@ -218,7 +218,7 @@ def test_waiting_outlasts_a_controller_that_is_away(user, slurm):
         *("run", *SUITE, "--results", user.results, "--executor", "slurm", "--wait")
     )
     user.wait_until(user.running)
-    slurm.kill("slurmctld", signal.SIGKILL)
+    slurm.kill("slurmctld")
     time.sleep(40)  # squeue itself asks for a while
     slurm.start_controller()
     out, err = process.communicate(timeout=240)
