@@ -105,6 +105,23 @@ def test_ctrl_c_three_times_is_as_good_as_once(root, tmp_path, jobs):
     interrupt(root, tmp_path, "INT", "group", "training", jobs, times=3)
 
 
+def signal_when_ready(program, number, seconds=0.0):
+    """The exit code of a program that is sent a signal so long after it has said that it is ready,
+    and what it says then.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(seconds)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    return process.returncode, said
+
+
 def test_a_call_that_does_not_return_is_ended_too():
     """Where a library computes for minutes, the interpreter runs no handler."""
     program = (
@@ -115,17 +132,8 @@ def test_a_call_that_does_not_return_is_ended_too():
         "print('ready', flush=True)\n"
         "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)  # until it is in the call
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 143
+    code, said = signal_when_ready(program, signal.SIGTERM, 0.5)  # until it is in the call
+    assert code == 143
     assert "interrupted" in said
 
 
@@ -137,19 +145,11 @@ def test_ctrl_c_while_the_commands_are_imported_is_heeded():
         "class Slow:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'typer':\n"
-        "            print('importing', flush=True)\n"
+        "            print('ready', flush=True)\n"
         "            time.sleep(30)\n"
         "sys.meta_path.insert(0, Slow())\n"
         "main()\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "importing\n"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
+    code, said = signal_when_ready(program, signal.SIGINT)
+    assert code == 130
     assert said == "vadbench: interrupted; the same command goes on where this one stopped\n"
