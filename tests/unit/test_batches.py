@@ -4,7 +4,9 @@ import pytest
 
 from vadbench.plans.needs import Need
 from vadbench.plans.plan import plan_suite
-from vadbench.runner.run import _batches
+from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
+from vadbench.runner.run import _batches, _run_quick_first
 from vadbench.suite import make_suite
 
 SUITE = {
@@ -46,3 +48,38 @@ def test_no_job_is_lost(jobs, monkeypatch):
         job.identity for job in jobs
     )
     assert {job.stream.name for job in batches[0]} == {"velocity"}
+
+
+def test_the_time_left_is_that_of_the_jobs_to_come(jobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(Need, "is_cached", lambda self, cache: self.dataset == "shanghaitech")
+    minutes = {"shanghaitech": 1, "ped2": 10, "synthetic": 100}
+    monkeypatch.setattr(
+        "vadbench.runner.run.expected_seconds",
+        lambda jobs, runs, cache: {job.identity: 60 * minutes[job.dataset] for job in jobs},
+    )
+    said = []
+
+    def do(batch, *, processes):
+        for job in batch:
+            yield (
+                job,
+                RunRecord(
+                    status="done",
+                    identity=job.identity,
+                    fit_identity=job.fit_identity,
+                    job=job.document,
+                    runtime={},
+                    environment={},
+                    seconds={"fit": 60.0 * minutes[job.dataset]},
+                ),
+            )
+
+    results = Results(tmp_path / "results")
+    list(_run_quick_first(jobs, lambda batch: batch, do, results, 1, said.append))
+    first = [line for line in said if " to run; " in line]
+    each = len(jobs) // 3
+    assert first == [
+        f"{3 * each} jobs to run; about {each * 111 / 60:.1f} h left",
+        f"{2 * each} jobs to run; about {each * 110 / 60:.1f} h left",
+        f"{each} jobs to run; about {each * 100 / 60:.1f} h left",
+    ]

@@ -307,9 +307,9 @@ def _run_quick_first(
     One data set's features are extracted after the other's jobs, so that there is something to see
     before all is extracted; `prepare` does so and gives the jobs that can be run then.
     """
-    number, left, runs = 0, list(jobs), read_runs(results, jobs)
-    for batch in _batches(jobs):
-        left = left[len(batch) :]
+    number, runs, batches = 0, read_runs(results, jobs), _batches(jobs)
+    for place, batch in enumerate(batches, 1):
+        left = [job for later in batches[place:] for job in later]
         able = prepare(batch)
         seconds = expected_seconds([*able, *left], runs, cache_root())
         time_left = TimeLeft([*able, *left], seconds, processes)
