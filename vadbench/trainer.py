@@ -120,6 +120,7 @@ class Module(lightning.LightningModule):
     """A detector as Lightning wants it.
 
     Attributes:
+        steps, begin: of the whole training, and those of them that were kept of one that ended.
         latest: the last loss that was read; NaN before the first.
         every: steps after which losses are read: reading one lets a GPU stand still until the
             processor has queued the next step.
@@ -131,7 +132,7 @@ class Module(lightning.LightningModule):
         super().__init__()
         self.net = detector.net
         self.detector = detector
-        self.steps, self.done = batches.steps, batches.begin
+        self.steps, self.begin, self.done = batches.steps, batches.begin, batches.begin
         self.every = 1 if batches.device.type == "cpu" else self.EVERY
         self.latest = math.nan
         self.unread: list[Tensor] = []
@@ -417,11 +418,12 @@ class Bar(lightning.Callback):
         )
         self.rows = 0
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
         """Show the bar."""
         self.task = self.progress.add_task(
             "training",
-            total=int(trainer.num_training_batches),
+            total=module.steps,
+            completed=module.begin,
             name=visible(self.name),
             loss=math.nan,
             rate=0.0,
@@ -467,11 +469,11 @@ class Lines(lightning.Callback):
     ) -> None:
         """Print where a tenth of the steps is done."""
         self.rows += len(batch)
-        total = int(trainer.num_training_batches)
-        if (step + 1) * self.count // total > step * self.count // total:
+        done = module.begin + step + 1
+        if passes(done, module.steps, self.count):
             rate = self.rows / (time.perf_counter() - self.began)
             sys.stderr.write(
-                f"{visible(self.name)}: step {step + 1}/{total},"
+                f"{visible(self.name)}: step {done}/{module.steps},"
                 f" loss {module.read_losses():.4g},"
                 f" {rate:.0f} samples/s\n"
             )
@@ -493,11 +495,8 @@ class Curve(lightning.Callback):
     ) -> None:
         """Log where another part of the steps is done; samples/s are those since the last point."""
         self.rows += len(batch)
-        total = int(trainer.num_training_batches)
-        if (
-            trainer.logger is None
-            or (step + 1) * self.POINTS // total == step * self.POINTS // total
-        ):
+        done = module.begin + step + 1
+        if trainer.logger is None or not passes(done, module.steps, self.POINTS):
             return
         now = time.perf_counter()
         lr = trainer.optimizers[0].param_groups[0]["lr"]
@@ -506,8 +505,18 @@ class Curve(lightning.Callback):
             "train/lr": lr,
             "train/samples_per_s": self.rows / (now - self.began),
         }
-        trainer.logger.log_metrics(values, step=step + 1)
+        trainer.logger.log_metrics(values, step=done)
         self.rows, self.began = 0, now
+
+
+def passes(step: int, steps: int, points: int) -> bool:
+    """Whether a step, counted from 1, is the first at or past the end of one of `points` equal
+    parts of all steps.
+
+    >>> [step for step in range(1, 11) if passes(step, 10, 3)]
+    [4, 7, 10]
+    """
+    return step * points // steps > (step - 1) * points // steps
 
 
 @contextmanager

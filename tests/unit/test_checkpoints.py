@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from rich.progress import Progress
 from torch import nn
 
 from vadbench import trainer
@@ -88,6 +89,51 @@ def test_it_says_where_it_goes_on_unless_it_is_quiet(tmp_path, capsys):
     path.write_bytes(kept)
     train(path, progress="lines")
     assert "noisy: goes on after 7 steps" in capsys.readouterr().err
+
+
+class Steps:
+    """A logger that keeps the steps it is told."""
+
+    def __init__(self):
+        self.steps = []
+
+    def __getattr__(self, name):
+        return lambda *_, **__: None
+
+    def log_metrics(self, metrics, step=None):
+        self.steps.append(step)
+
+
+def test_lines_and_curve_count_the_steps_of_the_whole_training(tmp_path, capsys):
+    path = tmp_path / "kept.safetensors"
+    train(path, ends_at=8)
+    detector = Noisy(
+        NeuralConfig(epochs=5, batch_size=16, device="cpu", progress="lines", report_lines=5),
+        seed=3,
+    )
+    detector.checkpoint, detector.logger = path, Steps()
+    detector.fit(rows())
+    lines = [line for line in capsys.readouterr().err.splitlines() if "samples/s" in line]
+    assert [line.split(",")[0] for line in lines] == [
+        f"noisy: step {step}/25" for step in (10, 15, 20, 25)
+    ]
+    assert detector.logger.steps == list(range(8, 26))
+
+
+def test_the_bar_goes_on_where_the_training_does(tmp_path, monkeypatch):
+    path = tmp_path / "kept.safetensors"
+    train(path, ends_at=8)
+    seen = []
+    stop = Progress.stop
+
+    def note(self):
+        seen.extend((task.completed, task.total) for task in self.tasks)
+        stop(self)
+
+    monkeypatch.setattr(trainer.Progress, "start", note)
+    monkeypatch.setattr(trainer.Progress, "stop", note)
+    train(path, progress="bar")
+    assert (seen[0], seen[-1]) == ((7, 25), (25, 25))
 
 
 def test_the_time_before_is_part_of_what_it_took(tmp_path):
