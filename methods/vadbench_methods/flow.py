@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vadbench.detector import DetectorInfo, Features, Nature, Standardisation
 from vadbench.errors import BadInput
 from vadbench.training import ACTIVATION, LightningDetector, NeuralConfig, dense_flops, fast_steps
+from vadbench_methods.data_start import DataStart
 from vadbench_methods.flow_blocks import (
     ScaleMap,
     autoregressive,
@@ -318,8 +319,7 @@ class Flow(LightningDetector):
 
     def loss(self, batch: Tensor) -> Tensor:
         """Mean negative log-likelihood, in nats."""
-        if not self.net.started:
-            self.net.start(batch)
+        self.net.start_once(batch)
         return -self.net.log_prob(batch).mean()
 
     def anomaly(self, batch: Tensor) -> Tensor:
@@ -335,7 +335,7 @@ def _preset_of_maps(name: str, dataset: str) -> dict[str, Any]:
     return maps | {"layers": 8, "hidden": 128, "batch_size": 32, "max_steps": 1000, "lr": 2e-3}
 
 
-class DensityFlow(nn.Module):
+class DensityFlow(DataStart):
     """log p(x) under a flow of either library, over the columns that vary.
 
     Args:
@@ -352,13 +352,11 @@ class DensityFlow(nn.Module):
         self.register_buffer("varies", varies)
         self.register_buffer("columns", varies.nonzero().squeeze(1), persistent=False)
         self.dropped = not bool(varies.all())
-        self.started = False
 
     def start(self, first: Tensor) -> None:
         """Let the ActNorms begin from the first training batch [B, D]; nothing else ever moves them
         but the optimiser.
         """
-        self.started = True
         if hasattr(self.flow, "flows"):
             initialise(self.flow, self._columns(first))
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vadbench.detector import Features, Standardisation
 from vadbench.errors import BadInput
 from vadbench.training import ACTIVATION
+from vadbench_methods.data_start import DataStart
 from vadbench_methods.flow_blocks import initialise
 
 
@@ -93,7 +94,7 @@ def map_flops(columns: int, maps: float, levels: int, layers: int, hidden: int) 
     return total
 
 
-class MapFlow(nn.Module):
+class MapFlow(DataStart):
     """log p(x) of maps under Glow, over the maps that vary; rows are flat, as streams have them.
 
     Args:
@@ -112,11 +113,9 @@ class MapFlow(nn.Module):
         self.register_buffer("numbers", varies.nonzero().squeeze(1), persistent=False)
         self.dropped = not bool(varies.all())
         self.shape = shape
-        self.started = False
 
     def start(self, first: Tensor) -> None:
         """Let the ActNorms begin from the first training batch [B, D]."""
-        self.started = True
         initialise(self.flow, self._maps(first))
 
     def log_prob(self, x: Tensor) -> Tensor:

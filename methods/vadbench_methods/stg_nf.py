@@ -179,8 +179,7 @@ class STGNF(LightningDetector):
 
     def loss(self, batch: Tensor) -> Tensor:
         """Mean negative log-likelihood in bits a dimension."""
-        if not self.net.started:
-            self.net.start(batch)
+        self.net.start_once(batch)
         return -self.net.log_prob(batch).mean() / (batch.shape[1] * math.log(2))
 
     def anomaly(self, batch: Tensor) -> Tensor:
@@ -263,10 +262,9 @@ class STGNF(LightningDetector):
         return {**super().arrays(), "poses.shape": np.asarray(self.shape, np.int64)}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Take up what `arrays` gave; ActNorm has started."""
+        """Take up what `arrays` gave."""
         self.shape = tuple(int(size) for size in arrays["poses.shape"])
         super().restore(arrays)
-        self.net.started = True
 
 
 class SkeletonConfig(Config):

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from vadbench_methods.data_start import DataStart
+
 # OpenPose's 18 joints: neck, arms, legs, eyes, ears; a tree of diameter 8
 EDGES = (
     *((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (2, 8), (8, 9), (9, 10)),
@@ -220,7 +222,7 @@ class Step(nn.Module):
         return h[:, :1], torch.sigmoid(h[:, 1:] + 2) + LEAST_SCALE
 
 
-class PoseFlow(nn.Module):
+class PoseFlow(DataStart):
     """log p(x) of pose sequences: the steps' change of variables under N(R, I).
 
     Args:
@@ -234,12 +236,10 @@ class PoseFlow(nn.Module):
         self.steps: Any = nn.ModuleList(steps)
         self.prior_mean = prior_mean
         self.shape = shape
-        self.started = False
 
     @torch.no_grad()
     def start(self, first: Tensor) -> None:
         """Let every ActNorm begin from a training batch [B, D]."""
-        self.started = True
         x = first.reshape(len(first), *self.shape)
         for step in self.steps:
             step.act_norm.start(x)
