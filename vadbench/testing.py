@@ -282,6 +282,62 @@ def same_seed_same_scores(trial: Trial) -> None:
         )
 
 
+def goes_on_where_it_ended(trial: Trial) -> None:
+    """A network's training that is interrupted goes on, and ends with the same scores to the bit;
+    other methods are not asked.
+    """
+    clause = "a training that goes on ends with the scores of one that was not interrupted"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "training.safetensors"
+        if not interrupt_training(trial, path):
+            return
+        detector: Any = trial.cls(trial.config, seed=SEED)
+        detector.checkpoint = path
+        try:
+            detector.fit(trial.train)
+        except Exception as error:
+            raise ContractError(
+                f"{trial.cls.__name__}: {clause}: it fails with {type(error).__name__}: {error}"
+            ) from error
+    scores = detector.score(trial.bulk)
+    trial.require(
+        np.array_equal(scores, trial.scores),
+        clause,
+        f"scores differ by up to {np.abs(scores - trial.scores).max():.3g}; is all that changes"
+        " while it trains a parameter or a buffer of the network?",
+    )
+
+
+def interrupt_training(trial: Trial, path: Path) -> bool:
+    """End the training of a network before its third step and keep where it stood; whether it is
+    one, and has so many steps.
+    """
+    training = sys.modules.get("vadbench.training")
+    if training is None or not issubclass(trial.cls, training.LightningDetector):
+        return False
+    from vadbench.trainer import Keeper
+
+    class Interrupted(trial.cls):  # type: ignore[name-defined, misc]
+        steps = 0
+
+        def loss(self, batch: Any) -> Any:
+            self.steps += 1
+            if self.steps == 3:
+                raise KeyboardInterrupt
+            return super().loss(batch)
+
+    detector: Any = Interrupted(trial.config, seed=SEED)
+    detector.checkpoint = path
+    usual, Keeper.COPIES = Keeper.COPIES, 0.0
+    try:
+        detector.fit(trial.train)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        Keeper.COPIES = usual
+    return False
+
+
 def survives_saving(trial: Trial) -> None:
     """What was saved and loaded scores the same to the bit."""
     with tempfile.TemporaryDirectory() as folder:
@@ -512,6 +568,7 @@ CLAUSES: tuple[Callable[[Trial], None], ...] = (
     refuses_too_few_rows,
     refuses_nan,
     same_seed_same_scores,
+    goes_on_where_it_ended,
     survives_saving,
     survives_constant_features,
     every_field_counts,
