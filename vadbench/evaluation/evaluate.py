@@ -42,7 +42,7 @@ from vadbench.locations import cache_root
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord, same_record
-from vadbench.results.seals import digest_of_result
+from vadbench.results.seals import digest_of_result, has_other_scores
 from vadbench.spec import OFFICIAL, Protocol, Result, Value, write_duration
 
 # rises with every change of what is computed from the same scores, labels and protocol
@@ -52,15 +52,24 @@ GONE_DETECTIONS = "the boxes that were given are not kept; vadbench submit measu
 SAY_EVERY = 5.0  # seconds between two lines of progress
 
 
-def changes_since(record: ResultRecord, dataset: Dataset) -> str:
+def changes_since(record: ResultRecord, dataset: Dataset, results: Results) -> str:
     """Why a record does not hold any more, in a few words; empty where it does.
+
+    Args:
+        record: of a result whose runs are here.
+        dataset: with the labels as they are now.
+        results: where its runs lie.
 
     Raises:
         BadInput: if labels or tracks cannot be read.
     """
     truth = read_truth(dataset, *find_tested(record.result, dataset))
     differs = {name for name, value in truth.items() if record.labels.get(name, value) != value}
-    changes = [] if record.edited is None else ["edited since they were written"]
+    changes = []
+    if _have_other_scores(record, results):
+        changes.append("their scores have changed")
+    elif record.edited is not None:
+        changes.append("edited since they were written")
     if differs & {"sha256", "name", "videos", "frames", "anomalous"}:
         changes.append("labels have changed")
     if differs & {"tracks", "regions_sha256"}:
@@ -68,6 +77,19 @@ def changes_since(record: ResultRecord, dataset: Dataset) -> str:
     if record.evaluation != EVALUATION or "regions_sha256" not in record.labels:
         changes.append("evaluated by an earlier version")
     return " and ".join(changes)
+
+
+def _have_other_scores(record: ResultRecord, results: Results) -> bool:
+    """Whether a record's runs were made again since it was computed."""
+    runs = [results.run_of(record, place) for place in range(len(record.runs))]
+    if record.digests is None or record.digests.rows is not None:
+        return has_other_scores(record, runs)
+    # an older record knows frame maxima alone, which are written with the first evaluation of a run
+    maxima = zip(runs, record.digests.frames, results.frames_digests(record), strict=True)
+    return any(
+        now not in (None, before) and run is not None and results.rows_path(run).is_file()
+        for run, before, now in maxima
+    )
 
 
 def evaluate_all(
@@ -239,7 +261,16 @@ def evaluate(
         None if own is None else _take_column(own, column)
         for own, column in zip(rows, columns, strict=True)
     ]
-    kept = next((one for one in (before, measured) if has_regions(one, result, truth)), None)
+    kept = next(
+        (
+            one
+            for one in (before, measured)
+            if one is not None
+            and has_regions(one, result, truth)
+            and not has_other_scores(one, done)
+        ),
+        None,
+    )
     located, of_regions = region_values(
         result, cut, frames, dataset, resplit, labels, kept, results
     )
@@ -252,7 +283,7 @@ def evaluate(
         read_outs=read_outs,
         values=(*framed, *(replace(value, read_out=read_outs[0]) for value in located)),
     )
-    return _store(record, jackknife_arrays(jackknives | of_regions), before, results)
+    return _store(record, jackknife_arrays(jackknives | of_regions), before, done, results)
 
 
 def evaluate_given(
@@ -308,15 +339,19 @@ def evaluate_given(
         read_outs=done.read_outs,
         values=(*framed, *located),
     )
-    return _store(record, jackknife_arrays(jackknives | of_regions), before, results)
+    return _store(record, jackknife_arrays(jackknives | of_regions), before, [done], results)
 
 
 def _store(
-    record: ResultRecord, arrays: Arrays, before: ResultRecord | None, results: Results
+    record: ResultRecord,
+    arrays: Arrays,
+    before: ResultRecord | None,
+    runs: Sequence[RunRecord],
+    results: Results,
 ) -> ResultRecord:
     """The record, written if another is there or none."""
     if before is None or not _holds(before, record, arrays, results):
-        return results.write_record(record, arrays)
+        return results.write_record(record, arrays, tuple(run.rows_sha256 for run in runs))
     return record
 
 

@@ -41,6 +41,7 @@ from vadbench.results.schema import (
 )
 from vadbench.results.seals import (
     CHANGED,
+    OTHER_SCORES,
     SHORT,
     UNSEALED,
     digest_of_file,
@@ -238,7 +239,7 @@ class Results:
             return None
         record, whole = read
         edited = self._find_edit(record, folder, runs) or (None if whole else CHANGED)
-        if edited is not None:
+        if edited is not None and not (replaced and edited == OTHER_SCORES):
             self.tell(f"{path}: edited, {edited}; not ranked, vadbench evaluate computes it again")
         return record.model_copy(update={"edited": edited})
 
@@ -380,25 +381,41 @@ class Results:
         with replace_file(self.frames_path(record)) as aside, aside.open("wb") as file:
             np.savez_compressed(file, **frames)  # type: ignore[arg-type]
 
-    def write_record(self, record: ResultRecord, jackknife: Arrays) -> ResultRecord:
+    def write_record(
+        self,
+        record: ResultRecord,
+        jackknife: Arrays,
+        rows: tuple[str | None, ...] | None = None,
+    ) -> ResultRecord:
         """Write the values of a recipe, replacing what was there; returns them with their
         digests.
+
+        Args:
+            record: without digests.
+            jackknife: what each video does to the values.
+            rows: sha256 of the row scores of each run that the values were computed from.
         """
         folder = self.record_folder(record.dataset, record.recipe, record.identity)
         with self._aside(folder) as aside:
             if jackknife:
                 np.savez_compressed(aside / "jackknife.npz", **jackknife)  # type: ignore[arg-type]
-            record = self.with_digests(record, digest_of_file(aside / "jackknife.npz"))
+            record = self.with_digests(record, digest_of_file(aside / "jackknife.npz"), rows)
             write_json(aside / "metrics.json", record)
         return record
 
-    def with_digests(self, record: ResultRecord, jackknife: str | None) -> ResultRecord:
+    def with_digests(
+        self,
+        record: ResultRecord,
+        jackknife: str | None,
+        rows: tuple[str | None, ...] | None = None,
+    ) -> ResultRecord:
         """A record with the digests of what it is written with."""
         digests = Digests(
             result=digest_of_result(record),
             regions=digest_of_regions(record),
             jackknife=jackknife,
             frames=self.frames_digests(record),
+            rows=rows,
         )
         return record.model_copy(update={"digests": digests})
 

@@ -126,12 +126,14 @@ class Digests(Record):
         regions: of what it says of regions, which needs row scores to be computed again.
         jackknife: of its jackknife.npz; None: there was none.
         frames: of the frame maxima of each run; None where they were not kept.
+        rows: of the row scores of each run, as the run says; None in older records.
     """
 
     result: str
     regions: str
     jackknife: str | None = None
     frames: tuple[str | None, ...]
+    rows: tuple[str | None, ...] | None = None
 
 
 class ResultRecord(Record):
@@ -263,8 +265,11 @@ def _validate(document: dict[str, Any], model: type[AnyRecord], sealed: bool) ->
         raise ValueError(f"{len(record.runs)} runs of {len(record.result.parts)} parts")
     if sealed and record.digests is None:
         raise KeyError("digests")
-    if record.digests is not None and len(record.digests.frames) != len(record.runs):
-        raise ValueError(f"digests.frames of {len(record.digests.frames)} runs")
+    if record.digests is not None:
+        for name in ("frames", "rows"):
+            known = getattr(record.digests, name)
+            if known is not None and len(known) != len(record.runs):
+                raise ValueError(f"digests.{name} of {len(known)} runs")
     _check_fields("labels", record.labels, LABELS)
     return record
 

@@ -372,7 +372,7 @@ class Evaluation:
         record = self.results.record(dataset.name, one.result.recipe, identity)
         if record is not None and not fresh:
             try:
-                changed = changes_since(record, dataset)
+                changed = changes_since(record, dataset, self.results)
             except BadInput as error:
                 self.unread.setdefault(dataset.name, str(error))
                 return record

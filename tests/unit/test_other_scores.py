@@ -1,0 +1,130 @@
+"""A record does not outlive the scores that it was computed from: whatever made its runs again, it
+is not believed, and the next run or evaluation computes it from the scores that are there.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_reuse import Session, own, write_clip  # noqa: F401
+
+from vadbench.datasets.folder import Folder
+from vadbench.evaluation.evaluate import evaluate_all
+from vadbench.plans.needs import extract_features
+from vadbench.plans.plan import plan_suite
+from vadbench.results.records import Results
+from vadbench.results.seals import OTHER_SCORES, SHA256, seal
+from vadbench.runner import run
+from vadbench.suite import make_suite
+
+STREAMS = ("velocity@grid", "velocity.hof1@grid")
+FUSED = ("gaussian@velocity@grid+velocity.hof1@grid",)
+USUAL: dict[str, Any] = {"methods": ("gaussian",), "features": STREAMS}
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"methods": FUSED, "features": STREAMS},
+    {**USUAL, "settings": {"protocol": {"smoothing": 1.0}}},
+)
+
+
+@pytest.fixture
+def session(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:  # noqa: F811
+    """Records of two streams, of their fusion and of another smoothing, of a data set with a fixed
+    revision whose videos were replaced since, and whose features were extracted again.
+    """
+    monkeypatch.setattr(Folder, "revision", "1")
+    session = Session(tmp_path / "results")
+    run_all(session)
+    for clip, fast in {"b": (20, 22), "c": (3, 29)}.items():
+        write_clip(own / clip, fast, seed=7)
+    suite = {"datasets": ("folder",), **USUAL}
+    extract_features(plan_suite(make_suite(suite)).jobs, quiet=True, again=True)
+    return session
+
+
+def run_all(session: Session) -> None:
+    for fields in (USUAL, *OTHERS):
+        session.run(**fields)
+
+
+def values_of(results: Results) -> dict[str, list[float | None]]:
+    return {
+        record.identity: [one.value for one in record.values] for record in results.all_records()
+    }
+
+
+@pytest.fixture
+def truth(session: Session, tmp_path: Path) -> dict[str, list[float | None]]:
+    fresh = Session(tmp_path / "fresh")
+    run_all(fresh)
+    return values_of(fresh.results)
+
+
+def forget_rows(results: Results) -> None:
+    """Make the records older ones, which do not say of what row scores they are."""
+    for path in results.root.glob("recipes/*/*/*/metrics.json"):
+        document = json.loads(path.read_text())
+        del document["digests"]["rows"]
+        path.write_text(json.dumps(document | {SHA256: seal(document)}))
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["", "older records"])
+def test_other_results_of_runs_that_were_made_again_are_evaluated_again(
+    session: Session, truth: dict[str, list[float | None]], older: bool
+) -> None:
+    if older:
+        forget_rows(session.results)
+    session.run(**USUAL)
+    assert session.ran == 2
+    for fields in OTHERS:
+        assert session.run(**fields).ran == 0
+        assert any("folder: their scores have changed" in line for line in session.told)
+        assert not any("evaluated again" in line for line in session.run(**fields).told)
+    assert values_of(session.results) == truth
+
+
+def test_until_then_they_are_not_believed(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run(**USUAL)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2  # of the other smoothing; what is replaced just now is not worth a line
+    assert all(f"edited, {OTHER_SCORES}; not ranked" in line for line in told)
+    found = [record.edited for record in session.results.all_records()]
+    assert sorted(map(str, found)) == ["None", "None", *[OTHER_SCORES] * 3]
+
+
+def test_evaluate_computes_them_from_the_scores_that_are_there(
+    session: Session, truth: dict[str, list[float | None]]
+) -> None:
+    session.run(**USUAL)
+    assert evaluate_all(session.results, {}, pytest.fail) == 5
+    assert values_of(session.results) == truth
+
+
+def test_one_that_was_interrupted_before_its_evaluation_is_evaluated(
+    session: Session, truth: dict[str, list[float | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "evaluate", interrupt)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                session.run(**USUAL)
+    run_all(session)
+    assert values_of(session.results) == truth
+
+
+def test_what_is_kept_of_regions_is_not_that_of_other_scores(session: Session) -> None:
+    session.run(**USUAL)
+    for path in session.results.root.rglob("rows.npz"):
+        path.unlink()
+    for path in session.results.root.rglob("frames/**/*.npz"):
+        path.unlink()
+    refused: list[str] = []
+    assert evaluate_all(session.results, {}, refused.append) == 0
+    assert all("were not kept" in line for line in refused)
