@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from test_reuse import Session, own, write_clip  # noqa: F401
 
+from vadbench import trainer
 from vadbench.datasets.folder import Folder
 from vadbench.evaluation.evaluate import evaluate_all
 from vadbench.plans.needs import extract_features
@@ -128,3 +129,37 @@ def test_what_is_kept_of_regions_is_not_that_of_other_scores(session: Session) -
     refused: list[str] = []
     assert evaluate_all(session.results, {}, refused.append) == 0
     assert all("were not kept" in line for line in refused)
+
+
+def test_an_interrupted_training_does_not_go_on_with_other_rows(
+    own: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suite: dict[str, Any] = {
+        "methods": ("autoencoder",),
+        "features": ("velocity@grid",),
+        "settings": {"autoencoder": {"max_steps": 20, "batch_size": 64}},
+    }
+    monkeypatch.setattr(Folder, "revision", "1")
+    monkeypatch.setattr(trainer.Keeper, "COPIES", 0.0)
+
+    def end(self: Any, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    session, fresh = Session(tmp_path / "results"), Session(tmp_path / "fresh")
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Module, "on_train_end", end)
+        with pytest.raises(KeyboardInterrupt):
+            session.run(**suite)
+    (kept,) = (session.results.root / ".checkpoints").iterdir()
+    write_clip(own / "a", (10, 30), seed=9)
+    jobs = plan_suite(make_suite({"datasets": ("folder",), **suite})).jobs
+    extract_features(jobs, quiet=True, again=True)
+    session.run(**suite)
+    assert not kept.exists()
+    fresh.run(**suite)
+    one, other = (
+        [each.results.rows(run) for run in each.results.all_runs()] for each in (session, fresh)
+    )
+    assert one[0]["test_scores"].tolist() == other[0]["test_scores"].tolist()

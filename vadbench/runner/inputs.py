@@ -16,6 +16,7 @@ from vadbench.features.networks.store import read_manifest as read_network_manif
 from vadbench.features.resplit_streams import resplit_streams
 from vadbench.features.store import MANIFEST, Stream, read_manifest
 from vadbench.features.stream import open_stream
+from vadbench.files.canonical import canonical_hash
 from vadbench.plans.jobs import Job
 from vadbench.results.schema import NetworkCost
 
@@ -107,6 +108,18 @@ def read_digests(job: Job, cache_root: Path) -> dict[str, str]:
         for split, manifest in manifests.items()
         if "contents" in manifest
     }
+
+
+def digest_training(job: Job, cache_root: Path) -> str:
+    """The digest of the features that a job learns from, which may be extracted again under the
+    same name.
+
+    Raises:
+        BadInput: if they are not there or damaged.
+    """
+    splits: tuple[Split, ...] = ("train",) if job.resplit is None else tuple(job.streams)
+    folders = [job.streams[split].folder(cache_root, split) for split in splits]
+    return canonical_hash([read_manifest(folder)["files"] for folder in folders])
 
 
 def read_network(job: Job, cache_root: Path) -> NetworkCost | None:

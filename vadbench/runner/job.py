@@ -31,6 +31,7 @@ from vadbench.plans.jobs import Job
 from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
 from vadbench.runner.inputs import (
+    digest_training,
     open_streams,
     read_digests,
     read_network,
@@ -105,7 +106,7 @@ def run_one_fit(
             data = data or read_digests(job, cache_root)
             method: type[Detector] = registry.load("detectors", job.method)
             with limit_threads(threads or method.info.threads), collect_notes() as notes:
-                kept = checkpoint_path(results, job)
+                kept = checkpoint_path(results, job, digest_training(job, cache_root))
                 detector, seconds, shared = _fit(job, streams, fit, quiet, curves, kept)
                 record, rows = _score(job, detector, streams, seconds, shared)
                 if keep is not None:

@@ -16,19 +16,25 @@ from vadbench.results.records import Results
 CHECKPOINTS = ".checkpoints"  # under the results folder
 
 
-def checkpoint_path(results: Results, job: Job) -> Path:
-    """Where the training of a job is kept until its record is written."""
-    return results.root / CHECKPOINTS / f"{job.fit_identity[:32]}.safetensors"
+def checkpoint_path(results: Results, job: Job, rows: str) -> Path:
+    """Where the training of a job is kept until its record is written; `rows` is the digest of what
+    it learns from: of others it would go on to a network of neither.
+    """
+    return results.root / CHECKPOINTS / f"{_stem(job)}-{rows[:16]}.safetensors"
 
 
 def remove_checkpoints(results: Results, done: Sequence[Job]) -> None:
     """Remove what was kept of the trainings of jobs that are done."""
     folder = results.root / CHECKPOINTS
-    for stem in {checkpoint_path(results, job).stem for job in done} if folder.is_dir() else ():
+    for stem in set(map(_stem, done)) if folder.is_dir() else ():
         for path in folder.glob(f"{stem}*"):
             path.unlink(missing_ok=True)
     with suppress(OSError):  # others are kept there
         folder.rmdir()
+
+
+def _stem(job: Job) -> str:
+    return job.fit_identity[:32]
 
 
 def sweep_left(results: Results, done: Sequence[Job], others: Sequence[Job] = ()) -> None:
