@@ -137,6 +137,34 @@ def test_held_out_videos_calibrate_and_are_not_fitted(place):
     assert len(rows["train_scores"]) == 12
 
 
+@pytest.mark.parametrize(
+    ("holdout", "third", "calibrating"), [(0.6, "2", {1}), (0.3, "2", None), (0.3, "1", {2})]
+)
+def test_of_scenes_those_that_are_held_out_whole_calibrate_nothing(
+    place, holdout, third, calibrating
+):
+    manifest = place / "data" / "folder" / "dataset.toml"
+    entries = manifest.read_text().split("[[clip]]")[1:]
+    scenes = ("1", "1", third, "1")
+    manifest.write_text(
+        "".join(
+            f"[[clip]]{entry.rstrip()}\nscene = {scene!r}\n"
+            for entry, scene in zip(entries, scenes, strict=True)
+        )
+    )
+    plan = plan_of("gaussian", ("itae",), {"itae": {**ITAE["itae"], "holdout": holdout}})
+    plan = plan_suite(plan.suite.model_copy(update={"scope": "scene"}))
+    results = Results(place / "results")
+    run_suite(plan, results, quiet=True, say=lambda line: None)
+    (record,) = results.all_runs()
+    if calibrating is None:
+        assert "all held-out videos are of scenes with no other" in record.error
+        return
+    rows = results.rows(record)
+    assert set(rows["train_video"]) == calibrating
+    assert np.isfinite(rows["train_scores"]).all()
+
+
 def test_a_network_of_another_data_set_serves_the_tested_one(place):
     plan = plan_of(train_on="synthetic")
     job = plan.jobs[0]

@@ -61,6 +61,14 @@ def test_a_tested_scene_without_training_rows_is_named() -> None:
         detector.fit(features())
 
 
+def test_rows_of_a_scene_that_none_was_fitted_to_are_refused() -> None:
+    detector = PerScene(lambda: KNN(KNN.Config(), seed=0), ["01", "07", "01"], ["01"] * 3)
+    train = features()
+    detector.fit(train.rows(np.flatnonzero(train.video != 1)))
+    with pytest.raises(BadInput, match="scene 07 has rows to score, and had none to learn from"):
+        detector.score_normal(train)
+
+
 def test_a_frame_between_two_windows_takes_the_nearer_ones_score() -> None:
     rows = {
         "train_scores": np.array([[1.0], [2.0]]),

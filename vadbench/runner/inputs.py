@@ -19,6 +19,7 @@ from vadbench.features.stream import open_stream
 from vadbench.files.canonical import canonical_hash
 from vadbench.plans.jobs import Job
 from vadbench.results.schema import NetworkCost
+from vadbench.runner.per_scene import scenes
 
 
 def open_streams(
@@ -70,7 +71,8 @@ def _without_reader(described: Any) -> Any:
 
 def split_held_out(job: Job, train: Stream) -> tuple[Stream, Stream]:
     """The training rows that a method is fitted to, and those whose scores calibrate: all of them
-    both, unless the stream's network was kept from some videos.
+    both, unless the stream's network was kept from some videos. With a training a scene, those of a
+    scene that was kept from it whole calibrate nothing.
 
     Raises:
         BadInput: if one of them has no row.
@@ -86,6 +88,15 @@ def split_held_out(job: Job, train: Stream) -> tuple[Stream, Stream]:
             f"{train.features.name}: {int(held.sum())} of {len(held)} training rows are of held-out"
             f" videos; some of both are needed, change {job.stream.stream.extractor}.holdout"
         )
+    if job.scope == "scene":
+        scene = np.asarray(scenes(train))[train.features.video]
+        held_scored = held & np.isin(scene, scene[~held])
+        if not held_scored.any():
+            raise BadInput(
+                f"{train.features.name}: all held-out videos are of scenes with no other; change"
+                f' {job.stream.stream.extractor}.holdout, or use scope = "pooled"'
+            )
+        return select_rows(train, ~held), select_rows(train, held_scored)
     return select_rows(train, ~held), select_rows(train, held)
 
 

@@ -79,7 +79,11 @@ class PerScene:
         return detector
 
     def score(self, test: Features) -> NDArray[np.float64]:
-        """[N, C] each row scored by its scene's detector."""
+        """[N, C] each row scored by its scene's detector.
+
+        Raises:
+            BadInput: on rows of a scene that none was fitted to.
+        """
         return self._each(test, self.test, lambda detector, rows: detector.score(rows))
 
     def score_normal(self, train: Features) -> NDArray[np.float64]:
@@ -106,6 +110,12 @@ class PerScene:
         score: Callable[[Detector, Features], NDArray[np.float64]],
     ) -> NDArray[np.float64]:
         scene = of_video[features.video]
+        bare = sorted(set(scene.tolist()) - self.detectors.keys())
+        if bare:
+            raise BadInput(
+                f"{features.name}: scene {bare[0]} has rows to score, and had none to learn from;"
+                ' use scope = "pooled"'
+            )
         scores = np.empty((len(features), len(self.read_outs)))
         for name, detector in self.detectors.items():
             rows = np.flatnonzero(scene == name)
