@@ -67,7 +67,7 @@ def test_an_ablation_is_a_row_a_setting_or_read_out_of_one_fit(run):
     assert "none was chosen by the test labels" in outcome.table.caption
     for path in results.root.rglob("rows.npz"):
         path.unlink()
-    assert evaluate_suite(plan, results, quiet)[0] == outcome.table
+    assert evaluate_suite(plan, results, quiet).table == outcome.table
 
 
 def test_a_read_out_is_evaluated_from_the_frames_of_another_recipe(run):
@@ -77,7 +77,7 @@ def test_a_read_out_is_evaluated_from_the_frames_of_another_recipe(run):
         record = json.loads(path.read_text()) if path.suffix == ".json" else {}
         if path.suffix == ".npz" or record["read_outs"] == ["max"]:
             path.unlink()
-    found, _ = evaluate_suite(plan, results, quiet)
+    found = evaluate_suite(plan, results, quiet).table
     assert found.rows[1].cells[0].value == wanted.rows[1].cells[0].value
 
 

@@ -5,14 +5,18 @@ is not believed, and the next run or evaluation computes it from the scores that
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_reuse import Session, own, write_clip  # noqa: F401
+from typer.testing import CliRunner
 
 from vadbench import trainer
+from vadbench.cli.program import app
 from vadbench.datasets.folder import Folder
+from vadbench.errors import BadInput
 from vadbench.evaluation.evaluate import evaluate_all
 from vadbench.plans.needs import extract_features
 from vadbench.plans.plan import plan_suite
@@ -163,3 +167,48 @@ def test_an_interrupted_training_does_not_go_on_with_other_rows(
         [each.results.rows(run) for run in each.results.all_runs()] for each in (session, fresh)
     )
     assert one[0]["test_scores"].tolist() == other[0]["test_scores"].tolist()
+
+
+def test_a_result_that_cannot_be_evaluated_ends_no_other(own: Path, tmp_path: Path) -> None:  # noqa: F811
+    session = Session(tmp_path / "results")
+    session.run()
+    whole = values_of(session.results)
+    for path in session.results.root.rglob("metrics.json"):
+        path.unlink()
+    (rows,) = session.results.root.glob("runs/*/*/gaussian/*/rows.npz")
+    rows.write_bytes(rows.read_bytes()[:-50])
+    fields = {"datasets": ("folder",), "methods": ("gaussian", "magnitude")}
+    plan = plan_suite(make_suite({**fields, "features": ("velocity@grid",)}))
+    for do in (partial(run.run_suite, quiet=True), run.evaluate_suite):
+        outcome = do(plan, session.results, say=lambda line: None)
+        (line,) = outcome.unevaluated
+        assert line.startswith("folder/gaussian@velocity@grid:0: ")
+        assert "rows.npz" in line
+        first, second = (table_row.cells[0] for table_row in outcome.table.rows)
+        assert (first.value, second.value is None) == (None, False)
+        assert "not evaluated: " in (first.note or "")
+    found = values_of(session.results)
+    assert len(found) == 1
+    assert found.items() <= whole.items()
+
+
+def test_labels_that_cannot_be_read_are_told_before_anything_is_trained(
+    own: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(dataset: Folder) -> None:
+        raise BadInput("labels.txt: not there")
+
+    monkeypatch.setattr(Folder, "labels", refuse)
+    session = Session(tmp_path / "results")
+    session.run()
+    assert session.told[0] == "cannot be evaluated here: labels.txt: not there"
+    assert session.ran == 2
+    assert [one.status for one in session.results.all_runs()] == ["done", "done"]
+    options = ("--methods", "gaussian", "--datasets", "folder", "--features", "velocity@grid")
+    for command in ("plan", "run"):
+        results = ("--results", str(session.results.root))
+        answer = CliRunner().invoke(app, [command, *options, *results])
+        assert answer.exit_code == 1
+        assert "labels.txt: not there" in answer.output

@@ -284,7 +284,7 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(
     assert "its files have changed since" in (outdated.note or "")
 
     open_once.cache_clear()
-    table, _ = evaluate_suite(
+    table = evaluate_suite(
         plan_suite(
             make_suite(
                 {"methods": METHODS, "datasets": ("folder",), "features": ("velocity@grid",)}
@@ -292,7 +292,7 @@ def test_a_record_of_changed_pictures_is_not_shown_before_it_is_made_anew(
         ),
         session.results,
         session.told.append,
-    )
+    ).table
     assert {row.cells[0].note for row in table.rows} == {
         "its files have changed since; vadbench run makes it anew"
     }

@@ -166,7 +166,9 @@ def _end(outcome: Outcome) -> None:
         say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
     for reason in outcome.lacking:
         say(f"not run: {reason}")
-    raise typer.Exit(1 if outcome.failed or outcome.lacking else 0)
+    for reason in outcome.unevaluated:
+        say(f"not evaluated: {reason}")
+    raise typer.Exit(1 if outcome.failed or outcome.lacking or outcome.unevaluated else 0)
 
 
 def _refuse_local(executor: str, asked: dict[str, Any]) -> None:
@@ -222,10 +224,11 @@ def plan(
     Ends with the exit code that the run would end with: 1 where something cannot run here, 2 where
     nothing can.
     """
+    from vadbench.evaluation.evaluate import find_unlabelled
     from vadbench.locations import cache_root
     from vadbench.plans.cost import expected_seconds, read_runs
-    from vadbench.plans.needs import find_lacking, find_unable, group_reasons
-    from vadbench.plans.states import job_states
+    from vadbench.plans.needs import find_lacking, find_unable, group_reasons, what_lacks
+    from vadbench.plans.states import job_states, list_unevaluated
     from vadbench.plans.summary import list_features, list_networks, split_jobs, summarise
     from vadbench.results.records import Results
 
@@ -262,7 +265,14 @@ def plan(
         echo(f"features to extract first, beside that time: {stream}")
     for reason in group_reasons(lacking):
         echo(f"cannot run here: {reason}")
-    raise typer.Exit((1 if total.done or total.left else 2) if lacking else 0)
+    left = [job for job in todo if what_lacks(job, lacking)]
+    ended = states.keys() - {job.identity for job in left}
+    unlabelled = find_unlabelled(list_unevaluated(planned, ended, Results(results)))
+    for reason in unlabelled:
+        echo(f"cannot be evaluated here: {reason}")
+    if lacking and not (total.done or total.left):
+        raise typer.Exit(2)
+    raise typer.Exit(1 if lacking or unlabelled else 0)
 
 
 @app.command()
@@ -286,8 +296,7 @@ def evaluate(
     if not (results / "runs").is_dir():  # recipes can be made again from runs
         records.require_records()
     if options.methods or options.datasets or options.suite:
-        _print_table(*evaluate_suite(options.read_plan(), records, say))
-        return
+        _end(evaluate_suite(options.read_plan(), records, say))
     chosen = choose_labels(parse_settings(options.settings or ()), options.labels)
     alone = Options(settings=options.settings, labels=options.labels)
     if set(chosen) - {"protocol"} or options != alone:

@@ -8,7 +8,7 @@ git) the stored frame maxima of the runs serve instead, and what the record says
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import zip_longest
@@ -407,6 +407,24 @@ def find_tested(result: Result, dataset: Dataset) -> tuple[Resplit | None, str]:
             f" {_name_split(own)}; vadbench run --labels {labels} trains on it"
         )
     return resplit, labels
+
+
+def find_unlabelled(results: Iterable[Result]) -> tuple[str, ...]:
+    """Why results cannot be evaluated on this machine, a line a reason: labels that are not here or
+    cannot be read.
+    """
+    reasons = {}
+    for result in results:
+        asked = result.dataset, result.training.setting, result.protocol.labels
+        if result.given is not None or asked in reasons:
+            continue
+        try:
+            dataset = open_dataset(result.dataset)
+            labels_tested(dataset, *find_tested(result, dataset))
+            reasons[asked] = ""
+        except BadInput as error:
+            reasons[asked] = str(error)
+    return tuple(dict.fromkeys(filter(None, reasons.values())))
 
 
 def _name_split(name: str | None) -> str:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
-from vadbench.evaluation.evaluate import changes_since, evaluate
+from vadbench.evaluation.evaluate import changes_since, evaluate, find_unlabelled
 from vadbench.executors.devices import Devices
 from vadbench.executors.limits import Limits
 from vadbench.executors.local import one_fit_each, run_jobs
@@ -32,7 +32,7 @@ from vadbench.plans.needs import (
     what_lacks,
 )
 from vadbench.plans.plan import Plan, Planned
-from vadbench.plans.states import State, job_states
+from vadbench.plans.states import State, job_states, list_unevaluated
 from vadbench.report.tables import csv, markdown
 from vadbench.report.tables.make import make_table
 from vadbench.report.tables.table import Table
@@ -73,14 +73,15 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a suite left: its table, where that lies, the jobs that failed with their errors, and
-    what was lacking for those that did not run.
+    """What a suite left: its table, where that lies, the jobs that failed with their errors, what
+    was lacking for those that did not run, and what could not be evaluated, with the reason.
     """
 
     table: Table
     path: Path
-    failed: tuple[tuple[Job, str], ...]
-    lacking: tuple[str, ...]
+    failed: tuple[tuple[Job, str], ...] = ()
+    lacking: tuple[str, ...] = ()
+    unevaluated: tuple[str, ...] = ()
 
 
 def run_suite(
@@ -148,6 +149,9 @@ def run_suite(
     _require_some(able or done, lacking)
     for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
+    ended = {job.identity for job in (*able, *done)}
+    for reason in find_unlabelled(list_unevaluated(plan, ended, results)):
+        say(f"cannot be evaluated here: {reason}")
     evaluation = Evaluation(plan, results, say, fresh={job.identity for job in able})
     evaluation.take(job.identity for job in reused)
     replace = frozenset(job.identity for job in (able if again else outdated))
@@ -188,8 +192,8 @@ def run_suite(
     fails = {job.identity for job, _ in failed}
     _require_some(ready or done, lacking)
     if ready:  # a process that has died may have left something
-        ended = [job for job in ready if job.identity not in fails]
-        sweep_left(results, ended, [job for job, _ in failed])
+        whole = [job for job in ready if job.identity not in fails]
+        sweep_left(results, whole, [job for job, _ in failed])
     evaluation.summarise()
     if keep_models:
         _keep_models(plan, evaluation.ready, results, quiet, threads, say)
@@ -198,10 +202,11 @@ def run_suite(
         for job in outdated
         if job not in ready or job.identity in fails
     }
+    withheld |= evaluation.withheld
     table, path = write_table(plan, results, withheld)
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
-    return Outcome(table, path, tuple(failed), group_reasons(lacking))
+    return Outcome(table, path, tuple(failed), group_reasons(lacking), evaluation.unevaluated)
 
 
 def _open(where: Where, jobs: list[Job]) -> AbstractContextManager[None]:
@@ -263,17 +268,17 @@ def _keep_models(
     keep_results([one for one in able if failed.isdisjoint(one.runs)], root, say)
 
 
-def evaluate_suite(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
+def evaluate_suite(plan: Plan, results: Results, say: Say) -> Outcome:
     """Recompute every value of the plan's finished results from stored scores, and the table;
     trains nothing.
     """
     results.sweep_temporary()
     states = job_states(plan, results)
-    done = [one for one in _list_distinct(plan) if all(states[run] == "done" for run in one.runs)]
-    for number, one in enumerate(done, 1):
-        record = evaluate(one.result, one.runs, open_dataset(one.result.dataset), results)
-        say(f"[{number}/{len(done)}] evaluated {describe_value(record)}")
-    return write_table(plan, results, withhold(states))
+    done = {identity for identity, state in states.items() if state == "done"}
+    evaluation = Evaluation(plan, results, say, fresh=done)
+    evaluation.take(done)
+    table, path = write_table(plan, results, withhold(states) | evaluation.withheld)
+    return Outcome(table, path, unevaluated=evaluation.unevaluated)
 
 
 def withhold(states: Mapping[str, State]) -> dict[str, str]:
@@ -356,6 +361,7 @@ class Evaluation:
         self.identities: list[str] = []
         self.again: Counter[tuple[str, str]] = Counter()
         self.unread: dict[str, str] = {}
+        self.refused: dict[str, list[Planned]] = {}
 
     def take(self, ready: Iterable[str]) -> None:
         """Take note of jobs that are there, by identity, and evaluate what has waited for them."""
@@ -363,8 +369,13 @@ class Evaluation:
         able = [one for one in self.waiting if self.ready.issuperset(one.runs)]
         self.waiting = [one for one in self.waiting if one not in able]
         for one in able:
-            record = self._evaluate(one, not self.fresh.isdisjoint(one.runs))
-            self.identities.append(record.identity)
+            try:
+                record = self._evaluate(one, not self.fresh.isdisjoint(one.runs))
+            # one result's scores or labels must not end the others' runs: it is named, and shown
+            except BadInput as error:
+                self.refused.setdefault(str(error), []).append(one)
+            else:
+                self.identities.append(record.identity)
 
     def _evaluate(self, one: Planned, fresh: bool) -> ResultRecord:
         dataset = open_dataset(one.result.dataset)
@@ -384,6 +395,24 @@ class Evaluation:
         self.say(f"evaluated {describe_value(record)}")
         return record
 
+    @property
+    def unevaluated(self) -> tuple[str, ...]:
+        """What could not be evaluated, a line a reason."""
+        return tuple(
+            f"{refused[0].result.name}{_count_others(len(refused) - 1)}: {reason}"
+            for reason, refused in self.refused.items()
+        )
+
+    @property
+    def withheld(self) -> dict[str, str]:
+        """Why a table does not show the jobs of what could not be evaluated, by identity."""
+        return {
+            run: f"not evaluated: {reason}"
+            for reason, refused in self.refused.items()
+            for one in refused
+            for run in one.runs
+        }
+
     def summarise(self) -> None:
         """Say why records were evaluated again, or could not be, in one line a data set."""
         for (dataset, changed), count in self.again.items():
@@ -393,6 +422,10 @@ class Evaluation:
                 f"{dataset}: its records stand as they were evaluated, the labels cannot be read"
                 f" here: {reason}"
             )
+
+
+def _count_others(count: int) -> str:
+    return f" and {plural(count, 'other')}" if count else ""
 
 
 def _list_distinct(plan: Plan) -> list[Planned]:
