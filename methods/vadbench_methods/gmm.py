@@ -47,7 +47,9 @@ class GMMConfig(MethodConfig):
         description="at most so many training rows choose the number of components and the floor",
     )
     init_seed: NonNegativeInt | None = Field(
-        None, description="seed of the k-means start; null: the run's seed (AccI-VAD: always 0)"
+        None,
+        le=2**32 - 1,
+        description="seed of the k-means start; null: the run's seed (AccI-VAD: always 0)",
     )
     device: Literal["auto", "cpu", "cuda"] = runtime(
         "auto",

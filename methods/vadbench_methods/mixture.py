@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 
 from vadbench.detector import APPROXIMATE, Approximation
 from vadbench.errors import BadInput
-from vadbench_methods.quadratic_em import MOST_COLUMNS, fit_components, fit_streamed
+from vadbench_methods.quadratic_em import (
+    MOST_COLUMNS,
+    NotPositive,
+    fit_components,
+    fit_streamed,
+)
 from vadbench_methods.streamed import VALUES, Computed, Rows, blocks, is_large, moments, read_all
 
 START_VALUES = 2**24  # of rows that k-means begins from, where not all are in memory
@@ -298,14 +303,14 @@ def _em(rows: Rows, components: int, seed: int, floor: float) -> Mixture:
 
     count = _at_most_distinct(rows, components)
     fit = _choose_fit(rows)
-    failure: Exception | None = None
+    failure: NotPositive | None = None
     for reg_covar in (floor, *(larger for larger in FLOORS if larger > floor)):
         # k-means adds OpenMP threads' sums in any order: with one thread a refit is equal to the
         # bit. The papers too stop EM after 100 iterations.
         with threadpool_limits(1, user_api="openmp"):
             try:
                 parts = fit(rows, count, seed, reg_covar)
-            except ValueError as error:  # an ill-defined covariance
+            except NotPositive as error:
                 failure = error
                 continue
         if all(np.isfinite(part).all() for part in parts):
@@ -355,7 +360,13 @@ def _fit_many_columns(rows: Float64, count: int, seed: int, floor: float) -> Par
     model = GaussianMixture(count, covariance_type="full", reg_covar=floor, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(rows)
+        try:
+            model.fit(rows)
+        except ValueError as error:
+            # scikit-learn says so of a covariance that has no Cholesky factor, and of much else
+            if isinstance(error.__context__, np.linalg.LinAlgError):
+                raise NotPositive(str(error)) from error
+            raise
     return model.weights_, model.means_, model.covariances_, model.precisions_cholesky_
 
 

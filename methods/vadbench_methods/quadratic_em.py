@@ -30,6 +30,10 @@ LEAST = -600.0  # log of a responsibility: smaller ones are subnormal numbers, w
 NARROW = "EM centred narrow components"  # slower, where a product of monomials loses digits
 
 
+class NotPositive(ValueError):
+    """A covariance is not positive definite: a higher floor may help."""
+
+
 @dataclass(frozen=True)
 class Components:
     """A mixture in the making: weights [K], means [K, D], covariances [K, D, D], and the Cholesky
@@ -46,14 +50,14 @@ class Components:
         """Those of the sums of an M-step.
 
         Raises:
-            ValueError: if a covariance is not positive.
+            NotPositive: if a covariance is not positive definite.
         """
         dim = means.shape[1]
         covariances = covariances + floor * np.eye(dim)
         try:
             lower = np.linalg.cholesky(covariances)
         except np.linalg.LinAlgError as error:
-            raise ValueError("a covariance is not positive") from error
+            raise NotPositive("a covariance is not positive definite") from error
         factors = np.linalg.solve(lower, np.eye(dim)[None]).transpose(0, 2, 1)
         weights = sizes / sizes.sum()
         return cls(weights, means, covariances, np.ascontiguousarray(factors))
@@ -83,7 +87,7 @@ def fit_components(rows: Float64, components: int, seed: int, floor: float) -> C
         floor: added to each variance.
 
     Raises:
-        ValueError: if a covariance becomes singular.
+        NotPositive: if a covariance becomes singular.
     """
     from sklearn.cluster import KMeans
 
@@ -104,11 +108,14 @@ def fit_streamed(
         floor: added to each variance.
 
     Raises:
-        ValueError: if a covariance becomes singular.
+        NotPositive: if a covariance becomes singular.
     """
     from sklearn.cluster import KMeans
 
-    start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(rows[some])
+    first = np.asarray(
+        rows[some], np.float64
+    )  # of raw rows: k-means keeps the type it is fitted in
+    start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(first)
     dim = rows.shape[1]
     unit = np.broadcast_to(np.eye(dim), (components, dim, dim))
     centres = Components(np.full(components, 1 / components), start.cluster_centers_, unit, unit)

@@ -5,12 +5,17 @@ components that training videos choose.
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy.stats import multivariate_normal
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+from vadbench_methods import streamed
 from vadbench_methods.gmm import GMM, GMMConfig
 from vadbench_methods.mixture import (
     Mixture,
@@ -19,6 +24,7 @@ from vadbench_methods.mixture import (
     fit_mixture,
     subsample,
 )
+from vadbench_methods.quadratic_em import NotPositive
 
 from vadbench.detector import Features, Nature, Note
 from vadbench.errors import BadInput
@@ -28,6 +34,20 @@ from vadbench.features.stream import declared_nature
 def two_blobs(rows=400, dim=2, seed=0):
     rng = np.random.default_rng(seed)
     return rng.standard_normal((rows, dim)) + 8 * rng.integers(0, 2, (rows, 1))
+
+
+class Way(NamedTuple):
+    """Of fitting: what learns, and of how many columns."""
+
+    learner: type
+    columns: int
+
+
+@pytest.fixture(params=["few columns", "many columns", "streamed"])
+def fit_by(request, monkeypatch):
+    if request.param == "streamed":
+        monkeypatch.setattr(streamed, "MOST_VALUES", 0)
+    return Way(GaussianMixture, 20) if request.param == "many columns" else Way(KMeans, 6)
 
 
 def features(x, video=None):
@@ -56,8 +76,6 @@ def test_one_component_is_the_sample_gaussian():
 
 
 def test_absolute_floor_is_scikit_learn_s():
-    from sklearn.mixture import GaussianMixture
-
     x = two_blobs(dim=4)
     reference = GaussianMixture(3, random_state=5).fit(x)
     np.testing.assert_allclose(
@@ -101,6 +119,28 @@ def test_em_that_never_succeeds_is_a_clear_error():
     x = 1e12 * np.outer(np.random.default_rng(0).standard_normal(200), np.ones(6))
     with pytest.raises(BadInput, match="EM failed with every covariance floor"):
         fit_mixture(x, 1, 0, absolute=True)
+
+
+def test_a_covariance_without_a_factor_is_a_matter_of_the_floor_in_every_way_of_fitting(fit_by):
+    x = 1e12 * np.outer(np.random.default_rng(0).standard_normal(200), np.ones(fit_by.columns))
+    with pytest.raises(BadInput, match="EM failed with every covariance floor") as refusal:
+        fit_mixture(x, 1, 0, absolute=True)
+    assert type(refusal.value.__cause__) is NotPositive
+
+
+def test_another_error_of_fitting_is_not_taken_for_one_of_the_floor(fit_by, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("something else")
+
+    monkeypatch.setattr(fit_by.learner, "fit", fail)
+    with pytest.raises(ValueError, match=r"^something else$"):
+        fit_mixture(two_blobs(dim=fit_by.columns), 2, 0, absolute=True)
+
+
+def test_a_seed_of_the_start_that_scikit_learn_does_not_take_is_refused():
+    assert GMMConfig(init_seed=2**32 - 1).init_seed == 2**32 - 1
+    with pytest.raises(ValidationError, match="init_seed"):
+        GMMConfig(init_seed=2**32)
 
 
 def test_constant_column_adds_the_same_to_every_row():

@@ -157,15 +157,17 @@ def test_what_is_read_in_blocks_is_what_is_read_at_once(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["clusters", "nearly collinear", "far from the origin", "units"])
 @pytest.mark.parametrize("dim", [3, 16, 20])
-def test_a_streamed_mixture_ends_where_scikit_learn_ends(large, kind, dim):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_streamed_mixture_ends_where_scikit_learn_ends(large, kind, dim, dtype):
     x = clusters(1200, dim).astype(np.float64)
     x[:, -1] = x[:, 0] + 1e-4 * x[:, 1] if kind == "nearly collinear" else x[:, -1]
     x += 1e3 if kind == "far from the origin" else 0
     x *= np.geomspace(1e-2, 1e2, dim) if kind == "units" else 1
+    x = x.astype(dtype)
     ours = fit_mixture(x, 4, 0, absolute=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = GaussianMixture(4, random_state=0).fit(x)
+        theirs = GaussianMixture(4, random_state=0).fit(x.astype(np.float64))
     scale = np.abs(theirs.means_).max(), np.abs(theirs.covariances_).max()
     np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=0, atol=1e-9)
     np.testing.assert_allclose(ours.means, theirs.means_, rtol=0, atol=1e-9 * scale[0])
