@@ -167,9 +167,10 @@ def choose_components(
     """The candidate with the best mean log-likelihood of held-out *training* videos.
 
     Whole videos are held out: neighbouring frames are near-copies, and held out row by row they
-    would reward memorising. A single video (also one beside which hardly a row is left) is cut into
-    contiguous stretches. At most `rows` rows, drawn with `seed`, take part. A candidate with more
-    parameters than rows to fit is not tried.
+    would reward memorising. Where one video holds nearly all rows, so that all others together are
+    fewer than half of what a fold holds out, 1 / (2 folds) of the rows, all rows are cut into
+    contiguous stretches instead: few rows fitted would decide alone. At most `rows` rows, drawn
+    with `seed`, take part. A candidate with more parameters than rows to fit is not tried.
 
     Args:
         x: [N, D] training rows.
@@ -287,8 +288,12 @@ def _sample(
 
 
 def _groups(video: NDArray[np.integer[Any]], folds: int) -> NDArray[np.integer[Any]]:
-    largest = np.unique(video, return_counts=True)[1].max()
-    if len(video) - largest >= 2:  # rows are left to fit where the largest video is held out
+    """[N] what is held out together: the videos, or contiguous stretches of the rows; see
+    `choose_components`.
+    """
+    # what is left to fit where the largest video is held out
+    rest = len(video) - np.unique(video, return_counts=True)[1].max()
+    if rest >= max(2, len(video) / (2 * folds)):
         return video
     return np.arange(len(video)) * folds // len(video)
 

@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GroupKFold
 from vadbench_methods import streamed
 from vadbench_methods.gmm import GMM, GMMConfig
 from vadbench_methods.mixture import (
     Mixture,
+    _groups,
     choose_components,
     choose_floor,
     fit_mixture,
@@ -218,6 +220,25 @@ def test_many_dimensions_get_a_larger_floor_than_few():
 def test_a_video_that_holds_nearly_all_rows_is_cut():
     x, video = two_blobs(300), np.repeat([0, 1], [299, 1])
     assert choose_components(x, video, (1, 2), 0) == 2
+
+
+def test_beside_a_video_that_holds_nearly_all_rows_is_chosen_what_it_alone_would_choose():
+    x, alone = two_blobs(3000), np.zeros(3000, int)
+    with_another = np.repeat([0, 1], [2998, 2])
+    counts = {choose_components(x, video, (1, 2, 4, 8), 0) for video in (alone, with_another)}
+    floors = {choose_floor(x, video, 2, (1e-6, 1e-2, 1.0), 0) for video in (alone, with_another)}
+    assert (len(counts), len(floors)) == (1, 1)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 400), min_size=1, max_size=8).filter(lambda n: sum(n) >= 4),
+    folds=st.integers(2, 10),
+)
+def test_every_fold_is_fitted_to_a_fair_share_of_the_rows(sizes, folds):
+    groups = _groups(np.repeat(np.arange(len(sizes)), sizes), folds)
+    splits = GroupKFold(min(folds, len(np.unique(groups)))).split(groups, groups=groups)
+    least = min(len(fitted) for fitted, _ in splits)
+    assert least >= max(2, len(groups) / (2 * folds))
 
 
 def test_a_subsample_is_drawn_in_order_and_only_where_there_are_more_rows():
