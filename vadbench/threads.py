@@ -35,10 +35,11 @@ def count_threads() -> int:
 
 def count_cores() -> int:
     """Cores that this process may use: its share of them where it is one of several, which their
-    pool says in OMP_NUM_THREADS; in a batch job those it asked for.
+    pool says in OMP_NUM_THREADS (of nested levels, the outermost counts); in a batch job those it
+    asked for.
     """
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    if share.isdigit():
+    share = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if share.isdecimal():
         return max(int(share), 1)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

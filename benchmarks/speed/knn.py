@@ -21,7 +21,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 # on a busy machine, one thread gives the fairer ratio
-THREADS = int(os.environ.get("OMP_NUM_THREADS", 2))
+THREADS = int((os.environ.get("OMP_NUM_THREADS") or "2").split(",")[0])
 # before anything reads them
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(THREADS)
 

@@ -157,6 +157,14 @@ def test_back_ends_agree_on_any_rows(data, k):
     np.testing.assert_allclose(tree, product, rtol=1e-9, atol=0)
 
 
+@pytest.mark.parametrize("threads", ["", "2,1", "0"])
+def test_a_tree_is_asked_whatever_the_variable_of_threads_says(threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    x = far_from_the_origin(np.random.default_rng(0), 30, 2)
+    found = Nearest(x, np.ones(2), np.zeros(30, int), "tree").squares(x, 2)
+    np.testing.assert_allclose(found, brute_force(x, x, 2), rtol=1e-9)
+
+
 def test_score_does_not_depend_on_the_other_rows():
     rng = np.random.default_rng(0)
     detector = KNN(KNNConfig(k=3), seed=0)

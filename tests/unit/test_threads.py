@@ -6,7 +6,7 @@ import pytest
 import threadpoolctl
 
 from vadbench import registry
-from vadbench.threads import COUNTS, count_threads, limit_threads
+from vadbench.threads import COUNTS, count_cores, count_threads, limit_threads
 from vadbench.workers import open_workers
 
 SPIN = "import vadbench, os; print(os.environ.get('{}'))"
@@ -55,6 +55,17 @@ def test_a_limit_holds_in_the_block_alone():
 def test_a_worker_has_its_share_of_the_cores():
     with limit_threads(4), open_workers(2) as workers:
         assert workers.submit(count_threads).result() == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "cores"),
+    [("3", 3), ("2,1", 2), (" 4 ", 4), ("0", 1), ("", None), ("many", None), ("²", None)],
+)
+def test_cores_are_counted_whatever_the_variable_says(given, cores, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    all_of_them = count_cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert count_cores() == (cores or all_of_them)
 
 
 def test_every_method_says_how_many_threads_it_takes():

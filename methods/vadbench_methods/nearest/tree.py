@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vadbench.threads import count_cores
 from vadbench_methods.nearest.rows import Float32, Float64, Integers, Rows
 
 if TYPE_CHECKING:
@@ -135,6 +135,5 @@ def _ask(tree: cKDTree, queries: Float64, k: int) -> tuple[Float64, Integers]:
     """[Q, k] distances and indices; infinite, with an index past the end, where the tree has fewer
     rows.
     """
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
-    distance, index = tree.query(queries, np.arange(1, k + 1), workers=threads)
+    distance, index = tree.query(queries, np.arange(1, k + 1), workers=count_cores())
     return np.asarray(distance), np.asarray(index)
