@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,15 @@ def make_array(shape: tuple[int, ...], dtype: DTypeLike, what: str) -> NDArray[A
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY:
         return np.empty(shape, dtype)
-    folder = _find_room(size)
-    if folder is not None:
-        with tempfile.TemporaryFile(dir=folder, prefix="vadbench-") as file:
-            if hasattr(os, "posix_fallocate"):
-                # a disk that fills up says so here, and not by a signal when a page is written
-                os.posix_fallocate(file.fileno(), 0, size)
-            return np.memmap(file, dtype, "r+", shape=shape)
+    for folder in _find_room(size):
+        try:
+            with tempfile.TemporaryFile(dir=folder, prefix="vadbench-") as file:
+                if hasattr(os, "posix_fallocate"):
+                    # a disk that fills up says so here, and not by a signal when a page is written
+                    os.posix_fallocate(file.fileno(), 0, size)
+                return np.memmap(file, dtype, "r+", shape=shape)
+        except OSError:  # a quota, a limit on a file's size, or a disk that has filled up since
+            continue
     require_memory(size, what, f"free {size / 2**30:.1f} GiB where VADBENCH_CACHE lies")
     return np.empty(shape, dtype)
 
@@ -92,18 +95,17 @@ def require_memory(size: int, what: str, help_: str) -> None:
         )
 
 
-def _find_room(size: int) -> Path | None:
-    """A folder whose disk has room for so many bytes; None: there is none."""
+def _find_room(size: int) -> Iterator[Path]:
+    """Folders whose disks seem to have room for so many bytes, the best first."""
     for folder in (cache_root(), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
             if shutil.disk_usage(folder).free > SPARE * size and not _is_memory(folder):
-                return folder
+                yield folder
         except OSError:  # read-only
             continue
-    return None
 
 
 def _is_memory(folder: Path) -> bool:

@@ -1,5 +1,7 @@
 """Rows that do not fit into memory: read in blocks, taken out to disk, and the same numbers."""
 
+import errno
+import os
 import tracemalloc
 import warnings
 
@@ -88,7 +90,7 @@ def test_small_arrays_lie_in_memory():
 
 
 def test_a_disk_without_room_is_followed_by_memory_and_then_refused(on_disk, monkeypatch):
-    monkeypatch.setattr(spill, "_find_room", lambda size: None)
+    monkeypatch.setattr(spill, "_find_room", lambda size: [])
     assert not isinstance(make_array((3, 4), np.float64, "x"), np.memmap)
     full = psutil.virtual_memory()._replace(available=10)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: full)
@@ -96,6 +98,27 @@ def test_a_disk_without_room_is_followed_by_memory_and_then_refused(on_disk, mon
         make_array((3, 4), np.float64, "my rows")
     with pytest.raises(BadInput, match=r"GiB are free; take fewer$"):
         require_memory(2**40, "this", "take fewer")
+
+
+@pytest.mark.parametrize("code", [errno.EDQUOT, errno.EFBIG, errno.ENOSPC])
+def test_a_disk_that_refuses_what_it_seemed_to_have_room_for_is_followed_by_the_next(
+    on_disk, monkeypatch, code
+):
+    asked = []
+
+    def refuse(*arguments):
+        asked.append(arguments)
+        raise OSError(code, "refused")
+
+    monkeypatch.setattr(spill, "_find_room", lambda size: [on_disk, on_disk])
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    assert not isinstance(make_array((3, 4), np.float64, "x"), np.memmap)
+    assert len(asked) == 2
+    full = psutil.virtual_memory()._replace(available=10)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: full)
+    with pytest.raises(BadInput, match=r"^my rows needs .* VADBENCH_CACHE"):
+        make_array((3, 4), np.float64, "my rows")
+    assert list(on_disk.iterdir()) == []
 
 
 def test_features_of_some_rows_are_the_same_on_disk(on_disk):
