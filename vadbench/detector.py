@@ -411,7 +411,8 @@ class Detector(ABC):
         """The detector that `save` wrote.
 
         Raises:
-            BadInput: if the folder holds no detector, a damaged one, or one of another method.
+            BadInput: if the folder holds no detector, a damaged one, or one of another method, or
+                if what it is made of is not here.
         """
         path = folder / "detector.json"
         if not path.is_file():
@@ -434,6 +435,8 @@ class Detector(ABC):
         arrays = _load_arrays(folder / MODEL, described.get("sha256"))
         try:
             detector.restore(arrays)
+        except BadInput:  # it says itself what is lacking, such as a package
+            raise
         except (KeyError, ValueError, RuntimeError) as error:
             raise BadInput(
                 f"{folder / MODEL}: of other settings than detector.json ({cut(str(error))})"

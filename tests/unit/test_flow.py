@@ -315,6 +315,17 @@ def test_absent_package_names_the_extra(
         detector(architecture=architecture).fit(features(draw_correlated()))
 
 
+def test_a_saved_one_whose_package_is_absent_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = detector(max_steps=2)
+    flow.fit(features(draw_correlated()))
+    flow.save(tmp_path)
+    monkeypatch.setitem(sys.modules, "normflows", None)
+    with pytest.raises(BadInput, match=r"^flow: the package normflows is not installed; run pip"):
+        Flow.load(tmp_path)
+
+
 @pytest.mark.slow
 def test_ranks_like_the_exact_density_of_a_gaussian_mixture() -> None:
     """Four overlapping Gaussians in 8-d.
