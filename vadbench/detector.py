@@ -10,6 +10,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -24,6 +25,8 @@ from vadbench.spec import Part as Part
 from vadbench.spill import take_rows
 
 MODEL = "model.safetensors"
+BLOCK = 65536  # rows at a time at most, so that temporaries are small beside a memory map,
+VALUES = 2**22  # and values
 APPROXIMATE = "approximate: "  # begins a note that captions show
 Role = Literal["fit", "scoring", "runtime"]
 
@@ -112,13 +115,14 @@ class Features:
         for label, values in (("video", self.video), ("frame", self.frame), ("box", self.box)):
             if values is not None and len(values) != rows:
                 raise BadInput(f"{self.name}: {label} has {len(values)} rows, x has {rows}")
-        for start in range(0, rows, 65536):  # blocks keep the temporary small beside a memory map
-            finite = np.isfinite(self.x[start : start + 65536])
+        for block in row_blocks(self.x):
+            finite = np.isfinite(self.x[block])
             if not finite.all():
                 row, column = np.argwhere(~finite)[0]
-                value = self.x[start + row, column]
+                row += block.start
+                value = self.x[row, column]
                 raise BadInput(
-                    f"{self.name}: row {start + row}, column {column} is {value}; features must be"
+                    f"{self.name}: row {row}, column {column} is {value}; features must be"
                     " finite (vadbench features verify)"
                 )
 
@@ -478,9 +482,12 @@ class Standardisation:
         """Statistics of x [N, D] in float64, in blocks: two passes, nothing the size of x is
         made.
         """
-        blocks = [slice(start, start + 65536) for start in range(0, len(x), 65536)]
+        blocks = [slice(start, start + BLOCK) for start in range(0, len(x), BLOCK)]
         mean = sum(x[block].sum(0, dtype=np.float64) for block in blocks) / len(x)
-        squares = sum(_sum_squares(x[block] - mean) for block in blocks)
+        squares = np.zeros(x.shape[1])
+        for block in blocks:
+            for some in _split_columns(len(x[block]), x.shape[1]):
+                squares[some] += _sum_squares(x[block, some] - mean[some])
         std = np.sqrt(squares / max(len(x) - 1, 1))
         constant = std <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
         return cls(np.asarray(mean), np.where(constant, 1.0, std + 1e-8))
@@ -494,6 +501,27 @@ class Standardisation:
             rows /= self.scale
             out[start : start + step] = rows
         return out
+
+
+def row_blocks(x: NDArray[Any]) -> list[slice]:
+    """Blocks of the rows of x [N, D], for what is computed row by row: their size changes no digit.
+
+    >>> row_blocks(np.empty((100_000, 2)))
+    [slice(0, 65536, None), slice(65536, 131072, None)]
+    """
+    step = min(BLOCK, max(1, VALUES // max(1, x.shape[1])))
+    return [slice(start, start + step) for start in range(0, len(x), step)]
+
+
+def _split_columns(rows: int, columns: int) -> list[slice]:
+    """Stretches of the columns, so that blocks of `rows` rows are small, for sums over rows.
+
+    A sum over the rows of several columns adds row after row, whatever stands beside a column; over
+    those of a single one NumPy adds in another order: no stretch is a single column.
+    """
+    count = max(1, -(-rows * columns // VALUES))
+    edges = [columns * part // count for part in range(count + 1)]
+    return [slice(start, end) for start, end in pairwise(edges)]
 
 
 def _sum_squares(values: NDArray[np.float64]) -> NDArray[np.float64]:

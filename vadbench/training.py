@@ -20,12 +20,19 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from vadbench.detector import Detector, Features, MethodConfig, Nature, Standardisation, runtime
+from vadbench.detector import (
+    Detector,
+    Features,
+    MethodConfig,
+    Nature,
+    Standardisation,
+    row_blocks,
+    runtime,
+)
 from vadbench.errors import BadInput
 from vadbench.loading import CPU, fits_on, hold, move, send
 from vadbench.spill import make_array
 
-BLOCK = 65536  # rows standardised at a time, so that float64 temporaries stay small
 # operations that one hidden unit's activation and noise count as: they take as long as so many of a
 # large matrix product, on AVX2
 ACTIVATION = 250.0
@@ -528,8 +535,8 @@ def dense_flops(widths: Sequence[int]) -> float:
 def _standardised(
     standardisation: Standardisation, x: NDArray[np.float32]
 ) -> Iterator[NDArray[np.float32]]:
-    for start in range(0, len(x), BLOCK):
-        yield standardisation.apply(x[start : start + BLOCK])
+    for block in row_blocks(x):
+        yield standardisation.apply(x[block])
 
 
 def _under(prefix: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -21,15 +21,16 @@ from pydantic import (
 )
 from torch import Tensor
 
-from vadbench.detector import DetectorInfo, Features, Nature, Standardisation, runtime, scoring
-from vadbench.training import (
+from vadbench.detector import (
     BLOCK,
-    Batches,
-    LightningDetector,
-    NeuralConfig,
-    dense_flops,
-    fast_steps,
+    DetectorInfo,
+    Features,
+    Nature,
+    Standardisation,
+    runtime,
+    scoring,
 )
+from vadbench.training import Batches, LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.denoiser import EMBEDDING, RK4_STEPS, Conditioning, Denoiser
 from vadbench_methods.folded import FoldedDenoiser
 from vadbench_methods.samplers import SAMPLERS, Sampler, karras_sigmas
@@ -377,8 +378,12 @@ def overall_std(x: NDArray[np.float32], scaling: Standardisation) -> float:
     """
     blocks = [slice(start, start + BLOCK) for start in range(0, len(x), BLOCK)]
     mean = sum(float(scaling.apply(x[block]).sum(dtype=np.float64)) for block in blocks) / x.size
-    squares = sum(
-        float(np.square(scaling.apply(x[block]) - mean).sum(dtype=np.float64)) for block in blocks
-    )
+    squares = sum(_sum_squares(scaling.apply(x[block]), mean) for block in blocks)
     std = math.sqrt(squares / max(x.size - 1, 1))
     return std if std > 1e-6 * abs(mean) else 1.0
+
+
+def _sum_squares(values: NDArray[np.float32], mean: float) -> float:
+    """Sum of the squares of values [N, D] about a mean; they are overwritten."""
+    values -= np.float32(mean)
+    return float(np.square(values, out=values).sum(dtype=np.float64))

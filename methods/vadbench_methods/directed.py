@@ -144,7 +144,7 @@ class Directed(Detector):
             if self.speed is not None:
                 surprises.append(-log_survival(self._speed(x), self.speed))
             if self.mixture is not None and self.rest is not None:
-                nll = self.mixture.nll(self._describe_rest(x))
+                nll = self.mixture.nll(self._read_rest(x))
                 surprises.append(-log_survival(nll, self.rest))
             out[start : start + BLOCK, 0] = combine(surprises)
         return out

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature, scoring
+from vadbench.detector import (
+    Detector,
+    DetectorInfo,
+    Features,
+    MethodConfig,
+    Nature,
+    row_blocks,
+    scoring,
+)
 from vadbench.errors import BadInput
 
 
@@ -75,10 +83,8 @@ class Magnitude(Detector):
         """[N, 1] float64 norms, in the features' unit."""
         columns = slice(None) if self.config.columns is None else list(self.config.columns)
         norms = np.empty((len(test), 1))
-        for start in range(0, len(test), 65536):  # float64 blocks stay small beside a memory map
-            norms[start : start + 65536, 0] = np.abs(
-                test.x[start : start + 65536, columns].astype(np.float64)
-            ).sum(1)
+        for block in row_blocks(test.x):
+            norms[block, 0] = np.abs(test.x[block, columns].astype(np.float64)).sum(1)
         return norms
 
     def arrays(self) -> dict[str, NDArray[Any]]:

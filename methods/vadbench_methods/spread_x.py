@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, row_blocks
 from vadbench.errors import BadInput
 
 
@@ -55,9 +55,8 @@ class SpreadX(Detector):
         """[N, 1] float64 mean squares, without a unit."""
         half = test.x.shape[1] // 2  # x of all poses and joints stands before y
         scores = np.empty((len(test), 1))
-        for start in range(0, len(test), 65536):  # float64 blocks stay small beside a memory map
-            block = test.x[start : start + 65536, :half].astype(np.float64)
-            scores[start : start + 65536, 0] = np.square(block).mean(1)
+        for block in row_blocks(test.x):
+            scores[block, 0] = np.square(test.x[block, :half].astype(np.float64)).mean(1)
         return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ from vadbench.features.store import Stream
 from vadbench.outliers import find_outliers
 from vadbench.plans.presets import resolve_config
 from vadbench.spill import make_array, require_memory, take_rows
+from vadbench.training import _standardised
 
 MIB = 2**20
 
@@ -146,6 +147,59 @@ def test_standardisation_by_parts_is_that_in_one_go(dim, monkeypatch):
     np.testing.assert_array_equal(scaling.apply(x), expected)
     std = x.astype(np.float64).std(0, ddof=1)
     np.testing.assert_allclose(scaling.scale, std + 1e-8, rtol=1e-12)
+
+
+def standardise_whole_rows(x):
+    """The statistics by blocks of 65,536 whole rows, as records were made."""
+    parts = [x[start : start + 65536] for start in range(0, len(x), 65536)]
+    mean = sum(part.sum(0, dtype=np.float64) for part in parts) / len(x)
+    squares = sum(np.square(part - mean).sum(0) for part in parts)
+    return mean, np.sqrt(squares / (len(x) - 1)) + 1e-8
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, mapped], ids=["32", "64", "mapped"])
+@pytest.mark.parametrize("dim", [1, 5, 63, 64, 65, 129, 512, 1280])
+def test_standardisation_of_stretches_of_columns_is_that_of_whole_rows_to_the_bit(
+    dim, kind, tmp_path
+):
+    x = 5 + 3 * np.random.default_rng(dim).standard_normal((70_000 * 65 // max(dim, 65), dim))
+    x = mapped(tmp_path, x.astype(np.float32)) if kind is mapped else x.astype(kind)
+    mean, scale = standardise_whole_rows(x)
+    scaling = Standardisation.fit(x)
+    np.testing.assert_array_equal(scaling.mean, mean)
+    np.testing.assert_array_equal(scaling.scale, scale)
+
+
+def measure_peak(work):
+    """MiB that it takes at most."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / MIB
+
+
+def test_memory_does_not_grow_with_the_columns(tmp_path):
+    """6000 x 4096 float64 values are 187 MiB, and 4 GiB are those of 65,536 rows."""
+    chance = np.random.default_rng(0)
+    x = mapped(tmp_path, chance.standard_normal((6000, 4096), dtype=np.float32))
+    wide = features(x)
+    magnitude = make("magnitude")
+    magnitude.fit(wide)
+    scaling = Standardisation.fit(x)
+    assert measure_peak(lambda: Standardisation.fit(x)) < 40
+    assert measure_peak(lambda: features(x)) < 10
+    assert measure_peak(lambda: magnitude.score(wide)) < 80
+    assert measure_peak(lambda: list(map(len, _standardised(scaling, x)))) < 80
+
+
+def test_directed_rows_that_are_described_in_blocks_score_the_same_to_the_bit(monkeypatch):
+    detector, test = make("directed"), features(clusters(300, 6, seed=1))
+    detector.fit(features(clusters(1500, 6)))
+    monkeypatch.setattr(mixture, "VALUES", 400)
+    expected = detector.score(test)
+    monkeypatch.setattr("vadbench_methods.directed.HELD", 0)
+    np.testing.assert_array_equal(detector.score(test), expected)
 
 
 def test_outliers_behind_one_another_are_found_without_a_copy(tmp_path):
