@@ -12,7 +12,7 @@ from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ from vadbench.spill import make_array
 # operations that one hidden unit's activation and noise count as: they take as long as so many of a
 # large matrix product, on AVX2
 ACTIVATION = 250.0
+Decay = Annotated[float, Field(ge=0, lt=1)]  # of a moving average
 
 
 class NeuralConfig(MethodConfig):
@@ -50,7 +51,7 @@ class NeuralConfig(MethodConfig):
         2048, description="rows a step; the last, partial batch of an epoch is kept"
     )
     lr: PositiveFloat = Field(1e-3, description="learning rate of Adam")
-    betas: tuple[float, float] = Field(
+    betas: tuple[Decay, Decay] = Field(
         (0.9, 0.999), description="decay rates of Adam's two moments"
     )
     gradient_clip: PositiveFloat | None = Field(

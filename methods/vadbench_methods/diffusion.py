@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,14 @@ from vadbench.detector import (
     runtime,
     scoring,
 )
-from vadbench.training import Batches, LightningDetector, NeuralConfig, dense_flops, fast_steps
+from vadbench.training import (
+    Batches,
+    Decay,
+    LightningDetector,
+    NeuralConfig,
+    dense_flops,
+    fast_steps,
+)
 from vadbench_methods.denoiser import EMBEDDING, RK4_STEPS, Conditioning, Denoiser
 from vadbench_methods.folded import FoldedDenoiser
 from vadbench_methods.samplers import SAMPLERS, Sampler, karras_sigmas
@@ -39,6 +46,7 @@ from vadbench_methods.samplers import SAMPLERS, Sampler, karras_sigmas
 RELEASED_STD = 0.6206
 STORED_NOISE = 32  # noise vectors kept with a model, in pairs n, -n
 EXACT_TRACE = 64  # features up to which the likelihood's trace is exact
+SQUARES = np.finfo(np.float32)  # of noise levels, which the network computes with
 FINE = 1e-3  # below this part of sigma_data, a float32 residual would be mostly rounding
 
 
@@ -73,7 +81,7 @@ class Config(NeuralConfig):
             " .6206; none: as they are"
         ),
     )
-    sigma_data: PositiveFloat | Literal["auto"] = Field(
+    sigma_data: Annotated[float, Field(ge=1e-12, le=1e12)] | Literal["auto"] = Field(
         "auto", description="sigma_data of the preconditioning; auto: the scaled training features'"
     )
     epochs: PositiveInt = Field(50, description="passes over the training rows")
@@ -85,7 +93,7 @@ class Config(NeuralConfig):
         ),
     )
     lr: PositiveFloat = Field(2e-4, description="learning rate of AdamW before warm-up and decay")
-    betas: tuple[float, float] = Field(
+    betas: tuple[Decay, Decay] = Field(
         (0.95, 0.999), description="decay rates of AdamW's two moments"
     )
     weight_decay: NonNegativeFloat = Field(1e-4, description="weight decay of AdamW")
@@ -136,6 +144,16 @@ class Config(NeuralConfig):
         if len(set(self.t)) < len(self.t) or len(set(self.also)) < len(self.also):
             raise ValueError(
                 f"the values of t and of also must differ, got {self.t} and {self.also}"
+            )
+        with np.errstate(all="ignore"):  # what becomes infinite is refused
+            levels = karras_sigmas(self.p_mean, self.p_std, self.steps, self.rho)[:-1]
+            squares = np.square(np.array(levels, np.float32))
+        # those of float32 that keep all their digits
+        inside = (squares >= SQUARES.tiny) & (squares <= SQUARES.max)
+        if not inside.all() or not (np.diff(squares) < 0).all():
+            raise ValueError(
+                "p_mean, p_std, rho and steps must give noise levels that fall, between 1e-19 and"
+                f" 1e19, got {levels[0]:.3g} to {levels[-1]:.3g}"
             )
         return self
 

@@ -45,7 +45,7 @@ class DirectedConfig(MethodConfig):
         description="covariance floor, a share of each column's variance; likewise",
     )
     selection_rows: PositiveInt = Field(
-        10_000, description="at most so many training rows choose both"
+        10_000, ge=3, description="at most so many training rows choose both"
     )
 
 

@@ -44,6 +44,7 @@ class GMMConfig(MethodConfig):
     )
     selection_rows: PositiveInt = Field(
         10_000,
+        ge=3,
         description="at most so many training rows choose the number of components and the floor",
     )
     init_seed: NonNegativeInt | None = Field(

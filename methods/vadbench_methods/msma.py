@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vadbench.detector import DetectorInfo, Features, Nature, runtime, scoring
-from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
+from vadbench.training import Decay, LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, choose_components, fit_mixture, subsample
 from vadbench_methods.mixture_device import nll
 from vadbench_methods.mlp import NoiseConditionedMLP, gelu
@@ -76,6 +76,7 @@ class ScoreNormConfig(NeuralConfig):
         None,
         "at most so many training rows, drawn at random, are what the mixtures are fitted to;"
         " none: all",
+        ge=2,
     )
     score_batch: PositiveInt = runtime(128, "rows scored at a time, at all L noise scales together")
 
@@ -87,6 +88,13 @@ class ScoreNormConfig(NeuralConfig):
             )
         if len(set(self.read_outs)) < len(self.read_outs):
             raise ValueError(f"read_outs must differ, got {', '.join(self.read_outs)}")
+        scales = noise_ladder(self.ladder, self.sigma_low, self.sigma_high, self.scales)
+        if "scales" in self.read_outs and len(set(map(name_norm, scales))) < len(scales):
+            raise ValueError(
+                f"{self.scales} scales from sigma_low={self.sigma_low} to"
+                f" sigma_high={self.sigma_high} must differ in 4 digits, to be columns; take fewer,"
+                " or farther apart"
+            )
         return self
 
 
@@ -141,7 +149,7 @@ class MSMAInMULDEConfig(ScoreNormConfig):
     lr: PositiveFloat = Field(
         5e-4, description="learning rate of Adam, for object streams; 1e-4 for frame-centric ones"
     )
-    betas: tuple[float, float] = Field((0.5, 0.9), description="decay rates of Adam's two moments")
+    betas: tuple[Decay, Decay] = Field((0.5, 0.9), description="decay rates of Adam's two moments")
     norm: Norm = scoring(
         "squared", "what becomes of the score s at scale sigma: sigma |s|, or |s|^2"
     )
@@ -205,7 +213,7 @@ class MSMA(LightningDetector):
     @property
     def read_outs(self) -> tuple[str, ...]:
         """Names of the score columns; `scales` becomes one column a scale, norm@sigma."""
-        norms = [f"norm@{sigma:.4g}" for sigma in self.noise_scales().tolist()]
+        norms = [name_norm(sigma) for sigma in self.noise_scales().tolist()]
         return tuple(
             column
             for name in self.config.read_outs
@@ -463,6 +471,11 @@ def noise_ladder(ladder: Ladder, low: float, high: float, count: int) -> NDArray
     return (
         np.geomspace(high, low, count) if ladder == "geometric" else np.linspace(low, high, count)
     )
+
+
+def name_norm(sigma: float) -> str:
+    """The column of the norm at a noise scale."""
+    return f"norm@{sigma:.4g}"
 
 
 def dsm_loss(score: Tensor, sigma: Tensor, eps: Tensor) -> Tensor:

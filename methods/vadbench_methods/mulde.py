@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from torch import Tensor
 
 from vadbench.detector import DetectorInfo, Nature, runtime, scoring
-from vadbench.training import LightningDetector, NeuralConfig, dense_flops, fast_steps
+from vadbench.training import Decay, LightningDetector, NeuralConfig, dense_flops, fast_steps
 from vadbench_methods.mixture import Mixture, fit_mixture, subsample
 from vadbench_methods.mixture_device import nll
 from vadbench_methods.mlp import NoiseConditionedMLP, RegularisedMLP
@@ -55,7 +55,7 @@ class Config(NeuralConfig):
             "learning rate of Adam, for object streams; the paper has 1e-4 for frame-centric ones"
         ),
     )
-    betas: tuple[float, float] = Field((0.5, 0.9), description="decay rates of Adam's two moments")
+    betas: tuple[Decay, Decay] = Field((0.5, 0.9), description="decay rates of Adam's two moments")
     layer_norm: bool = Field(
         False,
         description=(
@@ -86,6 +86,7 @@ class Config(NeuralConfig):
         None,
         "at most so many training rows, drawn at random, are what the mixtures are fitted to;"
         " none: all",
+        ge=2,
     )
     score_batch: PositiveInt = runtime(128, "rows scored at a time, at all L noise scales together")
 
@@ -97,6 +98,14 @@ class Config(NeuralConfig):
             )
         if len(set(self.read_outs)) < len(self.read_outs):
             raise ValueError(f"read_outs must differ, got {', '.join(self.read_outs)}")
+        scales = noise_scales(self.sigma_low, self.sigma_high, self.scales)
+        names = {f"{scale:g}" for scale in scales} if "scales" in self.read_outs else set(scales)
+        if not scales[0] > 0 or len(names) < len(scales):
+            raise ValueError(
+                f"{self.scales} scales from sigma_low={self.sigma_low} to"
+                f" sigma_high={self.sigma_high}, rounded to 5 decimals, must be above 0 and differ;"
+                " take fewer, or farther apart"
+            )
         return self
 
 
@@ -178,10 +187,9 @@ class MULDE(LightningDetector):
         return self.net.at_scales(batch, self.noise_scales().to(batch))
 
     def noise_scales(self) -> Tensor:
-        """[L] evenly spaced noise scales, rounded to 5 decimals as released."""
-        return torch.from_numpy(
-            np.linspace(self.config.sigma_low, self.config.sigma_high, self.config.scales).round(5)
-        )
+        """[L] noise scales, float64."""
+        config = self.config
+        return torch.from_numpy(noise_scales(config.sigma_low, config.sigma_high, config.scales))
 
     def fit_read_outs(self, values: NDArray[np.float64]) -> None:
         """Mixtures of the training rows' raw values [N, L], and each scale's mean and standard
@@ -243,6 +251,11 @@ class MULDE(LightningDetector):
             for name in self.config.read_outs
             if name.startswith("gmm")
         }
+
+
+def noise_scales(low: float, high: float, count: int) -> NDArray[np.float64]:
+    """[count] evenly spaced noise scales, rounded to 5 decimals as released."""
+    return np.linspace(low, high, count).round(5)
 
 
 def log_uniform(low: float, high: float, like: Tensor) -> Tensor:
