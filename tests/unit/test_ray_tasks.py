@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from typer.testing import CliRunner
+from vadbench_methods.knn import KNN
 
 from vadbench.cli import app
 from vadbench.errors import BadInput
@@ -85,7 +86,7 @@ class FakeRay:
         if arguments[-1] in self.dies:
             raise WorkerCrashedError("The worker died unexpectedly")
         try:
-            do(*arguments)
+            return do(*arguments)
         except Exception as error:
             raise RayTaskError(error) from error
 
@@ -147,12 +148,29 @@ def test_a_task_whose_record_is_not_here_has_failed(plan, tmp_path, monkeypatch)
     from vadbench.runner import on_ray
 
     def elsewhere(*_):
-        pass
+        return []
 
     elsewhere.__module__ = "vadbench.elsewhere"
     monkeypatch.setattr(on_ray, "do_task", elsewhere)
     outcome = run(plan, tmp_path, monkeypatch, FakeRay())
     assert "has to be on a disk that all machines see" in outcome.failed[0][1]
+
+
+def test_a_job_that_fails_as_it_runs_again_has_failed_and_its_record_stays(
+    plan, tmp_path, monkeypatch
+):
+    run(plan, tmp_path, monkeypatch, FakeRay())
+
+    def break_down(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(KNN, "fit", break_down)
+    outcome = run(plan, tmp_path, monkeypatch, FakeRay(), existing="rerun")
+    ((job, error),) = outcome.failed
+    assert job.method == "knn"
+    assert error.startswith("RuntimeError: out of memory (")
+    results = Results(tmp_path)
+    assert {results.run(job.document, job.identity).status for job in plan.jobs} == {"done"}
 
 
 def test_nothing_is_started_where_all_is_done(plan, tmp_path, monkeypatch):

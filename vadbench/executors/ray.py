@@ -1,7 +1,8 @@
 """Ray: a task a fit, on the cluster that `RAY_ADDRESS` names, or on one that this machine is made
 for as long as a run lasts.
 
-What a task gets are texts and numbers; what it makes are records, on a disk in common.
+What a task gets are texts and numbers, and what it gives are texts; what it makes are records, on
+a disk in common.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -27,6 +28,7 @@ OBJECTS = 100 * 2**20  # bytes that Ray holds for objects; ours are texts
 GRACE = 1.5  # seconds in which a task that is cancelled ends; a network is written in them
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 KEPT = "VADBENCH_"  # variables that a task sees as they are here
+Given = TypeVar("Given")
 LONGEST = 20  # letters of a folder under which Ray's sockets have names that are short enough
 
 
@@ -76,9 +78,10 @@ def _require_answer(address: str) -> None:
 
 
 def run_tasks(
-    do: Callable[..., None], arguments: Sequence[Any], needs: Sequence[Needs]
-) -> Generator[tuple[int, Exception | None], None, None]:
-    """Run a task a need, and yield its number and what has kept it from its end, as it ends.
+    do: Callable[..., Given], arguments: Sequence[Any], needs: Sequence[Needs]
+) -> Generator[tuple[int, Given | Exception], None, None]:
+    """Run a task a need, and yield as it ends its number and what it gives, or what has kept it
+    from its end.
 
     Where the block is left early, all tasks are told to end as by Ctrl-C, and are ended.
 
@@ -101,21 +104,20 @@ def run_tasks(
         try:
             while waiting:
                 (ended, *_), _ = ray.wait(list(waiting), num_returns=1)
-                yield waiting.pop(ended), _why(ray, ended)
+                yield waiting.pop(ended), _read_end(ray, ended)
         finally:
             _cancel(ray, list(waiting))
 
 
-def _why(ray: Any, task: Any) -> Exception | None:
-    """What has kept a task that is over from its end."""
+def _read_end(ray: Any, task: Any) -> Any:
+    """What a task that is over gives, or the exception that has kept it from its end."""
     try:
-        ray.get(task)
+        return ray.get(task)
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
         return cause if isinstance(cause, Exception) else RuntimeError(cut(str(error)))
     except ray.exceptions.RayError as error:
-        return error.with_traceback(None)  # type: ignore[no-any-return]
-    return None
+        return error.with_traceback(None)
 
 
 def _cancel(ray: Any, waiting: list[Any]) -> None:

@@ -45,17 +45,24 @@ def run_jobs_on_ray(
     text = tasks.model_copy(update={"fits": listed}).model_dump_json()
     arguments = (text, str(results.root.absolute()), str(Path.cwd()), share)
     needs = [_needs(group[0], tasks, share) for group in groups]
-    for number, error in run_tasks(do_task, arguments, needs):
+    for number, ended in run_tasks(do_task, arguments, needs):
         for job in groups[number]:
-            yield job, _read(job, results, fail, error)
+            yield job, _read(job, results, fail, ended)
 
 
-def _read(job: Job, results: Results, fail: Fail, error: Exception | None) -> RunRecord:
-    record = None if error is not None else results.run(job.document, job.identity)
-    if record is not None:
-        return record
+def _read(job: Job, results: Results, fail: Fail, ended: list[str] | Exception) -> RunRecord:
+    """What a job has come to, whose task gave its failures or was kept from its end."""
+    if isinstance(ended, Exception):
+        return fail(job, ended)
+    failures = [RunRecord.model_validate_json(text) for text in ended]
+    for record in failures:
+        if record.identity == job.identity:
+            return record
+    there = results.run(job.document, job.identity)
+    if there is not None:
+        return there
     lost = NoRecord(f"its task has ended; {results.root} has to be on a disk that all machines see")
-    return fail(job, error or lost)
+    return fail(job, lost)
 
 
 def _needs(job: Job, tasks: TaskList, share: int) -> Needs:
@@ -68,8 +75,11 @@ def _needs(job: Job, tasks: TaskList, share: int) -> Needs:
     )
 
 
-def do_task(text: str, root: str, here: str, share: int, number: int) -> None:
+def do_task(text: str, root: str, here: str, share: int, number: int) -> list[str]:
     """Do one task, in a process of Ray.
+
+    Gives the failed records, as JSON: where one was to replace a finished record, that one stays,
+    and nothing else would say so.
 
     Args:
         text: the list of tasks as JSON.
@@ -88,8 +98,7 @@ def do_task(text: str, root: str, here: str, share: int, number: int) -> None:
     tasks, jobs = _read_plan(text)
     own = choose_jobs(jobs, tasks.fits[number], "the plan")
     with closing(fit_jobs(own, tasks, Results(Path(root)))) as running:
-        for _ in running:  # each writes its record
-            continue
+        return [record.model_dump_json() for _, record in running if record.status == "failed"]
 
 
 @lru_cache(1)
