@@ -17,7 +17,7 @@ from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
 from vadbench.runner import on_slurm
 from vadbench.runner.job import failed_record
-from vadbench.runner.on_slurm import Queue, describe_states
+from vadbench.runner.on_slurm import Handed, Queue, describe_states
 from vadbench.runner.run import run_suite
 from vadbench.runner.tasks import TimeLimitNear, run_task
 from vadbench.suite import make_suite
@@ -162,6 +162,88 @@ def test_what_an_earlier_submission_has_left_is_no_reason_of_this_one(plan, tmp_
     results.write_run(failed_record(job, TimeLimitNear("more time")), None)
     assert not run_task(folder / "plan.json", "table", 0, print)
     assert "TimeLimitNear" in results.run(job.document, job.identity).error
+
+
+def run_anew(plan, root):
+    """A submission that runs finished jobs anew, and the task list's number of kNN."""
+    run_suite(plan, Results(root), quiet=True, say=str)
+    identities = [job.identity for job in plan.jobs]
+    (place,) = (place for place, job in enumerate(plan.jobs) if job.method == "knn")
+    return hand_over(plan, root, replace=frozenset(identities)), place
+
+
+def follow(plan, folder, monkeypatch, say):
+    """Wait for a submission none of whose tasks is left."""
+    monkeypatch.setattr(on_slurm, "read_queue", lambda *_: Queue({}, table=False))
+    anew = dict.fromkeys((job.identity for job in plan.jobs), Submission(folder))
+    return on_slurm.wait_for(plan, Results(folder.parents[1]), say, Handed(anew))
+
+
+def break_down(*_):
+    raise RuntimeError("out of memory")
+
+
+def test_a_job_that_fails_as_it_runs_again_has_failed_and_its_record_stays(
+    plan, tmp_path, monkeypatch
+):
+    folder, place = run_anew(plan, tmp_path)
+    monkeypatch.setattr(KNN, "fit", break_down)
+    assert not run_task(folder / "plan.json", "fits", place, print)
+    assert run_task(folder / "plan.json", "fits", 1 - place, print)
+    said = []
+    assert not run_task(folder / "plan.json", "table", 0, said.append)
+    assert any("knn on synthetic" in line and "failed: RuntimeError" in line for line in said)
+    assert not any("evaluated synthetic/knn" in line for line in said)
+    outcome = follow(plan, folder, monkeypatch, said.append)
+    ((job, error),) = outcome.failed
+    assert job.method == "knn"
+    assert error.startswith("RuntimeError: out of memory (")
+    assert not outcome.lacking
+    assert said[-1].endswith(error)
+    results = Results(tmp_path)
+    assert {results.run(job.document, job.identity).status for job in plan.jobs} == {"done"}
+
+
+def test_a_job_that_is_killed_as_it_runs_again_has_failed(plan, tmp_path, monkeypatch):
+    folder, place = run_anew(plan, tmp_path)
+    assert run_task(folder / "plan.json", "fits", 1 - place, print)
+    assert not run_task(folder / "plan.json", "table", 0, print)
+    outcome = follow(plan, folder, monkeypatch, str)
+    ((job, error),) = outcome.failed
+    assert job.method == "knn"
+    assert error.startswith("EndedWithoutRecord: ")
+    assert error.endswith(f"fits-{place}.log")
+
+
+def test_a_job_at_its_time_limit_as_it_runs_again_has_failed(plan, tmp_path, monkeypatch):
+    folder, place = run_anew(plan, tmp_path)
+    monkeypatch.setattr(KNN, "fit", lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+    assert not run_task(folder / "plan.json", "fits", place, print)
+    outcome = follow(plan, folder, monkeypatch, str)
+    assert [error.partition(":")[0] for _, error in outcome.failed] == ["TimeLimitNear"]
+
+
+def test_a_job_that_ends_well_when_it_runs_once_more_has_not_failed(plan, tmp_path, monkeypatch):
+    folder, place = run_anew(plan, tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(KNN, "fit", break_down)
+        assert not run_task(folder / "plan.json", "fits", place, print)
+    assert run_task(folder / "plan.json", "fits", place, print)
+    assert run_task(folder / "plan.json", "fits", 1 - place, print)
+    assert run_task(folder / "plan.json", "table", 0, print)
+    assert not follow(plan, folder, monkeypatch, str).failed
+
+
+def test_jobs_that_run_anew_are_known_while_their_submission_waits(plan, tmp_path, monkeypatch):
+    folder, _ = run_anew(plan, tmp_path)
+    submission = Submission(folder)
+    monkeypatch.setattr(
+        on_slurm.slurm, "list_alive", lambda: [Alive(submission.name("table", 0), 8, 0, "PENDING")]
+    )
+    queue = on_slurm.read_queue(Results(tmp_path), plan)
+    assert queue.anew == dict.fromkeys((job.identity for job in plan.jobs), submission)
+    monkeypatch.setattr(on_slurm.slurm, "list_alive", list)
+    assert not on_slurm.read_queue(Results(tmp_path), plan).anew
 
 
 @pytest.mark.parametrize(

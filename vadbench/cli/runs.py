@@ -195,7 +195,7 @@ def _run_on_slurm(
     from vadbench.executors.slurm import read_options
     from vadbench.runner.on_slurm import submit_suite, wait_for
 
-    submit_suite(
+    handed = submit_suite(
         plan,
         results,
         read_options(options),
@@ -206,7 +206,7 @@ def _run_on_slurm(
         say=say,
     )
     if wait:
-        _end(wait_for(plan, results, say))
+        _end(wait_for(plan, results, say, handed))
 
 
 @app.command()

@@ -93,6 +93,10 @@ class Submission:
         """Where a task's output goes."""
         return self.folder / f"{stage}-{index}.log"
 
+    def failure(self, identity: str) -> Path:
+        """Where a task leaves why a job has failed whose finished record stays."""
+        return self.folder / f"failed-{identity[:12]}.json"
+
     def name(self, stage: Stage, first: int) -> str:
         """What the batch system calls the array of the tasks of a stage from `first` on."""
         return f"vadbench-{stage}-{self.folder.name}-{first}"

@@ -7,14 +7,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vadbench.errors import BadInput
 from vadbench.executors import slurm
 from vadbench.executors.limits import Limits
 from vadbench.executors.local import one_fit_each
-from vadbench.executors.submission import FOLDER, TaskList, list_submissions, write_tasks
+from vadbench.executors.submission import (
+    FOLDER,
+    Submission,
+    TaskList,
+    list_submissions,
+    write_tasks,
+)
 from vadbench.locations import cache_root
 from vadbench.plans.jobs import Job
 from vadbench.plans.needs import find_lacking, group_reasons, streams_read
@@ -22,6 +28,7 @@ from vadbench.plans.plan import Plan
 from vadbench.plans.states import job_states
 from vadbench.report.tables.table import Table
 from vadbench.results.records import Results
+from vadbench.runner.anew import read_new
 from vadbench.runner.progress import describe_run, plural
 from vadbench.runner.run import Evaluation, Outcome, drop_lacking, withhold, write_table
 
@@ -37,10 +44,13 @@ class Queue:
     Attributes:
         alive: identity of a job -> its task, waiting or running.
         table: whether a task that writes a table is still to come.
+        anew: identity of a job that one of their submissions runs although it has a finished
+            record -> that submission.
     """
 
     alive: dict[str, slurm.Alive]
     table: bool
+    anew: dict[str, Submission] = field(default_factory=dict)
 
     @property
     def waits(self) -> bool:
@@ -57,6 +67,7 @@ def read_queue(results: Results, plan: Plan | None = None) -> Queue:
     """
     alive = slurm.list_alive()
     jobs: dict[str, slurm.Alive] = {}
+    anew: dict[str, Submission] = {}
     table = False
     wanted = None if plan is None else {job.identity for job in plan.jobs}
     for submission in list_submissions(results.root):
@@ -66,11 +77,27 @@ def read_queue(results: Results, plan: Plan | None = None) -> Queue:
         tasks = submission.read_tasks()
         if wanted is not None and wanted.isdisjoint(tasks.identities):
             continue
+        anew |= dict.fromkeys(tasks.replace, submission)
         for (stage, index), task in found.items():
             if stage == "fits" and index < len(tasks.fits):
                 jobs |= dict.fromkeys(tasks.fits[index], task)
             table = table or stage == "table"
-    return Queue(jobs, table)
+    return Queue(jobs, table, anew)
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What a command has handed over, or found there.
+
+    Attributes:
+        anew: identity of a job that a submission runs although it has a finished record -> that
+            submission.
+    """
+
+    anew: dict[str, Submission] = field(default_factory=dict)
+
+
+NOTHING = Handed()
 
 
 def submit_suite(
@@ -83,7 +110,7 @@ def submit_suite(
     threads: int | None = None,
     limits: Limits | None = None,
     say: Say,
-) -> None:
+) -> Handed:
     """Submit what is missing of a plan and what nobody works at, and say where all of it stands.
     Where nothing is left to wait for, what is there is evaluated and the table written: the task
     that was to do so may have been lost, or have had other jobs.
@@ -98,6 +125,9 @@ def submit_suite(
         limits: of the time and memory of a job.
         say: receives one line an event.
 
+    Returns:
+        What `wait_for` has to know.
+
     Raises:
         BadInput: if the results cannot be written, data are missing for all there is to run, or the
             batch system refuses; nothing is left submitted.
@@ -105,6 +135,7 @@ def submit_suite(
     slurm.require_slurm()
     results.require_writable()
     queue = read_queue(results)
+    anew = dict(queue.anew)
     states = job_states(plan, results)  # after it: what ends meanwhile is not submitted once more
     todo = [
         job
@@ -132,6 +163,7 @@ def submit_suite(
             queue.alive[job.identity].array for job in plan.jobs if job.identity in queue.alive
         }
         submission = write_tasks(results.root.absolute(), tasks)
+        anew |= dict.fromkeys(replace, submission)
         numbers = slurm.submit(submission, tasks, options, at_a_time, sorted(others))
         named = ", ".join(
             f"{stage} {number}" for stage, arrays in numbers.items() for number in arrays
@@ -144,6 +176,7 @@ def submit_suite(
     elif not (queue.waits and read_queue(results, plan).waits):
         _finish(plan, results, say)
     say(describe_states(plan, results, queue))
+    return Handed(anew)
 
 
 def _finish(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
@@ -178,25 +211,33 @@ def describe_states(plan: Plan, results: Results, queue: Queue) -> str:
     return f"{plural(len(plan.jobs), 'job')}: {', '.join(parts)}"
 
 
-def wait_for(plan: Plan, results: Results, say: Say) -> Outcome:
+def wait_for(plan: Plan, results: Results, say: Say, handed: Handed = NOTHING) -> Outcome:
     """Follow the tasks until none is left, and give what they have left.
+
+    Args:
+        plan: what was submitted.
+        results: where the records are.
+        say: receives one line an event.
+        handed: as `submit_suite` gives it.
 
     Raises:
         BadInput: if the batch system does not answer for ten minutes.
     """
     told: set[str] = set()
+    anew = handed.anew
     while True:
         queue = _ask_patiently(plan, results, say)
+        anew = queue.anew | anew
         for job in plan.jobs:
             if job.identity not in told and job.identity not in queue.alive:
-                record = results.run(job.document, job.identity)
+                record = read_new(job, results, anew.get(job.identity))
                 if record is not None:
                     told.add(job.identity)
                     say(f"[{len(told)}/{len(plan.jobs)}] {describe_run(job, record)}")
         if not queue.waits:
             break
         time.sleep(POLL)
-    return _read_outcome(plan, results, say)
+    return _read_outcome(plan, results, say, Handed(anew))
 
 
 def _ask_patiently(plan: Plan, results: Results, say: Say) -> Queue:
@@ -216,8 +257,8 @@ def _ask_patiently(plan: Plan, results: Results, say: Say) -> Queue:
             time.sleep(5 * POLL)
 
 
-def _read_outcome(plan: Plan, results: Results, say: Say) -> Outcome:
-    records = [(job, results.run(job.document, job.identity)) for job in plan.jobs]
+def _read_outcome(plan: Plan, results: Results, say: Say, handed: Handed) -> Outcome:
+    records = [(job, read_new(job, results, handed.anew.get(job.identity))) for job in plan.jobs]
     failed = tuple(
         (job, record.error or "unknown error")
         for job, record in records

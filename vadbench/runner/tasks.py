@@ -32,6 +32,7 @@ from vadbench.plans.plan import Plan, plan_suite
 from vadbench.plans.states import job_states
 from vadbench.results.records import Results
 from vadbench.results.schema import RunRecord
+from vadbench.runner.anew import is_before, read_failure, write_failure
 from vadbench.runner.job import failed_record, run_claimed
 from vadbench.runner.keep import Keeper
 from vadbench.runner.progress import describe_run, plural
@@ -69,15 +70,16 @@ def run_task(path: Path, stage: Stage, index: int, say: Say) -> bool:
     tasks = read_tasks(path)
     if not 0 <= index < tasks.count(stage):
         raise BadInput(f"{path}: has {tasks.count(stage)} {stage} tasks, none number {index}")
-    results = Results(path.parents[2])
+    results, submission = Results(path.parents[2]), Submission(path.parent)
     plan, jobs = plan_tasks(tasks, str(path))
     if stage == "features":
         return _extract(plan, tasks, index, say)
     if stage == "fits":
-        return _fit(choose_jobs(jobs, tasks.fits[index], str(path)), tasks, results, say)
+        own = choose_jobs(jobs, tasks.fits[index], str(path))
+        return _fit(own, tasks, results, submission, say)
     try:
         with _time_limit():
-            return _write_table(plan, tasks, results, Submission(path.parent), say)
+            return _write_table(plan, tasks, results, submission, say)
     except TimeLimitNear:
         say("the time limit is near; the same vadbench run evaluates the rest")
         return False
@@ -134,7 +136,9 @@ def _extract(plan: Plan, tasks: TaskList, index: int, say: Say) -> bool:
     return not lacking
 
 
-def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
+def _fit(
+    jobs: list[Job], tasks: TaskList, results: Results, submission: Submission, say: Say
+) -> bool:
     """Run the jobs of one fit; what keeps one from it is its record, the time limit too."""
     ended: dict[str, bool] = {}
     try:
@@ -142,10 +146,14 @@ def _fit(jobs: list[Job], tasks: TaskList, results: Results, say: Say) -> bool:
             for job, record in running:
                 say(describe_run(job, record))
                 ended[job.identity] = record.status == "done"
+                if record.status == "failed" and job.identity in tasks.replace:
+                    write_failure(record, submission)
     except TimeLimitNear as error:
         for job in jobs:
             if job.identity not in ended:
-                results.write_run(failed_record(job, error), None)
+                record = results.write_run(failed_record(job, error), None)
+                if job.identity in tasks.replace:
+                    write_failure(record, submission)
         return False
     return all(ended.values())
 
@@ -206,16 +214,24 @@ def _write_table(
             f"{plural(len(changed), 'job')} of this submission have not run: their method or data"
             " have changed since; submit again with vadbench run"
         )
+    failed = set()
     for index, group in enumerate(tasks.fits):
+        lost = EndedWithoutRecord(
+            f"cancelled, killed, out of time, or its node has died; see"
+            f" {submission.log('fits', index)}"
+        )
         for job in (jobs[identity] for identity in group if identity in jobs):
             if _has_left_nothing(job, states[job.identity], results, submission):
-                log = submission.log("fits", index)
-                error = EndedWithoutRecord(
-                    f"cancelled, killed, out of time, or its node has died; see {log}"
-                )
-                results.write_run(failed_record(job, error), None)
+                results.write_run(failed_record(job, lost), None)
                 states[job.identity] = "failed"
-    done = {identity for identity, state in states.items() if state == "done"}
+            elif job.identity in tasks.replace and is_before(job, results, submission):
+                record = read_failure(job, submission)
+                if record is None:
+                    record = failed_record(job, lost)
+                    write_failure(record, submission)
+                say(describe_run(job, record))
+                failed.add(job.identity)
+    done = {identity for identity, state in states.items() if state == "done"} - failed
     others = [job for identity, job in jobs.items() if identity not in done]
     sweep_left(results, [jobs[identity] for identity in done], others)
     evaluation = Evaluation(plan, results, say, done & tasks.identities)
@@ -232,5 +248,4 @@ def _has_left_nothing(job: Job, state: str, results: Results, submission: Submis
     """
     if state != "failed":
         return state == "missing"
-    record = results.run_folder(job.document, job.identity) / "run.json"
-    return record.stat().st_mtime < (submission.folder / PLAN).stat().st_mtime
+    return is_before(job, results, submission)
