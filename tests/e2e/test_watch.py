@@ -18,8 +18,10 @@ import numpy as np
 import psutil
 import pytest
 from street import FRAMES, Street, write_video
+from typer.testing import CliRunner
 
 import vadbench
+from vadbench.cli import app
 from vadbench.errors import BadInput
 from vadbench.evaluation.frames import PartFrames, sum_frames
 from vadbench.plans.plan import plan_suite
@@ -137,6 +139,7 @@ def test_what_was_run_before_is_fitted_again_where_models_are_asked_for(results,
     plan = plan_of(["gmm"], ["velocity"])
     run_suite(plan, Results(tmp_path), quiet=True, keep_models=True, say=said.append)
     assert "1 job of earlier runs: fitted again, its model was not kept" in said
+    assert not any("nothing is trained" in line for line in said)
     expected, _ = frame_scores(results, "gmm@velocity")
     watched = vadbench.load_model("gmm@velocity", tmp_path).watch(clip)
     assert np.array_equal([one.score for one in watched], expected)
@@ -149,11 +152,17 @@ def test_a_fit_that_fails_is_told_and_the_table_is_written(results, tmp_path, mo
         raise FloatingPointError("not finite")
 
     monkeypatch.setattr("vadbench.runner.run.fit_alone", fail)
-    said = []
     plan = plan_of(["gmm"], ["velocity"])
-    outcome = run_suite(plan, Results(tmp_path), quiet=True, keep_models=True, say=said.append)
-    assert any(line.startswith("not kept: FloatingPointError: not finite") for line in said)
+    outcome = run_suite(plan, Results(tmp_path), quiet=True, keep_models=True, say=str)
+    ((job, error),) = outcome.unkept
+    assert job.method == "gmm"
+    assert error.startswith("FloatingPointError: not finite")
     assert outcome.path.is_file()
+    command = ["run", "--methods", "gmm", "--datasets", "folder", "--features", "velocity"]
+    more = ["--results", str(tmp_path), "--keep-models", "--quiet"]
+    done = CliRunner().invoke(app, [*command, *more])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("not kept: gmm on folder velocity, seed 0: FloatingPointError: ")
 
 
 def test_a_model_of_files_that_have_changed_is_made_anew(results, tmp_path):

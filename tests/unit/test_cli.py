@@ -83,10 +83,33 @@ def test_a_full_disk_is_exit_code_1(vadbench, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("existing", "hint"),
+    [
+        ("skip", "the same command goes on where this one stopped"),
+        ("rerun", "what has run again stays, but the same command runs all of it once more"),
+    ],
+)
+def test_what_is_interrupted_says_what_the_same_command_does(vadbench, monkeypatch, existing, hint):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    def end():
+        raise SystemExit(130)
+
+    monkeypatch.setattr("vadbench.runner.run.run_suite", interrupt)
+    monkeypatch.setattr("vadbench.cli.program.end", end)
+    chosen = ("--methods", "gaussian", "--datasets", "synthetic")
+    code, lines = vadbench("run", *chosen, "--existing", existing)
+    assert code == 130
+    assert lines[-1] == f"vadbench: interrupted; {hint}"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755])
 def test_results_that_cannot_be_written_are_refused_before_features_are_extracted(
-    vadbench, tmp_path
+    vadbench, tmp_path, mode
 ):
-    (tmp_path / "a.md").write_text("")
+    (tmp_path / "a.md").touch(mode)
     code, (line,) = vadbench(
         "run", "--methods", "gmm", "--datasets", "synthetic", "--quiet", "--results", "a.md"
     )

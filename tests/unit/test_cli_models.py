@@ -64,7 +64,10 @@ def test_a_damaged_model_is_named_and_the_others_are_listed(vadbench, tmp_path):
         (("train", "gnn", "--dataset", "synthetic"), "unknown method 'gnn'"),
         (("train", "gmm,knn", "--dataset", "synthetic"), "expected one"),
         (("train", "gmm", "--dataset", "nowhere"), "unknown dataset"),
-        (("train", "magnitude", "--dataset", "synthetic", "--seed", "3"), "nothing is random"),
+        (
+            ("train", "magnitude", "--dataset", "synthetic", "--seed", "3"),
+            "vadbench: nothing is random in magnitude@velocity, which has seed 0 alone;",
+        ),
         (("train", "gmm", "--dataset", "ped2"), "ped2"),
         (("train", "gmm", "--dataset", "synthetic", "--set", "gmm.component=2"), "components"),
         (("models", "show", "gmm@velocity"), "there are: synthetic/magnitude@velocity:0"),

@@ -65,6 +65,16 @@ def test_without_records_there_is_no_table(vadbench, tmp_path, command):
     assert not (tmp_path / "results").exists()
 
 
+def test_runs_without_records_are_no_records_to_evaluate(vadbench, tmp_path):
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    code, told, error = vadbench("evaluate")
+    assert (code, told) == (2, "")
+    assert "results: no records; expected a folder" in error
+    code, told, _ = vadbench("evaluate", *SELECTION)
+    assert code == 0
+    assert "not run" in told
+
+
 def test_a_record_that_cannot_be_evaluated_is_told_by_the_exit_code(vadbench, tmp_path):
     record = next((COMMITTED / "recipes" / "ped2" / "knn@velocity").iterdir())
     shutil.copytree(

@@ -64,6 +64,20 @@ def test_what_hides_devices_is_told(doctor, monkeypatch):
     assert "\x1b" not in line
 
 
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda place: place.symlink_to("nowhere/at/all"), "No such file or directory"),
+        (lambda place: place.touch(0o755), "Not a directory"),
+    ],
+)
+def test_what_lies_in_the_place_of_the_results_is_told(doctor, tmp_path, make, reason):
+    make(tmp_path / "results")
+    said = doctor("--check", code=1)
+    (line,) = (line for line in said.splitlines() if line.startswith("results"))
+    assert f"not there yet, not writable ({reason})" in line
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_told(doctor, tmp_path):
     (tmp_path / "cache").mkdir(mode=0o500)

@@ -7,8 +7,10 @@ import signal
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from vadbench_methods.knn import KNN
 
+from vadbench.cli import app
 from vadbench.errors import BadInput
 from vadbench.executors.local import one_fit_each
 from vadbench.executors.slurm import Alive, find_alive, read_options
@@ -244,6 +246,63 @@ def test_jobs_that_run_anew_are_known_while_their_submission_waits(plan, tmp_pat
     assert queue.anew == dict.fromkeys((job.identity for job in plan.jobs), submission)
     monkeypatch.setattr(on_slurm.slurm, "list_alive", list)
     assert not on_slurm.read_queue(Results(tmp_path), plan).anew
+
+
+@pytest.fixture
+def command(plan, tmp_path, monkeypatch):
+    """`vadbench run --executor slurm` on a Slurm that has nothing to do; what it says and prints,
+    and its exit code. The street's jobs are done, and ped2 is not here.
+    """
+    run_suite(plan, Results(tmp_path / "results"), quiet=True, say=str)
+    monkeypatch.setenv("VADBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(on_slurm.slurm, "require_slurm", lambda: None)
+    monkeypatch.setattr(on_slurm.slurm, "list_alive", list)
+
+    def call(datasets, *more):
+        chosen = ["--methods", "magnitude,knn", "--datasets", datasets, "--set", "knn.k=2"]
+        where = ["--results", str(tmp_path / "results")]
+        command = ["run", *chosen, *where, "--executor", "slurm", *more]
+        done = CliRunner().invoke(app, command)
+        assert done.exception is None or isinstance(done.exception, (SystemExit, BadInput))
+        return done
+
+    return call
+
+
+def test_what_is_done_counts_where_other_data_are_not_here(command):
+    done = command("synthetic,ped2", "--wait")
+    assert done.exit_code == 1
+    assert "| magnitude" in done.stdout
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("not run: "))
+    assert line.startswith("not run: ped2 velocity: ")
+    done = command("synthetic,ped2", "--quiet")
+    assert done.exit_code == 1
+    assert done.stderr == f"{line}\n"
+    assert command("synthetic").exit_code == 0
+
+
+def test_without_anything_to_run_or_done_the_reason_is_told(command):
+    error = command("ped2").exception
+    assert isinstance(error, BadInput)
+    assert str(error).startswith("nothing of this can be run here: ped2 velocity: ")
+
+
+def test_a_thorough_look_is_taken_where_jobs_are_submitted(command, monkeypatch):
+    looks = []
+
+    def look(name):
+        real = getattr(on_slurm, name)
+
+        def called(*given):
+            looks.append((name, given[-1]))
+            return real(*given)
+
+        monkeypatch.setattr(on_slurm, name, called)
+
+    look("job_states")
+    look("find_lacking")
+    command("synthetic", "--thorough")
+    assert looks[:2] == [("job_states", True), ("find_lacking", True)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vadbench.cli.signals import INTERRUPTED, end, heed_signals
+from vadbench.cli.signals import describe_interruption, end, heed_signals
 
 if TYPE_CHECKING:
     from vadbench.cli.program import app as app
@@ -27,7 +27,7 @@ def main() -> None:
         run()
     except KeyboardInterrupt:  # before the commands are there to answer it
         with suppress(OSError):  # the terminal may be gone
-            sys.stderr.write(f"{INTERRUPTED}\n")
+            sys.stderr.write(f"{describe_interruption()}\n")
         end()
 
 

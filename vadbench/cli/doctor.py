@@ -14,6 +14,7 @@ from vadbench.cli.options import RESULTS, ResultsDir
 from vadbench.cli.terminal import echo, print_grid
 from vadbench.errors import BadInput
 from vadbench.files.printable import visible as printable
+from vadbench.files.writable import find_obstacle
 
 app = typer.Typer()
 GIB = 2**30
@@ -138,11 +139,13 @@ def _describe_folder(path: Path) -> tuple[str, str, str]:
     nearest = next(folder for folder in above if os.path.lexists(folder))
     try:
         free = f"{shutil.disk_usage(nearest).free / GIB:.1f} GiB"
-    except OSError as error:
-        return "-", f"cannot be read: {error.strerror}", str(path)
-    writable = os.access(nearest, os.W_OK | os.X_OK)
+    except OSError:
+        free = "-"
     state = "there" if path.is_dir() else "not there yet"
-    return free, state if writable else f"{state}, not writable", str(path)
+    obstacle = find_obstacle(path)
+    if obstacle is not None:
+        state += f", not writable ({obstacle[1]})"
+    return free, state, str(path)
 
 
 def _list_datasets() -> list[tuple[str, str]]:

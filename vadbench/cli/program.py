@@ -32,7 +32,7 @@ from vadbench.cli import (
     submit,
     tasks,
 )
-from vadbench.cli.signals import INTERRUPTED, end, is_interrupted
+from vadbench.cli.signals import describe_interruption, end, is_interrupted
 from vadbench.cli.terminal import echo, prepare_output, say
 from vadbench.errors import BadInput
 
@@ -98,7 +98,7 @@ def run() -> None:
     except SystemExit as stop:
         if stop.code == 130:  # typer's answer to Ctrl-C
             with suppress(OSError):  # the terminal may be gone
-                say(INTERRUPTED)
+                say(describe_interruption())
             end()
         raise
     except BadInput as error:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from vadbench.cli.options import RESULTS, Options, Quiet, ResultsDir, Thorough, split, takes_options
+from vadbench.cli.signals import GOES_ON, set_hint
 from vadbench.cli.terminal import echo, print_grid, say
 from vadbench.errors import BadInput, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vadbench.executors.devices import Devices
     from vadbench.executors.limits import Limits
     from vadbench.plans.jobs import Job
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from vadbench.runner.run import Outcome
 
 EXECUTORS = ("local", "slurm", "ray")
+BEGINS_AGAIN = "what has run again stays, but the same command runs all of it once more"
+FOLLOWS = "the jobs go on; without --existing rerun the same command follows them"
 
 app = typer.Typer()
 
@@ -104,6 +109,7 @@ def run(
             f"--devices: {quote(devices)} names no GPU; vadbench doctor lists them, and without"
             " --devices jobs run on the first, or on the processor"
         )
+    set_hint(BEGINS_AGAIN if existing == "rerun" else GOES_ON)
     limits = _read_limits(time_limit, memory_limit)
     plan = options.read_plan()
     progress = silent if quiet else say
@@ -113,8 +119,18 @@ def run(
             executor, {"--wandb": wandb, "--keep-models": keep_models, "--existing fail": fails}
         )
         again = existing == "rerun"
-        _run_on_slurm(plan, Results(results), slurm, wait, again, jobs, threads, limits)
-        return
+        _run_on_slurm(
+            plan,
+            Results(results),
+            slurm,
+            wait,
+            progress,
+            again=again,
+            at_a_time=jobs if jobs > 1 else None,
+            threads=threads,
+            limits=limits,
+            thorough=thorough,
+        )
     if slurm or wait:
         raise BadInput("--slurm and --wait are of --executor slurm")
     if executor == "ray":
@@ -159,16 +175,19 @@ def _share_devices(chosen: tuple[str, ...], jobs: int) -> Devices | None:
     return share_devices(chosen, jobs)
 
 
-def _end(outcome: Outcome) -> None:
+def _end(outcome: Outcome) -> NoReturn:
     """Print what a run has left, and end with its exit code."""
     _print_table(outcome.table, outcome.path)
-    for job, error in outcome.failed:
-        say(f"failed: {job.method} on {job.dataset} {job.stream.name}, seed {job.seed}: {error}")
+    for what, jobs in (("failed", outcome.failed), ("not kept", outcome.unkept)):
+        for job, error in jobs:
+            name = f"{job.method} on {job.dataset} {job.stream.name}, seed {job.seed}"
+            say(f"{what}: {name}: {error}")
     for reason in outcome.lacking:
         say(f"not run: {reason}")
     for reason in outcome.unevaluated:
         say(f"not evaluated: {reason}")
-    raise typer.Exit(1 if outcome.failed or outcome.lacking or outcome.unevaluated else 0)
+    lacks = outcome.failed or outcome.unkept or outcome.lacking or outcome.unevaluated
+    raise typer.Exit(1 if lacks else 0)
 
 
 def _refuse_local(executor: str, asked: dict[str, Any]) -> None:
@@ -186,27 +205,20 @@ def _run_on_slurm(
     results: Results,
     options: str,
     wait: bool,
-    again: bool,
-    jobs: int,
-    threads: int | None,
-    limits: Limits,
-) -> None:
-    """Submit what is missing, and follow it where asked to."""
+    progress: Callable[[str], None],
+    **how: Any,
+) -> NoReturn:
+    """Submit what is missing, as `submit_suite`, follow it where asked to, and end."""
     from vadbench.executors.slurm import read_options
     from vadbench.runner.on_slurm import submit_suite, wait_for
 
-    handed = submit_suite(
-        plan,
-        results,
-        read_options(options),
-        again=again,
-        at_a_time=jobs if jobs > 1 else None,
-        threads=threads,
-        limits=limits,
-        say=say,
-    )
+    handed = submit_suite(plan, results, read_options(options), say=progress, **how)
     if wait:
-        _end(wait_for(plan, results, say, handed))
+        set_hint(FOLLOWS if how["again"] else GOES_ON)
+        _end(wait_for(plan, results, progress, handed))
+    for reason in handed.lacking:
+        say(f"not run: {reason}")
+    raise typer.Exit(1 if handed.lacking else 0)
 
 
 @app.command()
@@ -293,9 +305,10 @@ def evaluate(
     from vadbench.suite import choose_labels, parse_settings
 
     records = Results(results)
-    if not (results / "runs").is_dir():  # recipes can be made again from runs
+    named = options.methods or options.datasets or options.suite
+    if not named or not (results / "runs").is_dir():  # those of a plan are made of its runs
         records.require_records()
-    if options.methods or options.datasets or options.suite:
+    if named:
         _end(evaluate_suite(options.read_plan(), records, say))
     chosen = choose_labels(parse_settings(options.settings or ()), options.labels)
     alone = Options(settings=options.settings, labels=options.labels)

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 GRACE = 2.5  # seconds to end by itself; a library may be in a call that takes minutes
-INTERRUPTED = "vadbench: interrupted; the same command goes on where this one stopped"
+GOES_ON = "the same command goes on where this one stopped"
+_hint = [GOES_ON]
 _received: list[int] = []
 
 
@@ -30,6 +31,16 @@ def heed_signals() -> None:
             signal.signal(number, _interrupt)
     # a thread hears of a signal also while the main one is in a library's call
     threading.Thread(target=_watch, args=(wake,), daemon=True).start()
+
+
+def set_hint(text: str) -> None:
+    """Choose what is said of the next command if this one is interrupted."""
+    _hint[:] = [text]
+
+
+def describe_interruption() -> str:
+    """The last line of a command that was interrupted."""
+    return f"vadbench: interrupted; {_hint[0]}"
 
 
 def is_interrupted() -> bool:
@@ -58,5 +69,5 @@ def _watch(wake: int) -> None:
         continue
     threading.Event().wait(GRACE)
     with suppress(OSError):  # the terminal may be gone
-        os.write(2, f"{INTERRUPTED}\n".encode())
+        os.write(2, f"{describe_interruption()}\n".encode())
     os._exit(128 + number)

@@ -142,8 +142,9 @@ def _refuse_seeds(suite: Suite, planned: list[Planned]) -> None:
     if all(_is_fixed(job) for one in planned for job in one.jobs):
         first = planned[0].result
         raise BadInput(
-            f"--seeds {suite.seeds}: nothing is random in {first.recipe}; leave --seeds out, or"
-            " name a method or a learnt stream that has seeds (vadbench list methods|features)"
+            f"nothing is random in {first.recipe}, which has seed 0 alone; leave --seeds (train:"
+            " --seed) out, or name a method or a learnt stream that has seeds (vadbench list"
+            " methods|features)"
         )
 
 

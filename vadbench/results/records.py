@@ -14,10 +14,8 @@ is named on stderr and left out, the others are read.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -29,6 +27,7 @@ import numpy as np
 from vadbench.errors import BadInput, cut
 from vadbench.files.atomic import aside_name, replace_file, replace_folder, restore, sweep
 from vadbench.files.npz import Arrays, load_arrays
+from vadbench.files.writable import find_obstacle
 from vadbench.results import schema1
 from vadbench.results.schema import (
     Digests,
@@ -432,18 +431,13 @@ class Results:
         Raises:
             BadInput: naming the folder and why.
         """
-        above = (self.root, *self.root.absolute().parents)
-        nearest = next(folder for folder in above if os.path.lexists(folder))
-        if os.access(nearest, os.W_OK | os.X_OK):
-            return
-        try:  # the system says why
-            with tempfile.TemporaryDirectory(prefix=".vadbench-", dir=nearest):
-                pass
-        except OSError as error:
+        obstacle = find_obstacle(self.root)
+        if obstacle is not None:
+            path, reason = obstacle
             raise BadInput(
-                f"--results {self.root}: records cannot be written here ({nearest}:"
-                f" {error.strerror}); choose another folder"
-            ) from error
+                f"--results {self.root}: records cannot be written here ({path}: {reason}); choose"
+                " another folder"
+            )
 
     def require_records(self) -> None:
         """Refuse a folder without recipe records.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vadbench.errors import BadInput
@@ -30,7 +30,14 @@ from vadbench.report.tables.table import Table
 from vadbench.results.records import Results
 from vadbench.runner.anew import read_new
 from vadbench.runner.progress import describe_run, plural
-from vadbench.runner.run import Evaluation, Outcome, drop_lacking, withhold, write_table
+from vadbench.runner.run import (
+    Evaluation,
+    Outcome,
+    drop_lacking,
+    require_some,
+    withhold,
+    write_table,
+)
 
 Say = Callable[[str], None]
 POLL = 2.0  # seconds between two looks at the queue
@@ -90,10 +97,14 @@ class Handed:
     """What a command has handed over, or found there.
 
     Attributes:
+        lacking: what is lacking for jobs that it has not, a line each.
+        barred: the identities of these jobs.
         anew: identity of a job that a submission runs although it has a finished record -> that
             submission.
     """
 
+    lacking: tuple[str, ...] = ()
+    barred: frozenset[str] = frozenset()
     anew: dict[str, Submission] = field(default_factory=dict)
 
 
@@ -109,6 +120,7 @@ def submit_suite(
     at_a_time: int | None = None,
     threads: int | None = None,
     limits: Limits | None = None,
+    thorough: bool = False,
     say: Say,
 ) -> Handed:
     """Submit what is missing of a plan and what nobody works at, and say where all of it stands.
@@ -123,38 +135,43 @@ def submit_suite(
         at_a_time: trainings at once; None: no limit.
         threads: of a job; None: as its method says.
         limits: of the time and memory of a job.
+        thorough: whether contents are compared although names, sizes and times of the data's files
+            are known ones.
         say: receives one line an event.
 
     Returns:
         What `wait_for` has to know.
 
     Raises:
-        BadInput: if the results cannot be written, data are missing for all there is to run, or the
-            batch system refuses; nothing is left submitted.
+        BadInput: if the results cannot be written, if data are missing for all there is to run,
+            with nothing done or at work, or if the batch system refuses; nothing is left submitted.
     """
     slurm.require_slurm()
     results.require_writable()
     queue = read_queue(results)
     anew = dict(queue.anew)
-    states = job_states(plan, results)  # after it: what ends meanwhile is not submitted once more
+    # after it: what ends meanwhile is not submitted once more
+    states = job_states(plan, results, thorough)
     todo = [
         job
         for job in plan.jobs
         if job.identity not in queue.alive and (again or states[job.identity] != "done")
     ]
-    lacking = find_lacking(todo)
+    lacking = find_lacking(todo, thorough)
     able = drop_lacking(todo, lacking)
+    there = [
+        job for job in plan.jobs if job.identity in queue.alive or states[job.identity] == "done"
+    ]
+    require_some(able or there, lacking)
     for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
-    if todo and not able and not queue.alive:
-        raise BadInput("nothing of this can be run here")
     if able:
-        replace = {job.identity for job in able if again or states[job.identity] == "outdated"}
+        finished = {job.identity for job in able if again or states[job.identity] == "outdated"}
         tasks = TaskList(
             suite=plan.suite.model_dump(mode="json"),
             features=_list_unextracted(able),
             fits=tuple(tuple(job.identity for job in group) for group in one_fit_each(able)),
-            replace=frozenset(replace),
+            replace=frozenset(finished),
             threads=threads,
             time_limit=None if limits is None else limits.seconds,
             memory_limit=None if limits is None else limits.memory,
@@ -163,7 +180,7 @@ def submit_suite(
             queue.alive[job.identity].array for job in plan.jobs if job.identity in queue.alive
         }
         submission = write_tasks(results.root.absolute(), tasks)
-        anew |= dict.fromkeys(replace, submission)
+        anew |= dict.fromkeys(finished, submission)
         numbers = slurm.submit(submission, tasks, options, at_a_time, sorted(others))
         named = ", ".join(
             f"{stage} {number}" for stage, arrays in numbers.items() for number in arrays
@@ -176,7 +193,8 @@ def submit_suite(
     elif not (queue.waits and read_queue(results, plan).waits):
         _finish(plan, results, say)
     say(describe_states(plan, results, queue))
-    return Handed(anew)
+    barred = {job.identity for job in todo} - {job.identity for job in able}
+    return Handed(group_reasons(lacking), frozenset(barred), anew)
 
 
 def _finish(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
@@ -224,20 +242,20 @@ def wait_for(plan: Plan, results: Results, say: Say, handed: Handed = NOTHING) -
         BadInput: if the batch system does not answer for ten minutes.
     """
     told: set[str] = set()
-    anew = handed.anew
+    jobs = [job for job in plan.jobs if job.identity not in handed.barred]
     while True:
         queue = _ask_patiently(plan, results, say)
-        anew = queue.anew | anew
-        for job in plan.jobs:
+        handed = replace(handed, anew=queue.anew | handed.anew)
+        for job in jobs:
             if job.identity not in told and job.identity not in queue.alive:
-                record = read_new(job, results, anew.get(job.identity))
+                record = read_new(job, results, handed.anew.get(job.identity))
                 if record is not None:
                     told.add(job.identity)
-                    say(f"[{len(told)}/{len(plan.jobs)}] {describe_run(job, record)}")
+                    say(f"[{len(told)}/{len(jobs)}] {describe_run(job, record)}")
         if not queue.waits:
             break
         time.sleep(POLL)
-    return _read_outcome(plan, results, say, Handed(anew))
+    return _read_outcome(plan, results, say, handed)
 
 
 def _ask_patiently(plan: Plan, results: Results, say: Say) -> Queue:
@@ -258,7 +276,11 @@ def _ask_patiently(plan: Plan, results: Results, say: Say) -> Queue:
 
 
 def _read_outcome(plan: Plan, results: Results, say: Say, handed: Handed) -> Outcome:
-    records = [(job, read_new(job, results, handed.anew.get(job.identity))) for job in plan.jobs]
+    records = [
+        (job, read_new(job, results, handed.anew.get(job.identity)))
+        for job in plan.jobs
+        if job.identity not in handed.barred
+    ]
     failed = tuple(
         (job, record.error or "unknown error")
         for job, record in records
@@ -267,12 +289,12 @@ def _read_outcome(plan: Plan, results: Results, say: Say, handed: Handed) -> Out
     missing = sum(record is None for _, record in records)
     table, path = _finish(plan, results, say)
     logs = results.root / FOLDER
-    lacking = (
+    lost = (
         (f"{plural(missing, 'job')} without a record; the logs in {logs} say why",)
         if missing
         else ()
     )
-    return Outcome(table, path, failed, lacking)
+    return Outcome(table, path, failed, (*handed.lacking, *lost))
 
 
 def cancel_all(results: Results) -> int:

@@ -74,13 +74,15 @@ class Sink(Protocol):
 @dataclass(frozen=True)
 class Outcome:
     """What a suite left: its table, where that lies, the jobs that failed with their errors, what
-    was lacking for those that did not run, and what could not be evaluated, with the reason.
+    was lacking for those that did not run, the jobs of earlier runs that could not be fitted again
+    for their models, with their errors, and what could not be evaluated, with the reason.
     """
 
     table: Table
     path: Path
     failed: tuple[tuple[Job, str], ...] = ()
     lacking: tuple[str, ...] = ()
+    unkept: tuple[tuple[Job, str], ...] = ()
     unevaluated: tuple[str, ...] = ()
 
 
@@ -138,7 +140,8 @@ def run_suite(
     reused = [] if again else done
     if reused:
         records = [results.run(job.document, job.identity) for job in reused]
-        say(describe_reuse(records, trains=bool(todo)))
+        fits = keep_models and _list_unkept(plan, {job.identity for job in done}, results)
+        say(describe_reuse(records, trains=bool(todo or fits)))
     outdated = [job for job in todo if states[job.identity] == "outdated"]
     if outdated:
         say(f"{plural(len(outdated), 'record')} of files that have changed since: run again")
@@ -146,7 +149,7 @@ def run_suite(
     if where == "local":  # Ray's machines may have what this one lacks
         lacking |= find_unable(todo)
     able = drop_lacking(todo, lacking)
-    _require_some(able or done, lacking)
+    require_some(able or done, lacking)
     for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
     ended = {job.identity for job in (*able, *done)}
@@ -190,13 +193,14 @@ def run_suite(
             else:
                 evaluation.take([job.identity])
     fails = {job.identity for job, _ in failed}
-    _require_some(ready or done, lacking)
+    require_some(ready or done, lacking)
     if ready:  # a process that has died may have left something
         whole = [job for job in ready if job.identity not in fails]
         sweep_left(results, whole, [job for job, _ in failed])
     evaluation.summarise()
+    unkept = []
     if keep_models:
-        _keep_models(plan, evaluation.ready, results, quiet, threads, say)
+        unkept = _keep_models(plan, evaluation.ready, results, quiet, threads, say)
     withheld = {
         job.identity: _why_withheld(job, lacking)
         for job in outdated
@@ -206,7 +210,14 @@ def run_suite(
     table, path = write_table(plan, results, withheld)
     if sink is not None:
         sink.publish(set(evaluation.identities), plan.suite.name, say)
-    return Outcome(table, path, tuple(failed), group_reasons(lacking), evaluation.unevaluated)
+    return Outcome(
+        table,
+        path,
+        failed=tuple(failed),
+        lacking=group_reasons(lacking),
+        unkept=tuple(unkept),
+        unevaluated=evaluation.unevaluated,
+    )
 
 
 def _open(where: Where, jobs: list[Job]) -> AbstractContextManager[None]:
@@ -246,26 +257,36 @@ def _on_ray(
 
 def _keep_models(
     plan: Plan, ready: set[str], results: Results, quiet: bool, threads: int | None, say: Say
-) -> None:
+) -> list[tuple[Job, str]]:
     """Keep the models of the results whose jobs are done; what is not kept of a job is fitted
-    again.
+    again. Gives the jobs of which that failed, with their errors.
     """
     root = results.root
-    able = [one for one in _list_distinct(plan) if ready.issuperset(one.runs)]
-    lacking = [one for one in able if not is_kept(one, root)]
-    jobs = {job.identity: job for one in lacking for job in one.jobs}
-    again = [job for job in jobs.values() if not has_fit(job, root)]
+    again = _list_unkept(plan, ready, results)
     if again:
         say(f"{plural(len(again), 'job')} of earlier runs: fitted again, its model was not kept")
-    failed = set()
+    failed: list[tuple[Job, str]] = []
     for job in again:
         try:
             fit_alone(job, cache_root(), Keeper(root), quiet=quiet, threads=threads)
         # one method's failure must not end the others' runs, nor withhold the table
         except Exception as error:
-            say(f"not kept: {failed_record(job, error).error}")
-            failed.add(job.identity)
-    keep_results([one for one in able if failed.isdisjoint(one.runs)], root, say)
+            failed.append((job, str(failed_record(job, error).error)))
+    whole = ready - {job.identity for job, _ in failed}
+    keep_results(_list_ready(plan, whole), root, say)
+    return failed
+
+
+def _list_unkept(plan: Plan, ready: set[str], results: Results) -> list[Job]:
+    """The jobs of results whose jobs are done that are fitted again for their models."""
+    lacking = [one for one in _list_ready(plan, ready) if not is_kept(one, results.root)]
+    jobs = {job.identity: job for one in lacking for job in one.jobs}
+    return [job for job in jobs.values() if not has_fit(job, results.root)]
+
+
+def _list_ready(plan: Plan, ready: set[str]) -> list[Planned]:
+    """The results whose jobs are done."""
+    return [one for one in _list_distinct(plan) if ready.issuperset(one.runs)]
 
 
 def evaluate_suite(plan: Plan, results: Results, say: Say) -> Outcome:
@@ -445,7 +466,12 @@ def drop_lacking(jobs: list[Job], lacking: dict[Lack, str]) -> list[Job]:
     return [job for job in jobs if not what_lacks(job, lacking)]
 
 
-def _require_some(jobs: list[Job], lacking: dict[Lack, str]) -> None:
+def require_some(jobs: list[Job], lacking: dict[Lack, str]) -> None:
+    """Refuse where nothing is left of what was asked for.
+
+    Raises:
+        BadInput: with what is lacking.
+    """
     if lacking and not jobs:
         raise BadInput(f"nothing of this can be run here: {'; '.join(group_reasons(lacking))}")
 
