@@ -10,12 +10,13 @@ import pytest
 
 from vadbench.features import store
 from vadbench.plans.cost import expected_seconds
-from vadbench.plans.jobs import Job
+from vadbench.plans.jobs import Job, count_fits
 from vadbench.plans.needs import streams_read
 from vadbench.plans.plan import plan_suite
 from vadbench.plans.summary import list_features, split_jobs, summarise
 from vadbench.results.schema import RunRecord
 from vadbench.runner.progress import TimeLeft, order_by_cost
+from vadbench.spec import write_duration
 from vadbench.suite import make_suite
 
 
@@ -200,6 +201,42 @@ def test_jobs_of_unknown_time_and_several_processes_are_reckoned_with() -> None:
     seconds = {first.identity: 60.0, second.identity: 60.0, unknown.identity: None}
     left = TimeLeft([first, second, unknown], seconds, processes=2)
     assert left.words == "about 60 s left, and 1 of unknown time"
+
+
+@pytest.mark.parametrize(
+    ("count", "processes", "minutes"), [(16, 8, 10), (100, 8, 10), (5, 4, 60), (7, 1, 5), (9, 2, 3)]
+)
+def test_jobs_that_take_what_was_expected_are_told_to_a_factor_of_a_half(
+    count: int, processes: int, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("vadbench.runner.progress.time.monotonic", lambda: now)
+    jobs = jobs_of("mulde", seeds=count)
+    left = TimeLeft(jobs, {job.identity: 60.0 * minutes for job in jobs}, processes)
+    for number, job in enumerate(jobs, 1):
+        now = 60.0 * minutes * -(-number // processes)
+        left.end(job, run_of(job, 60.0 * minutes, 0.0))
+        true = 60.0 * minutes * -(-count // processes) - now
+        if number < count:
+            assert 0.67 * true <= left.seconds <= max(1.5 * true, 30.0), number
+
+
+def test_jobs_that_differ_in_scoring_count_each_where_the_method_is_fitted_again(
+    cache: Path,
+) -> None:
+    fits = {
+        "knn": jobs_of("knn", settings={"knn": {"k": 3}}) + jobs_of("knn"),
+        "mulde": jobs_of("mulde", settings={"mulde": {"read_outs": ["max"]}}) + jobs_of("mulde"),
+    }
+    for method, jobs in fits.items():
+        assert len({job.fit_identity for job in jobs}) == 1
+        seconds: dict[str, float | None] = {job.identity: 60.0 for job in jobs}
+        states: dict[str, Any] = {job.identity: "missing" for job in jobs}
+        taken = 2 if method == "knn" else 1
+        assert count_fits(jobs) == taken
+        assert summarise(jobs, states, seconds, ()).seconds == 60.0 * taken
+        told = TimeLeft(jobs, seconds).words
+        assert told == f"about {write_duration(60.0 * taken)} left"
 
 
 def test_jobs_of_one_fit_and_failures_are_no_time_of_their_own() -> None:

@@ -239,6 +239,7 @@ def plan(
     from vadbench.evaluation.evaluate import find_unlabelled
     from vadbench.locations import cache_root
     from vadbench.plans.cost import expected_seconds, read_runs
+    from vadbench.plans.jobs import count_fits
     from vadbench.plans.needs import find_lacking, find_unable, group_reasons, what_lacks
     from vadbench.plans.states import job_states, list_unevaluated
     from vadbench.plans.summary import list_features, list_networks, split_jobs, summarise
@@ -268,7 +269,7 @@ def plan(
     echo()
     echo(
         f"{_plural(len(planned.jobs), 'job')} ({counts}),"
-        f" {_plural(len({job.fit_identity for job in planned.jobs}), 'fit')},"
+        f" {_plural(count_fits(planned.jobs), 'fit')},"
         f" {len(planned.planned)} in the table"
     )
     for network in list_networks(todo, lacking, cache_root()):

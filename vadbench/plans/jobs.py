@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from vadbench import registry
 from vadbench.datasets.base import SPLITS, Resplit, Split
-from vadbench.detector import MethodConfig
+from vadbench.detector import Detector, MethodConfig
 from vadbench.features.stream import StreamPlan
 from vadbench.files.canonical import canonical_hash
 from vadbench.spec import Asked, Scope
@@ -93,3 +95,16 @@ class Job:
         from the fitted model.
         """
         return canonical_hash({**self.document, "config": self.config.settings("fit")})
+
+
+def shares_fit(job: Job) -> bool:
+    """Whether other jobs of the same `fit_identity` take its fit over: the method can score under
+    other settings without being fitted again, and one detector is fitted to all scenes.
+    """
+    method: type[Detector] = registry.load("detectors", job.method)
+    return job.scope == "pooled" and method.reconfigured is not Detector.reconfigured
+
+
+def count_fits(jobs: Iterable[Job]) -> int:
+    """How many trainings jobs come to."""
+    return len({job.fit_identity if shares_fit(job) else job.identity for job in jobs})

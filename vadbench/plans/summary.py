@@ -10,7 +10,7 @@ from pathlib import Path
 from vadbench.features.networks.train import is_trained
 from vadbench.plans.cost import expected_training
 from vadbench.plans.extraction import describe_extractions
-from vadbench.plans.jobs import Job
+from vadbench.plans.jobs import Job, shares_fit
 from vadbench.plans.needs import Lack, Need, streams_read, what_lacks
 from vadbench.plans.states import State
 from vadbench.spec import write_duration
@@ -67,7 +67,8 @@ def summarise(
         own = seconds[job.identity]
         unknown += own is None
         if own is not None:
-            fits[job.fit_identity] = max(own, fits.get(job.fit_identity, 0.0))
+            fit = job.fit_identity if shares_fit(job) else job.identity
+            fits[fit] = max(own, fits.get(fit, 0.0))
     return Summary(
         jobs=len(jobs),
         done=len(jobs) - len(open_),

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from vadbench.executors.local import one_fit_each
-from vadbench.plans.jobs import Job
+from vadbench.plans.jobs import Job, shares_fit
 from vadbench.results.frame import value_of
 from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import METRICS, write_duration
@@ -33,10 +33,11 @@ def order_by_cost(jobs: Sequence[Job], seconds: Mapping[str, float | None]) -> l
 
 class TimeLeft:
     """How long the rest of a run will take: what was expected, times what the jobs that have ended
-    took of what was expected of them, and what goes by between jobs.
+    took of what was expected of them, and what goes by between jobs. Of the time of several
+    processes, what the next jobs may have taken already is taken to be theirs.
 
     Args:
-        jobs: all of the run.
+        jobs: all of the run, in their order.
         seconds: what each is expected to take, by identity; None: not known.
         processes: how many run at a time.
     """
@@ -44,11 +45,12 @@ class TimeLeft:
     def __init__(
         self, jobs: Sequence[Job], seconds: Mapping[str, float | None], processes: int = 1
     ) -> None:
-        self.expected = {}
+        self.expected: dict[str, float | None] = {}
         for group in one_fit_each(jobs):
-            self.expected[group[0].identity] = seconds[group[0].identity]
-            # the others take its fit over, which is most of the time
-            self.expected |= dict.fromkeys((job.identity for job in group[1:]), 0.0)
+            own = {job.identity: seconds[job.identity] for job in group}
+            if shares_fit(group[0]):  # the others take its fit over, which is most of the time
+                own |= dict.fromkeys((job.identity for job in group[1:]), 0.0)
+            self.expected |= own
         self.left = dict(self.expected)
         self.processes = processes
         self.whole = sum(own or 0.0 for own in self.expected.values())
@@ -70,15 +72,28 @@ class TimeLeft:
         """`about 4 min left`; of jobs of unknown time how many there are; empty at the end."""
         if not self.left:
             return ""
+        unknown = sum(own is None for own in self.left.values())
+        more = f", and {unknown} of unknown time" if unknown else ""
+        if unknown == len(self.left):
+            return f"{unknown} jobs left"
+        return f"about {write_duration(self.seconds)} left{more}"
+
+    @property
+    def seconds(self) -> float:
+        """Of the jobs whose time is known."""
         trusted = TRUST * self.whole
         pace = (self.measured + trusted) / (self.ended + trusted) if self.whole else 1.0
-        known = [own for own in self.left.values() if own is not None]
-        unknown = len(self.left) - len(known)
+        known = [pace * own for own in self.left.values() if own is not None]
         ended = len(self.expected) - len(self.left)
-        between = max(time.monotonic() - self.began - self.spent / self.processes, 0.0)
-        seconds = pace * sum(known) / self.processes + between / max(ended, 1) * len(self.left)
-        more = f", and {unknown} of unknown time" if unknown else ""
-        return f"about {write_duration(seconds)} left{more}" if known else f"{unknown} jobs left"
+        others = self.processes - 1  # than the one whose job has just ended
+        gone = self.processes * (time.monotonic() - self.began) - self.spent
+        running = min(max(gone, 0.0), sum(known[:others]))
+        between = max(gone - running, 0.0) / max(ended, 1) * len(self.left)
+        at_a_time = max(min(self.processes, len(self.left)), 1)
+        for place, own in enumerate(known):  # what runs already has a part behind it
+            behind = min(own, running)
+            known[place], running = own - behind, running - behind
+        return max((sum(known) + between) / at_a_time, *known, 0.0)  # no job is for two processes
 
 
 def describe_reuse(records: Sequence[RunRecord | None], trains: bool) -> str:

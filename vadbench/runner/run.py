@@ -338,10 +338,11 @@ def _run_quick_first(
         left = [job for later in batches[place:] for job in later]
         able = prepare(batch)
         seconds = expected_seconds([*able, *left], runs, cache_root())
+        able = order_by_cost(able, seconds)
         time_left = TimeLeft([*able, *left], seconds, processes)
         if able:
             say(f"{plural(len(able) + len(left), 'job')} to run; {time_left.words}")
-        with closing(do(order_by_cost(able, seconds), processes=processes)) as ended:
+        with closing(do(able, processes=processes)) as ended:
             for job, record in ended:
                 number += 1
                 time_left.end(job, record)
