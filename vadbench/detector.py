@@ -27,6 +27,7 @@ from vadbench.spill import take_rows
 MODEL = "model.safetensors"
 BLOCK = 65536  # rows at a time at most, so that temporaries are small beside a memory map,
 VALUES = 2**22  # and values
+COLUMNS = "columns"  # the array of how many there are, of a method that learns none as long as that
 APPROXIMATE = "approximate: "  # begins a note that captions show
 Role = Literal["fit", "scoring", "runtime"]
 
@@ -146,6 +147,21 @@ class Features:
             raise BadInput(
                 f"{self.name}: {len(self)} training rows, at least {least} are needed (vadbench"
                 " features verify)"
+            )
+
+    def require_columns(self, count: int, method: str) -> None:
+        """Refuse to score rows of another number of columns than a method was trained on.
+
+        Args:
+            count: columns that it was trained on.
+            method: its name.
+
+        Raises:
+            BadInput: if these have more or fewer.
+        """
+        if self.x.shape[1] != count:
+            raise BadInput(
+                f"{self.name}: {self.x.shape[1]} columns, {method} was trained on {count}"
             )
 
     def without_outliers(self, summary: NDArray[np.float32] | None = None) -> Features:
@@ -343,6 +359,10 @@ class Detector(ABC):
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, C] scores, higher = more anomalous, one column a read-out; each row's score depends
         on that row alone.
+
+        Raises:
+            BadInput: if the rows have another number of columns than those of training
+                (`Features.require_columns`).
         """
 
     @abstractmethod
@@ -388,8 +408,9 @@ class Detector(ABC):
         return None
 
     def parameter_count(self) -> int:
-        """How many numbers were learnt."""
-        return sum(int(np.size(values)) for values in self.arrays().values())
+        """How many numbers were learnt; that of the columns, kept as `COLUMNS`, is none of them."""
+        learnt = (values for name, values in self.arrays().items() if name != COLUMNS)
+        return sum(int(np.size(values)) for values in learnt)
 
     def save(self, folder: Path) -> None:
         """Write the config (JSON) and what was learnt (safetensors) into `folder`."""

@@ -251,6 +251,23 @@ def refuses_too_few_rows(trial: Trial) -> None:
     trial.fit(trial.train.rows(slice(0, 2)))
 
 
+def refuses_other_columns(trial: Trial) -> None:
+    """Rows of fewer or more columns than those of training are a clear error."""
+    clause, x = "score refuses rows of other columns with BadInput", trial.bulk.x
+    for other in (x[:, :-1], np.concatenate([x, x[:, :1]], axis=1)):
+        change = f"{other.shape[1]} columns, {x.shape[1]} were fitted,"
+        try:
+            trial.fitted.score(replace(trial.bulk, x=other, shape=None))
+        except BadInput:
+            continue
+        except Exception as error:
+            raise ContractError(
+                f"{trial.cls.__name__}: {clause}: {change} fail with {type(error).__name__}:"
+                f" {error} (call test.require_columns)"
+            ) from error
+        trial.require(False, clause, f"{change} were scored (call test.require_columns)")
+
+
 def refuses_nan(trial: Trial) -> None:
     """A value that is not finite never reaches a method: Features refuse it."""
     x = trial.train.x.copy()
@@ -566,6 +583,7 @@ CLAUSES: tuple[Callable[[Trial], None], ...] = (
     outliers_score_higher,
     takes_zero_rows,
     refuses_too_few_rows,
+    refuses_other_columns,
     refuses_nan,
     same_seed_same_scores,
     goes_on_where_it_ended,

@@ -472,11 +472,7 @@ class LightningDetector(Detector):
         the same size: the last one begins earlier. Fewer rows than a chunk make one of their own,
         of two rows at least (a single row would be a matrix-vector product).
         """
-        if rows.x.shape[1] != len(self.standardisation.mean):
-            raise BadInput(
-                f"{rows.name}: {rows.x.shape[1]} columns, {self.info.name} was trained on"
-                f" {len(self.standardisation.mean)}"
-            )
+        rows.require_columns(len(self.standardisation.mean), self.info.name)
         device, size = resolve_device(self.config.device), min(self.config.score_batch, len(rows))
         self.net.to(device).eval()
         # a GPU's values stay there until the last chunk is done: nothing waits for a chunk

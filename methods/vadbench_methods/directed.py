@@ -4,11 +4,11 @@ them is so improbable. The derivation is in docs/methods/directed.md.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, Nature
 from vadbench.errors import BadInput
@@ -47,6 +47,12 @@ class DirectedConfig(MethodConfig):
     selection_rows: PositiveInt = Field(
         10_000, ge=3, description="at most so many training rows choose both"
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns must differ, got {self.columns}")
+        return self
 
 
 class Directed(Detector):
@@ -137,6 +143,9 @@ class Directed(Detector):
 
     def score(self, test: Features) -> Float64:
         """[N, 1] -log p in nats."""
+        others = 0 if self.mixture is None else self.mixture.means.shape[1]
+        # of the columns of motion one share less is described
+        test.require_columns(others + bool(self.config.columns), self.info.name)
         out = np.empty((len(test), 1))
         for start in range(0, len(test), BLOCK):
             x = np.asarray(test.x[start : start + BLOCK])

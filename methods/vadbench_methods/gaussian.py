@@ -76,6 +76,7 @@ class Gaussian(Detector):
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] negative log-likelihoods in nats."""
+        test.require_columns(len(self.whiten), self.info.name)
         constant = (
             0.5 * len(self.whiten) * np.log(2 * np.pi)
             - 0.5 * np.linalg.slogdet(self.whiten @ self.whiten.T)[1]

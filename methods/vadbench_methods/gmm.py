@@ -138,6 +138,7 @@ class GMM(Detector):
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] negative log-likelihoods in nats."""
+        test.require_columns(self.mixture.means.shape[1], self.info.name)
         return nll(self.mixture, test.x, self.config.device)[:, None]
 
     def arrays(self) -> dict[str, NDArray[Any]]:

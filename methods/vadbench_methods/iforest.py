@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig
+from vadbench.detector import COLUMNS, Detector, DetectorInfo, Features, MethodConfig
 
 BLOCK = 16384  # rows that pass through all trees at a time
 
@@ -71,11 +71,14 @@ class IsolationForest(Detector):
             "root": offset[:-1],
             "depth": depth,
             "normal_path": average_path(np.array([rows])),
+            COLUMNS: np.array([train.x.shape[1]]),
         }
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] scores."""
         f = self.forest
+        if COLUMNS in f:  # those that were saved before it was kept have none
+            test.require_columns(int(f[COLUMNS][0]), self.info.name)
         out = np.empty((len(test), 1))
         for start in range(0, len(test), BLOCK):
             x = np.asarray(test.x[start : start + BLOCK])
@@ -94,7 +97,7 @@ class IsolationForest(Detector):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Of every node: feature, threshold, children and path length; of every tree: root and
-        depth.
+        depth; the number of columns.
         """
         return dict(self.forest)
 

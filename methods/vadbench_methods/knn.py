@@ -167,6 +167,7 @@ class KNN(Detector):
         """[N, 1] mean distances, in the features' unit (squared: its square; standardised: standard
         deviations).
         """
+        test.require_columns(self.x.shape[1], self.info.name)
         return self._mean(self._nearest.squares(test.x, self.config.k))
 
     def score_normal(self, train: Features) -> NDArray[np.float64]:
@@ -176,6 +177,7 @@ class KNN(Detector):
         Where there is only one training video, each row leaves out itself alone; its neighbours in
         time stay, so these scores are small.
         """
+        train.require_columns(self.x.shape[1], self.info.name)
         k = self.config.k
         if len(np.unique(self.video)) > 1:
             return self._mean(self._nearest.squares(train.x, k, train.video))

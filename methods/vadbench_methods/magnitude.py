@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 from vadbench.detector import (
+    COLUMNS,
     Detector,
     DetectorInfo,
     Features,
@@ -55,6 +56,7 @@ class Magnitude(Detector):
         threads=1,
     )
     calibration = "minmax-p99.9"
+    dim: int | None  # columns; None: not known, of one that was saved before it was kept
 
     @classmethod
     def preset(cls, name: str, dataset: str, nature: Nature) -> dict[str, Any]:
@@ -78,9 +80,12 @@ class Magnitude(Detector):
                 f"{train.name}: {train.x.shape[1]} columns, columns asks for {self.config.columns}"
                 " (--set magnitude.columns=null)"
             )
+        self.dim = train.x.shape[1]
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] float64 norms, in the features' unit."""
+        if self.dim is not None:
+            test.require_columns(self.dim, self.info.name)
         columns = slice(None) if self.config.columns is None else list(self.config.columns)
         norms = np.empty((len(test), 1))
         for block in row_blocks(test.x):
@@ -88,8 +93,9 @@ class Magnitude(Detector):
         return norms
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Empty."""
-        return {}
+        """The number of columns."""
+        return {} if self.dim is None else {COLUMNS: np.array([self.dim])}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Nothing to take up."""
+        """Take up what `arrays` gave."""
+        self.dim = int(arrays[COLUMNS][0]) if COLUMNS in arrays else None

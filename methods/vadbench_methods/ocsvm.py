@@ -136,6 +136,7 @@ class OCSVM(Detector):
         from sklearn.metrics.pairwise import rbf_kernel
 
         learnt = self.learnt
+        test.require_columns(len(learnt["mean"]), self.info.name)
         standardisation = Standardisation(learnt["mean"], learnt["scale"])
         out = np.empty((len(test), 1))
         for start in range(0, len(test), BLOCK):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, row_blocks
+from vadbench.detector import COLUMNS, Detector, DetectorInfo, Features, MethodConfig, row_blocks
 from vadbench.errors import BadInput
 
 
@@ -37,6 +37,7 @@ class SpreadX(Detector):
         "spread-x", "Mean square of x' of a pose sequence", "trivial baseline", deterministic=True
     )
     takes: ClassVar[str] = "poses"
+    dim: int | None  # columns; None: not known, of one that was saved before it was kept
 
     def fit(self, train: Features) -> None:
         """Nothing is learnt.
@@ -50,9 +51,12 @@ class SpreadX(Detector):
                 " stream of them, such as skeletons"
             )
         train.require_rows(2)
+        self.dim = train.x.shape[1]
 
     def score(self, test: Features) -> NDArray[np.float64]:
         """[N, 1] float64 mean squares, without a unit."""
+        if self.dim is not None:
+            test.require_columns(self.dim, self.info.name)
         half = test.x.shape[1] // 2  # x of all poses and joints stands before y
         scores = np.empty((len(test), 1))
         for block in row_blocks(test.x):
@@ -60,8 +64,9 @@ class SpreadX(Detector):
         return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Empty."""
-        return {}
+        """The number of columns."""
+        return {} if self.dim is None else {COLUMNS: np.array([self.dim])}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Nothing to take up."""
+        """Take up what `arrays` gave."""
+        self.dim = int(arrays[COLUMNS][0]) if COLUMNS in arrays else None

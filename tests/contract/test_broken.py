@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from vadbench.detector import Detector, DetectorInfo, MethodConfig, runtime, scoring
+from vadbench.detector import Detector, DetectorInfo, Features, MethodConfig, runtime, scoring
 from vadbench.testing import check_detector
 
 
@@ -30,6 +30,7 @@ class Sound(Detector):
         return np.random.default_rng(self.seed)
 
     def score(self, test):
+        test.require_columns(len(self.mean), "sound")
         distance = np.abs((test.x - self.mean) / self.spread) * self.weight
         return (distance**self.config.power).sum(1, keepdims=True)
 
@@ -97,6 +98,22 @@ class Greedy(Sound):
     def fit(self, train):
         if len(train):
             super().fit(train.rows(np.arange(max(len(train), 2)) % len(train)))
+
+
+class Careless(Sound):
+    """Takes rows as they come."""
+
+    def score(self, test):
+        distance = np.abs((test.x - self.mean) / self.spread) * self.weight
+        return (distance**self.config.power).sum(1, keepdims=True)
+
+
+class Lenient(Sound):
+    """Leaves columns out that are too many."""
+
+    def score(self, test):
+        columns = slice(0, len(self.mean))
+        return super().score(Features(test.x[:, columns], test.video, test.frame))
 
 
 class Destructive(Sound):
@@ -173,7 +190,7 @@ class Overwritten(Reconfigured):
 def test_a_sound_method_passes_every_clause(cls):
     passed = []
     check_detector(cls, passed=passed.append)
-    assert len(passed) == 14
+    assert len(passed) == 15
 
 
 @pytest.mark.parametrize(
@@ -188,6 +205,8 @@ def test_a_sound_method_passes_every_clause(cls):
         (NotRuntime, "a runtime field changes no score: power = "),
         (GlobalGenerator, "the global random state is untouched: numpy's generator has moved"),
         (Greedy, r"fit refuses fewer than two rows with BadInput: 0 rows were accepted"),
+        (Careless, r"refuses rows of other columns .*: 5 columns, 6 were fitted, fail with Value"),
+        (Lenient, r"refuses rows of other columns .*: 7 columns, 6 were fitted, were scored"),
         (Destructive, "features are not modified: x has changed in place"),
         (BrokenByConstants, "constant features survive: scores are not finite"),
         (FalselyDeterministic, "info.deterministic is true: another seed gives other scores"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.stats import chi2, spearmanr
 from vadbench_methods.directed import Directed, DirectedConfig, combine
 
@@ -101,6 +102,20 @@ def test_saved_and_loaded_it_scores_the_same(tmp_path):
 def test_columns_that_are_not_there_are_refused():
     with pytest.raises(BadInput, match="3 columns, columns asks for"):
         fitted(walkers(), columns=(0, 3))
+
+
+@pytest.mark.parametrize("columns", [(), (1,), (0, 1), (0, 1, 2)])
+def test_rows_of_other_columns_are_refused_whatever_is_motion(columns):
+    detector = fitted(walkers(200), columns=columns)
+    assert score(detector, walkers(5)).shape == (5,)
+    for other in (walkers(5)[:, :2], np.ones((5, 4))):
+        with pytest.raises(BadInput, match="columns, directed was trained on 3"):
+            score(detector, other)
+
+
+def test_a_column_of_motion_counts_once():
+    with pytest.raises(ValidationError, match="columns must differ"):
+        DirectedConfig(columns=(0, 1, 0))
 
 
 def test_the_stream_says_which_columns_are_motion_and_its_identity_does_not_change():

@@ -145,7 +145,7 @@ def test_commands_that_the_text_mentions_exist():
 
 def test_the_method_of_the_page_is_short():
     (code,) = blocks("add-method.md", "pca_residual.py")
-    assert len(code.splitlines()) <= 30
+    assert len(code.splitlines()) <= 31
 
 
 @pytest.mark.parametrize(
