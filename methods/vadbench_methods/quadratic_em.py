@@ -112,9 +112,7 @@ def fit_streamed(
     """
     from sklearn.cluster import KMeans
 
-    first = np.asarray(
-        rows[some], np.float64
-    )  # of raw rows: k-means keeps the type it is fitted in
+    first = np.asarray(rows[some], np.float64)  # k-means predicts in the type it was fitted in
     start = KMeans(components, n_init=1, random_state=np.random.RandomState(seed)).fit(first)
     dim = rows.shape[1]
     unit = np.broadcast_to(np.eye(dim), (components, dim, dim))
