@@ -13,6 +13,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vadbench_methods.denoiser import Denoiser, Layer
 
@@ -36,15 +37,21 @@ class FoldedDenoiser:
         self.at: dict[float, tuple[list[Layer], float]] = {}
 
     def _folded(self, sigma: float) -> tuple[list[Layer], float]:
-        """W^T and bias of every layer, and the share of x itself in the slope."""
+        """Weights and bias of every layer, and the share of x itself in the slope.
+
+        The last layer's are not transposed: of products with as few columns as x has, the last
+        digits would depend, on some processors, on where in a batch a row stands.
+        """
         data = float(self.denoiser.sigma_data)
         spread = math.hypot(sigma, data)
         layers = self.denoiser.network.layers_at(math.log(sigma) / 4, self.wide)
         layers[0] = (layers[0][0] / spread, layers[0][1])  # c_in
         layers[-1] = (layers[-1][0] * (-data / spread), layers[-1][1] * (-data / spread))
-        return [
+        folded = [
             (weight.T.to(self.own).contiguous(), bias.to(self.own)) for weight, bias in layers
-        ], sigma / spread**2
+        ]
+        folded[-1] = (folded[-1][0].T.contiguous(), folded[-1][1])
+        return folded, sigma / spread**2
 
     def slope(self, x: Tensor, sigma: float) -> Tensor:
         """[B, D] in x's dtype, of rows x [B, D] at noise level sigma, above 0."""
@@ -55,4 +62,4 @@ class FoldedDenoiser:
         for weight, bias in layers[:-1]:
             h = torch.addmm(bias, h, weight).relu_()
         weight, bias = layers[-1]
-        return torch.addmm(bias, h, weight).to(x.dtype).add_(x, alpha=share)
+        return functional.linear(h, weight, bias).to(x.dtype).add_(x, alpha=share)
