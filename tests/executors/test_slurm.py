@@ -113,6 +113,18 @@ def test_a_limit_of_a_job_is_a_record_with_a_reason_and_the_others_are_done(user
     assert len(scores(user.results)) == 1
 
 
+def test_a_job_that_fails_as_it_runs_again_is_told_and_its_record_stays(user):
+    user.run(*SUITE)
+    before = scores(user.results).keys()
+    again = ("--existing", "rerun", "--memory-limit", "1M", "--wait")
+    _, err = user.submit(*SUITE, *again, code=1)
+    (line, *_) = (line for line in err.splitlines() if line.startswith("failed: mulde on"))
+    assert "MemoryLimitReached: ended at" in line
+    assert scores(user.results).keys() == before
+    _, err = user.submit(*SUITE, "--wait")  # they are done
+    assert "failed: " not in err
+
+
 def test_jobs_of_a_node_that_dies_run_again_when_it_is_back(user, slurm):
     user.submit(*SUITE)
     user.wait_until(user.running)
