@@ -178,7 +178,7 @@ def follow(plan, folder, monkeypatch, say):
     """Wait for a submission none of whose tasks is left."""
     monkeypatch.setattr(on_slurm, "read_queue", lambda *_: Queue({}, table=False))
     anew = dict.fromkeys((job.identity for job in plan.jobs), Submission(folder))
-    return on_slurm.wait_for(plan, Results(folder.parents[1]), say, Handed(anew))
+    return on_slurm.wait_for(plan, Results(folder.parents[1]), say, Handed(anew=anew))
 
 
 def break_down(*_):
