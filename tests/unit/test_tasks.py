@@ -166,6 +166,21 @@ def test_what_an_earlier_submission_has_left_is_no_reason_of_this_one(plan, tmp_
     assert "TimeLimitNear" in results.run(job.document, job.identity).error
 
 
+def test_what_cannot_be_evaluated_is_told_by_the_last_task_and_by_who_waits(plan, tmp_path, queue):
+    queue.write_text("0")
+    folder = hand_over(plan, tmp_path)
+    for number in range(2):
+        assert run_task(folder / "plan.json", "fits", number, print)
+    (rows,) = tmp_path.glob("runs/*/*/knn/*/rows.npz")
+    rows.write_bytes(rows.read_bytes()[:-50])
+    said = []
+    assert run_task(folder / "plan.json", "table", 0, said.append)
+    assert any(line.startswith("not evaluated: synthetic/knn@velocity:0: ") for line in said)
+    assert len(list(Results(tmp_path).all_records())) == 1
+    (line,) = on_slurm.wait_for(plan, Results(tmp_path), print).unevaluated
+    assert "rows.npz" in line
+
+
 def run_anew(plan, root):
     """A submission that runs finished jobs anew, and the task list's number of kNN."""
     run_suite(plan, Results(root), quiet=True, say=str)

@@ -218,7 +218,9 @@ def _run_on_slurm(
         _end(wait_for(plan, results, progress, handed))
     for reason in handed.lacking:
         say(f"not run: {reason}")
-    raise typer.Exit(1 if handed.lacking else 0)
+    for reason in handed.unevaluated:
+        say(f"not evaluated: {reason}")
+    raise typer.Exit(1 if handed.lacking or handed.unevaluated else 0)
 
 
 @app.command()

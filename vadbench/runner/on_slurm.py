@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from vadbench.errors import BadInput
 from vadbench.executors import slurm
@@ -26,7 +25,6 @@ from vadbench.plans.jobs import Job
 from vadbench.plans.needs import find_lacking, group_reasons, streams_read
 from vadbench.plans.plan import Plan
 from vadbench.plans.states import job_states
-from vadbench.report.tables.table import Table
 from vadbench.results.records import Results
 from vadbench.runner.anew import read_new
 from vadbench.runner.progress import describe_run, plural
@@ -101,11 +99,13 @@ class Handed:
         barred: the identities of these jobs.
         anew: identity of a job that a submission runs although it has a finished record -> that
             submission.
+        unevaluated: what could not be evaluated, a line each, where nothing was left to wait for.
     """
 
     lacking: tuple[str, ...] = ()
     barred: frozenset[str] = frozenset()
     anew: dict[str, Submission] = field(default_factory=dict)
+    unevaluated: tuple[str, ...] = ()
 
 
 NOTHING = Handed()
@@ -165,6 +165,7 @@ def submit_suite(
     require_some(able or there, lacking)
     for reason in group_reasons(lacking):
         say(f"cannot be run here: {reason}")
+    unevaluated: tuple[str, ...] = ()
     if able:
         finished = {job.identity for job in able if again or states[job.identity] == "outdated"}
         tasks = TaskList(
@@ -191,20 +192,21 @@ def submit_suite(
         )
         queue = read_queue(results)
     elif not (queue.waits and read_queue(results, plan).waits):
-        _finish(plan, results, say)
+        unevaluated = _finish(plan, results, say).unevaluated
     say(describe_states(plan, results, queue))
     barred = {job.identity for job in todo} - {job.identity for job in able}
-    return Handed(group_reasons(lacking), frozenset(barred), anew)
+    return Handed(group_reasons(lacking), frozenset(barred), anew, unevaluated)
 
 
-def _finish(plan: Plan, results: Results, say: Say) -> tuple[Table, Path]:
+def _finish(plan: Plan, results: Results, say: Say) -> Outcome:
     """Evaluate what is there and has no record that holds, and write the table."""
     states = job_states(plan, results)
     done = {identity for identity, state in states.items() if state == "done"}
     evaluation = Evaluation(plan, results, say, fresh=set())
     evaluation.take(done)
     evaluation.summarise()
-    return write_table(plan, results, withhold(states))
+    table, path = write_table(plan, results, withhold(states) | evaluation.withheld)
+    return Outcome(table, path, unevaluated=evaluation.unevaluated)
 
 
 def _list_unextracted(jobs: Sequence[Job]) -> tuple[str, ...]:
@@ -287,14 +289,14 @@ def _read_outcome(plan: Plan, results: Results, say: Say, handed: Handed) -> Out
         if record is not None and record.status == "failed"
     )
     missing = sum(record is None for _, record in records)
-    table, path = _finish(plan, results, say)
+    outcome = _finish(plan, results, say)
     logs = results.root / FOLDER
     lost = (
         (f"{plural(missing, 'job')} without a record; the logs in {logs} say why",)
         if missing
         else ()
     )
-    return Outcome(table, path, failed, (*handed.lacking, *lost))
+    return replace(outcome, failed=failed, lacking=(*handed.lacking, *lost))
 
 
 def cancel_all(results: Results) -> int:

@@ -436,7 +436,9 @@ class Evaluation:
         }
 
     def summarise(self) -> None:
-        """Say why records were evaluated again, or could not be, in one line a data set."""
+        """Say why records were evaluated again, or results could not be, a line a reason."""
+        for line in self.unevaluated:
+            self.say(f"not evaluated: {line}")
         for (dataset, changed), count in self.again.items():
             self.say(f"{dataset}: {changed}; {plural(count, 'record')} evaluated again")
         for dataset, reason in self.unread.items():

@@ -237,7 +237,7 @@ def _write_table(
     evaluation = Evaluation(plan, results, say, done & tasks.identities)
     evaluation.take(done)
     evaluation.summarise()
-    _, path = write_table(plan, results, withhold(states))
+    _, path = write_table(plan, results, withhold(states) | evaluation.withheld)
     say(f"written to {path}")
     return tasks.identities <= done
 
