@@ -347,3 +347,22 @@ def test_one_rate_without_a_threshold_hides_no_other(root):
     one, other = measure_alarms(model, Results(root), [600.0, 0.001])
     assert one.metrics is not None
     assert other.metrics is None
+
+
+def test_thresholds_are_not_put_on_scores_of_another_training(root, monkeypatch):
+    model, results = vadbench.load_model("magnitude@velocity", root), Results(root)
+    assert model.manifest.fits[0].contents
+    run_of = Results.run_of
+
+    def learnt_from_others(self, record, place):
+        return run_of(self, record, place).model_copy(update={"data": {"train": "others"}})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Results, "run_of", learnt_from_others)
+        with pytest.raises(BadInput, match="a model of other training files than"):
+            measure_alarms(model, results, [600.0])
+    (record,) = (one for one in results.all_records() if one.identity == model.manifest.identity)
+    edited = record.model_copy(update={"edited": "its sha256 is of something else"})
+    monkeypatch.setattr(Results, "all_records", lambda self: iter([edited]))
+    with pytest.raises(BadInput, match=r"edited after it was written \(its sha256"):
+        measure_alarms(model, results, [600.0])

@@ -17,6 +17,7 @@ from vadbench.plans.plan import plan_suite
 from vadbench.report.compare import compare
 from vadbench.report.leaderboard.entries import make_entries
 from vadbench.report.leaderboard.failures import add_failures
+from vadbench.report.leaderboard.methods import other_read_outs
 from vadbench.report.leaderboard.places import add_places
 from vadbench.report.ranks import rank_table
 from vadbench.report.tables.make import make_table
@@ -429,3 +430,13 @@ def test_of_many_records_a_refusal_lists_the_nearest(results, monkeypatch):
     monkeypatch.setattr("vadbench.results.names.MOST_LISTED", 2)
     with pytest.raises(BadInput, match=r"there are: ped2/knn.*; and 4 others"):
         compare(results, "ped2/knn@velocitx", "ped2/knn")
+
+
+def test_a_methods_page_has_no_read_outs_of_edited_records(results):
+    path = path_of(results.root, "metrics.json")
+    document = read(path)
+    document["labels"]["name"] = "edited"
+    path.write_text(json.dumps(document))
+    frame = load_results(results.root)
+    assert frame["edited"].notna().any()
+    assert other_read_outs(frame) == {}

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_reuse import Session, own, write_clip  # noqa: F401
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ from vadbench.evaluation.evaluate import evaluate_all
 from vadbench.plans.needs import extract_features
 from vadbench.plans.plan import plan_suite
 from vadbench.results.records import Results
+from vadbench.results.schema import RunRecord
 from vadbench.results.seals import OTHER_SCORES, SHA256, seal
 from vadbench.runner import run
 from vadbench.suite import make_suite
@@ -212,3 +214,91 @@ def test_labels_that_cannot_be_read_are_told_before_anything_is_trained(
         answer = CliRunner().invoke(app, [command, *options, *results])
         assert answer.exit_code == 1
         assert "labels.txt: not there" in answer.output
+
+
+def refuse_labels(dataset: Folder) -> None:
+    raise BadInput("labels.txt: not there")
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["", "older records"])
+def test_where_row_scores_are_gone_the_frame_maxima_of_others_do_not_serve(
+    session: Session, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    """The runs are made again where they cannot be evaluated, and cloned without their rows."""
+    if older:
+        forget_rows(session.results)
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "labels", refuse_labels)
+        session.run(**USUAL)
+    for path in session.results.root.rglob("rows.npz"):
+        path.unlink()
+    refused: list[str] = []
+    assert evaluate_all(session.results, {}, refused.append) == 0
+    assert len(refused) == 2
+    session.run(**USUAL, settings={"protocol": {"smoothing": 2.0}})
+    assert session.value() is None
+
+
+def test_older_records_are_not_believed_either(session: Session) -> None:
+    forget_rows(session.results)
+    session.run(**USUAL)
+    found = [record.edited for record in session.results.all_records()]
+    assert sorted(map(str, found)) == ["None", "None", *[OTHER_SCORES] * 3]
+
+
+def test_regions_of_older_records_are_not_passed_on(session: Session) -> None:
+    forget_rows(session.results)
+    session.run(**USUAL)
+    for path in session.results.root.rglob("rows.npz"):
+        path.unlink()
+    evaluate_all(session.results, {"smoothing": 1.0}, lambda line: None)
+    regions: dict[tuple[str, ...], set[float | None]] = {}
+    for record in session.results.all_records():
+        if record.edited is None:
+            values = [one.value for one in record.values if one.metric == "rbdc"]
+            regions.setdefault(record.runs, set()).update(values)
+    assert len(regions) == 2
+    assert all(len(values - {None}) == 1 for values in regions.values())
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_frame_maxima_of_any_scale_are_replaced_by_others(tmp_path: Path, scale: float) -> None:
+    results, chance = Results(tmp_path), np.random.default_rng(0)
+    run_record = RunRecord(
+        status="done",
+        identity="a" * 64,
+        fit_identity="a" * 64,
+        job={"dataset": "folder", "stream": "velocity", "method": "knn"},
+        runtime={},
+        environment={},
+        seconds={},
+    )
+    first, second = (scale * chance.random((80, 1)) for _ in range(2))
+    results.write_frames(run_record, {"test": first})
+    results.write_frames(run_record, {"test": second})
+    path = results.frames_path(run_record)
+    with np.load(path) as kept:
+        np.testing.assert_array_equal(kept["test"], second)
+    before = path.read_bytes()
+    results.write_frames(run_record, {"test": second * (1 + 1e-9)})
+    assert path.read_bytes() == before
+
+
+def test_a_fusion_that_cannot_be_evaluated_hides_no_part_that_can(
+    own: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    session = Session(tmp_path / "results")
+    fields = {"methods": ("gaussian", *FUSED), "features": STREAMS}
+    session.run(**fields)
+    whole = session.value()
+    for path in session.results.root.rglob("metrics.json"):
+        path.unlink()
+    (rows,) = session.results.root.glob("runs/*/velocity.hof1@grid/gaussian/*/rows.npz")
+    rows.write_bytes(rows.read_bytes()[:-50])
+    session.run(**fields)
+    assert session.table is not None
+    shown = {row.features: row.cells[0] for row in session.table.rows}
+    assert shown.pop("velocity@grid").value == whole
+    assert len(shown) == 2
+    assert all((cell.note or "").startswith("not evaluated: ") for cell in shown.values())

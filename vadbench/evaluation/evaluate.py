@@ -42,7 +42,7 @@ from vadbench.locations import cache_root
 from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord, same_record
-from vadbench.results.seals import digest_of_result, has_other_scores
+from vadbench.results.seals import digest_of_result
 from vadbench.spec import OFFICIAL, Protocol, Result, Value, write_duration
 
 # rises with every change of what is computed from the same scores, labels and protocol
@@ -66,7 +66,8 @@ def changes_since(record: ResultRecord, dataset: Dataset, results: Results) -> s
     truth = read_truth(dataset, *find_tested(record.result, dataset))
     differs = {name for name, value in truth.items() if record.labels.get(name, value) != value}
     changes = []
-    if _have_other_scores(record, results):
+    runs = [results.run_of(record, place) for place in range(len(record.runs))]
+    if results.has_other_scores(record, runs):
         changes.append("their scores have changed")
     elif record.edited is not None:
         changes.append("edited since they were written")
@@ -77,19 +78,6 @@ def changes_since(record: ResultRecord, dataset: Dataset, results: Results) -> s
     if record.evaluation != EVALUATION or "regions_sha256" not in record.labels:
         changes.append("evaluated by an earlier version")
     return " and ".join(changes)
-
-
-def _have_other_scores(record: ResultRecord, results: Results) -> bool:
-    """Whether a record's runs were made again since it was computed."""
-    runs = [results.run_of(record, place) for place in range(len(record.runs))]
-    if record.digests is None or record.digests.rows is not None:
-        return has_other_scores(record, runs)
-    # an older record knows frame maxima alone, which are written with the first evaluation of a run
-    maxima = zip(runs, record.digests.frames, results.frames_digests(record), strict=True)
-    return any(
-        now not in (None, before) and run is not None and results.rows_path(run).is_file()
-        for run, before, now in maxima
-    )
 
 
 def evaluate_all(
@@ -267,7 +255,7 @@ def evaluate(
             for one in (before, measured)
             if one is not None
             and has_regions(one, result, truth)
-            and not has_other_scores(one, done)
+            and not results.has_other_scores(one, done)
         ),
         None,
     )

@@ -38,17 +38,35 @@ def find_tested(model: Model, results: Results) -> ResultRecord:
     """The record of the same training and settings, with the scores of the tested videos.
 
     Raises:
-        BadInput: if there is none.
+        BadInput: if there is none that holds, or it is of other training files.
     """
     identity = model.manifest.identity
     for record in results.all_records():
         if record.identity == identity:
+            _require_same_training(model, record, results)
             return record
     result = model.manifest.result
     raise BadInput(
         f"{model.name}: no record of it in {results.root}; vadbench run --methods"
         f" {result.method} --datasets {result.dataset}, with the settings of the model, makes one"
     )
+
+
+def _require_same_training(model: Model, record: ResultRecord, results: Results) -> None:
+    """Refuse a record that was edited, or whose runs have learnt from other files."""
+    if record.edited is not None:
+        raise BadInput(
+            f"{record.name}: edited after it was written ({record.edited}); vadbench evaluate"
+            " computes it again"
+        )
+    for place, fit in enumerate(model.manifest.fits):
+        run = results.run_of(record, place)
+        learnt = None if run is None else run.data.get("train")
+        if None not in (learnt, fit.contents) and learnt != fit.contents:
+            raise BadInput(
+                f"{model.name}: a model of other training files than {record.name} is of now;"
+                " vadbench train makes it again"
+            )
 
 
 def measure_alarms(model: Model, results: Results, rates: Sequence[float]) -> list[TestedRate]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,7 @@ from vadbench.results.schema import (
     ResultRecord,
     RunRecord,
     read_record,
-    same_values,
+    same_scores,
     write_json,
 )
 from vadbench.results.seals import (
@@ -253,9 +253,12 @@ class Results:
                 if runs[place] is None and (place / "run.json").is_file():
                     return f"its run {place.name} is damaged or was edited"
             jackknife = digest_of_file(folder / "jackknife.npz")
+            found = [runs[place] for place in places]
+            if self.has_other_scores(record, found):
+                return OTHER_SCORES
         except (OSError, ValueError) as error:  # a name that no file can have
             return f"it cannot be checked ({cut(str(error))})"
-        return find_edit(record, folder, [runs[place] for place in places], jackknife)
+        return find_edit(record, folder, found, jackknife)
 
     def _run_folder_of(self, record: ResultRecord, position: int) -> Path:
         return self.run_folder(job_of_part(record.result, position), record.runs[position])
@@ -311,6 +314,25 @@ class Results:
         """sha256 of the frame maxima of a record's runs; None where they are not there."""
         return tuple(map(digest_of_file, self._frames_paths(record)))
 
+    def has_other_scores(self, record: ResultRecord, runs: Sequence[RunRecord | None]) -> bool:
+        """Whether one of a record's runs was made again since, and has other scores than those that
+        the record was computed from; of older records, which say nothing of row scores, by the
+        frame maxima.
+
+        Args:
+            record: whose.
+            runs: its runs; None: not here.
+        """
+        if record.digests is None:
+            return False
+        if record.digests.rows is None:
+            before, now = record.digests.frames, self.frames_digests(record)
+        else:
+            before = record.digests.rows
+            now = tuple(None if run is None else run.rows_sha256 for run in runs)
+        pairs = zip(before, now, strict=True)
+        return any(None not in (was, is_now) and was != is_now for was, is_now in pairs)
+
     def require_own_frames(self, record: ResultRecord, places: Iterable[int]) -> None:
         """Refuse frame maxima of these parts that a record was not computed from.
 
@@ -357,8 +379,17 @@ class Results:
                 np.savez(aside / "rows.npz", **rows)  # type: ignore[arg-type]
                 digest = digest_of_file(aside / "rows.npz")
                 record = record.model_copy(update={"rows_sha256": digest})
+                self._forget_frames_of_others(record)
             write_json(aside / "run.json", record)
         return record if replace else self.finished(record.job, record.identity) or record
+
+    def _forget_frames_of_others(self, record: RunRecord) -> None:
+        """Remove frame maxima that are not of a run's row scores: where these are not here any
+        more, they would be taken for theirs.
+        """
+        there = self.finished(record.job, record.identity)
+        if there is None or there.rows_sha256 != record.rows_sha256:
+            self.frames_path(record).unlink(missing_ok=True)
 
     def finished(self, job: dict[str, Any], identity: str) -> RunRecord | None:
         """The finished record of a job, if it is there now; one that cannot be read is none."""
@@ -375,7 +406,7 @@ class Results:
         except BadInput:  # damaged: these take its place
             there = {}
         names_alike = there.keys() == frames.keys()
-        if names_alike and all(same_values(frames[name], there[name]) for name in frames):
+        if names_alike and all(same_scores(frames[name], there[name]) for name in frames):
             return
         with replace_file(self.frames_path(record)) as aside, aside.open("wb") as file:
             np.savez_compressed(file, **frames)  # type: ignore[arg-type]

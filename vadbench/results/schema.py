@@ -217,6 +217,19 @@ def same_values(one: NDArray[Any], two: NDArray[Any]) -> bool:
     return np.allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
 
 
+def same_scores(one: NDArray[Any], two: NDArray[Any]) -> bool:
+    """Whether two arrays hold the same scores, of whatever scale: within `TOLERANCE` of their
+    spread.
+    """
+    if one.shape != two.shape or one.dtype != two.dtype:
+        return False
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, two))
+    finite = two[np.isfinite(two)]
+    spread = float(np.ptp(finite)) if finite.size else 0.0
+    return np.allclose(one, two, rtol=0.0, atol=TOLERANCE * spread, equal_nan=True)
+
+
 def read_record(path: Path, model: type[AnyRecord]) -> tuple[AnyRecord, bool] | None:
     """A record, and whether its digest is its own; None where there is none.
 

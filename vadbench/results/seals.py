@@ -98,8 +98,6 @@ def find_edit(
     impossible = find_impossible(record.values, record.result.protocol)
     if impossible is not None:
         return impossible
-    if has_other_scores(record, runs):
-        return OTHER_SCORES
     known = [run.job for run in runs if run is not None]
     seeds = {job["seed"] for job in known} | _network_seeds(known)
     if len(known) == len(runs) and not {0, record.seed} >= seeds >= {record.seed}:
@@ -109,17 +107,6 @@ def find_edit(
         if differs is not None:
             return f"its {differs} is not that of its run {record.runs[place][:SHORT]}"
     return None
-
-
-def has_other_scores(record: ResultRecord, runs: Sequence[RunRecord | None]) -> bool:
-    """Whether one of a record's runs was made again since, and has other row scores than those that
-    the record was computed from; not where that is not known.
-    """
-    known = None if record.digests is None else record.digests.rows
-    return known is not None and any(
-        run is not None and None not in (own, run.rows_sha256) and own != run.rows_sha256
-        for own, run in zip(known, runs, strict=True)
-    )
 
 
 def _network_seeds(jobs: Sequence[Mapping[str, Any]]) -> set[Any]:

@@ -427,12 +427,11 @@ class Evaluation:
 
     @property
     def withheld(self) -> dict[str, str]:
-        """Why a table does not show the jobs of what could not be evaluated, by identity."""
+        """Why a table does not show what could not be evaluated, by the identity of its record."""
         return {
-            run: f"not evaluated: {reason}"
+            identity_of(one.result, one.runs): f"not evaluated: {reason}"
             for reason, refused in self.refused.items()
             for one in refused
-            for run in one.runs
         }
 
     def summarise(self) -> None:

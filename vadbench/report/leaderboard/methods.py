@@ -131,7 +131,7 @@ def _about(name: str, entries: Sequence[Entry]) -> About:
 
 def other_read_outs(frame: pd.DataFrame) -> dict[str, list[Entry]]:
     """By method, entries of the read-outs that the data frame does not rank."""
-    rows = frame[~frame["ranked"]]
+    rows = frame[~frame["ranked"] & frame["edited"].isna()]
     by_method: dict[str, list[Entry]] = {}
     for entry in make_entries(
         rows.assign(ranked=True, identity=rows["identity"] + "/" + rows["read_out"])

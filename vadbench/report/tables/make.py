@@ -22,6 +22,7 @@ from vadbench.report.tables.papers import published_rows, remark, same_figure, s
 from vadbench.report.tables.short_caption import summarise
 from vadbench.report.tables.table import FOREIGN, NOT_ASKED, Cell, Column, Row, Table
 from vadbench.results.frame import Frame
+from vadbench.results.identity import identity_of
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
 from vadbench.spec import METRICS, OFFICIAL, USUAL, Metric, Wanted
@@ -48,7 +49,8 @@ def make_table(
         suite: whose columns and caption.
         wanted: its rows, as `vadbench.plans.plan.Plan.wanted` gives them.
         frame: the results.
-        withheld: identities of jobs whose records do not hold any more, with the reason.
+        withheld: identities of jobs whose records do not hold any more, and of results that could
+            not be evaluated, with the reason.
 
     Raises:
         BadInput: if one row has results of several feature extractions, or the suite names a column
@@ -113,7 +115,7 @@ def find_record(
     found = [
         record
         for record in frame.by_key.get(wanted.result.key, [])
-        if record.seed == seed and not gone & set(record.runs)
+        if record.seed == seed and not gone & {record.identity, *record.runs}
     ]
     found = [one for one in found if one.edited is None] or found[:1]
     if len(found) > 1:
@@ -217,7 +219,8 @@ class _Cells:
         return aggregate(self.frame.look_up(metric, records), stored)
 
     def _why_empty(self, wanted: Sequence[Wanted]) -> str:
-        errors = [self.failures[run] for one in wanted for run in one.runs if run in self.failures]
+        names = [name for one in wanted for name in (*one.runs, identity_of(one.result, one.runs))]
+        errors = [self.failures[name] for name in names if name in self.failures]
         return errors[0] if errors else NOT_RUN.format(self.suite.options)
 
 
