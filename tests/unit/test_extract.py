@@ -288,7 +288,7 @@ def test_boxes_that_are_removed_among_the_vectors_are_found_again(
     work.boxes("train", videos)
     parts = parts_of(plan.folder(cache, "train"))
     vectors = VectorsOfClip(dataset, plan, plan.boxes_folder(cache, "train"))
-    parts.keep_those_of(None)
+    parts.keep_those_of("")
     parts.write(0, vectors(0, videos[0], lambda frames: None))
     shutil.rmtree(plan.boxes_folder(cache, "train"))
 

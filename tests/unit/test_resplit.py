@@ -10,7 +10,7 @@ import pytest
 
 from vadbench.datasets.base import Dataset, Labels, Resplit, Video
 from vadbench.datasets.resplit import labels_tested, resplit_of, tracks_tested
-from vadbench.detector import Features
+from vadbench.detector import Features, Nature
 from vadbench.errors import BadInput
 from vadbench.features.boxes.file import BoxesFile
 from vadbench.features.boxes.tracks import TracksFile
@@ -217,3 +217,27 @@ def test_scenes_go_with_their_videos(tiny):
     assert found["test"].manifest["scenes"] == ["test 04", "test 01"]
     bare = resplit_streams(streams(tiny), split)  # cached before scenes were
     assert "scenes" not in bare["test"].manifest
+
+
+@pytest.mark.parametrize("drop", [1, 3])
+def test_an_object_has_one_id_in_streams_that_lack_others(drop):
+    def make(lacking):
+        made = {}
+        for split in ("train", "test"):
+            kept = np.arange(6 - lacking if split == "test" else 6)
+            features = Features(
+                np.ones((len(kept), 1), np.float32),
+                kept // 3,
+                kept % 3,
+                np.float32([[10 * i, 0, 10 * i + 5, 20] for i in kept]),
+                nature=Nature(embedding=True),
+            )
+            made[split] = Stream(features, kept, {"01": 3, "02": 3}, {})
+        return made
+
+    split = Resplit("published", ("test/02",), ("train/01", "test/01"))
+    whole, lacking = (resplit_streams(make(count), split)["test"] for count in (0, drop))
+    common = min(len(whole.object_id), len(lacking.object_id))
+    np.testing.assert_array_equal(whole.object_id[:common], lacking.object_id[:common])
+    assert len(set(whole.object_id)) == len(whole.object_id)
+    assert whole.features.nature == Nature(embedding=True)

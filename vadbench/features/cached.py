@@ -98,11 +98,13 @@ def remove_cached(cache: Path, name: str) -> Cached:
             raise BadInput(f"{cache}: no cached features")
         raise registry.unknown("cached features", name, known)
     folder = cache / name
-    places = [folder] if (folder / store.MANIFEST).is_file() else sorted(folder.iterdir())
-    locks = [place.with_name(f".lock-{place.name}") for place in places if _is_stage(place)]
+    alone = (folder / store.MANIFEST).is_file()
+    places = [folder] if alone else [place for place in folder.iterdir() if _is_stage(place)]
+    locks = {place.with_name(f".lock-{place.name}") for place in places}
+    locks |= set() if alone else set(folder.glob(".lock-*"))  # of what is not stored yet
     held = []
     try:
-        for lock in locks:
+        for lock in sorted(locks):
             held.append(FileLock(lock))
             held[-1].acquire(timeout=0)
     except Timeout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from vadbench.datasets.base import SPLITS, Dataset, Split
@@ -18,8 +19,8 @@ from vadbench.features.networks.train import (
     training_dataset,
     training_videos,
 )
+from vadbench.features.parts import remove_stage
 from vadbench.features.stream import StreamPlan
-from vadbench.files.atomic import remove_folder
 
 
 def check_current(
@@ -63,16 +64,30 @@ def remove_outdated(
     dataset: Dataset, plan: StreamPlan, cache: Path, splits: tuple[Split, ...] = SPLITS
 ) -> None:
     """Remove the cached features that `check_current` refuses, and a network with what is of it."""
-    outdated = bool(_network_difference(dataset, plan, cache))
     for split in splits:
+        removed = False
         for folder, reads_frames in _stages(plan, cache, split):
-            differs = _difference(dataset, folder, split, reads_frames, cache)
-            differs = differs or _made_by_another(folder, plan, cache)
-            of_network = outdated and folder == plan.folder(cache, split) and folder.is_dir()
-            if differs or of_network:
-                remove_folder(folder)
-    if outdated:
-        remove_folder(plan.network_folder(cache))
+            is_outdated = partial(_is_outdated, dataset, plan, cache, split, folder, reads_frames)
+            # with boxes go the vectors that were made of them
+            removed = remove_stage(folder, (lambda: True) if removed else is_outdated)
+    if plan.network:
+        remove_stage(
+            plan.network_folder(cache), lambda: bool(_network_difference(dataset, plan, cache))
+        )
+
+
+def _is_outdated(
+    dataset: Dataset,
+    plan: StreamPlan,
+    cache: Path,
+    split: Split,
+    folder: Path,
+    reads_frames: bool,
+) -> bool:
+    differs = _difference(dataset, folder, split, reads_frames, cache)
+    differs = differs or _made_by_another(folder, plan, cache)
+    of_network = folder == plan.folder(cache, split)
+    return bool(differs or (of_network and _network_difference(dataset, plan, cache)))
 
 
 def _stages(plan: StreamPlan, cache: Path, split: Split) -> Iterator[tuple[Path, bool]]:

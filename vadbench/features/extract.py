@@ -33,10 +33,12 @@ from vadbench.features.per_clip import Compute, compute_clips
 from vadbench.features.progress import Frames
 from vadbench.features.stream import (
     StreamPlan,
+    digests,
     make_extractor,
     make_provider,
     require,
 )
+from vadbench.files.canonical import canonical_hash
 from vadbench.threads import count_cores
 
 WORTH_PROCESSES = 2000  # frames: starting processes takes a second or two
@@ -91,6 +93,7 @@ def ensure(
             work.boxes_and_vectors(split, videos[split])
         work.boxes(split, videos[split])
     for split in missing:
+        check_current(dataset, plan, cache, (split,))  # files may have changed since the boxes
         work.vectors(split, videos[split])
 
 
@@ -139,6 +142,7 @@ class Extraction:
         contents = self._contents(split, self.plan.boxes_read_frames)
         with _lock_stage(folder, videos, contents, self.quiet) as parts:
             if parts is not None:
+                self._require_planned_files()
                 what = f"boxes {self.plan.stream.provider} {split}"
                 self._compute(parts, videos, BoxesOfClip(self.dataset, self.plan), what)
                 self._write_boxes(folder, videos, contents, parts)
@@ -148,7 +152,7 @@ class Extraction:
         then decoded once.
         """
         folder = self.plan.boxes_folder(self.cache, split)
-        begun = is_stored(folder, videos) or parts_of(folder).folder.exists()
+        begun = is_stored(folder, videos) or parts_of(folder).has_some()
         frames_decide = self.plan.boxes_read_frames and self.plan.reads_frames
         return frames_decide and self.network is None and not begun
 
@@ -165,6 +169,7 @@ class Extraction:
         ):
             if of_boxes is None or parts is None:  # another process has made them just now
                 return
+            self._require_planned_files()
             _forget_without_boxes(parts, len(videos))
             what = f"boxes {self.plan.stream.provider} and {self.plan.name} {split}"
             self._compute(parts, videos, both, what)
@@ -177,9 +182,11 @@ class Extraction:
         boxes = self.plan.boxes_folder(self.cache, split) if self.plan.boxes else None
         contents = self._contents(split, self.plan.reads_frames)
         compute = VectorsOfClip(self.dataset, self.plan, boxes, self.network)
-        read = contents if self.network is None else f"{contents} {self._network_sha256()}"
-        with _lock_stage(folder, videos, read, self.quiet) as parts:
+        objects = None if boxes is None else store.read_manifest(boxes)["files"]
+        made_of = [contents, self._network_sha256(), objects]
+        with _lock_stage(folder, videos, made_of, self.quiet) as parts:
             if parts is not None:
+                self._require_planned_files()
                 self._compute(parts, videos, compute, f"{self.plan.name} {split}")
                 self._write_vectors(folder, videos, contents, parts, boxes)
 
@@ -204,10 +211,26 @@ class Extraction:
         few = sum(video.frames for video in videos) < WORTH_PROCESSES
         return 1 if weights or few else min(count_cores(), MOST_PROCESSES)
 
+    def _require_planned_files(self) -> None:
+        """Refuse boxes, tracks or weights that are others than when the stream got its name."""
+        plan = self.plan
+        planned = [(plan.extractor.get("files"), make_extractor(plan).files())]
+        if plan.boxes:
+            planned.append((plan.boxes.get("files"), make_provider(plan, self.dataset).files()))
+        for before, needed in planned:
+            now = digests(needed)
+            changed = [name for name in now if before and before.get(name) != now[name]]
+            if changed:
+                raise BadInput(
+                    f"{self.dataset.name} {plan.name}: {changed[0]} has changed since this command"
+                    " began; run it again"
+                )
+
     def _write_boxes(
         self, folder: Path, videos: tuple[Video, ...], contents: str | None, parts: Parts
     ) -> None:
         plan = self.plan
+        self._require_planned_files()
         index = index_of_boxes([parts.load(number) for number in range(len(videos))])
         if videos[0].split == "train" and not len(index):
             raise BadInput(
@@ -231,6 +254,7 @@ class Extraction:
         parts: Parts,
         boxes: Path | None,
     ) -> None:
+        self._require_planned_files()
         clips = range(len(videos))
         of = [parts.load(clip).get("of") for clip in clips]
         index = _of_windows(of) if boxes is None else _of_objects(read_boxes_index(boxes), of)
@@ -337,12 +361,17 @@ def is_stored(folder: Path, videos: tuple[Video, ...]) -> bool:
 
 
 def _lock_stage(
-    folder: Path, videos: tuple[Video, ...], contents: str | None, quiet: bool
+    folder: Path, videos: tuple[Video, ...], made_of: Any, quiet: bool
 ) -> AbstractContextManager[Parts | None]:
+    """The lock of a stage, whose parts are of these clips and of what else it is made of."""
+
     def wait() -> None:
         Frames(f"{folder}", 0, quiet).say("another process extracts this; waiting for it")
 
-    return lock_stage(folder, lambda: is_stored(folder, videos), contents, wait)
+    clips = [[video.name, video.frames] for video in videos]
+    return lock_stage(
+        folder, lambda: is_stored(folder, videos), canonical_hash([clips, made_of]), wait
+    )
 
 
 def circumstances(videos: tuple[Video, ...], contents: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vadbench.errors import BadInput
 from vadbench.features.store import explain_disk_errors
-from vadbench.files.atomic import replace_file
+from vadbench.files.atomic import remove_folder, replace_file
 from vadbench.files.npz import open_npz
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -34,6 +34,10 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def has_some(self) -> bool:
+        """Whether a clip is finished."""
+        return any(self.folder.glob("*.npz"))
 
     def read(self, clip: int) -> Arrays | None:
         """The clip's arrays, their checksums verified; None where there are none or they are
@@ -69,17 +73,15 @@ class Parts:
         with explain_disk_errors(path), replace_file(path) as aside, aside.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for one
 
-    def keep_those_of(self, contents: str | None) -> None:
-        """Forget all parts unless they are of files with these contents; None: of files that are
-        not compared.
-        """
-        said, now = self.folder / "contents", contents or ""
+    def keep_those_of(self, made_of: str) -> None:
+        """Forget all parts unless they are made of what has this digest."""
+        said = self.folder / "contents"
         before = said.read_text(encoding="utf-8") if said.is_file() else ""
-        if before != now and self.folder.exists():
+        if before != made_of and self.folder.exists():
             self.remove()
-        if now and not said.is_file():
+        if not said.is_file():
             with explain_disk_errors(said), replace_file(said) as aside:
-                aside.write_text(now, encoding="utf-8")
+                aside.write_text(made_of, encoding="utf-8")
 
     def remove(self) -> None:
         """Forget all parts."""
@@ -96,17 +98,17 @@ def parts_of(folder: Path) -> Parts:
 
 @contextmanager
 def lock_stage(
-    folder: Path, is_there: Callable[[], bool], contents: str | None, wait: Callable[[], None]
+    folder: Path, is_there: Callable[[], bool], made_of: str, wait: Callable[[], None]
 ) -> Iterator[Parts | None]:
     """Hold a stage's lock and give its finished parts, or None if the stage is there, perhaps since
     another process made it just now. At the end of the block they are removed.
 
-    Parts of files with other contents are removed first.
+    Parts that are made of something else are removed first.
 
     Args:
         folder: of the stage.
         is_there: whether it is there, whole.
-        contents: digest of the files it is made of; None: they are not compared.
+        made_of: digest of all that decides a part: clips, files, boxes, weights.
         wait: called where another process holds the lock, before it is waited for.
 
     Raises:
@@ -130,8 +132,24 @@ def lock_stage(
         if is_there():
             yield None
         else:
-            parts.keep_those_of(contents)
+            parts.keep_those_of(made_of)
             yield parts
         parts.remove()
     finally:
         lock.release()
+
+
+def remove_stage(folder: Path, is_outdated: Callable[[], bool]) -> bool:
+    """Remove a stage that is outdated; whether it was removed.
+
+    Another process may remove it too, or make it anew: it is looked at again under its lock.
+    """
+    from filelock import FileLock
+
+    if not (folder.is_dir() and is_outdated()):
+        return False
+    with FileLock(folder.with_name(f".lock-{folder.name}")):
+        if not (folder.is_dir() and is_outdated()):
+            return False
+        remove_folder(folder)
+    return True

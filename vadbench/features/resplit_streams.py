@@ -14,19 +14,22 @@ from vadbench.detector import Features
 from vadbench.features.store import Stream
 from vadbench.spill import make_array, take_rows
 
+# what is added to a split's object ids: no stream's rows decide it, for streams on the same boxes
+# lack other objects, and an object has one id in all of them
+FIRST_ID: dict[Split, int] = {"test": 0, "train": 1 << 40, "unlabelled": 2 << 40}
+
 
 def resplit_streams(streams: dict[Split, Stream], resplit: Resplit) -> dict[Split, Stream]:
     """Both splits with the videos that `resplit` names, in its order; the vectors are copied, many
     of them to disk and not into memory.
 
     Objects released for training are numbered after those released for testing, and unlabelled ones
-    after these, so that no two share an id.
+    after these, so that no two share an id (`FIRST_ID`).
     """
     return {"train": _gather(streams, resplit.train), "test": _gather(streams, resplit.test)}
 
 
 def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
-    after = _first_ids(streams)
     lengths: dict[str, int] = {}
     parts: list[tuple[Stream, NDArray[np.intp]]] = []
     ids: list[NDArray[np.int64]] = []
@@ -36,7 +39,7 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         stream = streams[split]
         rows = np.flatnonzero(stream.features.video == list(stream.lengths).index(name))
         parts.append((stream, rows))
-        ids.append(stream.object_id[rows] + after[split])
+        ids.append(stream.object_id[rows] + FIRST_ID[split])
         lengths[record_name(qualified)] = stream.lengths[name]
         scenes.append(_scene_of(stream, name))
     name = f"{streams['train'].features.name} (re-split)"
@@ -47,6 +50,7 @@ def _gather(streams: dict[Split, Stream], videos: Sequence[str]) -> Stream:
         _gather_boxes(parts),
         name,
         shape=streams["train"].features.shape,
+        nature=streams["train"].features.nature,
     )
     manifest = dict(streams["train"].manifest)
     manifest.pop("scenes", None)
@@ -78,16 +82,6 @@ def _scene_of(stream: Stream, video: str) -> str | None:
     """The scene of a video; None of features that were cached before scenes were."""
     scenes = stream.manifest.get("scenes")
     return None if scenes is None else str(scenes[list(stream.lengths).index(video)])
-
-
-def _first_ids(streams: dict[Split, Stream]) -> dict[Split, int]:
-    """What is added to each split's object ids."""
-    first: dict[Split, int] = {}
-    free = 0
-    for split in (each for each in ("test", "train", "unlabelled") if each in streams):
-        first[split] = free
-        free += int(streams[split].object_id.max(initial=-1)) + 1
-    return first
 
 
 def _split_name(qualified: str) -> tuple[Split, str]:
