@@ -15,6 +15,7 @@ pytest.importorskip("matplotlib")
 from vadbench.cli import app
 from vadbench.datasets.open import open_dataset
 from vadbench.errors import BadInput
+from vadbench.evaluation.evaluate import evaluate_all
 from vadbench.report.figures.detected import read_detected
 from vadbench.report.figures.scored import read_scored
 from vadbench.report.video.panel import HEIGHT, LEFT, RIGHT
@@ -84,6 +85,7 @@ def without_boxes(results):
     }
     shutil.rmtree(results.run_folder(record.job, record.identity))
     results.write_run(record, rows)
+    evaluate_all(results, {}, pytest.fail)
 
 
 def test_the_video_is_h264_of_every_frame(results, tmp_path):

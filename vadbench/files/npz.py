@@ -56,6 +56,15 @@ def load_arrays(path: Path) -> Arrays:
         raise BadInput(f"{path}: damaged ({error}); remove it and run again") from error
 
 
+def is_readable(path: Path) -> bool:
+    """Whether an .npz file is there and not damaged."""
+    try:
+        load_arrays(path)
+    except BadInput:
+        return False
+    return True
+
+
 def pick(
     arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int, kinds: str = "fiub"
 ) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vadbench.errors import BadInput
 from vadbench.files.atomic import aside_name, replace_file, replace_folder
-from vadbench.files.npz import load_arrays
+from vadbench.files.npz import is_readable
 from vadbench.results.given import Given
 from vadbench.results.records import Results
 from vadbench.results.schema import ResultRecord, RunRecord
@@ -125,7 +125,7 @@ class _Merging:
         rows, frames = self.results.rows_path(run), self.results.frames_path(run)
         missing = {
             self.other.rows_path(run): (rows, digest_of_file(rows) != run.rows_sha256),
-            self.other.frames_path(run): (frames, not _is_readable(frames)),
+            self.other.frames_path(run): (frames, not is_readable(frames)),
         }
         wanted = {
             theirs: ours
@@ -143,7 +143,7 @@ class _Merging:
             known: Collection[str | None] = {run.rows_sha256}
         else:
             known = self.frames.get(run.identity, ())
-        whole = digest_of_file(path) in known if known else _is_readable(path)
+        whole = digest_of_file(path) in known if known else is_readable(path)
         if not whole:
             self.merged.different.append(
                 f"{path}: damaged, it is not the file that its record describes; not taken"
@@ -239,15 +239,6 @@ def _is_given(record: RunRecord | ResultRecord) -> bool:
     if isinstance(record, ResultRecord):
         return record.result.given is not None
     return bool(record.job["stream"] == GIVEN)
-
-
-def _is_readable(path: Path) -> bool:
-    """Whether arrays are there and not damaged."""
-    try:
-        load_arrays(path)
-    except BadInput:
-        return False
-    return True
 
 
 def _same_values(one: ResultRecord, other: ResultRecord) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 
 from vadbench.errors import BadInput, cut
 from vadbench.files.atomic import aside_name, replace_file, replace_folder, restore, sweep
-from vadbench.files.npz import Arrays, load_arrays
+from vadbench.files.npz import Arrays, is_readable, load_arrays
 from vadbench.files.writable import find_obstacle
 from vadbench.results import schema1
 from vadbench.results.schema import (
@@ -317,7 +317,7 @@ class Results:
     def has_other_scores(self, record: ResultRecord, runs: Sequence[RunRecord | None]) -> bool:
         """Whether one of a record's runs was made again since, and has other scores than those that
         the record was computed from; of older records, which say nothing of row scores, by the
-        frame maxima.
+        frame maxima, unless these are damaged.
 
         Args:
             record: whose.
@@ -326,12 +326,14 @@ class Results:
         if record.digests is None:
             return False
         if record.digests.rows is None:
-            before, now = record.digests.frames, self.frames_digests(record)
-        else:
-            before = record.digests.rows
-            now = tuple(None if run is None else run.rows_sha256 for run in runs)
-        pairs = zip(before, now, strict=True)
-        return any(None not in (was, is_now) and was != is_now for was, is_now in pairs)
+            return any(
+                was not in (None, digest_of_file(path)) and is_readable(path)
+                for was, path in zip(record.digests.frames, self._frames_paths(record), strict=True)
+            )
+        return any(
+            run is not None and None not in (was, run.rows_sha256) and was != run.rows_sha256
+            for was, run in zip(record.digests.rows, runs, strict=True)
+        )
 
     def require_own_frames(self, record: ResultRecord, places: Iterable[int]) -> None:
         """Refuse frame maxima of these parts that a record was not computed from.
