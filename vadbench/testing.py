@@ -349,6 +349,8 @@ def interrupt_training(trial: Trial, path: Path) -> bool:
     try:
         detector.fit(trial.train)
     except KeyboardInterrupt:
+        if detector.steps < 3:  # the user's own
+            raise
         return True
     finally:
         Keeper.COPIES = usual

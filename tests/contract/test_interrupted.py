@@ -2,6 +2,8 @@
 refused; settings of our methods that the usual configuration of the contract does not reach can.
 """
 
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import nn
@@ -113,3 +115,20 @@ def test_a_flow_of_maps_goes_on():
     settings = {"architecture": "glow-maps", "layers": 2, "hidden": 8, "score_batch": 64}
     config = small_config(flow, {"max_steps": 12, "batch_size": 64, **settings})
     goes_on_where_it_ended(Trial(flow, config, synthetic_maps))
+
+
+class Stopped(Remembers):
+    """Its user presses Ctrl-C once, before the first step."""
+
+    pressed: ClassVar[list[bool]] = []
+
+    def optimiser(self):
+        if not self.pressed:
+            self.pressed.append(True)
+            raise KeyboardInterrupt
+        return super().optimiser()
+
+
+def test_the_users_own_interruption_ends_the_check():
+    with pytest.raises(KeyboardInterrupt):
+        goes_on_where_it_ended(small(Stopped))

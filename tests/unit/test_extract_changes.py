@@ -65,7 +65,10 @@ def require_alike(dataset: Dataset, plan: StreamPlan, cache: Path, other: Path) 
         np.testing.assert_array_equal(one.box, two.box)
 
 
-def interrupt_at(name: str, patch: pytest.MonkeyPatch) -> None:
+def extract_until(
+    name: str, dataset: Dataset, plan: StreamPlan, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begin an extraction that is interrupted at a clip."""
     find = of_clip.BoxesOfClip.find
 
     def find_until(self: Any, footage: Any) -> Any:
@@ -73,17 +76,17 @@ def interrupt_at(name: str, patch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return find(self, footage)
 
-    patch.setattr(of_clip.BoxesOfClip, "find", find_until)
+    with monkeypatch.context() as patch:
+        patch.setattr(of_clip.BoxesOfClip, "find", find_until)
+        with pytest.raises(KeyboardInterrupt):
+            ensure(dataset, plan, cache, quiet=True)
 
 
 def test_one_pass_goes_on_in_one_pass(
     dataset: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, cache = plan_stream(dataset, "velocity", {}), tmp_path / "cache"
-    with monkeypatch.context() as patch:
-        interrupt_at("c", patch)
-        with pytest.raises(KeyboardInterrupt):
-            ensure(dataset, plan, cache, quiet=True)
+    extract_until("c", dataset, plan, cache, monkeypatch)
     found: list[str] = []
     find = of_clip.BoxesOfClip.find
 
@@ -169,10 +172,7 @@ def test_kept_parts_are_of_the_clips_that_there_were(
     tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, cache = plan_stream(tracked, "tracks@tracks.x", {}), tmp_path / "cache"
-    with monkeypatch.context() as patch:
-        interrupt_at("c", patch)
-        with pytest.raises(KeyboardInterrupt):
-            ensure(tracked, plan, cache, quiet=True)
+    extract_until("c", tracked, plan, cache, monkeypatch)
     clips: dict[Split, dict[str, int]] = {"train": {"a": 6, "b": 6, "c": 6}, "test": {"d": 6}}
     monkeypatch.setattr(Tracked, "clips", clips)  # nobody is in the new one
     ensure(tracked, plan, cache, quiet=True)

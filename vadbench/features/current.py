@@ -86,8 +86,8 @@ def _is_outdated(
 ) -> bool:
     differs = _difference(dataset, folder, split, reads_frames, cache)
     differs = differs or _made_by_another(folder, plan, cache)
-    of_network = folder == plan.folder(cache, split)
-    return bool(differs or (of_network and _network_difference(dataset, plan, cache)))
+    vectors = folder == plan.folder(cache, split)
+    return bool(differs or (vectors and _network_difference(dataset, plan, cache)))
 
 
 def _stages(plan: StreamPlan, cache: Path, split: Split) -> Iterator[tuple[Path, bool]]:
